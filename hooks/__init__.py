@@ -1,0 +1,1 @@
+"""What runs at named moments; installed as puq_backups.hooks."""

@@ -1,0 +1,1 @@
+"""Message catalogues; installed as puq_backups.lang."""

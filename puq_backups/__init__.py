@@ -1,0 +1,1 @@
+"""Self-service backups of Proxmox KVM virtual machines for a Flask billing application."""

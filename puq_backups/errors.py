@@ -1,0 +1,123 @@
+"""What can go wrong, in one small tree. A message keeps its text and its values apart, so that it can be
+stored with an operation and said later in the reader's language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence for people: `text` is the English msgid with {named} places, `values` what goes there."""
+
+    text: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.values) if self.values else self.text
+
+    def to_json(self) -> dict[str, Any]:
+        return {"text": self.text, "values": {key: str(value) for key, value in self.values.items()}}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any] | None) -> Message | None:
+        return cls(stored["text"], stored["values"]) if stored else None
+
+
+class BackupsError(Exception):
+    """Anything that puq-backups itself raises. The sentence is in `message`; `str()` says it in English."""
+
+    status = 500
+
+    def __init__(self, text: str = "", **values: Any) -> None:
+        self.message = Message(text or (self.__doc__ or "").strip(), values)
+        super().__init__(str(self.message))
+
+
+class SettingError(BackupsError):
+    """A setting cannot be used; the text names it."""
+
+
+class HookError(BackupsError):
+    """A hook cannot be registered; the text names it."""
+
+
+class Refused(BackupsError):
+    """What was asked cannot be done now; the text says why and what would help."""
+
+    status = 409
+
+
+class BadInput(Refused):
+    """What was sent cannot be used; `field` names the form field or parameter."""
+
+    status = 400
+
+    def __init__(self, field: str, text: str, **values: Any) -> None:
+        super().__init__(text, **values)
+        self.field = field
+
+
+class NotAllowed(Refused):
+    """Your account does not have the right to do this."""
+
+    status = 403
+
+
+class NotYours(Refused):
+    """There is nothing here."""
+
+    status = 404
+
+
+class ProxmoxError(BackupsError):
+    """Proxmox did not do what was asked.
+
+    `http_status` is its answer's code (None without an answer), `errors` its per-parameter errors,
+    `call` the method and path that was asked. The text is Proxmox's own reason.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        http_status: int | None = None,
+        errors: dict[str, str] | None = None,
+        call: str = "",
+    ) -> None:
+        super().__init__("{proxmox}", proxmox=text) if text else super().__init__()
+        self.http_status = http_status
+        self.errors = errors or {}
+        self.call = call
+
+
+class ProxmoxRefused(ProxmoxError):
+    """Proxmox refused: nothing was started."""
+
+
+class ProxmoxBusy(ProxmoxRefused):
+    """Proxmox is busy with this VM or storage: nothing was started, later it may be."""
+
+    retryable = True
+
+
+class ProxmoxDenied(ProxmoxRefused):
+    """The token was refused, or lacks a privilege: nothing was started."""
+
+
+class VmMissing(ProxmoxRefused):
+    """The VM's configuration is not on that node: it moved or is gone."""
+
+
+class ProxmoxUnreachable(ProxmoxError):
+    """Proxmox cannot be reached: nothing was sent, or the node is offline (595)."""
+
+    retryable = True
+
+
+class UnknownOutcome(ProxmoxError):
+    """The answer never came (596, 597, 599, read timeout, cut connection): it may or may not have been done."""

@@ -1,0 +1,1 @@
+"""What is so: our tables, one model a file."""

@@ -1,0 +1,1 @@
+"""What we decide and do to a VM, one operation a file."""

@@ -1,0 +1,1 @@
+"""A Proxmox that keeps state, behind real HTTPS."""

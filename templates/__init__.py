@@ -1,0 +1,1 @@
+"""Pages and mails; installed as puq_backups.templates."""
