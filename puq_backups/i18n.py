@@ -1,0 +1,152 @@
+"""Our sentences in the reader's language, and dates in the reader's zone.
+
+Catalogues are our own (domain `puq_backups`, folder lang/), read with plain Babel: a host's own translations
+are neither needed nor touched. Whatever is missing or broken falls back to English, which needs no catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
+from babel.numbers import format_decimal, format_percent
+from babel.support import NullTranslations, Translations
+
+from .errors import Message
+
+DOMAIN = "puq_backups"
+GIB = 1024**3
+
+WHMCS_LANGUAGES = {
+    "arabic": "ar", "azerbaijani": "az", "catalan": "ca", "chinese": "zh", "croatian": "hr", "czech": "cs",
+    "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "farsi": "fa", "french": "fr",
+    "german": "de", "hebrew": "he", "hungarian": "hu", "italian": "it", "macedonian": "mk",
+    "norwegian": "nb", "polish": "pl", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
+    "turkish": "tr", "ukrainian": "uk", "ukranian": "uk", "no": "nb",
+}  # fmt: skip
+"""What `clientsdetails["language"]` may hold, spelled as WHMCS spells it, and the locale it means."""
+
+log = logging.getLogger(__name__)
+
+
+def N_(text: str) -> str:  # noqa: N802 gettext's own name for this marker
+    """Mark a text for the catalogues and leave it as it is; it is translated where it is said."""
+    return text
+
+
+class Translator:
+    """Says things to one reader: `locale` as in "de", "pt-BR" or "german", `timezone` an IANA name."""
+
+    def __init__(self, locale: str | None = "en", timezone: str | None = None, *, folder: str = "") -> None:
+        self.locale, self._texts = _language(locale or "en", folder or str(files("puq_backups.lang")))
+        self.zone = _zone(timezone)
+
+    @property
+    def lang(self) -> str:
+        """The language tag for an HTML `lang` attribute."""
+        return str(self.locale).replace("_", "-")
+
+    @property
+    def dir(self) -> str:
+        """The direction for an HTML `dir` attribute: "ltr" or "rtl"."""
+        return "rtl" if self.locale.character_order == "right-to-left" else "ltr"
+
+    def gettext(self, text: str, /, **values: Any) -> str:
+        """Translate a text and fill its {named} places."""
+        return self._fill(self._texts.ugettext(text), text, values) if text else ""
+
+    def ngettext(self, singular: str, plural: str, n: int, /, **values: Any) -> str:
+        """Translate with the plural form that `n` needs; {n} is filled too."""
+        english = singular if n == 1 else plural
+        return self._fill(self._texts.ungettext(singular, plural, n), english, {"n": n, **values})
+
+    def say(self, message: Message | str | None) -> str:
+        """Say a stored message: its text translated, then its values filled in; nothing for None."""
+        if isinstance(message, Message):
+            return self.gettext(message.text, **message.values)
+        return self.gettext(message or "")
+
+    def _fill(self, translated: str, english: str, values: dict[str, Any]) -> str:
+        if not values:
+            return translated
+        said = {key: self._value(value) for key, value in values.items()}
+        for text in (translated, english):
+            try:
+                return text.format_map(said)
+            except (LookupError, ValueError, AttributeError):
+                log.warning("The text %r cannot be filled with %s.", text, sorted(said))
+        return english
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, Message):
+            return self.say(value)
+        return self.datetime(value) if isinstance(value, dt.datetime) else value
+
+    def date(self, value: dt.datetime) -> str:
+        """The day in the reader's zone, as in "Nov 23, 2026"."""
+        return format_date(value.astimezone(self.zone), "medium", locale=self.locale)
+
+    def time(self, value: dt.datetime) -> str:
+        """The time of day in the reader's zone, to the minute."""
+        return format_time(value, "short", tzinfo=self.zone, locale=self.locale)
+
+    def datetime(self, value: dt.datetime, form: str = "medium") -> str:
+        """Day and time in the reader's zone, to the second in the form "medium"."""
+        return format_datetime(value, form, tzinfo=self.zone, locale=self.locale)
+
+    def ago(self, value: dt.datetime) -> str:
+        """How far away a moment is, as in "3 hours ago" or "in 5 days"."""
+        return format_timedelta(value - dt.datetime.now(dt.UTC), add_direction=True, locale=self.locale)
+
+    def weekday(self, day: int) -> str:
+        """The name of a day of the week; 0 is Sunday."""
+        return str(get_day_names("wide", "stand-alone", self.locale)[(day - 1) % 7])
+
+    def number(self, value: float) -> str:
+        """A number with at most one decimal."""
+        return format_decimal(value, "0.#", locale=self.locale)
+
+    def percent(self, value: int) -> str:
+        """A share of 0 to 100, as in "40%"."""
+        return format_percent(value / 100, locale=self.locale)
+
+    def size(self, size: int | None) -> str:
+        """Bytes as in "300 GiB", at most one decimal; nothing for an unknown size."""
+        if size is None:
+            return ""
+        gib = size / GIB
+        small = 0 < gib < 0.05  # noqa: PLR2004 it would be shown as 0
+        return f"< {self.number(0.1)} GiB" if small else f"{self.number(gib)} GiB"
+
+
+def _language(name: str, folder: str) -> tuple[Locale, NullTranslations]:
+    """The locale and its texts; both English where there is no catalogue, for a page in one tongue."""
+    try:
+        locale = Locale.parse(WHMCS_LANGUAGES.get(name.lower(), name).replace("-", "_"))
+    except (ValueError, TypeError, UnknownLocaleError):
+        locale = Locale("en")
+    texts = _catalogue(str(locale), folder)
+    known = locale.language == "en" or isinstance(texts, Translations)
+    return (locale if known else Locale("en")), texts
+
+
+@lru_cache(maxsize=128)
+def _catalogue(locale: str, folder: str) -> NullTranslations:
+    try:
+        return Translations.load(folder, [locale], DOMAIN)
+    except Exception:  # whatever is wrong with a file, the page is shown
+        log.exception("The catalogue for %s in %s cannot be read; English is used.", locale, folder)
+        return NullTranslations()
+
+
+def _zone(name: str | None) -> dt.tzinfo:
+    try:
+        return ZoneInfo(name) if name else dt.UTC
+    except (OSError, ValueError, LookupError):
+        return dt.UTC
