@@ -1,0 +1,75 @@
+"""What we ask of the billing application that mounts us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any, Protocol
+
+PERMISSIONS = frozenset({"view", "create", "schedule", "restore", "remove", "keep"})
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks: a client (or one of its sub-users), staff, or nobody in particular (the system).
+
+    `permissions` None means all of `view create schedule restore remove keep`; staff may do everything.
+    """
+
+    client_id: str | None = None
+    is_staff: bool = False
+    permissions: frozenset[str] | None = None
+    name: str = ""
+    locale: str = "en"
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.client_id is not None:
+            object.__setattr__(self, "client_id", str(self.client_id))
+        if self.permissions is not None:
+            object.__setattr__(self, "permissions", frozenset(self.permissions))
+
+    def may(self, permission: str) -> bool:
+        """Whether this actor has the right `permission`."""
+        return self.is_staff or self.permissions is None or permission in self.permissions
+
+    @property
+    def title(self) -> str:
+        """Who this is, for the audit."""
+        kind = "staff" if self.is_staff else f"client {self.client_id}"
+        return f"{kind} ({self.name})" if self.name else kind
+
+
+SYSTEM = Actor(is_staff=True, name="system")
+
+
+class Host(Protocol):
+    """The billing application. The first two are needed, the rest is used where it exists:
+
+    `service_params(service_id) -> dict` (fresh params before a re-apply or a mail),
+    `send_email(email: EmailMessage) -> None` (instead of `PUQ_BACKUPS_SMTP_URL`),
+    `reinstall(service) -> None` (instead of ours).
+    """
+
+    def current_actor(self) -> Actor | None:
+        """Who is signed in, or None."""
+        ...
+
+    def service_url(self, service_id: str) -> str:
+        """The address of the host's own page of a service."""
+        ...
+
+
+def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
+    """The host's fresh params of a service, or None where it does not give them."""
+    ask = getattr(host, "service_params", None)
+    return ask(service_id) if ask else None
+
+
+def send_email(host: Host, email: EmailMessage) -> bool:
+    """Let the host send a mail; False where it does not."""
+    send = getattr(host, "send_email", None)
+    if send is None:
+        return False
+    send(email)
+    return True
