@@ -14,7 +14,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_day_names
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_datetime_format,
+    get_day_names,
+)
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 
@@ -92,13 +100,20 @@ class Translator:
         """The day in the reader's zone, as in "Nov 23, 2026"."""
         return format_date(value.astimezone(self.zone), "medium", locale=self.locale)
 
-    def time(self, value: dt.datetime) -> str:
-        """The time of day in the reader's zone, to the minute."""
-        return format_time(value, "short", tzinfo=self.zone, locale=self.locale)
+    def time(self, value: dt.datetime, form: str = "short") -> str:
+        """The time of day in the reader's zone: "short" to the minute, "medium" to the second."""
+        return format_time(value, form, tzinfo=self.zone, locale=self.locale)
 
     def datetime(self, value: dt.datetime, form: str = "medium") -> str:
         """Day and time in the reader's zone, to the second in the form "medium"."""
         return format_datetime(value, form, tzinfo=self.zone, locale=self.locale)
+
+    def planned(self, value: dt.datetime, zone: str | None = None) -> str:
+        """A moment to come with its weekday, to the minute, in the zone named or else the reader's."""
+        when = value.astimezone(_zone(zone) if zone else self.zone)
+        date = format_skeleton("yMMMEd", when, tzinfo=when.tzinfo, locale=self.locale)
+        time = format_time(when, "short", tzinfo=when.tzinfo, locale=self.locale)
+        return str(get_datetime_format("medium", self.locale)).replace("{0}", time).replace("{1}", date)
 
     def ago(self, value: dt.datetime) -> str:
         """How far away a moment is, as in "3 hours ago" or "in 5 days"."""

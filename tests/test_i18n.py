@@ -157,3 +157,10 @@ def test_week_begins_on_sunday() -> None:
 
 def test_marked_text_is_left_as_it_is() -> None:
     assert N_("Backup now") == "Backup now"
+
+
+def test_planned_moment_is_told_with_its_weekday_in_the_zone_asked_for() -> None:
+    translator = Translator("en", "UTC")
+
+    assert translator.planned(NOON) == "Wed, Jul 1, 2026, 12:00\u202fPM"
+    assert translator.planned(NOON, "Asia/Tokyo") == "Wed, Jul 1, 2026, 9:00\u202fPM"

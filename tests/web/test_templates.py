@@ -224,7 +224,7 @@ def test_quota_and_size_read_as_in_the_feature_text() -> None:
 
 
 def test_backup_shows_date_and_time_in_the_readers_zone() -> None:
-    assert "Jun 30, 2026, 5:00:05 AM" in words(page())
+    assert "Jun 30, 2026 5:00:05 AM" in words(page())
 
 
 def test_backups_are_listed_as_handed_in() -> None:
