@@ -1,0 +1,25 @@
+"""Who had what done, when: written before each call that destroys something."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import ID, PREFIX, Base, UTCDateTime, new_id
+
+
+class AuditEntry(Base):
+    """`action` is a word such as `vzdump` or `remove`, `text` the particulars in English."""
+
+    __tablename__ = PREFIX + "audit"
+    __table_args__ = (Index("ix_puq_backups_audit_service", "service_id", "at"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    service_id: Mapped[str | None] = mapped_column(ID)
+    operation_id: Mapped[str | None] = mapped_column(ID)
+    actor: Mapped[str] = mapped_column(String(190))
+    action: Mapped[str] = mapped_column(String(40))
+    text: Mapped[str] = mapped_column(Text)

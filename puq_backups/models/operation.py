@@ -1,0 +1,81 @@
+"""Something a client, the schedule or staff asked us to do to a VM."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..errors import Message
+from .base import ID, PREFIX, Base, UTCDateTime, new_id
+
+LIVE = ("waiting", "running", "stuck")
+ENDED = ("done", "failed", "cancelled", "missed", "refused", "skipped")
+
+
+class Operation(Base):
+    """`state` is written by operations/engine.py alone.
+
+    `slot_date` (ISO) makes it a scheduled backup's slot: one per service and local date. `lock` holds the service
+    from start to end and is NULL otherwise. `intent` is the one call on its way to Proxmox, `upid` the task that
+    came of it. `data` is what the steps keep for each other.
+    """
+
+    __tablename__ = PREFIX + "operation"
+    __table_args__ = (
+        UniqueConstraint("service_id", "slot_date"),
+        UniqueConstraint("lock"),
+        Index("ix_puq_backups_operation_due", "state", "wake_at"),
+        Index("ix_puq_backups_operation_service", "service_id", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
+    service_id: Mapped[str] = mapped_column(ForeignKey(PREFIX + "service.id"))
+    client_id: Mapped[str] = mapped_column(ID)
+    kind: Mapped[str] = mapped_column(String(16))
+    origin: Mapped[str] = mapped_column(String(16))
+    slot_date: Mapped[str | None] = mapped_column(String(10))
+    backup_id: Mapped[str | None] = mapped_column(ID)
+    note: Mapped[str] = mapped_column(String(255), default="")
+    token: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[str] = mapped_column(String(190), default="system")
+
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    step: Mapped[str] = mapped_column(String(40), default="")
+    progress: Mapped[int | None]
+    reason: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    data: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    attempts: Mapped[int] = mapped_column(default=0)
+
+    lock: Mapped[str | None] = mapped_column(ID)
+    node: Mapped[str] = mapped_column(String(64), default="")
+    storage: Mapped[str] = mapped_column(String(128), default="")
+    intent: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    upid: Mapped[str | None] = mapped_column(String(255))
+
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    wake_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    rung_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    deadline_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lease_owner: Mapped[str | None] = mapped_column(String(190))
+
+    @property
+    def why(self) -> Message | None:
+        """The reason it ended or waits, for people."""
+        return Message.from_json(self.reason)
+
+    def keep(self, **values: Any) -> None:
+        """Keep values for later steps (a new dict: a change inside the old one would not be seen)."""
+        self.data = {**self.data, **values}
+
+    def warn(self, message: Message) -> None:
+        """Keep a warning, once."""
+        if message.to_json() not in self.warnings:
+            self.warnings = [*self.warnings, message.to_json()]

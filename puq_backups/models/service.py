@@ -1,0 +1,53 @@
+"""A service of the host: one VM of one client, its package and its schedule."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import ID, PREFIX, Base, UTCDateTime
+
+
+class Service(Base):
+    """`id` is the host's own. `active_vmid` equals `vmid` until termination, so that (server, VMID) is unique
+    among services that are not terminated. `next_run_at` is the next slot's moment, `slots_from` the moment
+    after which slots count.
+    """
+
+    __tablename__ = PREFIX + "service"
+    __table_args__ = (UniqueConstraint("server_id", "active_vmid"),)
+
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ID, index=True)
+    server_id: Mapped[str] = mapped_column(ForeignKey(PREFIX + "server.id"))
+    vmid: Mapped[int]
+    active_vmid: Mapped[int | None]
+    node: Mapped[str] = mapped_column(String(64), default="")
+    identity: Mapped[str] = mapped_column(String(120), default="")
+    token: Mapped[str] = mapped_column(String(32), unique=True)
+    status: Mapped[str] = mapped_column(String(16), default="active")
+    terminated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    domain: Mapped[str] = mapped_column(String(255), default="")
+    client: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    package: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    quota: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=0)
+
+    schedule: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    slots_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    next_run_date: Mapped[str | None] = mapped_column(String(10))
+
+    vm_name: Mapped[str] = mapped_column(String(255), default="")
+    vm_status: Mapped[str] = mapped_column(String(16), default="unknown")
+    vm_lock: Mapped[str] = mapped_column(String(32), default="")
+    vm_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    trouble: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    restore_failed: Mapped[str | None] = mapped_column(ID)
+    action_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    action_owner: Mapped[str | None] = mapped_column(String(190))
