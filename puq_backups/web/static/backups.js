@@ -17,20 +17,16 @@
     if (field) field.focus();
   };
 
-  const close = (dialog) => {
-    dialog.querySelectorAll("form").forEach((form) => form.reset());
-    dialog.close();
-  };
+  root.addEventListener("close", (event) => {
+    event.target.querySelectorAll("form").forEach((form) => form.reset());
+  }, true);
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[popovertarget]");
     const dialog = button && document.getElementById(button.getAttribute("popovertarget"));
-    if (dialog && root.contains(dialog) && dialog.showModal) {
-      event.preventDefault();
-      (button.getAttribute("popovertargetaction") === "hide" ? close : open)(dialog);
-    } else if (event.target.matches(".puqb-dialog")) {
-      close(event.target); // the backdrop
-    }
+    if (!dialog || !root.contains(dialog) || !dialog.showModal) return;
+    event.preventDefault();
+    if (button.getAttribute("popovertargetaction") === "hide") dialog.close(); else open(dialog);
   });
 
   // Forms ---------------------------------------------------------------------------------------------------
@@ -81,6 +77,9 @@
     const answer = await fetch(root.dataset.puqbPage, { credentials: "same-origin" });
     if (!answer.ok || answer.redirected) throw new Error(answer.status);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresher = page.getElementById(root.id);
+    if (!fresher) throw new Error("another page"); // signed out, perhaps
+    root.dataset.puqbSeen = fresher.dataset.puqbSeen;
     stale = false;
     root.querySelectorAll("[data-puqb-live]").forEach((part) => {
       const fresh = page.getElementById(part.id);
@@ -92,7 +91,7 @@
 
   const rest = (state) => JSON.stringify({ ...state, operation: state.operation && { ...state.operation, progress: 0 } });
   const seen = (state) => [state.operation ? state.operation.id : "", state.operation ? state.operation.state : "",
-    state.backups.map((backup) => backup.id).join(",")].join("|");
+    state.backups.map((backup) => backup.id).sort().join(",")].join("|");
 
   const move = (progress) => {
     const bar = find("[data-puqb-progress]"), label = find("[data-puqb-percent]");
@@ -102,8 +101,9 @@
   };
 
   const take = async (state) => {
-    const news = shown ? rest(shown) !== rest(state) : seen(state) !== root.dataset.puqbSeen;
+    const news = seen(state) !== root.dataset.puqbSeen || (shown && rest(shown) !== rest(state));
     if (news || stale) await refresh();
+    if (seen(state) !== root.dataset.puqbSeen) stale = true; // the page changed once more since
     if (state.operation) move(state.operation.progress);
     shown = state;
     busy = state.locked || Boolean(state.operation);

@@ -1,0 +1,166 @@
+"""The page rendered from plain values, for the tests of this folder."""
+
+import copy
+import datetime as dt
+import re
+from html import unescape
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from puq_backups.errors import Message
+from puq_backups.i18n import Translator
+
+WHEN = dt.datetime(2026, 7, 1, 3, 0, 5, tzinfo=dt.UTC)
+NOTHING_AGAINST = {"restore": None, "remove": None, "keep": None, "note": None}
+TEMPLATES = Environment(
+    loader=FileSystemLoader(str(files("puq_backups.templates"))), autoescape=True, trim_blocks=True
+)
+
+
+def a_backup(number: int, **changes: Any) -> dict[str, Any]:
+    """Backup `number`, one day older with each; `urls` as the web part makes them."""
+    at = f"/s/1/backups/b{number}"
+    return {
+        "id": f"b{number}",
+        "created_at": WHEN - dt.timedelta(days=number),
+        "note": f"Note {number}",
+        "size": 300 * 1024**3,
+        "kind": "manual",
+        "kept": False,
+        "missing": False,
+        "restorable": True,
+        "urls": {action: f"{at}/{action}" for action in NOTHING_AGAINST},
+        "reason_against": dict(NOTHING_AGAINST),
+        **changes,
+    }
+
+
+def an_operation(**changes: Any) -> dict[str, Any]:
+    """A running backup, or what `changes` make of it."""
+    return {
+        "id": "o1",
+        "kind": "backup",
+        "state": "running",
+        "step": "Reading the disks",
+        "progress": 42,
+        "queue_position": None,
+        "reason": None,
+        "warnings": [],
+        "started_at": WHEN,
+        "finished_at": None,
+        "cancellable": False,
+        "urls": {action: f"/s/1/backups/operations/o1/{action}" for action in ("retry", "cancel", "back")},
+        **changes,
+    }
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    """What the view hands to the page: a quiet service with ten places and one backup."""
+    days = [{"day": day, "enabled": day == 1, "time": "03:00"} for day in range(7)]
+    at = "/s/1/backups"
+    return {
+        "service": {"id": "1", "name": "web-1", "status": "running"},
+        "urls": {
+            "page": f"{at}/",
+            "state": f"{at}/state",
+            "schedule": f"{at}/schedule",
+            "create": f"{at}/create",
+            "reinstall": f"{at}/reinstall",
+            "stylesheet": "backups.css",
+            "script": "backups.js",
+        },
+        "csrf_token": "the-token",
+        "quota": {"used": 1, "limit": 10},
+        "schedule": {
+            "timezone": "Europe/Warsaw",
+            "days": days,
+            "next_run": None,
+            "next_removal": [],
+            "skip_notice": None,
+            "notice": None,
+        },
+        "timezones": ["Europe/Kyiv", "Europe/Warsaw", "UTC"],
+        "backups": [a_backup(1)],
+        "operation": None,
+        "last_operation": None,
+        "locked": False,
+        "lock_reason": None,
+        "restore_failed": None,
+        "may": dict.fromkeys(("create", "schedule", "restore", "remove", "keep", "reinstall")),
+        "errors": {},
+        "message": None,
+        "refusal": None,
+        "form": {},
+        "snapshots": None,
+        **copy.deepcopy(changes),
+    }
+
+
+def page(locale: str = "en", **changes: Any) -> str:
+    """The page as HTML, each run of white space made one space."""
+    t = Translator(locale, "Europe/Warsaw")
+    template = TEMPLATES.get_template("puq_backups/client/backups.html")
+    html = template.render(values(**changes), _=t.gettext, ngettext=t.ngettext, t=t)
+    return re.sub(r"\s+", " ", html)
+
+
+def words(html: str) -> str:
+    """What a reader sees, tags taken away."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html)))
+
+
+class Elements(HTMLParser):
+    """Every element of a page as (tag, attributes), and for each form the names of its fields."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.all: list[tuple[str, dict[str, str | None]]] = []
+        self.forms: list[tuple[dict[str, str | None], list[str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.all.append((tag, dict(attrs)))
+        if tag == "form":
+            self.forms.append((dict(attrs), []))
+        elif tag in ("input", "select") and self.forms:
+            self.forms[-1][1].append(dict(attrs).get("name"))
+
+    def one(self, element_id: str) -> dict[str, str | None]:
+        """The attributes of the one element with this id."""
+        (found,) = [attributes for _, attributes in self.all if attributes.get("id") == element_id]
+        return found
+
+
+def fields(html: str) -> dict[str | None, list[str | None]]:
+    """The fields of each form by the URL it posts to."""
+    return {form.get("action"): names for form, names in Elements(html).forms}
+
+
+BUSY = Message("A backup of this virtual machine is running.")
+EVERY_STATE: dict[str, dict[str, Any]] = {
+    "quiet": {},
+    "empty": {"backups": []},
+    "no quota": {"backups": [], "quota": {"used": 0, "limit": 0}},
+    "waiting": {"operation": an_operation(state="waiting", queue_position=2, cancellable=True)},
+    "running": {"operation": an_operation(cancellable=True), "locked": True, "lock_reason": BUSY},
+    "stuck": {"operation": an_operation(state="stuck", progress=None), "locked": True},
+    "locked by staff": {"locked": True, "lock_reason": BUSY},
+    "restore failed": {
+        "restore_failed": {
+            "reason": Message("The storage {storage} is full.", {"storage": "nfs"}),
+            "operation_id": "o1",
+            "urls": an_operation()["urls"],
+        }
+    },
+    "removal ahead": {"schedule": {**values()["schedule"], "next_run": WHEN, "next_removal": ["b1"], "notice": BUSY}},
+    "odd backups": {
+        "backups": [
+            a_backup(1, kind="safety", kept=True),
+            a_backup(2, kind="adopted", missing=True, size=None, restorable=False, note=""),
+            a_backup(3, kind="scheduled", restorable=False),
+        ]
+    },
+}

@@ -1,0 +1,239 @@
+"""backups.js in a real browser under a strict content policy: what moves by itself and what is left alone."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .pages import a_backup, an_operation, page
+
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'"
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+class Site:
+    """A page and its state over real HTTP; `posts` are the paths that were posted to, in order."""
+
+    def __init__(self) -> None:
+        self.vars: dict[str, Any] = {}
+        self.posts: list[str] = []
+        self.state: dict[str, Any] = {"operation": None, "locked": False, "backups": [{"id": "b1"}]}
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body, kind, headers = site.answer(self.path)
+                tag = headers.get("ETag")
+                fresh = tag is not None and tag == self.headers.get("If-None-Match")
+                self.send(304 if fresh else 200, b"" if fresh else body, kind, headers)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                site.posts.append(self.path)
+                self.send(204, b"", "text/plain", {})
+
+            def send(self, status: int, body: bytes, kind: str, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Type": kind, "Content-Security-Policy": POLICY, **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Keep the test's output quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/s/1/backups/"
+
+    def answer(self, path: str) -> tuple[bytes, str, dict[str, str]]:
+        """Body, content type and headers for a path."""
+        name = path.rsplit("/", 1)[-1]
+        if name == "state":
+            body = json.dumps(self.state)
+            return body.encode(), "application/json", {"ETag": f'"{hash(body)}"'}
+        if name in ("backups.js", "backups.css"):
+            kind = "text/javascript" if name.endswith("js") else "text/css"
+            return (files("puq_backups.web") / "static" / name).read_bytes(), kind, {}
+        return page(**self.vars).encode(), "text/html; charset=utf-8", {}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Playwright's own browser, else the system's Chromium."""
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        found = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
+        if not found:
+            pytest.skip("no Chromium on this machine")
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A site of a quiet service."""
+    site = Site()
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+
+
+@pytest.fixture
+def tab(chromium: Browser, site: Site) -> Iterator[Page]:
+    """A tab whose clock only the test moves; it must not break the content policy or raise."""
+    context = chromium.new_context()
+    tab = context.new_page()
+    troubles: list[str] = []
+    tab.on("pageerror", lambda error: troubles.append(str(error)))
+    tab.on("console", lambda said: troubles.append(said.text) if "Content Security" in said.text else None)
+    tab.clock.install()
+    yield tab
+    context.close()
+    assert troubles == []
+
+
+def turn(site: Site, tab: Page, milliseconds: int = 3100) -> None:
+    """Let the next poll happen and its answer arrive."""
+    with tab.expect_response("**/state"):
+        tab.clock.run_for(milliseconds)
+
+
+def running(site: Site, operation: dict[str, Any], **state: Any) -> None:
+    """Have an operation run, on the page and in the state alike."""
+    site.vars["operation"] = operation
+    told = {key: operation[key] for key in ("id", "state", "step", "progress")}
+    site.state = {**site.state, "operation": told, "locked": True, **state}
+
+
+def test_progress_moves_in_place(site: Site, tab: Page) -> None:
+    running(site, an_operation(progress=42))
+    tab.goto(site.url)
+    tab.locator("[data-puqb-operation]").evaluate("node => { node.dataset.mark = 'same' }")
+
+    site.state["operation"]["progress"] = 77
+    turn(site, tab)
+
+    expect(tab.locator("[data-puqb-percent]")).to_have_text("77%")
+    expect(tab.locator("[data-puqb-progress]")).to_have_attribute("value", "77")
+    expect(tab.locator("[data-mark=same]")).to_be_visible()
+
+
+def test_end_of_an_operation_shows_without_losing_what_is_typed(site: Site, tab: Page) -> None:
+    running(site, an_operation())
+    tab.goto(site.url)
+    tab.get_by_label("Backups notes").fill("half a sentence")
+    tab.get_by_label("Time on Sunday").fill("04:30")
+
+    site.vars = {"backups": [a_backup(0, note="made just now"), a_backup(1)], "quota": {"used": 2, "limit": 10}}
+    site.state = {"operation": None, "locked": False, "backups": [{"id": "b0"}, {"id": "b1"}]}
+    turn(site, tab)
+
+    expect(tab.get_by_text("made just now").first).to_be_visible()
+    expect(tab.get_by_text("2/10")).to_be_visible()
+    expect(tab.locator("[data-puqb-operation]")).to_have_count(0)
+    expect(tab.get_by_label("Backups notes")).to_have_value("half a sentence")
+    expect(tab.get_by_label("Time on Sunday")).to_have_value("04:30")
+
+
+def test_change_between_page_and_first_poll_is_seen(site: Site, tab: Page) -> None:
+    site.vars = {"operation": an_operation()}
+    tab.goto(f"{site.url}#stale")
+    expect(tab.locator("[data-puqb-operation]")).to_have_count(1)
+
+    site.vars = {}
+    turn(site, tab)
+
+    expect(tab.locator("[data-puqb-operation]")).to_have_count(0)
+
+
+def test_open_dialog_is_left_alone_until_it_is_closed(site: Site, tab: Page) -> None:
+    tab.goto(site.url)
+    tab.get_by_role("button", name="Restore").click()
+    tab.get_by_label("Type web-1 to confirm").fill("web")
+
+    site.vars = {"backups": [a_backup(0, note="made just now"), a_backup(1)]}
+    site.state = {**site.state, "backups": [{"id": "b0"}, {"id": "b1"}]}
+    turn(site, tab, 15100)
+
+    expect(tab.get_by_label("Type web-1 to confirm")).to_have_value("web")
+    tab.keyboard.press("Escape")
+    turn(site, tab, 15100)
+    expect(tab.get_by_text("made just now").first).to_be_visible()
+
+
+def test_dialog_is_modal_and_gives_the_focus_back(site: Site, tab: Page) -> None:
+    tab.goto(site.url)
+    opener = tab.get_by_role("button", name="Remove")
+    opener.click()
+
+    assert tab.locator("dialog:modal").count() == 1
+    tab.get_by_role("button", name="Cancel").click()
+    expect(tab.locator("dialog:modal")).to_have_count(0)
+    expect(opener).to_be_focused()
+
+
+def test_second_click_posts_nothing_more(site: Site, tab: Page) -> None:
+    tab.goto(site.url)
+    with tab.expect_response("**/create"):
+        tab.locator("#puqb-create").dblclick()
+
+    assert site.posts == ["/s/1/backups/create"]
+
+
+def test_lost_connection_is_admitted_and_recovers(site: Site, tab: Page) -> None:
+    tab.goto(site.url)
+    offline = tab.locator("[data-puqb-offline]")
+    tab.route("**/state", lambda route: route.abort())
+
+    for _ in range(2):
+        with tab.expect_event("requestfailed"):
+            tab.clock.run_for(60100)
+    expect(offline).to_be_visible()
+
+    tab.unroute("**/state")
+    turn(site, tab, 60100)
+    expect(offline).to_be_hidden()
+
+
+def test_unsaved_schedule_says_so_and_asks_before_leaving(site: Site, tab: Page) -> None:
+    tab.goto(site.url)
+    tab.get_by_label("Tuesday", exact=True).check()
+    asked: list[str] = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    expect(tab.get_by_text("Changes are not saved yet.")).to_be_visible()
+    tab.goto("about:blank")
+
+    assert asked == ["beforeunload"]
+
+
+def test_page_without_script_still_confirms_before_it_removes(site: Site, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(site.url)
+
+    expect(tab.get_by_role("button", name="Remove backup")).to_be_hidden()
+    tab.get_by_role("button", name="Remove").click()
+    with tab.expect_response("**/b1/remove"):
+        tab.get_by_role("button", name="Remove backup").click()
+    context.close()
+
+    assert site.posts == ["/s/1/backups/b1/remove"]
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 940, 1400])
+def test_nothing_runs_out_of_the_window(site: Site, tab: Page, width: int) -> None:
+    site.vars = {"backups": [a_backup(1, note="x" * 255, kept=True), a_backup(2, note="words " * 40)]}
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.goto(site.url)
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width

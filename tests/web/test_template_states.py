@@ -1,0 +1,125 @@
+"""The client's page while something runs, after it ended, and after a form was refused."""
+
+import pytest
+
+from puq_backups.errors import Message
+
+from .pages import EVERY_STATE, WHEN, Elements, a_backup, an_operation, fields, page, words
+
+KINDS = ("backup", "restore", "remove", "reinstall")
+ENDS = ("done", "failed", "cancelled", "missed", "refused", "skipped")
+
+
+def test_running_operation_shows_step_and_share() -> None:
+    html = page(operation=an_operation())
+
+    assert 'value="42"' in html
+    assert "42%" in html
+    assert "Creating a backup" in html
+    assert "Reading the disks" in html
+
+
+def test_waiting_operation_shows_its_place_and_can_be_cancelled() -> None:
+    html = page(operation=an_operation(state="waiting", queue_position=2, cancellable=True))
+
+    assert "place 2 in the queue" in html
+    assert "/s/1/backups/operations/o1/cancel" in fields(html)
+
+
+def test_restore_in_progress_offers_no_cancel() -> None:
+    html = page(operation=an_operation(kind="restore", step="Restoring the disks"))
+
+    assert "/s/1/backups/operations/o1/cancel" not in fields(html)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_of_an_operation_is_told_with_reason_and_warnings(kind: str, end: str) -> None:
+    ended = an_operation(
+        kind=kind,
+        state=end,
+        finished_at=WHEN,
+        reason=Message("The storage {storage} is full.", {"storage": "nfs"}),
+        warnings=[Message("The system disk was not shrunk.")],
+    )
+    text = words(page(last_operation=ended))
+
+    assert "The storage nfs is full." in text
+    assert "The system disk was not shrunk." in text
+    if kind == "backup" or end not in ("missed", "skipped"):
+        assert f" {end} Jul" not in text
+
+
+def test_failed_restore_offers_retry_and_reinstall_and_tells_the_reason() -> None:
+    text = words(page(**EVERY_STATE["restore failed"]))
+
+    assert "The storage nfs is full." in text
+    assert text.index("Retry restore") < text.index("Reinstall")
+
+
+def test_next_run_names_the_backups_it_removes_with_keep_beside_each() -> None:
+    html = page(**EVERY_STATE["removal ahead"])
+    keep = next(attributes for tag, attributes in Elements(html).all if attributes.get("form") == "puqb-keep-b1")
+
+    assert "This backup will be removed to make room for it:" in html
+    assert keep["type"] == "submit"
+    assert "Removed at the next run" in html
+
+
+def test_marks_tell_kind_kept_missing_and_not_restorable() -> None:
+    text = words(page(**EVERY_STATE["odd backups"]))
+
+    for mark in (
+        "Safety copy",
+        "Kept",
+        "Added by staff",
+        "Missing",
+        "Size unknown",
+        "Scheduled",
+        "Not restorable",
+    ):
+        assert mark in text
+
+
+def test_empty_list_says_what_to_do() -> None:
+    assert "There are no backups yet." in page(backups=[])
+    assert "Your package includes no backups." in page(**EVERY_STATE["no quota"])
+
+
+def test_schedule_error_stands_beside_its_field_with_what_was_entered() -> None:
+    form = {f"time_{day}": "03:00" for day in range(7)} | {
+        "time_2": "25:61",
+        "day_2": "1",
+        "timezone": "Mars/X",
+    }
+    html = page(errors={"time_2": Message("25:61 is not a time of day.")}, form=form)
+    elements = Elements(html)
+
+    assert elements.one("puqb-time_2")["value"] == "25:61"
+    assert elements.one("puqb-time_2")["aria-describedby"] == "puqb-time_2-error"
+    assert "checked" in elements.one("puqb-day_2")
+    assert "checked" not in elements.one("puqb-day_1")
+    assert "<option selected>Mars/X</option>" in html
+
+
+@pytest.mark.parametrize("field", ["confirm", "note"])
+def test_error_in_a_dialog_opens_it_again_with_what_was_entered(field: str) -> None:
+    html = page(
+        backups=[a_backup(1), a_backup(2)],
+        errors={field: Message("That is not it.")},
+        form={"backup_id": "b2", field: "entered"},
+    )
+    elements = Elements(html)
+    dialog = "puqb-restore-b2" if field == "confirm" else "puqb-edit-b2"
+
+    assert [attributes["id"] for tag, attributes in elements.all if "open" in attributes] == [dialog]
+    assert elements.one(f"puqb-{field}-b2")["value"] == "entered"
+    assert elements.one(f"puqb-{field}-b2-error")
+
+
+@pytest.mark.parametrize(("kind", "role"), [("message", "status"), ("refusal", "alert")])
+def test_what_came_of_the_last_click_is_told_at_the_top(kind: str, role: str) -> None:
+    html = page(**{kind: Message("Said of {name}.", {"name": "web-1"})})
+
+    assert f'role="{role}"' in html[: html.index("Said of web-1.")]
+    assert html.index("Said of web-1.") < html.index("Scheduled Automatic Backups")
