@@ -29,8 +29,8 @@ class Database:
     def open(self) -> Session:
         """A session whose objects stay readable after a commit, without a transaction being open."""
         session = Session(self.engine, expire_on_commit=False)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(session, "after_begin", _be_patient)
+        event.listen(session, "after_begin", _began)
+        event.listen(session, "after_transaction_end", _ended)
         return session
 
     @contextmanager
@@ -40,9 +40,16 @@ class Database:
             yield session
 
 
-def _be_patient(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001
-    # SQLite lets one writer in at a time; the others wait instead of failing after the driver's five seconds.
-    connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
+def _began(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001 - its form
+    session.info["in_transaction"] = True
+    if connection.dialect.name == "sqlite":
+        # SQLite lets one writer in at a time; the others wait instead of failing after the driver's five seconds.
+        connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info["in_transaction"] = False
 
 
 def database_now(session: Session) -> datetime:

@@ -1,0 +1,419 @@
+"""The only place that writes an operation's state.
+
+An operation waits, is started (it takes its service's lock), goes through its steps one by one, and ends. Any
+worker may die at any moment: what was on its way to Proxmox stands in `intent`, and is looked for, not repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from .. import notifications, policy
+from ..errors import BackupsError, Message, ProxmoxError, Refused, UnknownOutcome, VmMissing
+from ..models import AuditEntry, Operation, Server, Service, database_now, now
+from ..pve import tasks, vms
+from ..toolbox import Toolbox
+from . import backup, leases, remove, restore
+from .work import Ended, GiveUp, Hop, Outcome, Start, Wait, Work
+
+log = logging.getLogger("puq_backups.operations")
+
+Step = Callable[[Work], Outcome]
+STEPS: Mapping[str, Sequence[Step]] = {"backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS}
+FAULTS_ALLOWED = 5
+LONGEST_PAUSE = 60.0
+
+
+class LeaseLost(Exception):  # noqa: N818 - control flow, never shown
+    """Another worker has taken this operation over: this one writes nothing more."""
+
+
+def start(toolbox: Toolbox, operation_id: str) -> bool:
+    """Take the service's lock for a waiting operation; False where it has to wait on, or was refused now.
+
+    1. Lock the server's row, so that two starts count one after the other.
+    2. Check again what was checked when it was asked for.
+    3. Take the lock by the unique column; whoever comes second waits.
+    """
+    try:
+        with toolbox.database.begin() as session:
+            operation = session.get(Operation, operation_id)
+            if operation is None or operation.state != "waiting":
+                return False
+            service = session.get_one(Service, operation.service_id)
+            session.execute(update(Server).where(Server.id == service.server_id).values(port=Server.port))
+            if leases.holds(service.action_owner, service.action_until, database_now(session)):
+                return False
+            reason = policy.reason_against_start(session, toolbox.settings, service, operation)
+            if isinstance(reason, policy.Later):
+                return False
+            if reason:
+                end(session, toolbox, operation, service, reason[0], reason[1])
+                return False
+            return _take(session, toolbox, operation, service)
+    except IntegrityError:
+        # Another operation of this service got the lock first.
+        return False
+
+
+def _take(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> bool:
+    taken = session.execute(
+        update(Operation)
+        .where(Operation.id == operation.id, Operation.state == "waiting")
+        .values(state="running", lock=service.id)
+        .execution_options(synchronize_session=False)
+    )
+    # No row: another worker started it first.
+    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return False
+    session.refresh(operation)
+    limit = toolbox.settings.backup_deadline if operation.kind == "backup" else toolbox.settings.restore_deadline
+    operation.node = service.node
+    operation.step = STEPS[operation.kind][0].__name__
+    operation.started_at = operation.wake_at = now()
+    operation.deadline_at = now() + limit
+    operation.attempts += 1
+    operation.reason = None
+    return True
+
+
+def advance(toolbox: Toolbox, operation_id: str) -> bool:
+    """Run one step of a running operation; True where the next can be run at once.
+
+    1. Claim it for a while; another's claim, or a time that has not come, ends it here.
+    2. Look for a call whose answer was lost; watch a task that runs.
+    3. Run the step: it reads, and answers with what to do.
+    4. Do that, and commit what came of it.
+    """
+    with toolbox.database.open() as session:
+        operation = _claim(toolbox, session, operation_id)
+        if operation is None:
+            return False
+        service = session.get_one(Service, operation.service_id)
+        server = session.get_one(Server, service.server_id)
+        owner = str(operation.lease_owner)
+        session.commit()
+        try:
+            proxmox = toolbox.connect(server)
+            # A step that asked Proxmox inside a transaction would hold rows, on SQLite everybody's, for seconds.
+            proxmox.on_call = lambda call: _no_transaction(session, call)
+            work = Work(toolbox, session, operation, service, server, proxmox)
+            return _move(work, owner)
+        except LeaseLost:
+            session.rollback()
+            return False
+
+
+def _no_transaction(session: Session, call: str) -> None:
+    if session.info.get("in_transaction"):
+        raise RuntimeError(f"{call} inside a transaction")
+
+
+def _claim(toolbox: Toolbox, session: Session, operation_id: str) -> Operation | None:
+    operation = session.get(Operation, operation_id)
+    if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
+        return None
+    clock = database_now(session)
+    if leases.holds(operation.lease_owner, operation.lease_until, clock):
+        return None
+    before, owner = operation.lease_owner, leases.new_owner()
+    taken = session.execute(
+        update(Operation)
+        .where(
+            Operation.id == operation_id,
+            Operation.lease_owner.is_(None) if before is None else Operation.lease_owner == before,
+        )
+        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.seconds(toolbox.settings)))
+    )
+    session.commit()
+    # No row: another worker got there first.
+    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return None
+    session.refresh(operation)
+    return operation if operation.state in {"running", "stuck"} else None
+
+
+def _commit(work: Work, owner: str, *, release: bool = False) -> None:
+    """Commit what the step changed, only if the claim still stands; renew or release it."""
+    clock = database_now(work.session)
+    until = clock + timedelta(seconds=leases.seconds(work.toolbox.settings))
+    held = work.session.execute(
+        update(Operation)
+        .where(Operation.id == work.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+        .values(lease_owner=None if release else owner, lease_until=until, rung_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        raise LeaseLost
+    work.session.commit()
+
+
+def _move(work: Work, owner: str) -> bool:
+    operation = work.operation
+    try:
+        if operation.intent and not operation.upid and not _find_lost(work):
+            return _pause(work, owner, work.toolbox.settings.poll.total_seconds())
+        if operation.upid:
+            work.ended = _watch(work)
+            if work.ended is None:
+                return _pause(work, owner, work.toolbox.settings.poll.total_seconds())
+        outcome = _step(work)(work)
+        return _carry_out(work, owner, outcome)
+    except LeaseLost:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where any trouble of a step is judged
+        return _judge(work, owner, error)
+
+
+def _step(work: Work) -> Step:
+    return next(step for step in STEPS[work.operation.kind] if step.__name__ == work.operation.step)
+
+
+def _watch(work: Work) -> Ended | None:
+    """The end of the running task, or None; what the page shows of it meanwhile."""
+    upid = str(work.operation.upid)
+    task = tasks.status(work.proxmox, upid)
+    if task is None:
+        return Ended(None, "Proxmox no longer knows the task.")
+    lines = tasks.log(work.proxmox, upid)
+    if task.running:
+        work.operation.progress = tasks.progress(lines)
+        return None
+    ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
+    if not task.ok and not (work.operation.intent or {}).get("tolerate"):
+        work.operation.upid = work.operation.intent = None
+        raise GiveUp("{proxmox}", proxmox=ended.reason)
+    return ended
+
+
+def _find_lost(work: Work) -> bool:
+    """Look for the task of a call whose answer never came; True where the step can go on.
+
+    Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
+    """
+    intent = dict(work.operation.intent or {})
+    found = tasks.find(
+        work.proxmox,
+        intent["node"],
+        type=intent["type"],
+        id=intent["id"],
+        since=int(intent["since"]) - 2,
+        marker=intent["marker"],
+    )
+    known = {work.operation.data.get("last_upid")}
+    fresh = [upid.text for upid in found if upid.text not in known]
+    if fresh:
+        work.operation.upid = fresh[0]
+        return True
+    if time.time() - float(intent["at"]) < work.toolbox.settings.settle.total_seconds():
+        return False
+    work.operation.intent = None
+    return True
+
+
+def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
+    operation = work.operation
+    operation.keep(troubled_since=None, tries=0, faults=0)
+    if isinstance(outcome, Start):
+        return _call(work, owner, outcome)
+    _forget_task(operation)
+    if isinstance(outcome, Wait):
+        operation.reason = outcome.why.to_json() if outcome.why else None
+        return _pause(work, owner, outcome.seconds)
+    steps = [step.__name__ for step in STEPS[operation.kind]]
+    at = steps.index(outcome.step) if isinstance(outcome, Hop) else steps.index(operation.step) + 1
+    if at == len(steps):
+        return _end(work, owner, "done", None)
+    operation.step, operation.reason, operation.progress = steps[at], None, None
+    _commit(work, owner, release=True)
+    return True
+
+
+def _forget_task(operation: Operation) -> None:
+    if operation.upid:
+        operation.keep(last_upid=operation.upid)
+    operation.upid = operation.intent = None
+
+
+def _call(work: Work, owner: str, call: Start) -> bool:
+    """Commit the intent and the audit, make the call with no transaction open, commit what came back."""
+    operation = work.operation
+    _forget_task(operation)
+    at = time.time()
+    operation.intent = {
+        "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate, "node": work.node,
+        "at": at, "since": at + work.proxmox.clock_offset,
+    }  # fmt: skip
+    operation.progress = operation.reason = None
+    audit(work.session, work.service.id, operation, call.type, call.audit)
+    _commit(work, owner)
+    try:
+        answer = call.call()
+    except UnknownOutcome as error:
+        log.warning("operation %s: %s", operation.id, error)
+        return _pause(work, owner, min(2.0, work.toolbox.settings.poll.total_seconds()))
+    except ProxmoxError:
+        operation.intent = None
+        raise
+    operation.upid = str(getattr(answer, "text", answer))
+    return _pause(work, owner, min(1.0, work.toolbox.settings.poll.total_seconds()))
+
+
+def _pause(work: Work, owner: str, seconds: float) -> bool:
+    work.operation.wake_at = now() + timedelta(seconds=seconds)
+    _commit(work, owner, release=True)
+    return seconds <= 0
+
+
+def _judge(work: Work, owner: str, error: Exception) -> bool:
+    """What trouble in a step means: look again later, look elsewhere, or the end of the operation."""
+    operation = work.operation
+    if isinstance(error, VmMissing) and not operation.upid and _moved(work):
+        return _pause(work, owner, 0)
+    if isinstance(error, ProxmoxError) and error.retryable:
+        return _again(work, owner, error)
+    if isinstance(error, VmMissing):
+        error = GiveUp("The virtual machine {vmid} is no longer there.", vmid=work.vmid)
+    if isinstance(error, GiveUp) and error.after:
+        operation.keep(ending=error.message.to_json())
+        _forget_task(operation)
+        operation.step = error.after
+        _commit(work, owner, release=True)
+        return True
+    if isinstance(error, BackupsError):
+        state = error.state if isinstance(error, GiveUp) else "refused" if isinstance(error, Refused) else "failed"
+        return _end(work, owner, state, error.message)
+    return _fault(work, owner)
+
+
+def _moved(work: Work) -> bool:
+    try:
+        node = vms.find_node(work.proxmox, work.vmid)
+    except ProxmoxError:
+        return False
+    if not node or node == work.node:
+        return False
+    work.service.node = work.operation.node = node
+    return True
+
+
+def _again(work: Work, owner: str, error: ProxmoxError) -> bool:
+    """Busy or unreachable: come back with growing pauses. Once something was changed it is never given up."""
+    operation = work.operation
+    since = float(operation.data.get("troubled_since") or time.time())
+    patience = work.toolbox.settings.busy_patience.total_seconds()
+    idle = not operation.upid and not operation.intent
+    if idle and not operation.data.get("touched") and time.time() - since > patience:
+        return _end(work, owner, "failed", error.message)
+    tries = int(operation.data.get("tries") or 0)
+    operation.keep(troubled_since=since, tries=tries + 1)
+    operation.reason = error.message.to_json()
+    pause = min(work.toolbox.settings.poll.total_seconds() * 2 ** min(tries, 6), LONGEST_PAUSE)
+    return _pause(work, owner, pause)
+
+
+def _fault(work: Work, owner: str) -> bool:
+    """A fault of ours: kept from looping, told to staff, and no lock is freed under a task that may run."""
+    operation = work.operation
+    log.exception("operation %s, step %s: a fault of puq-backups", operation.id, operation.step)
+    work.session.rollback()
+    work.session.refresh(operation)
+    faults = int(operation.data.get("faults") or 0) + 1
+    operation.keep(faults=faults)
+    reason = Message("Something went wrong on our side; the provider's staff can see it in the log.")
+    if faults >= FAULTS_ALLOWED and not operation.upid and not operation.intent:
+        return _end(work, owner, "failed", reason)
+    operation.reason = reason.to_json()
+    return _pause(work, owner, LONGEST_PAUSE)
+
+
+def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
+    operation, toolbox = work.operation, work.toolbox
+    if state == "done" and operation.data.get("ending"):
+        state, reason = "failed", Message.from_json(operation.data["ending"])
+    _forget_task(operation)
+    end(work.session, toolbox, operation, work.service, state, reason)
+    _commit(work, owner, release=True)
+    if operation.state != "waiting":
+        _tell_hooks(toolbox, operation)
+    return False
+
+
+def end(
+    session: Session, toolbox: Toolbox, operation: Operation, service: Service, state: str, reason: Message | None
+) -> None:
+    """End an operation, free the lock and write the mails, in the caller's transaction.
+
+    A failed scheduled backup goes back to waiting while tries and time are left.
+    """
+    operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
+    operation.reason = reason.to_json() if reason else None
+    delays = toolbox.settings.retry_delays
+    if state == "failed" and operation.kind == "backup" and operation.slot_date and operation.attempts <= len(delays):
+        again = now() + delays[max(operation.attempts, 1) - 1]
+        if again <= operation.due_at + toolbox.settings.catch_up and service.status == "active":
+            operation.state, operation.wake_at, operation.step = "waiting", again, ""
+            return
+    operation.state, operation.finished_at = state, now()
+    if operation.kind == "restore":
+        _note_restore(operation, service)
+    notifications.on_end(session, toolbox, operation, service)
+
+
+def _note_restore(operation: Operation, service: Service) -> None:
+    if operation.state == "done":
+        service.restore_failed = None
+    elif operation.data.get("touched"):
+        service.restore_failed = operation.id
+
+
+def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
+    point = {"backup": "AfterBackup", "restore": "AfterRestore", "remove": "AfterRemove"}[operation.kind]
+    facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
+    if operation.state == "done":
+        toolbox.hooks.run(point, **facts, backup_id=operation.backup_id)
+    elif point != "AfterRemove":
+        toolbox.hooks.run(f"{point}Failed", **facts, reason=str(operation.why or operation.state))
+
+
+def cancel(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
+    """Cancel a waiting operation. Refused where it has started meanwhile."""
+    gone = session.execute(
+        update(Operation)
+        .where(Operation.id == operation.id, Operation.state == "waiting")
+        .values(state="cancelled")
+        .execution_options(synchronize_session=False)
+    )
+    if gone.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        raise Refused("It has started meanwhile.")
+    session.refresh(operation)
+    end(session, toolbox, operation, service, "cancelled", None)
+
+
+def mark_stuck(session: Session, toolbox: Toolbox) -> None:
+    """Running operations past their deadline become stuck: staff is told, the lock is kept, watching goes on."""
+    late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
+    for operation in session.scalars(late).all():
+        operation.state, operation.deadline_at = "stuck", None
+        notifications.on_stuck(session, toolbox, operation, session.get_one(Service, operation.service_id))
+
+
+def audit(session: Session, service_id: str | None, operation: Operation | None, action: str, text: str) -> None:
+    """Write who has what done, in the caller's transaction."""
+    session.add(
+        AuditEntry(
+            at=now(), service_id=service_id, operation_id=operation.id if operation else None,
+            actor=operation.actor if operation else "system", action=action, text=text,
+        )
+    )  # fmt: skip
+
+
+

@@ -1,0 +1,90 @@
+"""What a step is given and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ..errors import BackupsError, Message
+from ..models import Operation, Server, Service
+from ..pve.client import Proxmox
+from ..toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Come back to this step after so many seconds."""
+
+    seconds: float
+    why: Message | None = None
+
+
+@dataclass(frozen=True)
+class Hop:
+    """Go on with the step of this name."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """The one call by which a step changes Proxmox: it starts a task.
+
+    `type` and `id` are those of the task, `marker` is found in its log: with the time they lead back to a task
+    whose answer was lost. `tolerate`: the step itself judges a failed task. `audit` is written before the call.
+    """
+
+    call: Callable[[], Any]
+    type: str
+    id: str
+    audit: str
+    marker: str | None = None
+    tolerate: bool = False
+
+
+Outcome = Wait | Hop | Start | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of the task this step started. `ok` None: Proxmox no longer knows the task."""
+
+    ok: bool | None
+    reason: str
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class GiveUp(BackupsError):
+    """The operation ends here: `state` says how, `after` names a step to go through first."""
+
+    def __init__(self, text: str, *, state: str = "failed", after: str | None = None, **values: Any) -> None:
+        super().__init__(text, **values)
+        self.state = state
+        self.after = after
+
+
+@dataclass
+class Work:
+    """One operation on its way. Attributes set on `operation` and `service`, and rows added to `session`, are
+    committed by the engine together with the step's outcome; a step itself never commits.
+    """
+
+    toolbox: Toolbox
+    session: Session
+    operation: Operation
+    service: Service
+    server: Server
+    proxmox: Proxmox
+    ended: Ended | None = None
+
+    @property
+    def node(self) -> str:
+        return self.service.node
+
+    @property
+    def vmid(self) -> int:
+        return self.service.vmid
