@@ -121,9 +121,7 @@ def test_nothing_is_said_for_nothing() -> None:
     assert Translator().gettext("") == ""
 
 
-@pytest.mark.parametrize(
-    ("zone", "hour"), [("Europe/Berlin", "2:00"), ("UTC", "12:00"), ("No/Where", "12:00")]
-)
+@pytest.mark.parametrize(("zone", "hour"), [("Europe/Berlin", "2:00"), ("UTC", "12:00"), ("No/Where", "12:00")])
 def test_time_is_told_in_the_readers_zone(zone: str, hour: str) -> None:
     assert Translator("en", zone).time(NOON).startswith(hour)
 
