@@ -1,0 +1,228 @@
+"""The backups of a service as we know them: what is there, what of it can be restored, what is new or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from . import retention, schedules
+from .errors import NotYours, ProxmoxError
+from .models import LIVE, Backup, Operation, Server, Service, Storage, now
+from .pve import backups as archives
+from .pve import notes
+from .pve.client import Proxmox
+from .toolbox import Toolbox
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All that is so about a service: its backups (newest first), storages, and operations that are not ended."""
+
+    service: Service
+    backups: Sequence[Backup]
+    storages: dict[tuple[str, str], Storage]
+    live: Sequence[Operation] = field(default=())
+
+    @property
+    def running(self) -> Operation | None:
+        return next((operation for operation in self.live if operation.state in {"running", "stuck"}), None)
+
+    @property
+    def waiting(self) -> list[Operation]:
+        return [operation for operation in self.live if operation.state == "waiting"]
+
+    def storage_of(self, backup: Backup) -> Storage | None:
+        return self.storages.get((backup.storage, backup.node))
+
+    def usable(self, backup: Backup) -> bool:
+        """Whether the storage is there and online, as far as we know."""
+        storage = self.storage_of(backup)
+        return storage is None or storage.active
+
+    def restorable(self, backup: Backup) -> bool:
+        """Seen on its storage with a size and a disk, not missing, not found corrupt, readable where the VM is."""
+        here = backup.node in {"", self.service.node}
+        good = bool(backup.size) and backup.disks > 0 and backup.verification != "failed"
+        return good and here and not backup.missing_at and self.usable(backup)
+
+    def held(self) -> list[retention.Held]:
+        """The backups as rotation sees them, oldest first."""
+        return [self._held(backup) for backup in reversed(self.backups)]
+
+    def _held(self, backup: Backup) -> retention.Held:
+        storage = self.storage_of(backup)
+        return retention.Held(
+            id=backup.id, created_at=backup.created_at, size=backup.size, kind=backup.kind, kept=backup.kept,
+            missing=backup.missing_at is not None, restorable=self.restorable(backup), storage=backup.storage,
+            storage_usable=self.usable(backup), frees_space=storage is None or storage.type != "pbs",
+        )  # fmt: skip
+
+    def used(self, *, but: str | None = None) -> int:
+        """Places of the quota in use: backups that exist, and those waiting or being made (`but` one operation).
+
+        A backup on its way that is already listed is counted once.
+        """
+        listed = {backup.operation_id for backup in self.backups}
+        coming = [
+            operation for operation in self.live
+            if operation.kind == "backup" and operation.id != but and operation.id not in listed
+        ]  # fmt: skip
+        return retention.used([held for held in self.held() if held.kind != "safety"]) + len(coming)
+
+
+def standing(session: Session, service: Service) -> Standing:
+    """What is so about `service`, in three queries."""
+    rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
+    live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
+    storages = select(Storage).where(Storage.server_id == service.server_id)
+    return Standing(
+        service,
+        session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)).all(),
+        {(storage.name, storage.node): storage for storage in session.scalars(storages)},
+        session.scalars(live.order_by(Operation.created_at)).all(),
+    )
+
+
+def find(session: Session, service_id: str, backup_id: str) -> Backup:
+    """A backup of this very service. NotYours where it is another's, removed, or nowhere."""
+    backup = session.get(Backup, str(backup_id)) if len(str(backup_id)) <= 64 else None  # noqa: PLR2004 - VARCHAR(64)
+    if backup is None or backup.service_id != service_id or backup.removed_at is not None:
+        raise NotYours
+    return backup
+
+
+def local_date(service: Service, operation: Operation) -> str:
+    """The date a backup counts for: its slot's, else that of its request in the service's zone."""
+    zone = schedules.Schedule.from_json(service.schedule).timezone
+    return operation.slot_date or schedules.local_date(operation.created_at, zone).isoformat()
+
+
+def record(
+    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int
+) -> Backup:
+    """The row of the archive that `operation` made; the same row when asked twice."""
+    known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
+    backup = session.scalars(known).first()
+    if backup is None:
+        backup = Backup(
+            service_id=service.id, server_id=service.server_id, operation_id=operation.id, volid=volid,
+            storage=volid.partition(":")[0], node=node, vmid=service.vmid, kind=operation.origin,
+            note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
+            disks=disks, created_at=operation.started_at or now(),
+        )  # fmt: skip
+        session.add(backup)
+        session.flush()
+    return backup
+
+
+def see(backup: Backup, archive: archives.Archive) -> None:
+    """Take over what the storage says of a backup."""
+    backup.size, backup.kept = archive.size, archive.protected
+    backup.verification = archive.verification or ""
+    backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
+
+
+def note_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
+    """Keep what a node just said of a storage; the row of a shared one has no node."""
+    node = "" if seen.shared else node
+    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
+    storage = session.scalars(known).first()
+    if storage is None:
+        storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
+        session.add(storage)
+    storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
+    return storage
+
+
+def sync(toolbox: Toolbox, server: Server) -> None:
+    """Compare our backups on a server with what its storages hold, one listing a storage.
+
+    1. List each storage that a service of ours uses, from a node that reads it.
+    2. Take over size, kept and verification of those found; adopt those that carry a service's marker.
+    3. Ask by name for each that the listing lacks: an empty listing proves nothing.
+    4. Gone in two syncs `missing_after` apart, with the storage active: missing.
+    """
+    proxmox = toolbox.connect(server)
+    for storage, node, holder in _places(toolbox, server):
+        try:
+            seen = archives.storage_status(proxmox, node, storage)
+            listed = {archive.volid: archive for archive in archives.listing(proxmox, node, storage)}
+        except ProxmoxError:
+            continue
+        gone = _gone(toolbox, proxmox, server, (storage, node, holder), listed) if seen.active else set()
+        with toolbox.database.begin() as session:
+            note_storage(session, server, storage, node, seen).synced_at = now()
+            _compare(session, toolbox, server, (storage, holder), listed, gone)
+
+
+def _places(toolbox: Toolbox, server: Server) -> list[tuple[str, str, str]]:
+    """(storage, node to ask, node that holds it or "") of all our backups on a server."""
+    with toolbox.database.open() as session:
+        rows = session.execute(
+            select(Backup.storage, Backup.node, Service.node)
+            .join(Service, Service.id == Backup.service_id)
+            .where(Backup.server_id == server.id, Backup.removed_at.is_(None))
+            .distinct()
+        ).all()
+    found: dict[tuple[str, str], str] = {}
+    for storage, holder, node in rows:
+        found.setdefault((storage, holder), holder or node)
+    return [(storage, node, holder) for (storage, holder), node in found.items() if node]
+
+
+def _ours(session: Session, server: Server, storage: str, holder: str) -> Sequence[Backup]:
+    return session.scalars(
+        select(Backup).where(
+            Backup.server_id == server.id, Backup.storage == storage, Backup.node == holder,
+            Backup.removed_at.is_(None),
+        )
+    ).all()  # fmt: skip
+
+
+def _gone(
+    toolbox: Toolbox, proxmox: Proxmox, server: Server, place: tuple[str, str, str], listed: Iterable[str]
+) -> set[str]:
+    storage, node, holder = place
+    with toolbox.database.open() as session:
+        lacking = {backup.volid for backup in _ours(session, server, storage, holder)} - set(listed)
+    return {volid for volid in lacking if archives.one(proxmox, node, volid) is None}
+
+
+def _compare(
+    session: Session, toolbox: Toolbox, server: Server, place: tuple[str, str],
+    listed: dict[str, archives.Archive], gone: set[str],
+) -> None:  # fmt: skip
+    known = _ours(session, server, *place)
+    for backup in known:
+        if backup.volid in listed:
+            see(backup, listed[backup.volid])
+        elif backup.volid in gone:
+            backup.gone_since = backup.gone_since or now()
+            if now() - backup.gone_since >= toolbox.settings.missing_after > timedelta(0):
+                backup.missing_at = backup.missing_at or now()
+    recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
+    for volid in set(listed) - recorded:
+        _adopt(session, server, place[1], listed[volid])
+
+
+def _adopt(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
+    """Record an archive of ours that lost its row: VMID, storage and both tokens of its marker must agree."""
+    marker = notes.find_marker(archive.notes)
+    if marker is None:
+        return
+    service = session.scalars(
+        select(Service).where(
+            Service.token == marker[0], Service.vmid == archive.vmid, Service.server_id == server.id
+        )
+    ).first()
+    operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
+    if service is None or operation is None or operation.service_id != service.id or operation.state in LIVE:
+        return
+    if operation.storage != archive.volid.partition(":")[0]:
+        return
+    backup = record(session, service, operation, volid=archive.volid, node=holder, disks=1)
+    see(backup, archive)

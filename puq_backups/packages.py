@@ -1,0 +1,113 @@
+"""The package: what the client bought, read from a host's params by position and by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from .errors import BadInput
+
+OPTIONS = (
+    ("Backups", "backups"), ("Backups storage", "storage"), ("Backup mode", "mode"), ("Compression", "compression"),
+    ("CPU cores", "cores"), ("RAM MiB", "memory"), ("System disk GiB", "system_disk"),
+    ("System disk read MB/s", "system_mbps_rd"), ("System disk write MB/s", "system_mbps_wr"),
+    ("System disk read IOPS", "system_iops_rd"), ("System disk write IOPS", "system_iops_wr"),
+    ("Additional disk GiB", "additional_disk"), ("Additional disk storage", "additional_storage"),
+    ("Additional disk read MB/s", "additional_mbps_rd"), ("Additional disk write MB/s", "additional_mbps_wr"),
+    ("Additional disk read IOPS", "additional_iops_rd"), ("Additional disk write IOPS", "additional_iops_wr"),
+    ("Bridge", "bridge"), ("VLAN tag", "vlan"), ("Network rate MB/s", "rate"), ("Template VMID", "template"),
+    ('Email "Backup restored"', "email_restored"), ("Rotation", "rotation"), ("Restore storage", "restore_storage"),
+)  # fmt: skip
+"""The 24 product settings in their order: the name a provider sees, and ours."""
+
+CHOICES = {
+    "mode": ("snapshot", "suspend", "stop"),
+    "compression": ("zstd", "lzo", "gzip", "0"),
+    "rotation": ("before", "after"),
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """None leaves alone what the VM has; 0 means no limit. Sizes in GiB, memory in MiB, rates in MB/s."""
+
+    backups: int | None = None
+    storage: str = ""
+    mode: str = "snapshot"
+    compression: str = "zstd"
+    cores: int | None = None
+    memory: int | None = None
+    system_disk: int | None = None
+    system_mbps_rd: float | None = None
+    system_mbps_wr: float | None = None
+    system_iops_rd: int | None = None
+    system_iops_wr: int | None = None
+    additional_disk: int | None = None
+    additional_storage: str = ""
+    additional_mbps_rd: float | None = None
+    additional_mbps_wr: float | None = None
+    additional_iops_rd: int | None = None
+    additional_iops_wr: int | None = None
+    bridge: str = ""
+    vlan: int | None = None
+    rate: float | None = None
+    template: int | None = None
+    email_restored: str = ""
+    rotation: str = "before"
+    restore_storage: str = ""
+    mac: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Package:
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in known})
+
+
+def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
+    """The package of `params`, and whether its quota could be read.
+
+    An option the client bought (`configoptions`) wins over the product's (`configoptionN`), 0 included; only a
+    quota that is empty or unreadable is left to the caller. BadInput names any other wrong option.
+    """
+    bought = params.get("configoptions") or {}
+    found: dict[str, Any] = {}
+    for position, (title, name) in enumerate(OPTIONS, 1):
+        raw = bought[title] if title in bought else params.get(f"configoption{position}")
+        if name == "backups":
+            found[name] = _quota(raw)
+        elif raw is not None and str(raw).strip() != "":
+            found[name] = _value(title, name, str(raw).strip())
+    found["mac"] = str((params.get("customfields") or {}).get("mac") or "").strip()
+    return Package(**found), found["backups"] is not None
+
+
+def _quota(raw: Any) -> int | None:
+    try:
+        number = int(str(raw).strip())
+    except ValueError:
+        return None
+    return number if 0 <= number < 10**6 else None
+
+
+def _value(title: str, name: str, text: str) -> Any:
+    if name in CHOICES:
+        if text.lower() not in CHOICES[name]:
+            raise BadInput(
+                title, "{title} must be one of {choices}; it is {value}.",
+                title=title, choices=", ".join(CHOICES[name]), value=text,
+            )  # fmt: skip
+        return text.lower()
+    kind = str(Package.__dataclass_fields__[name].type)
+    if kind == "str":
+        return text.split("|")[0]
+    try:
+        number = float(text) if kind.startswith("float") else int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 10**9:
+        raise BadInput(title, "{title} must be a number from 0; it is {value}.", title=title, value=text)
+    return number

@@ -1,0 +1,153 @@
+"""One reason function: it greys the button, refuses the request and words the message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from . import inventory, retention
+from .config import Settings
+from .errors import Message
+from .host import Actor
+from .inventory import Standing
+from .models import Backup, Operation, Service
+
+PERMISSION = {
+    "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
+    "note": "create", "retry": "restore", "reinstall": "restore", "cancel": "create",
+}  # fmt: skip
+KINDS = {
+    "backup": Message("A backup is being made; other actions wait until it is done."),
+    "restore": Message("A restore is running; other actions wait until it is done."),
+    "remove": Message("A backup is being removed; this takes a moment."),
+    "reinstall": Message("The virtual machine is being reinstalled; other actions wait until it is done."),
+}
+
+
+def forbidden(action: str, actor: Actor) -> Message | None:
+    """Why this account may not do `action`, whatever the state of things."""
+    return None if actor.may(PERMISSION[action]) else Message("Your account does not have the right to do this.")
+
+
+def reason_against(action: str, standing: Standing, backup: Backup | None = None) -> Message | None:
+    """Why `action` cannot be done now, or None. `action` is a key of PERMISSION."""
+    service = standing.service
+    if service.status == "suspended":
+        return Message("The service is suspended.")
+    if service.status == "terminated":
+        return Message("The service is terminated.")
+    if action in {"schedule", "note", "cancel"}:
+        return None
+    if action in {"create", "restore", "remove", "retry", "reinstall"} and service.trouble:
+        return Message.from_json(service.trouble)
+    if action in {"create", "restore", "remove", "retry", "reinstall"} and standing.running:
+        return KINDS[standing.running.kind]
+    return _of_action(action, standing, backup)
+
+
+def _of_action(action: str, standing: Standing, backup: Backup | None) -> Message | None:
+    if action == "create":
+        return _create(standing)
+    if action == "remove" and backup is not None and backup.kept:
+        return Message("This backup is kept. Stop keeping it first, then it can be removed.")
+    if action in {"restore", "retry"} and backup is not None:
+        return _restore(standing, backup)
+    if action == "keep" and backup is not None and backup.missing_at:
+        return Message("The file of this backup is no longer on its storage.")
+    if action in {"retry", "reinstall"} and not standing.service.restore_failed:
+        return Message("There is no failed restore.")
+    return None
+
+
+def _create(standing: Standing) -> Message | None:
+    limit, used = standing.service.quota, standing.used()
+    if standing.service.restore_failed:
+        return Message("The last restore failed. Restore again or reinstall before a new backup is made.")
+    if any(operation.kind == "backup" for operation in standing.waiting):
+        return Message("A backup is already waiting for its turn.")
+    if limit == 0:
+        return Message("Your package does not include backups.")
+    if used >= limit:
+        return Message(
+            "All {limit} backups of your package are in use. Remove a backup to free a place.", limit=limit
+        )
+    return None
+
+
+def _restore(standing: Standing, backup: Backup) -> Message | None:
+    if backup.missing_at:
+        return Message("The file of this backup is no longer on its storage.")
+    if backup.verification == "failed":
+        return Message("The storage found this backup to be damaged.")
+    if not standing.usable(backup):
+        return Message("The storage of this backup is offline.")
+    if backup.node not in {"", standing.service.node}:
+        return Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
+    if not backup.size:
+        return Message("This backup has not been seen on its storage yet.")
+    if backup.disks == 0:
+        return Message("This backup holds no disk.")
+    return None
+
+
+@dataclass(frozen=True)
+class Later:
+    """Not yet: there is no room on the node or storage, or another operation goes first."""
+
+    why: Message
+
+
+def reason_against_start(
+    session: Session, settings: Settings, service: Service, operation: Operation
+) -> Later | tuple[str, Message] | None:
+    """Why a waiting operation does not start now: Later, or the state and reason it ends with."""
+    standing = inventory.standing(session, service)
+    if standing.running:
+        return Later(KINDS[standing.running.kind])
+    if service.status == "suspended" and operation.origin != "purge":
+        return "refused", Message("The service is suspended.")
+    if service.status == "terminated" and operation.origin != "purge":
+        return "refused", Message("The service is terminated.")
+    if service.trouble and operation.origin != "purge":
+        return "refused", Message.from_json(service.trouble) or Message("")
+    if operation.kind != "backup":
+        return None
+    if any(other.kind != "backup" for other in standing.waiting):
+        return Later(Message("A restore or removal goes first."))
+    return _backup_start(standing, operation) or _room(session, settings, service, operation)
+
+
+def _backup_start(standing: Standing, operation: Operation) -> tuple[str, Message] | None:
+    service = standing.service
+    if service.restore_failed:
+        return "refused", Message("The last restore failed; no backup is made until that is settled.")
+    if service.quota == 0:
+        return "refused", Message("Your package does not include backups.")
+    if operation.origin != "scheduled":
+        if standing.used(but=operation.id) >= service.quota:
+            return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
+    elif retention.blocked_by_kept(standing.held(), limit=service.quota):
+        return "refused", Message(
+            "All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.",
+            limit=service.quota,
+        )
+    return None
+
+
+def _room(session: Session, settings: Settings, service: Service, operation: Operation) -> Later | None:
+    running = (
+        select(func.count())
+        .select_from(Operation)
+        .join(Service, Service.id == Operation.service_id)
+        .where(
+            Operation.kind == "backup", Operation.state.in_(("running", "stuck")),
+            Service.server_id == service.server_id,
+        )
+    )  # fmt: skip
+    if session.scalar(running.where(Service.node == service.node)) >= settings.per_node:  # type: ignore[operator]  # a count
+        return Later(Message("The node is busy with another backup."))
+    if session.scalar(running.where(Operation.storage == operation.storage)) >= settings.per_storage:  # type: ignore[operator]  # a count
+        return Later(Message("The backup storage is busy with other backups."))
+    return None
