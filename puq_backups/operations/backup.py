@@ -1,0 +1,179 @@
+"""Backup: make room if the package says so, make the archive, see that it is there, come down to the quota."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .. import inventory, retention
+from ..errors import Message
+from ..i18n import N_
+from ..models import Backup, now
+from ..packages import Package
+from ..pve import backups as archives
+from ..pve import notes, tasks
+from .steps import may_go_ahead, same_vm, storage_there, take_away, unlocked
+from .work import GiveUp, Start, Wait, Work
+
+SEEN_WITHIN = timedelta(minutes=5)
+
+
+def check(work: Work) -> None:
+    """Make sure the backup can be made before anything is removed for it."""
+    may_go_ahead(work, "PreBackup")
+    unlocked(same_vm(work))
+    storage = storage_there(work, work.operation.storage)
+    _not_pruned(work, storage.retention)
+    with work.toolbox.database.open() as session:
+        held = inventory.standing(session, work.service).held()
+    needed = retention.room_needed(held, on_storage=storage.name)
+    freed = _freed(work, held, storage.name)
+    if storage.type != "pbs" and not retention.room_reason(storage.available, needed, freed):
+        raise GiveUp("The storage {storage} has no room for another backup.", storage=storage.name)
+
+
+def _not_pruned(work: Work, known: str | None) -> None:
+    config = archives.storage_config(work.proxmox, work.operation.storage) if known is None else None
+    limits = known if known is not None else str((config or {}).get("prune-backups") or "")
+    if limits and not archives.keeps_all(limits):
+        work.operation.warn(
+            Message(
+                "The storage {storage} has a retention of its own ({limits}); it may refuse further backups.",
+                storage=work.operation.storage, limits=limits,
+            )
+        )  # fmt: skip
+
+
+def _rotation(work: Work) -> str:
+    return Package.from_json(work.service.package).rotation
+
+
+def _freed(work: Work, held: list[retention.Held], storage: str) -> int:
+    """What this run's rotation frees on the storage, in bytes."""
+    if work.operation.origin != "scheduled" or _rotation(work) != "before":
+        return 0
+    removed = len(work.operation.data.get("removed", []))
+    going = set(retention.to_remove_before(held, limit=work.service.quota, removed_already=removed))
+    return sum(one.size or 0 for one in held if one.id in going and one.storage == storage and one.frees_space)
+
+
+def make_room(work: Work) -> Start | None:
+    """Remove the oldest backup where the quota is full, if the package rotates before."""
+    if work.operation.origin != "scheduled" or _rotation(work) != "before":
+        return None
+    return _remove_next(
+        work,
+        lambda held: retention.to_remove_before(
+            held, limit=work.service.quota, removed_already=len(work.operation.data.get("removed", []))
+        ),
+    )
+
+
+def _remove_next(work: Work, choose) -> Start | None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    with work.toolbox.database.open() as session:
+        removing = work.operation.data.get("removing")
+        going = [removing] if removing else choose(inventory.standing(session, work.service).held())
+    while going:
+        backup = work.session.get_one(Backup, going[0])
+        work.session.commit()
+        outcome = take_away(work, backup)
+        if outcome is not None:
+            return outcome
+        work.ended = None
+        going = going[1:]
+    return None
+
+
+def make_archive(work: Work) -> Start | Wait | None:
+    """Have Proxmox make the archive."""
+    if work.ended is not None:
+        return _made(work)
+    package = Package.from_json(work.service.package)
+    found = _by_marker(work) if work.operation.data.get("asked") else None
+    if found is not None:
+        return _recorded(work, found.volid, disks=1)
+    unlocked(same_vm(work))
+    work.operation.keep(asked=True)
+    marker = notes.marker(work.service.token, work.operation.token)
+    return Start(
+        call=lambda: archives.create(
+            work.proxmox, work.node, work.vmid, storage=work.operation.storage, mode=package.mode,
+            compress=package.compression, notes_template=notes.template(work.operation.note, marker),
+            lockwait=max(int(work.toolbox.settings.lockwait.total_seconds() // 60), 1),
+        ),
+        type="vzdump",
+        id=str(work.vmid),
+        marker=marker,
+        audit=f"vzdump of VM {work.vmid} to {work.operation.storage}",
+        tolerate=True,
+    )  # fmt: skip
+
+
+def _made(work: Work) -> None:
+    ended = work.ended
+    assert ended is not None  # noqa: S101 - said by the caller
+    if ended.ok:
+        for warning in ended.warnings:
+            work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+        volid = tasks.archive_target(ended.lines, work.operation.storage)
+        if volid:
+            return _recorded(work, volid, disks=len(tasks.included_disks(ended.lines)))
+    found = _by_marker(work) if ended.ok is not False else None
+    if found is None:
+        raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=ended.reason)
+    return _recorded(work, found.volid, disks=1)
+
+
+def _by_marker(work: Work) -> archives.Archive | None:
+    """The archive that carries this operation's marker, where the answer or the log was lost."""
+    ours = (work.service.token, work.operation.token)
+    listed = archives.listing(work.proxmox, work.node, work.operation.storage, work.vmid)
+    return next((archive for archive in listed if notes.find_marker(archive.notes) == ours), None)
+
+
+def _recorded(work: Work, volid: str, *, disks: int) -> None:
+    shared = (work.service.server_id, work.operation.storage, work.node)
+    with work.toolbox.database.open() as session:
+        storages = inventory.standing(session, work.service).storages
+    holder = "" if (shared[1], "") in storages else work.node
+    backup = inventory.record(
+        work.session, work.service, work.operation, volid=volid, node=holder, disks=disks
+    )
+    work.operation.backup_id = backup.id
+    work.operation.keep(made_at=now().isoformat())
+
+
+def see_archive(work: Work) -> Wait | None:
+    """See the archive on its storage, with a size."""
+    backup = work.session.get_one(Backup, work.operation.backup_id)
+    work.session.commit()
+    listed = archives.listing(work.proxmox, backup.node or work.node, backup.storage, work.vmid)
+    found = next((archive for archive in listed if archive.volid == backup.volid), None)
+    if found is not None and found.size:
+        inventory.see(backup, found)
+        return None
+    since = work.operation.data.get("made_at", "")
+    if since and now().isoformat() > (now() - SEEN_WITHIN).isoformat() > since:
+        raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")
+    return Wait(work.toolbox.settings.poll.total_seconds())
+
+
+def drop_surplus(work: Work) -> Start | None:
+    """Come down to the quota, now that the new backup is safe."""
+    if work.operation.origin != "scheduled":
+        return None
+    return _remove_next(
+        work,
+        lambda held: retention.to_remove_after(
+            held, limit=work.service.quota, new_id=str(work.operation.backup_id)
+        ),
+    )
+
+
+STEPS = (check, make_room, make_archive, see_archive, drop_surplus)
+LABELS = {
+    "check": N_("Checking the virtual machine and the storage"),
+    "make_room": N_("Making room for the new backup"),
+    "make_archive": N_("Making the backup"),
+    "see_archive": N_("Making sure the backup is there"),
+    "drop_surplus": N_("Removing the oldest backup"),
+}

@@ -1,0 +1,244 @@
+"""Restore: power off, restore, give the VM its package again, start it. Each step changes only what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Message
+from ..i18n import N_
+from ..models import Backup
+from ..packages import Package
+from ..pve import backups as archives
+from ..pve import vms
+from . import disks
+from .steps import may_go_ahead, same_vm, storage_there, unlocked
+from .work import GiveUp, Hop, Outcome, Start, Wait, Work
+
+GIB = 1024**3
+
+
+def check(work: Work) -> None:
+    """Make sure of VM, archive and storage, and keep the VM's configuration, before anything is touched."""
+    backup = _backup(work)
+    may_go_ahead(work, "PreRestore", backup_id=backup.id)
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    if not work.service.restore_failed:
+        config = same_vm(work)
+    unlocked(config)
+    storage_there(work, backup.storage)
+    if archives.one(work.proxmox, work.node, backup.volid) is None:
+        raise GiveUp("The file of this backup is no longer on its storage.")
+    before = _kept_config(work) or config
+    status = vms.status(work.proxmox, work.node, work.vmid)
+    work.operation.keep(
+        before=before,
+        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid),
+        package=work.service.package,
+        was_running=status.status == "running",
+    )
+
+
+def _kept_config(work: Work) -> dict[str, Any] | None:
+    """After a failed restore the VM's own configuration is lost: the one kept by that operation stands."""
+    from ..models import Operation
+
+    failed = work.session.get(Operation, work.service.restore_failed) if work.service.restore_failed else None
+    work.session.commit()
+    return failed.data.get("before") if failed else None
+
+
+def _backup(work: Work) -> Backup:
+    backup = work.session.get_one(Backup, work.operation.backup_id)
+    work.session.commit()
+    return backup
+
+
+def power_off(work: Work) -> Outcome:
+    """Shut the VM down, stop it if it does not, and wait until Proxmox has released it."""
+    status = vms.status(work.proxmox, work.node, work.vmid)
+    work.service.vm_status, work.service.vm_lock = status.status, status.lock or ""
+    if status.lock:
+        unlocked({"lock": status.lock})
+    if status.status == "stopped":
+        return None
+    limit = int(work.toolbox.settings.shutdown_timeout.total_seconds())
+    if limit and not work.operation.data.get("shutdown_sent"):
+        work.operation.keep(shutdown_sent=True)
+        return _power(work, "qmshutdown", lambda: vms.shutdown(work.proxmox, work.node, work.vmid, timeout=limit))
+    if work.operation.data.get("stop_sent") and work.ended is None:
+        # Under HA the stop is only a request: what counts is the status seen.
+        work.operation.keep(stop_sent=False)
+        return Wait(work.toolbox.settings.poll.total_seconds())
+    work.operation.keep(stop_sent=True)
+    return _power(work, "qmstop", lambda: vms.stop(work.proxmox, work.node, work.vmid))
+
+
+def _power(work: Work, kind: str, call: Any) -> Start:
+    return Start(call=call, type=kind, id=str(work.vmid), audit=f"{kind} of VM {work.vmid}", tolerate=True)
+
+
+def restore_disks(work: Work) -> Outcome:
+    """Have Proxmox write the backup's disks and configuration over the VM."""
+    if work.ended is not None:
+        return _restored(work)
+    off = power_off(work)
+    if off is not None:
+        return off
+    backup = _backup(work)
+    package = Package.from_json(work.operation.data["package"])
+    work.operation.keep(touched=True)
+    return Start(
+        call=lambda: archives.restore(
+            work.proxmox, work.node, work.vmid, archive=backup.volid, storage=package.restore_storage or None
+        ),
+        type="qmrestore",
+        id=str(work.vmid),
+        audit=f"restore of VM {work.vmid} from {backup.volid}",
+        tolerate=True,
+    )
+
+
+def _restored(work: Work) -> None:
+    """Judge the end of Proxmox's restore. Its log claims damage even where nothing was touched, so look at the VM."""
+    ended = work.ended
+    assert ended is not None  # noqa: S101 - said by the caller
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    if ended.ok:
+        for warning in ended.warnings:
+            work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+        work.service.identity = vms.identity(config)
+        return
+    before = work.operation.data["before"]
+    intact = bool(vms.disks(before)) and {**vms.disks(config)} == {**vms.disks(before)}
+    if not intact:
+        raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
+    work.operation.keep(touched=False)
+    raise GiveUp(
+        "The restore failed before anything was changed: {proxmox}",
+        after="power_on" if work.operation.data.get("was_running") else None,
+        proxmox=ended.reason,
+    )
+
+
+def set_cpu_and_memory(work: Work) -> Outcome:
+    """Set CPU and RAM if different from the restored values."""
+    package, config = _state(work)
+    changes: dict[str, Any] = {}
+    total = int(config.get("cores") or 1) * int(config.get("sockets") or 1)
+    if package.cores and package.cores != total:
+        changes |= {"cores": package.cores, "sockets": 1}
+    if package.memory and package.memory != vms.memory_mib(config):
+        changes["memory"] = package.memory
+    memory = package.memory or vms.memory_mib(config)
+    if int(config.get("balloon") or 0) > memory:
+        # Proxmox refuses a balloon above the memory, so both go in one call.
+        changes["balloon"] = memory
+    return disks.configure(work, config, changes, "CPU and memory")
+
+
+def grow_system_disk(work: Work) -> Outcome:
+    """Resize the system disk if different; it is never made smaller."""
+    package, config = _state(work)
+    return disks.grow(work, config, vms.boot_disk(config), package.system_disk)
+
+
+def limit_system_disk(work: Work) -> Outcome:
+    """Re-apply the system disk's bandwidth limits."""
+    package, config = _state(work)
+    return disks.limit(work, config, vms.boot_disk(config), _limits(package, "system"))
+
+
+def make_additional_disk(work: Work) -> Outcome:
+    """Re-attach the additional disk the backup lacked, or make one if the VM has none."""
+    package, config = _state(work)
+    return disks.make(work, config, package)
+
+
+def grow_additional_disk(work: Work) -> Outcome:
+    """Resize the additional disk if different; it is never made smaller."""
+    package, config = _state(work)
+    return disks.grow(work, config, disks.additional(config), package.additional_disk)
+
+
+def limit_additional_disk(work: Work) -> Outcome:
+    """Re-apply the additional disk's bandwidth limits."""
+    package, config = _state(work)
+    return disks.limit(work, config, disks.additional(config), _limits(package, "additional"))
+
+
+def set_network(work: Work) -> Outcome:
+    """Re-apply bridge, VLAN, bandwidth and MAC."""
+    package, config = _state(work)
+    before = vms.parse_net(str(work.operation.data["before"].get("net0") or "") or "virtio")
+    net = vms.parse_net(str(config.get("net0") or "") or before.format())
+    options = dict(net.options)
+    if package.bridge:
+        options["bridge"] = package.bridge
+    for name, value in (("tag", package.vlan), ("rate", package.rate)):
+        if value:
+            options[name] = disks.number(value)
+        elif value is not None:
+            options.pop(name, None)
+    wanted = vms.Net(model=net.model, mac=package.mac or before.mac or net.mac, options=options)
+    changes = {} if same_net(wanted, net) or not options.get("bridge") else {"net0": wanted.format()}
+    return disks.configure(work, config, changes, "network")
+
+
+def same_net(one: vms.Net, other: vms.Net) -> bool:
+    """Whether two network cards are the same: MACs in any case, numbers by value."""
+
+    def facts(net: vms.Net) -> tuple[Any, ...]:
+        options = {name: disks.number(value) for name, value in net.options.items()}
+        return net.model, (net.mac or "").upper(), options
+
+    return facts(one) == facts(other)
+
+
+def power_on(work: Work) -> Outcome:
+    """Start the VM, after once more applying a package that changed meanwhile."""
+    data = work.operation.data
+    if not data.get("ending") and work.service.package != data["package"] and not data.get("applied_again"):
+        work.operation.keep(package=work.service.package, applied_again=True)
+        return Hop("set_cpu_and_memory")
+    status = vms.status(work.proxmox, work.node, work.vmid)
+    work.service.vm_status, work.service.vm_lock = status.status, status.lock or ""
+    if status.status == "running":
+        return None
+    if work.ended is not None and work.ended.ok is False:
+        raise GiveUp("The virtual machine would not start: {proxmox}", proxmox=work.ended.reason)
+    if data.get("start_sent") and work.ended is None:
+        work.operation.keep(start_sent=False)
+        return Wait(work.toolbox.settings.poll.total_seconds())
+    work.operation.keep(start_sent=True)
+    return _power(work, "qmstart", lambda: vms.start(work.proxmox, work.node, work.vmid))
+
+
+def _state(work: Work) -> tuple[Package, dict[str, Any]]:
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    unlocked(config)
+    return Package.from_json(work.operation.data["package"]), config
+
+
+def _limits(package: Package, disk: str) -> dict[str, float | None]:
+    return {
+        name: getattr(package, f"{disk}_{name}") for name in ("mbps_rd", "mbps_wr", "iops_rd", "iops_wr")
+    }
+
+
+STEPS = (
+    check, power_off, restore_disks, set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk,
+    grow_additional_disk, limit_additional_disk, set_network, power_on,
+)  # fmt: skip
+LABELS = {
+    "check": N_("Checking the backup and the virtual machine"),
+    "power_off": N_("Powering the virtual machine off"),
+    "restore_disks": N_("Restoring the disks"),
+    "set_cpu_and_memory": N_("Setting CPU and memory"),
+    "grow_system_disk": N_("Resizing the system disk"),
+    "limit_system_disk": N_("Setting the system disk's limits"),
+    "make_additional_disk": N_("Adding the additional disk"),
+    "grow_additional_disk": N_("Resizing the additional disk"),
+    "limit_additional_disk": N_("Setting the additional disk's limits"),
+    "set_network": N_("Setting the network"),
+    "power_on": N_("Starting the virtual machine"),
+}

@@ -1,0 +1,77 @@
+"""What the steps of several operations have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import inventory
+from ..errors import Message, ProxmoxBusy, ProxmoxError
+from ..models import Backup, Storage, now
+from ..pve import backups as archives
+from ..pve import vms
+from .work import GiveUp, Start, Work
+
+
+def same_vm(work: Work) -> dict[str, Any]:
+    """The VM's config, after making sure that this is the machine that was registered. VMID is not identity."""
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    identity = vms.identity(config)
+    if work.service.identity and identity != work.service.identity:
+        trouble = Message(
+            "The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
+            vmid=work.vmid,
+        )
+        work.service.trouble = trouble.to_json()
+        raise GiveUp(trouble.text, state="refused", **trouble.values)
+    work.service.identity = work.service.identity or identity
+    work.service.vm_name = str(config.get("name") or f"VM {work.vmid}")
+    work.service.vm_seen_at = now()
+    return config
+
+
+def unlocked(config: dict[str, Any]) -> None:
+    """ProxmoxBusy while Proxmox holds a lock on the VM."""
+    if config.get("lock"):
+        raise ProxmoxBusy(f"VM is locked ({config['lock']})")
+
+
+def storage_there(work: Work, name: str) -> Storage:
+    """The storage as the VM's node sees it now; GiveUp where it is offline."""
+    seen = archives.storage_status(work.proxmox, work.node, name)
+    if not seen.active:
+        raise GiveUp("The storage {storage} is offline.", storage=name)
+    return inventory.note_storage(work.session, work.server, name, work.node, seen)
+
+
+def take_away(work: Work, backup: Backup) -> Start | None:
+    """Remove one backup's volume, then its row. Twice does no harm: Proxmox takes a volume that is gone for removed."""
+    if work.ended is not None and work.operation.data.get("removing") == backup.id:
+        gone = work.ended.ok or archives.one(work.proxmox, backup.node or work.node, backup.volid) is None
+        if not gone:
+            raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=work.ended.reason)
+        backup.removed_at = now()
+        removed = [*work.operation.data.get("removed", []), backup.id]
+        work.operation.keep(removing=None, removed=removed)
+        return None
+    work.operation.keep(removing=backup.id)
+    node = backup.node or work.node
+    return Start(
+        call=lambda: archives.remove(work.proxmox, node, backup.volid),
+        type="imgdel",
+        id=f"{backup.vmid}@{backup.storage}",
+        audit=f"remove {backup.volid}",
+        tolerate=True,
+    )
+
+
+def may_go_ahead(work: Work, point: str, **facts: Any) -> None:
+    """Ask the host's `Pre…` hooks; GiveUp with their reason where one aborts or fails."""
+    try:
+        answers = work.toolbox.hooks.run(point, service_id=work.service.id, operation_id=work.operation.id, **facts)
+    except ProxmoxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a hook of the host may raise anything; what may refuse fails closed
+        raise GiveUp("A rule of the provider failed: {error}", state="refused", error=type(error).__name__) from error
+    for answer in answers:
+        if answer.get("abortcmd"):
+            raise GiveUp("{reason}", state="refused", reason=answer.get("reason") or "The provider's rules forbid it.")
