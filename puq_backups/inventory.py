@@ -126,6 +126,14 @@ def see(backup: Backup, archive: archives.Archive) -> None:
     backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
 
 
+def storage_row(session: Session, server: Server, name: str, node: str) -> Storage | None:
+    """What was last seen of a storage from `node`: the shared row, else that node's."""
+    known = select(Storage).where(
+        Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node))
+    )
+    return session.scalars(known.order_by(Storage.seen_at.desc())).first()
+
+
 def note_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
     """Keep what a node just said of a storage; the row of a shared one has no node."""
     node = "" if seen.shared else node

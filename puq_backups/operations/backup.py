@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from .. import inventory, retention
 from ..errors import Message
@@ -21,26 +22,34 @@ def check(work: Work) -> None:
     """Make sure the backup can be made before anything is removed for it."""
     may_go_ahead(work, "PreBackup")
     unlocked(same_vm(work))
-    storage = storage_there(work, work.operation.storage)
-    _not_pruned(work, storage.retention)
+    name = work.operation.storage
+    seen = storage_there(work, name)
+    limits = _retention(work)
     with work.toolbox.database.open() as session:
         held = inventory.standing(session, work.service).held()
-    needed = retention.room_needed(held, on_storage=storage.name)
-    freed = _freed(work, held, storage.name)
-    if storage.type != "pbs" and not retention.room_reason(storage.available, needed, freed):
-        raise GiveUp("The storage {storage} has no room for another backup.", storage=storage.name)
+    needed = retention.room_needed(held, on_storage=name)
+    if seen.type != "pbs" and not retention.room_reason(seen.avail, needed, _freed(work, held, name)):
+        raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
+    inventory.note_storage(work.session, work.server, name, work.node, seen).retention = limits
 
 
-def _not_pruned(work: Work, known: str | None) -> None:
-    config = archives.storage_config(work.proxmox, work.operation.storage) if known is None else None
-    limits = known if known is not None else str((config or {}).get("prune-backups") or "")
+def _retention(work: Work) -> str:
+    """The storage's own retention, as last seen; asked for where it is not known. A finite one is warned of."""
+    with work.toolbox.database.open() as session:
+        known = inventory.storage_row(session, work.server, work.operation.storage, work.node)
+    if known is not None and known.retention is not None:
+        limits = known.retention
+    else:
+        config = archives.storage_config(work.proxmox, work.operation.storage) or {}
+        limits = str(config.get("prune-backups") or "")
     if limits and not archives.keeps_all(limits):
         work.operation.warn(
             Message(
                 "The storage {storage} has a retention of its own ({limits}); it may refuse further backups.",
-                storage=work.operation.storage, limits=limits,
+                {"storage": work.operation.storage, "limits": limits},
             )
-        )  # fmt: skip
+        )
+    return limits
 
 
 def _rotation(work: Work) -> str:
@@ -68,7 +77,7 @@ def make_room(work: Work) -> Start | None:
     )
 
 
-def _remove_next(work: Work, choose) -> Start | None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Start | None:
     with work.toolbox.database.open() as session:
         removing = work.operation.data.get("removing")
         going = [removing] if removing else choose(inventory.standing(session, work.service).held())
@@ -131,10 +140,8 @@ def _by_marker(work: Work) -> archives.Archive | None:
 
 
 def _recorded(work: Work, volid: str, *, disks: int) -> None:
-    shared = (work.service.server_id, work.operation.storage, work.node)
-    with work.toolbox.database.open() as session:
-        storages = inventory.standing(session, work.service).storages
-    holder = "" if (shared[1], "") in storages else work.node
+    known = inventory.storage_row(work.session, work.server, work.operation.storage, work.node)
+    holder = known.node if known else ""
     backup = inventory.record(
         work.session, work.service, work.operation, volid=volid, node=holder, disks=disks
     )
@@ -151,8 +158,7 @@ def see_archive(work: Work) -> Wait | None:
     if found is not None and found.size:
         inventory.see(backup, found)
         return None
-    since = work.operation.data.get("made_at", "")
-    if since and now().isoformat() > (now() - SEEN_WITHIN).isoformat() > since:
+    if now() - datetime.fromisoformat(work.operation.data["made_at"]) > SEEN_WITHIN:
         raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")
     return Wait(work.toolbox.settings.poll.total_seconds())
 

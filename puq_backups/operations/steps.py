@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import inventory
 from ..errors import Message, ProxmoxBusy, ProxmoxError
-from ..models import Backup, Storage, now
+from ..models import Backup, now
 from ..pve import backups as archives
 from ..pve import vms
 from .work import GiveUp, Start, Work
@@ -35,12 +34,12 @@ def unlocked(config: dict[str, Any]) -> None:
         raise ProxmoxBusy(f"VM is locked ({config['lock']})")
 
 
-def storage_there(work: Work, name: str) -> Storage:
+def storage_there(work: Work, name: str) -> archives.StorageStatus:
     """The storage as the VM's node sees it now; GiveUp where it is offline."""
     seen = archives.storage_status(work.proxmox, work.node, name)
     if not seen.active:
         raise GiveUp("The storage {storage} is offline.", storage=name)
-    return inventory.note_storage(work.session, work.server, name, work.node, seen)
+    return seen
 
 
 def take_away(work: Work, backup: Backup) -> Start | None:
@@ -61,6 +60,7 @@ def take_away(work: Work, backup: Backup) -> Start | None:
         id=f"{backup.vmid}@{backup.storage}",
         audit=f"remove {backup.volid}",
         tolerate=True,
+        node=node,
     )
 
 

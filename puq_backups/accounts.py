@@ -1,0 +1,209 @@
+"""Services as the host declares them: registered, suspended, changed, terminated."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from . import packages, slots
+from .errors import BadInput, Message, Refused
+from .models import Backup, Operation, Server, Service, new_id, now
+from .operations import engine
+from .pve import vms
+from .pve.client import Access
+from .schedules import Schedule
+from .toolbox import Toolbox
+
+log = logging.getLogger("puq_backups.accounts")
+CLIENT = ("firstname", "lastname", "companyname", "email", "language", "timezone")
+
+
+def service_id(params: Mapping[str, Any]) -> str:
+    """The service's id in `params`. BadInput where it is missing or too long."""
+    found = str(params.get("serviceid") or "").strip()
+    if not found or len(found) > 64:  # noqa: PLR2004 - VARCHAR(64)
+        raise BadInput("serviceid", "serviceid is missing or longer than 64 characters.")
+    return found
+
+
+def server_access(params: Mapping[str, Any], toolbox: Toolbox) -> Access:
+    """How the server of `params` is reached. BadInput names a parameter that cannot be right."""
+    port = str(params.get("serverport") or "8006")
+    if not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 - the ports there are
+        raise BadInput("serverport", "serverport must be a number from 1 to 65535; it is {port}.", port=port)
+    hosts = tuple(host.strip() for host in str(params.get("serverhostname") or "").split(",") if host.strip())
+    if not hosts:
+        raise BadInput("serverhostname", "serverhostname is missing: the host name of the Proxmox node.")
+    if not params.get("serverpassword"):
+        raise BadInput("serverpassword", "serverpassword is missing: the secret of the API token.")
+    return Access(
+        hosts=hosts, port=int(port), token_id=str(params.get("serverusername") or ""),
+        secret=str(params["serverpassword"]), fingerprint=str(params.get("serveraccesshash") or "").strip() or None,
+        ca_file=toolbox.settings.ca_file or None,
+        connect_timeout=toolbox.settings.connect_timeout.total_seconds(),
+        read_timeout=toolbox.settings.read_timeout.total_seconds(),
+    )  # fmt: skip
+
+
+def _server(session: Session, toolbox: Toolbox, access: Access) -> Server:
+    hosts = ",".join(access.hosts)
+    known = select(Server).where(
+        Server.hosts == hosts, Server.port == access.port, Server.token_id == access.token_id
+    )
+    server = session.scalars(known).first()
+    if server is None:
+        server = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
+        session.add(server)
+    if not server.sealed_secret or toolbox.vault.open(server.sealed_secret) != access.secret:
+        server.sealed_secret = toolbox.vault.seal(access.secret)
+    server.fingerprint = access.fingerprint or ""
+    session.flush()
+    return server
+
+
+def register(toolbox: Toolbox, params: Mapping[str, Any]) -> None:
+    """Register a service, or take over what changed; again and again without harm.
+
+    Raises BadInput for what is missing or wrong, Refused where the VM belongs to another service, and what
+    Proxmox answers where the VM cannot be found.
+    """
+    key, access = service_id(params), server_access(params, toolbox)
+    fields = params.get("customfields") or {}
+    vmid = str(fields.get("vmid") or "").strip()
+    if not vmid.isdigit() or not 100 <= int(vmid) < 10**9:  # noqa: PLR2004 - Proxmox's own lowest
+        raise BadInput("vmid", "customfields.vmid must be the number of the virtual machine, from 100.")
+    package, _ = packages.read(params)
+    if not package.storage:
+        raise BadInput("Backups storage", "The product setting Backups storage is empty.")
+    client_id = str(params.get("userid") or "").strip()
+    if not client_id or len(client_id) > 64:  # noqa: PLR2004 - VARCHAR(64)
+        raise BadInput("userid", "userid is missing or longer than 64 characters.")
+    place = _place(toolbox, access, int(vmid), str(fields.get("node") or "").strip())
+    try:
+        with toolbox.database.begin() as session:
+            _write(session, toolbox, params, (key, client_id, int(vmid)), access, place)
+    except IntegrityError:
+        raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
+
+
+def _place(toolbox: Toolbox, access: Access, vmid: int, node: str) -> tuple[str, dict[str, Any]]:
+    """The VM's node and config, as Proxmox has them."""
+    from .pve.client import Proxmox
+
+    proxmox = Proxmox(access)
+    found = vms.find_node(proxmox, vmid) or node
+    if not found:
+        raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)
+    return found, vms.config(proxmox, found, vmid)
+
+
+def _write(
+    session: Session, toolbox: Toolbox, params: Mapping[str, Any], ids: tuple[str, str, int], access: Access,
+    place: tuple[str, dict[str, Any]],
+) -> None:  # fmt: skip
+    key, client_id, vmid = ids
+    server = _server(session, toolbox, access)
+    service = session.get(Service, key)
+    if service is None:
+        service = Service(id=key, created_at=now(), token=secrets.token_hex(8), schedule={})
+        session.add(service)
+    other_vm = (service.server_id, service.vmid) != (server.id, vmid)
+    if other_vm or service.client_id != client_id:
+        service.token = secrets.token_hex(8)
+    if other_vm or service.status == "terminated" or not service.identity:
+        service.identity, service.trouble = vms.identity(place[1]), None
+    service.client_id, service.server_id, service.vmid, service.active_vmid = client_id, server.id, vmid, vmid
+    service.node, service.vm_name = place[0], str(place[1].get("name") or f"VM {vmid}")
+    service.status, service.terminated_at = "active", None
+    _take_over(session, toolbox, service, params)
+    if not service.schedule:
+        zone = service.client.get("timezone") or toolbox.settings.timezone
+        service.schedule = Schedule.empty(_zone(zone, toolbox)).to_json()
+    session.flush()
+    slots.plan(session, service, now())
+
+
+def _zone(name: str, toolbox: Toolbox) -> str:
+    from zoneinfo import available_timezones
+
+    return name if name in available_timezones() else toolbox.settings.timezone
+
+
+def _take_over(session: Session, toolbox: Toolbox, service: Service, params: Mapping[str, Any]) -> None:
+    """Refresh package, quota and client. An unreadable quota keeps the last valid one, and staff is told."""
+    package, readable = packages.read(params)
+    service.package = package.to_json()
+    if readable:
+        service.quota = int(package.backups or 0)
+    else:
+        service.quota = service.quota or 0
+        text = f"The quota (Backups) of service {service.id} is empty or unreadable; {service.quota} stays."
+        log.warning(text)
+        engine.audit(session, service.id, None, "quota", text)
+    details = params.get("clientsdetails") or {}
+    service.client = {name: str(details.get(name) or "") for name in CLIENT}
+    service.domain = str(params.get("domain") or "")[:255]
+
+
+def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None = None) -> None:
+    """Take over package, client and credentials of a registered service, and set its status."""
+    key = service_id(params)
+    with toolbox.database.begin() as session:
+        service = session.get(Service, key)
+        if service is None:
+            raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
+        if params.get("serverhostname") and params.get("serverpassword"):
+            access = server_access(params, toolbox)
+            service.server_id = _server(session, toolbox, access).id
+        if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
+            _take_over(session, toolbox, service, params)
+        if status:
+            service.status = status
+            service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None
+            service.active_vmid = None if status == "terminated" else service.vmid
+        slots.plan(session, service, now())
+        if status == "terminated":
+            _stop_waiting(session, toolbox, service)
+
+
+def _stop_waiting(session: Session, toolbox: Toolbox, service: Service) -> None:
+    waiting = select(Operation).where(Operation.service_id == service.id, Operation.state == "waiting")
+    for operation in session.scalars(waiting).all():
+        engine.end(session, toolbox, operation, service, "cancelled", Message("The service was terminated."))
+
+
+def purge_due(toolbox: Toolbox) -> int:
+    """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
+    before = now() - toolbox.settings.termination_grace
+    asked = []
+    with toolbox.database.begin() as session:
+        ended = select(Service).where(Service.status == "terminated", Service.terminated_at <= before)
+        for service in session.scalars(ended.join(Backup).where(Backup.removed_at.is_(None)).distinct().limit(100)):
+            session.execute(update(Service).where(Service.id == service.id).values(version=Service.version + 1))
+            asked += _purge(session, service)
+    return len(asked)
+
+
+def _purge(session: Session, service: Service) -> list[str]:
+    live = select(Operation.backup_id).where(Operation.service_id == service.id, Operation.finished_at.is_(None))
+    busy = set(session.scalars(live))
+    backups = session.scalars(
+        select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
+    ).all()
+    made = []
+    for backup in backups:
+        if backup.id not in busy:
+            operation = Operation(
+                id=new_id(), service_id=service.id, client_id=service.client_id, kind="remove", origin="purge",
+                backup_id=backup.id, token=new_id()[:16], actor="termination", state="waiting", created_at=now(),
+                due_at=now(), wake_at=now(), storage=backup.storage, data={}, warnings=[], attempts=0,
+            )  # fmt: skip
+            session.add(operation)
+            made.append(operation.id)
+    return made

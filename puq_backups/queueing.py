@@ -1,0 +1,95 @@
+"""Whose turn it is: people's wishes first, then round robin over clients, then by due time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from .models import Operation, Service, now
+from .toolbox import Toolbox
+
+RING_AGAIN = timedelta(seconds=30)
+BATCH = 1000
+
+
+def in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
+    """The operations that wait for a server (or one node of it) and may start now, in the order of their turn."""
+    waiting = (
+        select(Operation)
+        .join(Service, Service.id == Operation.service_id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now(), Service.server_id == server_id)
+        .order_by(Operation.due_at, Operation.created_at, Operation.id)
+        .limit(BATCH)
+    )
+    if node is not None:
+        waiting = waiting.where(Service.node == node)
+    return fair(session.scalars(waiting).all())
+
+
+def fair(waiting: Sequence[Operation]) -> list[Operation]:
+    """Restores, removals and reinstalls first; then each client's first backup, each one's second, and so on."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for operation in waiting:
+        backup = operation.kind == "backup"
+        ranked.append((turns[operation.client_id] if backup else -1, operation.due_at, len(ranked), operation))
+        turns[operation.client_id] += backup
+    return [operation for *_, operation in sorted(ranked, key=lambda rank: rank[:3])]
+
+
+def position(session: Session, operation: Operation, service: Service) -> int | None:
+    """The place of a waiting operation in its node's queue, from 1; None where it does not wait for a turn."""
+    if operation.state != "waiting":
+        return None
+    order = [waiting.id for waiting in in_order(session, service.server_id, service.node)]
+    return order.index(operation.id) + 1 if operation.id in order else None
+
+
+def servers_waiting(session: Session) -> list[str]:
+    """The servers for which something waits."""
+    found = (
+        select(Service.server_id)
+        .join(Operation, Operation.service_id == Service.id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now())
+        .distinct()
+    )
+    return list(session.scalars(found))
+
+
+def due(session: Session) -> list[str]:
+    """Running operations whose time has come and for which nobody has rung just now."""
+    at = now()
+    found = (
+        select(Operation.id)
+        .where(
+            Operation.state.in_(("running", "stuck")),
+            Operation.wake_at <= at,
+            or_(Operation.rung_at.is_(None), Operation.rung_at <= at - RING_AGAIN),
+        )
+        .order_by(Operation.wake_at)
+        .limit(BATCH)
+    )
+    return list(session.scalars(found))
+
+
+def ring_due(toolbox: Toolbox, *, anyway: bool = False) -> int:
+    """Ring for what is due, each only once in a while however many ring: how many. `anyway` rings again for all."""
+    with toolbox.database.begin() as session:
+        if anyway:
+            session.execute(update(Operation).where(Operation.rung_at.is_not(None)).values(rung_at=None))
+        ids = due(session)
+        if ids:
+            session.execute(update(Operation).where(Operation.id.in_(ids)).values(rung_at=now()))
+    toolbox.ring(ids)
+    return len(ids)
+
+
+def next_wake(session: Session) -> datetime | None:
+    """When the next running operation is due, or the next waiting one may start; None where there is none."""
+    live = select(Operation.wake_at).where(Operation.state.in_(("running", "stuck", "waiting")))
+    found = session.scalar(live.order_by(Operation.wake_at).limit(1))
+    return found.astimezone(UTC) if found else None

@@ -1,0 +1,133 @@
+"""Slots: each planned scheduled backup becomes exactly one operation, however many tick."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from . import inventory, schedules
+from .errors import Message
+from .models import Backup, Operation, Service, new_id, now
+from .operations import engine
+from .packages import Package
+from .toolbox import Toolbox
+
+BATCH = 500
+LOOK_BACK = timedelta(days=21)
+
+
+def plan(session: Session, service: Service, after: datetime) -> None:
+    """Compute the service's next slot: none while it is suspended or terminated."""
+    schedule = schedules.Schedule.from_json(service.schedule) if service.schedule else None
+    found = None
+    if schedule is not None and service.status == "active":
+        found = schedules.next_run(schedule, after, taken=taken(session, service))
+    service.next_run_date = found[0].isoformat() if found else None
+    service.next_run_at = found[1] if found else None
+
+
+def taken(session: Session, service: Service) -> set[date]:
+    """The local dates that have a slot already."""
+    oldest = (now() - LOOK_BACK).date().isoformat()
+    dates = select(Operation.slot_date).where(Operation.service_id == service.id, Operation.slot_date >= oldest)
+    return {date.fromisoformat(found) for found in session.scalars(dates) if found}
+
+
+def claim_due(toolbox: Toolbox) -> int:
+    """Make an operation of each slot whose time has come: how many services were looked at.
+
+    1. Take the services whose `next_run_at` has passed, by its index.
+    2. For each, in a transaction of its own: move `next_run_at` on; whoever comes second finds it moved.
+    3. Record the slot that runs, and those that were missed.
+    """
+    with toolbox.database.open() as session:
+        due = select(Service.id).where(Service.next_run_at <= now()).order_by(Service.next_run_at).limit(BATCH)
+        ids = session.scalars(due).all()
+    for service_id in ids:
+        try:
+            with toolbox.database.begin() as session:
+                _claim(session, toolbox, service_id)
+        except IntegrityError:
+            # Another clock recorded this very slot first.
+            continue
+    return len(ids)
+
+
+def _claim(session: Session, toolbox: Toolbox, service_id: str) -> None:
+    service = session.get_one(Service, service_id)
+    before, at = service.next_run_at, now()
+    if before is None or before > at:
+        return
+    schedule = schedules.Schedule.from_json(service.schedule)
+    since = service.slots_from or before - timedelta(microseconds=1)
+    found = schedules.due(
+        schedule, at, since=min(since, before - timedelta(microseconds=1)),
+        catch_up=toolbox.settings.catch_up, taken=taken(session, service),
+    )  # fmt: skip
+    moved = session.execute(
+        update(Service)
+        .where(Service.id == service_id, Service.next_run_at == before)
+        .values(slots_from=at, version=Service.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    # No row: another clock claimed this slot first.
+    if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return
+    session.refresh(service)
+    for missed in found.missed:
+        slot = _slot(session, service, missed.date, missed.at)
+        reason = Message("Nothing ran within {hours} hours of its time.", hours=_hours(toolbox.settings.catch_up))
+        engine.end(session, toolbox, slot, service, "missed", reason)
+    if found.run:
+        _run(session, toolbox, service, _slot(session, service, found.run.date, found.run.at))
+    plan(session, service, at)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:g}"
+
+
+def _slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
+    slot = Operation(
+        service_id=service.id, client_id=service.client_id, kind="backup", origin="scheduled",
+        slot_date=day.isoformat(), token=new_id()[:16], actor="schedule", created_at=now(), due_at=at, wake_at=now(),
+        storage=Package.from_json(service.package).storage, state="waiting", data={}, warnings=[], attempts=0,
+    )  # fmt: skip
+    session.add(slot)
+    session.flush()
+    return slot
+
+
+def _run(session: Session, toolbox: Toolbox, service: Service, slot: Operation) -> None:
+    """Let the slot wait for its turn, unless there is a reason against it already."""
+    standing = inventory.standing(session, service)
+    others = [waiting for waiting in standing.waiting if waiting.kind == "backup" and waiting.id != slot.id]
+    running = standing.running
+    if todays(toolbox, standing, str(slot.slot_date)):
+        engine.end(session, toolbox, slot, service, "skipped", Message("There is a backup of this day already."))
+    elif service.restore_failed:
+        reason = Message("The last restore failed; no backup is made until that is settled.")
+        engine.end(session, toolbox, slot, service, "refused", reason)
+    elif others or (running and running.kind == "backup" and running.slot_date is not None):
+        reason = Message("The backup before this one is not done yet.")
+        engine.end(session, toolbox, slot, service, "skipped", reason)
+
+
+def todays(toolbox: Toolbox, standing: inventory.Standing, day: str) -> Backup | None:
+    """The restorable backup that counts as the one of local date `day`, if there is one."""
+    manual = toolbox.settings.manual_counts_as_todays
+    return next(
+        (
+            backup
+            for backup in standing.backups
+            if backup.local_date == day
+            and standing.restorable(backup)
+            and (backup.kind == "scheduled" or (manual and backup.kind == "manual"))
+        ),
+        None,
+    )
+
+
