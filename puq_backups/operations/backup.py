@@ -127,6 +127,8 @@ def _made(work: Work) -> None:
         if volid:
             return _recorded(work, volid, disks=len(tasks.included_disks(ended.lines)))
     found = _by_marker(work) if ended.ok is not False else None
+    if found is None and work.operation.data.get("cancelled"):
+        raise GiveUp("It was stopped.", state="cancelled")
     if found is None:
         raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=ended.reason)
     return _recorded(work, found.volid, disks=1)

@@ -417,3 +417,8 @@ def audit(session: Session, service_id: str | None, operation: Operation | None,
 
 
 
+
+
+def stop_task(toolbox: Toolbox, server: Server, upid: str) -> None:
+    """Have Proxmox stop a running task; what becomes of it is seen by the one who watches it."""
+    tasks.stop(toolbox.connect(server), upid)
