@@ -1,0 +1,40 @@
+# Each target does all of its own set-up: a machine with Python >= 3.11, git and make is enough.
+PORT ?= 5000
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN = .venv/bin
+
+.PHONY: demo test check lint browser clean
+
+demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
+	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
+
+test: .venv/test.done browser  ## All tests; what could not be tested is said at the end
+	$(BIN)/pytest $(ARGS)
+
+check: lint test  ## The tests, and lint, types and contracts
+
+lint: .venv/dev.done
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+browser:
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v "$$name" >/dev/null && exit; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	fi || echo 'Chromium could not be installed: the browser tests will be left out.'
+
+clean:
+	rm -rf .venv build dist demo/instance tests/screenshots
+
+.venv/bin/python:
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo 'No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
+
+.venv/%.done: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,79 @@
+"""A real browser: `browser` (one for this folder), `page` (one for each test, without errors on its console).
+
+A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import services
+from playwright.sync_api import Browser, Page, sync_playwright
+
+SCREENSHOTS = services.ROOT / "tests" / "screenshots"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    item.stash[failed] = report.failed or item.stash.get(failed, False)
+    return report
+
+
+# Not for the session: Playwright's loop would stay in the way of whoever starts another one.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    executable = services.chromium()
+    if not executable:
+        pytest.skip(services.left_out["browser"])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    # A page may load from this machine only; anything else is an error on the console.
+    context.route(lambda url: not url.startswith(LOCAL), lambda route: route.abort())
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    yield page
+    if request.node.stash.get(failed, False):
+        take_shot(page, request.node.name)
+    context.close()
+    expected = request.node.get_closest_marker("console_errors")
+    assert expected or errors == []
+
+
+LOCAL = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:")
+
+
+@pytest.fixture
+def shot() -> Callable[[Page, str], Path]:
+    return take_shot
+
+
+def take_shot(page: Page, name: str) -> Path:
+    """A picture of the whole page in tests/screenshots/."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    path = SCREENSHOTS / f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.png"
+    page.screenshot(path=path, full_page=True)
+    return path

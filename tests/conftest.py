@@ -1,0 +1,114 @@
+"""Fixtures for everyone. A test asks for the smallest thing it needs:
+
+- `sqlite_url`: a SQLite file of its own. `database_url`: the same, unless the test carries
+  `@pytest.mark.databases` (or asks for `any_database_url`): then it runs on SQLite, PostgreSQL and MariaDB.
+- `redis_url`: an embedded Valkey, unless the test carries `@pytest.mark.redises` (or asks for `any_redis_url`):
+  then it runs on the real Redis as well.
+- `mailbox`: a list of the mails that arrived at its real SMTP server (`mailbox.url`).
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import services
+from redis import Redis
+
+# The demo is imported from the checkout; at the end of the path, so that an installed package goes first.
+sys.path.append(str(services.ROOT))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "databases: run on SQLite, PostgreSQL and MariaDB")
+    config.addinivalue_line("markers", "redises: run on the embedded Valkey and the real Redis")
+    config.addinivalue_line("markers", "console_errors: the browser's console may show errors (a 409 is one)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture, mark, kinds in (
+        ("database_url", "databases", services.DATABASES),
+        ("redis_url", "redises", services.REDISES),
+    ):
+        asked = f"any_{fixture}" in metafunc.fixturenames or metafunc.definition.get_closest_marker(mark)
+        if asked and fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, kinds, indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    kind = getattr(request, "param", "sqlite")
+    if reason := services.why_no_database(kind):
+        pytest.skip(reason)
+    with services.scratch_database(kind, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def any_database_url(database_url: str) -> str:
+    return database_url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return services.sqlite_file(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    with services.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def real_redis_url() -> Iterator[str]:
+    if reason := services.why_no_redis():
+        pytest.skip(reason)
+    with services.redis_number() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    kind = getattr(request, "param", "valkey")
+    url = request.getfixturevalue("real_redis_url" if kind == "redis" else "valkey_url")
+    with Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
+
+
+@pytest.fixture
+def any_redis_url(redis_url: str) -> str:
+    return redis_url
+
+
+@pytest.fixture
+def mailbox() -> Iterator[services.Mailbox]:
+    with services.mail_sink() as box:
+        yield box
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test talks to anything but 127.0.0.1 (names other than localhost are not even looked up)."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test tried to reach {address}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say loudly what this run could not test."""
+    if services.left_out:
+        terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
+        for what, why in sorted(services.left_out.items()):
+            terminalreporter.line(f"{what}: {why}", red=True)

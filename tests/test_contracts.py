@@ -1,0 +1,90 @@
+"""The import contracts of setup.cfg hold, and each of them bites: a planted wrong import is found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from services import ROOT
+
+FLOORS = "Imports go down: doors, work, facts, words"
+WRONG = {
+    # file: (the line planted there, the contract that must break)
+    "puq_backups/errors.py": ("from puq_backups import config", FLOORS),
+    "puq_backups/vault.py": ("from puq_backups import models", FLOORS),
+    "puq_backups/models/service.py": ("from puq_backups import operations", FLOORS),
+    "puq_backups/operations/__init__.py": ("import puq_backups.web", FLOORS),
+    "puq_backups/misc.py": ("", FLOORS),
+    "puq_backups/config.py": ("import hooks", "hooks/ is loaded by name, never imported"),
+    "puq_backups/web/__init__.py": ("import proxmoxer", "Only pve/ talks to Proxmox"),
+    "hooks/__init__.py": ("import requests", "Only pve/ talks to Proxmox"),
+    "puq_backups/simulator/__init__.py": (
+        "from puq_backups import errors",
+        "The simulator stands aside: it knows nothing of ours",
+    ),
+    "puq_backups/i18n.py": (
+        "from puq_backups import simulator",
+        "Nothing but the command line reaches the simulator",
+    ),
+    "puq_backups/migrations/__init__.py": (
+        "from puq_backups import operations",
+        "Migrations know the models only",
+    ),
+    "puq_backups/models/backup.py": ("import flask", "The work is the same from a page, a job and a shell"),
+    "puq_backups/pve/__init__.py": ("import rq", "The work is the same from a page, a job and a shell"),
+}
+OUTPUT_OF_ONE = re.compile(r"^(.+) (KEPT|BROKEN)\b", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the contracts are about."""
+    copy = tmp_path_factory.mktemp("tree")
+    for folder in ("puq_backups", "hooks"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copy(ROOT / "setup.cfg", copy)
+    return copy
+
+
+def contracts(tree: Path) -> dict[str, str]:
+    """KEPT or BROKEN by contract, as import-linter finds them in `tree`."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    # -P and the working folder: the copy is looked at, not the checkout that may be installed.
+    run = subprocess.run(  # noqa: S603 - a fixed command
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {program}", "--no-cache"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = dict(OUTPUT_OF_ONE.findall(run.stdout))
+    assert found, run.stdout + run.stderr
+    assert (run.returncode == 0) == ("BROKEN" not in found.values())
+    return found
+
+
+def test_contracts_hold(tree: Path) -> None:
+    assert set(contracts(tree).values()) == {"KEPT"}
+
+
+def test_contracts_are_all_tried_below(tree: Path) -> None:
+    assert set(contracts(tree)) == {contract for _, contract in WRONG.values()}
+
+
+@pytest.mark.parametrize("file", WRONG)
+def test_contract_breaks_on_a_wrong_import(tree: Path, file: str) -> None:
+    line, contract = WRONG[file]
+    path = tree / file
+    before = path.read_text() if path.exists() else None
+
+    path.write_text(f"{before or ''}\n{line}\n")
+    try:
+        found = contracts(tree)
+    finally:
+        path.write_text(before) if before is not None else path.unlink()
+
+    assert found[contract] == "BROKEN"
