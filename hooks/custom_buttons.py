@@ -1,0 +1,109 @@
+"""The buttons of the page, and what each does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from puq_backups import accounts, wishes
+from puq_backups.hooking import module_function
+from puq_backups.host import Actor
+from puq_backups.toolbox import Toolbox
+
+SUCCESS = "success"
+
+
+@module_function
+def ClientAreaCustomButtonArray() -> dict[str, str]:
+    """Label and function of the buttons a client sees."""
+    return {
+        "Save Schedule": "SaveSchedule",
+        "Backup now": "BackupNow",
+        "Restore": "RestoreBackup",
+        "Remove": "RemoveBackup",
+    }
+
+
+@module_function
+def ClientAreaAllowedFunctions() -> dict[str, str]:
+    """What a client may call besides, without a button being drawn."""
+    return {
+        "Retry restore": "RetryRestore",
+        "Cancel": "CancelOperation",
+        "Edit note": "EditNote",
+        "Keep": "KeepBackup",
+    }
+
+
+@module_function
+def AdminCustomButtonArray() -> dict[str, str]:
+    """What staff may call for a client."""
+    return {"Backup now": "BackupNow"}
+
+
+@module_function
+def AdminServicesTabFields(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> dict[str, str]:
+    """What staff sees of a service in the billing application."""
+    found = toolbox.hooks.functions["ClientArea"](toolbox, params, actor)["vars"]
+    return {
+        "Backups": f"{found['quota']['used']}/{found['quota']['limit']}",
+        "Lock": str(found["lock_reason"] or "none"),
+    }
+
+
+@module_function
+def BackupNow(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Make a manual backup; `note` is optional."""
+    wishes.back_up_now(toolbox, accounts.service_id(params), actor, params.get("note"))
+    return SUCCESS
+
+
+@module_function
+def SaveSchedule(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Save the weekly schedule: `day_0`…`day_6`, `time_0`…`time_6`, `timezone`."""
+    wishes.save_schedule(toolbox, accounts.service_id(params), actor, params)
+    return SUCCESS
+
+
+@module_function
+def RestoreBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Restore `backup_id`; `confirm` is the VM's name."""
+    key = accounts.service_id(params)
+    wishes.restore(toolbox, key, actor, str(params.get("backup_id") or ""), params.get("confirm"))
+    return SUCCESS
+
+
+@module_function
+def RemoveBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Remove `backup_id` for good."""
+    wishes.remove(toolbox, accounts.service_id(params), actor, str(params.get("backup_id") or ""))
+    return SUCCESS
+
+
+@module_function
+def RetryRestore(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Restore again after the failed `operation_id`, from `backup_id` or the same backup."""
+    key = accounts.service_id(params)
+    wishes.retry(toolbox, key, actor, str(params.get("operation_id") or ""), params.get("backup_id"))
+    return SUCCESS
+
+
+@module_function
+def CancelOperation(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Cancel the waiting `operation_id`, or stop a running backup."""
+    wishes.cancel(toolbox, accounts.service_id(params), actor, str(params.get("operation_id") or ""))
+    return SUCCESS
+
+
+@module_function
+def EditNote(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Change the `note` of `backup_id`."""
+    key = accounts.service_id(params)
+    wishes.edit_note(toolbox, key, actor, str(params.get("backup_id") or ""), params.get("note"))
+    return SUCCESS
+
+
+@module_function
+def KeepBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Keep `backup_id` from rotation and removal (`kept` = 1), or no longer (0)."""
+    key = accounts.service_id(params)
+    wishes.keep(toolbox, key, actor, str(params.get("backup_id") or ""), params.get("kept"))
+    return SUCCESS

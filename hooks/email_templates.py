@@ -1,0 +1,47 @@
+"""The mails: which there are, what each tells of, to whom, and its own merge fields."""
+
+from typing import Any
+
+from puq_backups.hooking import email_template
+
+
+@email_template("Backup restored", event="restore.done", folder="backup_restored")
+def backup_restored(**_: Any) -> dict[str, Any]:
+    """To the client: the VM is restored, has its package again and was started."""
+    return {}
+
+
+@email_template("Restore failed", event="restore.failed", folder="restore_failed")
+def restore_failed(**_: Any) -> dict[str, Any]:
+    """To the client: why the restore failed, and what can be done."""
+    return {}
+
+
+@email_template("Restore failed (staff)", event="restore.failed", folder="restore_failed", to="staff")
+def restore_failed_staff(**_: Any) -> dict[str, Any]:
+    """To staff: the same."""
+    return {}
+
+
+@email_template("Backup failed", event="backup.failed", folder="backup_failed")
+def backup_failed(**_: Any) -> dict[str, Any]:
+    """To the client: a backup could not be made, and why."""
+    return {}
+
+
+@email_template("Scheduled backup missed", event="backup.missed", folder="scheduled_backup_missed")
+def scheduled_backup_missed(**_: Any) -> dict[str, Any]:
+    """To the client: nothing ran at the planned time."""
+    return {}
+
+
+@email_template("Quota full of kept backups", event="backup.quota_kept", folder="quota_full_of_kept")
+def quota_full_of_kept(**_: Any) -> dict[str, Any]:
+    """To the client: every place is taken by a kept backup."""
+    return {}
+
+
+@email_template("Operation stuck", event="operation.stuck", folder="operation_stuck", to="staff")
+def operation_stuck(**_: Any) -> dict[str, Any]:
+    """To staff: an operation runs longer than it should; its lock is kept."""
+    return {}

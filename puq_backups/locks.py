@@ -1,0 +1,104 @@
+"""The lock on the host's own VM actions: what holds them up, and the lease under which one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from .errors import Message, ProxmoxError, Refused
+from .models import Operation, Server, Service, database_now
+from .operations import leases
+from .policy import KINDS
+from .pve import vms
+from .toolbox import Toolbox
+
+LEASE = timedelta(minutes=10)
+HOLDING = ("backup", "restore", "reinstall")
+
+
+def reason(session: Session, service_id: str) -> Message | None:
+    """Why the host's VM actions must wait, from what was last seen; None where they need not. No Proxmox call."""
+    service = session.get(Service, str(service_id))
+    if service is None:
+        return None
+    running = session.scalars(
+        select(Operation).where(Operation.lock == service.id, Operation.kind.in_(HOLDING))
+    ).first()
+    if running is not None:
+        return KINDS[running.kind]
+    if service.trouble:
+        return Message.from_json(service.trouble)
+    if service.restore_failed:
+        return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
+    if service.vm_lock:
+        return Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
+    return None
+
+
+@contextmanager
+def vm_action(toolbox: Toolbox, service_id: str) -> Iterator[None]:
+    """Hold the service for one action of the host on its VM. Refused while something of ours or Proxmox's runs.
+
+    The lease keeps our operations from starting meanwhile; it ends with the block, with the process, or by time.
+    """
+    owner = leases.new_owner()
+    _ask_proxmox(toolbox, str(service_id))
+    _take(toolbox, str(service_id), owner)
+    try:
+        yield
+    finally:
+        with toolbox.database.begin() as session:
+            session.execute(
+                update(Service)
+                .where(Service.id == str(service_id), Service.action_owner == owner)
+                .values(action_owner=None, action_until=None)
+            )
+
+
+def _ask_proxmox(toolbox: Toolbox, service_id: str) -> None:
+    """See Proxmox's own lock; where it cannot be reached ours count alone."""
+    with toolbox.database.open() as session:
+        service = session.get(Service, service_id)
+        if service is None:
+            return
+        server = session.get_one(Server, service.server_id)
+    try:
+        seen = vms.status(toolbox.connect(server), service.node, service.vmid)
+    except ProxmoxError:
+        return
+    with toolbox.database.begin() as session:
+        session.execute(
+            update(Service).where(Service.id == service_id).values(vm_lock=seen.lock or "", vm_status=seen.status)
+        )
+
+
+def _take(toolbox: Toolbox, service_id: str, owner: str) -> None:
+    with toolbox.database.begin() as session:
+        clock = database_now(session)
+        service = session.get(Service, service_id)
+        if service is None:
+            return
+        against = reason(session, service_id)
+        if against:
+            raise Refused(against.text, **against.values)
+        before = service.action_owner
+        if leases.holds(before, service.action_until, clock):
+            raise Refused("Another action on this virtual machine is running.")
+        same = or_(Service.action_owner.is_(None), Service.action_owner == (before or ""))
+        taken = session.execute(
+            update(Service)
+            .where(Service.id == service_id, same)
+            .values(action_owner=owner, action_until=clock + LEASE)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: another action took it first.
+        if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            raise Refused("Another action on this virtual machine is running.")
+        # An operation may have started between the look above and the lease: it then holds the lock, and wins.
+        against = reason(session, service_id)
+        if against:
+            raise Refused(against.text, **against.values)

@@ -1,0 +1,126 @@
+"""What the page and `/state` show of a service: the same facts, from our own tables alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from . import inventory, locks, policy, queueing, retention, schedules, slots
+from .errors import Message
+from .host import Actor
+from .models import ENDED, Backup, Operation, Service
+from .operations import backup as backup_steps
+from .operations import remove as remove_steps
+from .operations import restore as restore_steps
+from .packages import Package
+from .toolbox import Toolbox
+
+LABELS = {**restore_steps.LABELS, **backup_steps.LABELS, **remove_steps.LABELS}
+CHECK = {"backup": backup_steps.LABELS["check"], "restore": restore_steps.LABELS["check"]}
+ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall")
+
+
+def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) -> dict[str, Any]:
+    """Everything the page's template needs, but for addresses, form and token. Moments are aware datetimes."""
+    standing = inventory.standing(session, service)
+    current = standing.running or next(iter(standing.waiting), None)
+    lock = locks.reason(session, service.id)
+    running = standing.running
+    return {
+        "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
+        "quota": {"used": standing.used(), "limit": service.quota},
+        "schedule": _schedule(session, toolbox, service, standing),
+        "backups": [_backup(standing, actor, backup) for backup in standing.backups],
+        "operation": _operation(session, service, current),
+        "last_operation": _operation(session, service, _last(session, service)),
+        "locked": lock is not None,
+        "lock_reason": lock,
+        "restore_failed": _failed(session, service),
+        "may": {name: _against(name, standing, actor) for name in ACTIONS},
+        "snapshots": (running.data.get("snapshots") if running else None),
+    }
+
+
+def _against(action: str, standing: inventory.Standing, actor: Actor, backup: Backup | None = None) -> Message | None:
+    return policy.forbidden(action, actor) or policy.reason_against(action, standing, backup)
+
+
+def _schedule(
+    session: Session, toolbox: Toolbox, service: Service, standing: inventory.Standing
+) -> dict[str, Any]:
+    stored = schedules.Schedule.from_json(service.schedule).to_json()
+    going = []
+    if service.next_run_at:
+        going = retention.preview(standing.held(), limit=service.quota, rotation=Package.from_json(service.package).rotation)
+    skip = None
+    if service.next_run_date and slots.todays(toolbox, standing, service.next_run_date):
+        skip = Message("The next run will be skipped: there is a backup of that day already.")
+    return {**stored, "next_run": service.next_run_at, "next_removal": going, "skip_notice": skip, "notice": None}
+
+
+def _backup(standing: inventory.Standing, actor: Actor, backup: Backup) -> dict[str, Any]:
+    return {
+        "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
+        "kind": backup.kind, "kept": backup.kept, "missing": backup.missing_at is not None,
+        "restorable": standing.restorable(backup),
+        "reason_against": {name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")},
+    }  # fmt: skip
+
+
+def _last(session: Session, service: Service) -> Operation | None:
+    ended = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ENDED))
+    return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
+
+
+def _operation(session: Session, service: Service, operation: Operation | None) -> dict[str, Any] | None:
+    if operation is None:
+        return None
+    label = CHECK.get(operation.kind) if operation.step == "check" else LABELS.get(operation.step, "")
+    stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
+    return {
+        "id": operation.id, "kind": operation.kind, "state": operation.state, "step": label or "",
+        "progress": operation.progress, "queue_position": queueing.position(session, operation, service),
+        "reason": operation.why, "warnings": [Message.from_json(warning) for warning in operation.warnings],
+        "started_at": operation.started_at, "finished_at": operation.finished_at,
+        "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
+    }  # fmt: skip
+
+
+def _failed(session: Session, service: Service) -> dict[str, Any] | None:
+    failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
+    return {"reason": failed.why, "operation_id": failed.id} if failed else None
+
+
+def state(found: dict[str, Any]) -> dict[str, Any]:
+    """The facts as `/state` gives them: JSON types, moments ISO 8601 in UTC with Z, reasons as sentences."""
+    operation_keys = ("id", "kind", "state", "step", "progress", "queue_position", "reason")
+    backup_keys = ("id", "created_at", "note", "size", "kind", "kept", "missing", "restorable")
+    schedule = found["schedule"]
+
+    def of(operation: dict[str, Any] | None) -> dict[str, Any] | None:
+        return {key: _plain(operation[key]) for key in operation_keys} if operation else None
+
+    return {
+        "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
+        "quota": found["quota"],
+        "locked": found["locked"],
+        "lock_reason": _plain(found["lock_reason"]),
+        "restore_failed": found["restore_failed"] is not None,
+        "operation": of(found["operation"]),
+        "last_operation": of(found["last_operation"]),
+        "backups": [{key: _plain(backup[key]) for key in backup_keys} for backup in found["backups"]],
+        "schedule": {"timezone": schedule["timezone"], "days": schedule["days"]},
+        "next_run": _plain(schedule["next_run"]),
+        "next_removal": schedule["next_removal"],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value) if isinstance(value, Message) else value
+
+
