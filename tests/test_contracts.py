@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def contracts(tree: Path) -> dict[str, str]:
     """KEPT or BROKEN by contract, as import-linter finds them in `tree`."""
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    # -P and the working folder: the copy is looked at, not the checkout that may be installed.
+    # The working folder goes first: the copy is looked at, not the checkout that may be installed.
     run = subprocess.run(  # noqa: S603 - a fixed command
         [sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {program}", "--no-cache"],
         cwd=tree,
@@ -73,6 +74,19 @@ def test_contracts_hold(tree: Path) -> None:
 
 def test_contracts_are_all_tried_below(tree: Path) -> None:
     assert set(contracts(tree)) == {contract for _, contract in WRONG.values()}
+
+
+def test_work_contract_names_every_module_from_work_to_facts() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    layers = config["importlinter:contract:floors"]["layers"].strip().splitlines()
+    below = layers[layers.index("(module)") + 1 : layers.index("config | hooking | i18n | vault")]
+    modules = {name.strip(" ()") for layer in below for name in layer.split("|")} - {"host"}
+
+    named = config["importlinter:contract:work"]["source_modules"].split()
+
+    there = {name for name in modules if list((ROOT / "puq_backups").glob(f"{name}*"))}
+    assert {name.removeprefix("puq_backups.") for name in named} == there
 
 
 @pytest.mark.parametrize("file", WRONG)
