@@ -113,6 +113,10 @@ class VmMissing(ProxmoxRefused):
     """The VM's configuration is not on that node: it moved or is gone."""
 
 
+class NotStarted(ProxmoxRefused):
+    """Proxmox answered without starting anything: the VM is on another node."""
+
+
 class ProxmoxUnreachable(ProxmoxError):
     """Proxmox cannot be reached: nothing was sent, or the node is offline (595)."""
 

@@ -1,0 +1,92 @@
+"""How a Proxmox is reached, and what the token may do there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+
+if TYPE_CHECKING:
+    from .client import Proxmox
+
+TOKEN_ID = re.compile(r"[^\s:/@!=]+(?:@[^\s:/@!=]+)*@[A-Za-z][A-Za-z0-9_.-]*![A-Za-z][A-Za-z0-9_.-]*")
+HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
+SECRET = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a Proxmox answers and as whom we speak to it. Time limits are in seconds.
+
+    `hosts` are nodes of one cluster, tried in turn. `fingerprint` is the SHA-256 of the certificate; where each
+    node has a certificate of its own, one for each host, comma between them. Without it `ca_file` or the
+    system's CAs must know the certificate. BadInput names the WHMCS parameter that cannot be right.
+    """
+
+    hosts: tuple[str, ...]
+    token_id: str
+    secret: str = field(repr=False)
+    port: int = 8006
+    fingerprint: str | None = None
+    ca_file: str | None = None
+    connect_timeout: float = 5
+    read_timeout: float = 35
+
+    def __post_init__(self) -> None:
+        hosts = tuple(host.strip() for host in self.hosts if host.strip())
+        object.__setattr__(self, "hosts", hosts)
+        self._check_address()
+        if not TOKEN_ID.fullmatch(self.token_id):
+            raise BadInput("serverusername", "The API token must look like user@realm!name.")
+        if not SECRET.fullmatch(self.secret):
+            raise BadInput("serverpassword", "The API token's secret is empty or holds characters it cannot have.")
+        if self.ca_file and not Path(self.ca_file).is_file():
+            raise BadInput("ca_file", "There is no CA file at {path}.", path=self.ca_file)
+
+    def _check_address(self) -> None:
+        if not self.hosts:
+            raise BadInput("serverhostname", "The Proxmox server has no host name.")
+        for host in self.hosts:
+            if not _is_host(host):
+                raise BadInput("serverhostname", "{host} is not a host name or an address.", host=repr(host))
+        if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 < self.port < 65536:  # noqa: PLR2004 - the highest port
+            raise BadInput("serverport", "{port} is not a port number.", port=repr(self.port))
+        prints = _prints(self.fingerprint)
+        if not all(FINGERPRINT.fullmatch(one) for one in prints) or len(prints) not in {0, 1, len(self.hosts)}:
+            raise BadInput(
+                "serveraccesshash",
+                "The fingerprint must be the certificate's SHA-256, 32 pairs of hexadecimal digits; one for all "
+                "hosts, or one for each.",
+            )
+
+    def fingerprint_of(self, host: str) -> str | None:
+        """The fingerprint that this host's certificate must have, None where a CA vouches for it."""
+        prints = _prints(self.fingerprint)
+        return prints[self.hosts.index(host) if len(prints) > 1 else 0] if prints else None
+
+
+def _prints(text: str | None) -> list[str]:
+    return [part for part in re.split(r"[\s,;]+", text or "") if part]
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return bool(HOST.fullmatch(host)) and len(host) <= 253  # noqa: PLR2004 - the longest DNS name
+    return True
+
+
+def version(proxmox: Proxmox) -> str:
+    """The version of Proxmox VE, as in "9.2.11"."""
+    return str(proxmox.get_dict("version").get("version", ""))
+
+
+def permissions(proxmox: Proxmox, path: str | None = None) -> dict[str, dict[str, Any]]:
+    """What our token may do: {path: {privilege: 1 where it reaches further down}}; `path` asks for one only."""
+    return proxmox.get_dict("access", "permissions", path=path)

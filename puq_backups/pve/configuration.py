@@ -1,0 +1,76 @@
+"""Reading a VM's configuration: pure functions over what `vms.config` returns."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .properties import Drive, options, parse_drive, parse_net
+
+DISK = re.compile(r"(?:ide[0-3]|sata[0-5]|scsi(?:[12]?\d|30)|virtio(?:\d|1[0-5]))")
+UNUSED = re.compile(r"unused\d+")
+FALLBACK = ("scsi0", "virtio0", "sata0", "ide0")
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Who the VM is: "uuid:…" of its smbios1, else "mac:…" of its net0, else "". A VMID alone is not identity."""
+    uuid = options(str(config.get("smbios1") or "")).get("uuid")
+    if uuid:
+        return f"uuid:{uuid.lower()}"
+    mac = parse_net(str(config.get("net0") or "")).mac
+    return f"mac:{mac.upper()}" if mac else ""
+
+
+def disks(config: dict[str, Any]) -> dict[str, Drive]:
+    """The hard disks by slot; CD-ROM and cloud-init drives are none."""
+    drives = {key: parse_drive(str(value)) for key, value in config.items() if DISK.fullmatch(key)}
+    return {key: drive for key, drive in drives.items() if _is_disk(drive)}
+
+
+def _is_disk(drive: Drive) -> bool:
+    if drive.volid in {"none", "cdrom"} or drive.options.get("media") == "cdrom":
+        return False
+    return not re.search(r"-cloudinit(?:\.\w+)?$|:cloudinit$", drive.volid)
+
+
+def unused(config: dict[str, Any]) -> dict[str, Drive]:
+    """The volumes that belong to the VM and hang in no slot, by `unusedN`."""
+    return {key: parse_drive(str(value)) for key, value in config.items() if UNUSED.fullmatch(key)}
+
+
+def boot_disk(config: dict[str, Any]) -> str | None:
+    """The slot of the system disk: first in the boot order, else `bootdisk`, else the usual first slots."""
+    order = options(str(config.get("boot") or "")).get("order", "").split(";")
+    present = disks(config)
+    return next((slot for slot in (*order, str(config.get("bootdisk") or ""), *FALLBACK) if slot in present), None)
+
+
+def memory_mib(config: dict[str, Any]) -> int:
+    """The memory in MiB; 512 is Proxmox's default."""
+    text = str(config.get("memory") or 512)
+    return int(options(text).get("current") or text.partition(",")[0])
+
+
+def parse_config(text: str) -> dict[str, Any]:
+    """The text of a configuration file as a dict. Snapshot and pending sections are left out.
+
+    Under "#qmdump#map" stands {slot: {"storage", "format"}}: where an archive's disks came from.
+    """
+    config: dict[str, Any] = {}
+    sources: dict[str, dict[str, str]] = {}
+    comments: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            break
+        if line.startswith("#qmdump#map:"):
+            slot, _, storage, kind = (line.removeprefix("#qmdump#map:").split(":") + [""] * 4)[:4]
+            sources[slot] = {"storage": storage, "format": kind}
+        elif line.startswith("#"):
+            comments.append(line[1:])
+        elif match := re.match(r"([a-z][a-z_]*\d*):\s*(.*\S)\s*$", line):
+            config[match.group(1)] = match.group(2)
+    if comments and "description" not in config:
+        config["description"] = "\n".join(comments)
+    if sources:
+        config["#qmdump#map"] = sources
+    return config

@@ -1,0 +1,125 @@
+"""One host of a Proxmox: proxmoxer, with the certificate always verified and answers read strictly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxmoxer import ProxmoxAPI
+from requests import Response
+from requests.adapters import HTTPAdapter
+
+from .access import Access
+
+logging.getLogger("proxmoxer").setLevel(logging.WARNING)
+
+KEPT_ALIVE = 4
+"""Seconds a connection may rest. Proxmox closes one after 5."""
+
+
+class NotProxmox(Exception):
+    """Something that is not Proxmox answered."""
+
+
+@dataclass
+class Refusal:
+    """The body of an answer of 400 and above."""
+
+    message: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+class Answers:
+    """Reads answers for proxmoxer, which by itself takes a login page for data and drops the full message."""
+
+    def get_accept_types(self) -> str:
+        """What we ask the server to send."""
+        return "application/json"
+
+    def loads(self, response: Response) -> Any:
+        """The `data` of a good answer."""
+        try:
+            body = json.loads(response.content)
+        except ValueError:
+            raise NotProxmox(f"{response.status_code} without JSON") from None
+        if not isinstance(body, dict) or "data" not in body:
+            raise NotProxmox(f"{response.status_code} without data")
+        return body["data"]
+
+    def loads_errors(self, response: Response) -> Refusal:
+        """What an answer of 400 and above says in its body."""
+        try:
+            body = json.loads(response.content)
+        except ValueError:
+            return Refusal()
+        if not isinstance(body, dict):
+            return Refusal()
+        errors = body.get("errors") if isinstance(body.get("errors"), dict) else {}
+        return Refusal(
+            _one_line(body.get("message")), {str(key): _one_line(text) for key, text in (errors or {}).items()}
+        )
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(str(text or "").split())
+
+
+class VerifyingAdapter(HTTPAdapter):
+    """Trusts one fingerprint, else the system's CAs (and those that requests brings)."""
+
+    def __init__(self, fingerprint: str | None, ca_file: str | None) -> None:
+        self.trust: dict[str, Any] = {}
+        if fingerprint:
+            self.trust = {"assert_fingerprint": fingerprint}
+        elif not ca_file:
+            self.trust = {"ssl_context": ssl.create_default_context()}
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Hand the trust on to urllib3."""
+        super().init_poolmanager(*args, **{**kwargs, **self.trust})
+
+
+class Line:
+    """The connection to one host. Not to be used by two threads at once, nor across a fork."""
+
+    def __init__(self, access: Access, host: str, heard: Callable[[Response], None]) -> None:
+        fingerprint = access.fingerprint_of(host)
+        user, _, name = access.token_id.rpartition("!")
+        make_api: Any = ProxmoxAPI
+        self.api = make_api(
+            host,
+            port=access.port,
+            user=user,
+            token_name=name,
+            token_value=access.secret,
+            verify_ssl=False if fingerprint else access.ca_file or True,
+            timeout=(access.connect_timeout, access.read_timeout),
+        )
+        self.session = self.api._store["session"]  # noqa: SLF001 - proxmoxer offers no other way to its session
+        self.api._store["serializer"] = Answers()  # noqa: SLF001 - nor to its reading of answers
+        self.session.trust_env = False
+        self.session.hooks["response"].append(lambda response, **_: _received(response, heard))
+        self.session.mount("https://", VerifyingAdapter(fingerprint, access.ca_file))
+        self.used_at = time.monotonic()
+
+    def send(self, method: str, path: str, form: dict[str, Any]) -> Any:
+        """One request, one answer's `data`; whatever requests, proxmoxer or `Answers` raise."""
+        if time.monotonic() - self.used_at > KEPT_ALIVE:
+            # A request on a connection that the server is just closing would end with an unknown outcome.
+            self.session.close()
+        try:
+            return getattr(self.api(path), method.lower())(**form)
+        finally:
+            self.used_at = time.monotonic()
+
+
+def _received(response: Response, heard: Callable[[Response], None]) -> None:
+    heard(response)
+    if 300 <= response.status_code < 400:  # noqa: PLR2004 - redirections: Proxmox has none, and the token must not follow
+        raise NotProxmox(f"{response.status_code} to another place")
