@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -89,7 +89,9 @@ def ring_due(toolbox: Toolbox, *, anyway: bool = False) -> int:
 
 
 def next_wake(session: Session) -> datetime | None:
-    """When the next running operation is due, or the next waiting one may start; None where there is none."""
-    live = select(Operation.wake_at).where(Operation.state.in_(("running", "stuck", "waiting")))
-    found = session.scalar(live.order_by(Operation.wake_at).limit(1))
-    return found.astimezone(UTC) if found else None
+    """When the next running operation is due; that of a waiting one where its pause is over; None: all is quiet."""
+    running = Operation.state.in_(("running", "stuck"))
+    may_start = (Operation.state == "waiting") & (Operation.wake_at <= now())
+    return session.scalar(
+        select(Operation.wake_at).where(or_(running, may_start)).order_by(Operation.wake_at).limit(1)
+    )

@@ -1,0 +1,126 @@
+"""`flask backups …`: thin commands, for people, cron and process managers."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from datetime import timedelta
+
+import click
+from cryptography.fernet import Fernet
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import func, select
+
+from . import chores, jobs, migrating, ticking
+from .models import Chore, Operation, Server, Service
+from .operations import leases
+from .toolbox import Toolbox
+
+backups = AppGroup("backups", help="Backups of virtual machines: worker, clock and upkeep.")
+# The simulator stands aside: it is loaded by name, so that nothing of ours can come to lean on it.
+backups.add_command(importlib.import_module("puq_backups.simulator.cli").simulate)
+
+
+def _toolbox() -> Toolbox:
+    found: Toolbox = current_app.extensions["puq_backups"].toolbox
+    return found
+
+
+@backups.command()
+def tick() -> None:
+    """Do once what time brings about (from system cron, each minute)."""
+    if not _tick(_toolbox()):
+        raise click.ClickException("The tick failed; the log has the details.")
+
+
+def _tick(toolbox: Toolbox) -> bool:
+    toolbox.hooks.run("PreCronJob")
+    answers = toolbox.hooks.run("AfterCronJob", toolbox=toolbox)
+    counts = next((answer for answer in answers if isinstance(answer, dict) and "slots" in answer), None)
+    if counts is not None:
+        click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
+    return counts is not None
+
+
+@backups.command()
+@click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
+def clock(every: int) -> None:
+    """Tick as a process. Of many, the one that holds the lease ticks."""
+    toolbox, owner = _toolbox(), leases.new_owner()
+    while True:
+        if chores.hold(toolbox, "clock", owner, timedelta(seconds=3 * every)):
+            _tick(toolbox)
+            chores.beat(toolbox, "clock")
+        time.sleep(every)
+
+
+@backups.command()
+@click.option("--burst", is_flag=True, help="End when no operation runs or is due.")
+def worker(burst: bool) -> None:
+    """Do the work: serve the queue."""
+    jobs.work(_toolbox(), burst=burst)
+
+
+@backups.command()
+def sync() -> None:
+    """Compare our backups with what the storages hold, now."""
+    ticking.sync_all(_toolbox())
+
+
+@backups.command()
+def status() -> None:
+    """Print what runs and waits, and when the parts last gave a sign, as one JSON object."""
+    with _toolbox().database.open() as session:
+        states = session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all()
+        beats = session.execute(select(Chore.name, Chore.ran_at).where(Chore.ran_at.is_not(None))).all()
+        found = {
+            "operations": {state: count for state, count in states},  # noqa: C416 - rows are not pairs to mypy
+            "services": session.scalar(select(func.count()).select_from(Service)),
+            "servers": session.scalar(select(func.count()).select_from(Server)),
+            "last": {name: at.isoformat() for name, at in beats if at},
+        }
+    click.echo(json.dumps(found, indent=1, sort_keys=True))
+
+
+@backups.group()
+def keys() -> None:
+    """The keys that encrypt token secrets at rest."""
+
+
+@keys.command()
+def new() -> None:
+    """Print a new key for PUQ_BACKUPS_KEYS."""
+    click.echo(Fernet.generate_key().decode())
+
+
+@keys.command()
+@with_appcontext
+def rotate() -> None:
+    """Encrypt each stored secret with the newest key."""
+    toolbox = _toolbox()
+    with toolbox.database.begin() as session:
+        servers = session.scalars(select(Server)).all()
+        for server in servers:
+            server.sealed_secret = toolbox.vault.rotate(server.sealed_secret)
+    click.echo(f"{len(servers)} secrets are now encrypted with the newest key.")
+
+
+@backups.group()
+def db() -> None:
+    """Our own tables."""
+
+
+@db.command()
+@with_appcontext
+def upgrade() -> None:
+    """Bring our tables to this version's form."""
+    migrating.upgrade(_toolbox().database.engine)
+
+
+@db.command()
+@with_appcontext
+def current() -> None:
+    """Print the version our tables are at."""
+    click.echo(migrating.current(_toolbox().database.engine) or "none")

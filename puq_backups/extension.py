@@ -1,0 +1,74 @@
+"""What a host mounts: one object, one line per part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine
+
+from . import cli, config, jobs, locks, module, web
+from .hooking import Hooks
+from .host import Host
+from .models import Database
+from .toolbox import Toolbox
+from .vault import Vault
+
+NAME = "puq_backups"
+
+
+class Backups:
+    """The extension. `init_app` once per application; then `call`, `hooks`, `lock_reason` and `vm_action` work."""
+
+    def __init__(self) -> None:
+        self.hooks = Hooks()
+        self._toolbox: Toolbox | None = None
+
+    def init_app(self, app: Flask, *, db: SQLAlchemy, host: Host) -> None:
+        """Mount pages, commands and hooks on `app`. SettingError names a wrong setting.
+
+        `db` is the host's Flask-SQLAlchemy: our tables live on its engine, its session is left alone.
+        """
+        if NAME in app.extensions or self._toolbox is not None:
+            raise RuntimeError("Backups is initialised already: import and use that object instead.")
+        settings = config.load(app.config, os.environ)
+
+        def engine() -> Engine:
+            with app.app_context():
+                return db.engine
+
+        self._toolbox = Toolbox(
+            settings=settings, database=Database(engine), hooks=self.hooks, host=host, vault=Vault(settings.keys),
+            ring=jobs.bell(settings),
+        )  # fmt: skip
+        app.extensions[NAME] = self
+        app.register_blueprint(web.blueprint(self._toolbox), url_prefix=settings.url_prefix)
+        app.register_blueprint(web.static_files())
+        app.cli.add_command(cli.backups)
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """What the work is done with; RuntimeError before `init_app`."""
+        if self._toolbox is None:
+            raise RuntimeError("Backups is not initialised: call init_app first.")
+        return self._toolbox
+
+    def call(self, name: str, params: Mapping[str, Any]) -> Any:
+        """Call a module function by its WHMCS name: its answer, `success`, or an error text. Unknown: LookupError."""
+        return module.call(self.toolbox, name, params)
+
+    def lock_reason(self, service_id: object) -> str | None:
+        """Why actions on the service's VM must wait, or None; from what was last seen, without asking Proxmox."""
+        with self.toolbox.database.open() as session:
+            found = locks.reason(session, str(service_id))
+        return str(found) if found else None
+
+    @contextmanager
+    def vm_action(self, service_id: object) -> Iterator[None]:
+        """Hold the service while the host acts on its VM. Raises Refused while something of ours or Proxmox's runs."""
+        with locks.vm_action(self.toolbox, str(service_id)):
+            yield

@@ -1,0 +1,109 @@
+"""The jobs: thin calls by row id. The database is the truth, Redis only a doorbell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+from sqlalchemy import select
+
+from . import notifications, queueing, ticking
+from .config import Settings
+from .models import Operation, now
+from .operations import engine, leases
+from .toolbox import Toolbox
+
+log = logging.getLogger("puq_backups.jobs")
+LONGEST_SLEEP = 5.0
+
+
+def queue(settings: Settings) -> Queue:
+    """The queue our jobs go through."""
+    connection = Redis.from_url(settings.redis_url, socket_connect_timeout=5, health_check_interval=30)
+    return Queue(settings.queue, connection=connection, serializer=JSONSerializer)
+
+
+def bell(settings: Settings) -> Callable[[Iterable[str]], None]:
+    """A function that rings for operations. A Redis that is away is logged: the tick rings again."""
+    ours = queue(settings)
+    limit = int(2 * leases.seconds(settings))
+
+    def ring(operation_ids: Iterable[str]) -> None:
+        try:
+            for operation_id in operation_ids:
+                ours.enqueue(advance, operation_id, result_ttl=0, failure_ttl=0, job_timeout=limit)
+        except RedisError as error:
+            log.warning("Redis cannot be reached (%s): the next tick rings again", type(error).__name__)
+
+    return ring
+
+
+def advance(operation_id: str) -> None:
+    """Move an operation on as far as it goes now."""
+    toolbox: Toolbox = current_app.extensions["puq_backups"].toolbox
+    while engine.advance(toolbox, operation_id):
+        pass
+    with toolbox.database.open() as session:
+        ended = session.scalar(select(Operation.finished_at).where(Operation.id == operation_id))
+    if ended:
+        ticking.start_waiting(toolbox)
+        notifications.send_due(toolbox)
+
+
+def work(toolbox: Toolbox, *, burst: bool) -> None:
+    """Serve the queue until told to stop; with `burst` until no operation runs or is due.
+
+    The steps of an operation are short and bounded by time limits, so they run in the worker's own process:
+    one that is killed leaves nothing behind that still acts.
+    """
+    ours = queue(toolbox.settings)
+    if burst:
+        _burst(toolbox, ours)
+        return
+    stop = threading.Event()
+    ringer = threading.Thread(target=_ring_on, args=(toolbox, stop), daemon=True)
+    ringer.start()
+    try:
+        _worker(ours).work(logging_level="WARNING")
+    finally:
+        stop.set()
+        ringer.join(timeout=LONGEST_SLEEP)
+
+
+def _worker(ours: Queue) -> SimpleWorker:
+    return SimpleWorker([ours], connection=ours.connection, serializer=JSONSerializer)
+
+
+def _ring_on(toolbox: Toolbox, stop: threading.Event) -> None:
+    """Ring for operations whose time has come, each second, from the worker's side."""
+    while not stop.wait(1.0):
+        try:
+            queueing.ring_due(toolbox)
+        except Exception:
+            log.exception("could not look for due operations")
+
+
+def _burst(toolbox: Toolbox, ours: Queue) -> None:
+    while True:
+        ticking.start_waiting(toolbox)
+        queueing.ring_due(toolbox)
+        _worker(ours).work(burst=True, logging_level="WARNING")
+        wake = _next(toolbox)
+        if wake is None:
+            break
+        time.sleep(min(max((wake - now()) / timedelta(seconds=1), 0.05), LONGEST_SLEEP))
+    notifications.send_due(toolbox)
+
+
+def _next(toolbox: Toolbox) -> datetime | None:
+    """When a running operation is next due, or now where one waits for its turn; None when all is quiet."""
+    with toolbox.database.open() as session:
+        return queueing.next_wake(session)
