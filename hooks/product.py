@@ -6,7 +6,8 @@ from typing import Any
 from puq_backups import accounts
 from puq_backups.hooking import module_function
 from puq_backups.packages import CHOICES, OPTIONS
-from puq_backups.pve.client import Proxmox, version
+from puq_backups.pve.access import version
+from puq_backups.pve.client import Proxmox
 from puq_backups.toolbox import Toolbox
 
 TEXTS = {"storage", "additional_storage", "bridge", "email_restored", "restore_storage"}

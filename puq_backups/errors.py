@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Message:
     """A sentence for people: `text` is the English msgid with {named} places, `values` what goes there."""
 
     text: str
     values: dict[str, Any] = field(default_factory=dict)
+
+    def __init__(self, text: str, stored: dict[str, Any] | None = None, /, **values: Any) -> None:
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "values", {**(stored or {}), **values})
 
     def __str__(self) -> str:
         return self.text.format_map(self.values) if self.values else self.text

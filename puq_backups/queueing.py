@@ -33,7 +33,7 @@ def in_order(session: Session, server_id: str, node: str | None = None) -> list[
 def fair(waiting: Sequence[Operation]) -> list[Operation]:
     """Restores, removals and reinstalls first; then each client's first backup, each one's second, and so on."""
     turns: Counter[str] = Counter()
-    ranked = []
+    ranked: list[tuple[int, datetime, int, Operation]] = []
     for operation in waiting:
         backup = operation.kind == "backup"
         ranked.append((turns[operation.client_id] if backup else -1, operation.due_at, len(ranked), operation))

@@ -72,13 +72,13 @@ def page(
     html = render_template(
         area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=generate_csrf(),
         errors={error.field: error.message} if isinstance(error, BadInput) else {}, refusal=refusal,
-        message=Message(said[0]) if said else None, form=form or {},
+        message=Message(str(said[0])) if said else None, form=form or {},
     )  # fmt: skip
     return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
 
 
 def _with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
-    def to(endpoint: str, **ids: str) -> str:
+    def to(endpoint: str, **ids: Any) -> str:
         return url_for(f"puq_backups.{endpoint}", service_id=service_id, **ids)
 
     for backup in found["backups"]:
