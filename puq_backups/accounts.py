@@ -183,8 +183,11 @@ def purge_due(toolbox: Toolbox) -> int:
     before = now() - toolbox.settings.termination_grace
     asked = []
     with toolbox.database.begin() as session:
-        ended = select(Service).where(Service.status == "terminated", Service.terminated_at <= before)
-        for service in session.scalars(ended.join(Backup).where(Backup.removed_at.is_(None)).distinct().limit(100)):
+        left = select(Backup.service_id).where(Backup.removed_at.is_(None))
+        ended = select(Service).where(
+            Service.status == "terminated", Service.terminated_at <= before, Service.id.in_(left)
+        )
+        for service in session.scalars(ended.limit(100)).all():
             session.execute(update(Service).where(Service.id == service.id).values(version=Service.version + 1))
             asked += _purge(session, service)
     return len(asked)

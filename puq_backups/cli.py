@@ -18,9 +18,21 @@ from .models import Chore, Operation, Server, Service
 from .operations import leases
 from .toolbox import Toolbox
 
-backups = AppGroup("backups", help="Backups of virtual machines: worker, clock and upkeep.")
-# The simulator stands aside: it is loaded by name, so that nothing of ours can come to lean on it.
-backups.add_command(importlib.import_module("puq_backups.simulator.cli").simulate)
+
+class Commands(AppGroup):
+    """Our commands, and `simulate`, which is loaded by name: nothing of ours can come to lean on the simulator."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "simulate"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "simulate":
+            found: click.Command = importlib.import_module("puq_backups.simulator.cli").simulate
+            return found
+        return super().get_command(ctx, cmd_name)
+
+
+backups = Commands("backups", help="Backups of virtual machines: worker, clock and upkeep.")
 
 
 def _toolbox() -> Toolbox:

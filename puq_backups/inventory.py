@@ -101,9 +101,7 @@ def local_date(service: Service, operation: Operation) -> str:
     return operation.slot_date or schedules.local_date(operation.created_at, zone).isoformat()
 
 
-def record(
-    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int
-) -> Backup:
+def record(session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int) -> Backup:
     """The row of the archive that `operation` made; the same row when asked twice."""
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
@@ -128,9 +126,7 @@ def see(backup: Backup, archive: archives.Archive) -> None:
 
 def storage_row(session: Session, server: Server, name: str, node: str) -> Storage | None:
     """What was last seen of a storage from `node`: the shared row, else that node's."""
-    known = select(Storage).where(
-        Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node))
-    )
+    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node)))
     return session.scalars(known.order_by(Storage.seen_at.desc())).first()
 
 

@@ -60,7 +60,11 @@ def _own(toolbox: Toolbox, key: str, actor: Actor) -> None:
     with toolbox.database.open() as session:
         service = session.get(Service, key)
     if service is None:
-        raise BadInput("serviceid", "The service {service} is not registered.", service=key) if actor.is_staff else NotYours
+        raise (
+            BadInput("serviceid", "The service {service} is not registered.", service=key)
+            if actor.is_staff
+            else NotYours
+        )
     if not actor.is_staff and service.client_id != actor.client_id:
         raise NotYours
 
@@ -71,6 +75,8 @@ def _answer(name: str, text: str) -> Any:
         return {"success": False, "error": text}
     if name == "ClientArea":
         return {"templatefile": "puq_backups/client/error.html", "vars": {"usefulErrorHelper": text}}
-    if name in {"MetaData", "ConfigOptions", "AdminServicesTabFields"} or name.endswith(("Array", "AllowedFunctions")):
+    if name in {"MetaData", "ConfigOptions", "AdminServicesTabFields"} or name.endswith(
+        ("Array", "AllowedFunctions")
+    ):
         return {}
     return text

@@ -66,7 +66,9 @@ def _store(
     session: Session, toolbox: Toolbox, email: Email, operation: Operation, service: Service, recipient: str,
     fields: dict[str, Any],
 ) -> None:  # fmt: skip
-    for answer in toolbox.hooks.run("EmailPreSend", messagename=email.name, relid=service.id, mergefields=dict(fields)):
+    for answer in toolbox.hooks.run(
+        "EmailPreSend", messagename=email.name, relid=service.id, mergefields=dict(fields)
+    ):
         if answer.get("abortsend"):
             return
         fields = {**fields, **answer}

@@ -18,8 +18,8 @@ from .operations import restore as restore_steps
 from .packages import Package
 from .toolbox import Toolbox
 
-LABELS = {**restore_steps.LABELS, **backup_steps.LABELS, **remove_steps.LABELS}
-CHECK = {"backup": backup_steps.LABELS["check"], "restore": restore_steps.LABELS["check"]}
+LABELS: dict[str, str] = {**restore_steps.LABELS, **backup_steps.LABELS, **remove_steps.LABELS}
+CHECK: dict[str, str] = {"backup": backup_steps.LABELS["check"], "restore": restore_steps.LABELS["check"]}
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall")
 
 
@@ -48,13 +48,13 @@ def _against(action: str, standing: inventory.Standing, actor: Actor, backup: Ba
     return policy.forbidden(action, actor) or policy.reason_against(action, standing, backup)
 
 
-def _schedule(
-    session: Session, toolbox: Toolbox, service: Service, standing: inventory.Standing
-) -> dict[str, Any]:
+def _schedule(session: Session, toolbox: Toolbox, service: Service, standing: inventory.Standing) -> dict[str, Any]:
     stored = schedules.Schedule.from_json(service.schedule).to_json()
     going = []
     if service.next_run_at:
-        going = retention.preview(standing.held(), limit=service.quota, rotation=Package.from_json(service.package).rotation)
+        going = retention.preview(
+            standing.held(), limit=service.quota, rotation=Package.from_json(service.package).rotation
+        )
     skip = None
     if service.next_run_date and slots.todays(toolbox, standing, service.next_run_date):
         skip = Message("The next run will be skipped: there is a backup of that day already.")
@@ -122,5 +122,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return str(value) if isinstance(value, Message) else value
-
-

@@ -129,5 +129,3 @@ def todays(toolbox: Toolbox, standing: inventory.Standing, day: str) -> Backup |
         ),
         None,
     )
-
-

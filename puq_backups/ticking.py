@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 
@@ -62,7 +63,7 @@ def _housekeeping(toolbox: Toolbox) -> None:
         servers = session.scalars(select(Server)).all()
     for server in servers:
         chores.run_due(
-            toolbox, f"sync {server.id}", toolbox.settings.sync_interval, lambda s=server: inventory.sync(toolbox, s)
+            toolbox, f"sync {server.id}", toolbox.settings.sync_interval, partial(inventory.sync, toolbox, server)
         )
     chores.run_due(toolbox, "purge", PURGE_EVERY, lambda: accounts.purge_due(toolbox))
     chores.run_due(toolbox, "daily", DAY, lambda: toolbox.hooks.run("DailyCronJob", toolbox=toolbox))

@@ -30,7 +30,9 @@ def note_text(raw: Any) -> str:
         raise BadInput("note", "The note may have at most {longest} characters; it has {length}.",
                        longest=NOTE_LONGEST, length=len(note))  # fmt: skip
     if notes.has_marker_opening(note):
-        raise BadInput("note", "The note may not hold {opening}: that is how we mark our own backups.", opening="[puqb:")
+        raise BadInput(
+            "note", "The note may not hold {opening}: that is how we mark our own backups.", opening="[puqb:"
+        )
     return note
 
 
@@ -101,7 +103,9 @@ def restore(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, con
         backup = inventory.find(session, service_id, backup_id)
         _check("restore", inventory.standing(session, service), actor, backup)
         if str(confirm or "").strip().lower() != service.vm_name.strip().lower():
-            raise BadInput("confirm", "Type the name of the virtual machine, {name}, to confirm.", name=service.vm_name)
+            raise BadInput(
+                "confirm", "Type the name of the virtual machine, {name}, to confirm.", name=service.vm_name
+            )
         operation = _ask_restore(session, service, actor, backup)
     start_waiting(toolbox)
     return operation.id
@@ -177,9 +181,7 @@ def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) ->
         today = schedules.local_date(at, new.timezone)
         made = slots.todays(toolbox, standing, today.isoformat()) is not None
         dates = slots.taken(session, service)
-        since = schedules.on_save(
-            old, new, at, catch_up=toolbox.settings.catch_up, taken=dates, made_today=made
-        )
+        since = schedules.on_save(old, new, at, catch_up=toolbox.settings.catch_up, taken=dates, made_today=made)
         service.schedule, service.slots_from = new.to_json(), since
         engine.audit(session, service_id, None, "schedule", f"saved by {actor.title}")
         slots.plan(session, service, since)
@@ -204,7 +206,9 @@ def edit_note(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, n
         archives.set_notes(toolbox.connect(server), backup.node or service.node, backup.volid, written)
     except ProxmoxError as error:
         # Our row is the truth for the note; Proxmox's copy only helps people who look there.
-        raise Refused("The note is saved here, but Proxmox did not take it: {proxmox}", proxmox=error.message) from error
+        raise Refused(
+            "The note is saved here, but Proxmox did not take it: {proxmox}", proxmox=error.message
+        ) from error
 
 
 def keep(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
@@ -223,5 +227,3 @@ def keep(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, kept: 
     with toolbox.database.begin() as session:
         inventory.find(session, service_id, backup_id).kept = str(kept) == "1"
         engine.audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}")
-
-

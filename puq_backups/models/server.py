@@ -19,4 +19,4 @@ class Server(Base):
     port: Mapped[int] = mapped_column(default=8006)
     token_id: Mapped[str] = mapped_column(String(190))
     sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
-    fingerprint: Mapped[str] = mapped_column(String(120), default="")
+    fingerprint: Mapped[str] = mapped_column(String(2000), default="")

@@ -13,7 +13,7 @@ from ..packages import Package
 from ..pve import backups as archives
 from ..pve import notes, tasks
 from .steps import may_go_ahead, same_vm, storage_there, take_away, unlocked
-from .work import GiveUp, Start, Wait, Work
+from .work import GiveUp, Start, Step, Wait, Work
 
 SEEN_WITHIN = timedelta(minutes=5)
 
@@ -95,11 +95,13 @@ def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]
 def make_archive(work: Work) -> Start | Wait | None:
     """Have Proxmox make the archive."""
     if work.ended is not None:
-        return _made(work)
+        _made(work)
+        return None
     package = Package.from_json(work.service.package)
     found = _by_marker(work) if work.operation.data.get("asked") else None
     if found is not None:
-        return _recorded(work, found.volid, disks=1)
+        _recorded(work, found.volid, disks=1)
+        return None
     unlocked(same_vm(work))
     work.operation.keep(asked=True)
     marker = notes.marker(work.service.token, work.operation.token)
@@ -125,13 +127,14 @@ def _made(work: Work) -> None:
             work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
         volid = tasks.archive_target(ended.lines, work.operation.storage)
         if volid:
-            return _recorded(work, volid, disks=len(tasks.included_disks(ended.lines)))
+            _recorded(work, volid, disks=len(tasks.included_disks(ended.lines)))
+            return
     found = _by_marker(work) if ended.ok is not False else None
     if found is None and work.operation.data.get("cancelled"):
         raise GiveUp("It was stopped.", state="cancelled")
     if found is None:
         raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=ended.reason)
-    return _recorded(work, found.volid, disks=1)
+    _recorded(work, found.volid, disks=1)
 
 
 def _by_marker(work: Work) -> archives.Archive | None:
@@ -144,9 +147,7 @@ def _by_marker(work: Work) -> archives.Archive | None:
 def _recorded(work: Work, volid: str, *, disks: int) -> None:
     known = inventory.storage_row(work.session, work.server, work.operation.storage, work.node)
     holder = known.node if known else ""
-    backup = inventory.record(
-        work.session, work.service, work.operation, volid=volid, node=holder, disks=disks
-    )
+    backup = inventory.record(work.session, work.service, work.operation, volid=volid, node=holder, disks=disks)
     work.operation.backup_id = backup.id
     work.operation.keep(made_at=now().isoformat())
 
@@ -171,14 +172,12 @@ def drop_surplus(work: Work) -> Start | None:
         return None
     return _remove_next(
         work,
-        lambda held: retention.to_remove_after(
-            held, limit=work.service.quota, new_id=str(work.operation.backup_id)
-        ),
+        lambda held: retention.to_remove_after(held, limit=work.service.quota, new_id=str(work.operation.backup_id)),
     )
 
 
-STEPS = (check, make_room, make_archive, see_archive, drop_surplus)
-LABELS = {
+STEPS: tuple[Step, ...] = (check, make_room, make_archive, see_archive, drop_surplus)
+LABELS: dict[str, str] = {
     "check": N_("Checking the virtual machine and the storage"),
     "make_room": N_("Making room for the new backup"),
     "make_archive": N_("Making the backup"),

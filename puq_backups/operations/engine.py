@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +22,10 @@ from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
 from ..toolbox import Toolbox
 from . import backup, leases, remove, restore
-from .work import Ended, GiveUp, Hop, Outcome, Start, Wait, Work
+from .work import Ended, GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 log = logging.getLogger("puq_backups.operations")
 
-Step = Callable[[Work], Outcome]
 STEPS: Mapping[str, Sequence[Step]] = {"backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS}
 FAULTS_ALLOWED = 5
 LONGEST_PAUSE = 60.0
@@ -414,9 +413,6 @@ def audit(session: Session, service_id: str | None, operation: Operation | None,
             actor=operation.actor if operation else "system", action=action, text=text,
         )
     )  # fmt: skip
-
-
-
 
 
 def stop_task(toolbox: Toolbox, server: Server, upid: str) -> None:

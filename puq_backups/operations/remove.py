@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..i18n import N_
 from ..models import Backup
 from .steps import same_vm, take_away
-from .work import GiveUp, Start, Work
+from .work import GiveUp, Start, Step, Work
 
 
 def remove_volume(work: Work) -> Start | None:
@@ -21,5 +21,5 @@ def remove_volume(work: Work) -> Start | None:
     return take_away(work, backup)
 
 
-STEPS = (remove_volume,)
-LABELS = {"remove_volume": N_("Removing the backup")}
+STEPS: tuple[Step, ...] = (remove_volume,)
+LABELS: dict[str, str] = {"remove_volume": N_("Removing the backup")}

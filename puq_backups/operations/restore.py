@@ -12,7 +12,7 @@ from ..pve import backups as archives
 from ..pve import vms
 from . import disks
 from .steps import may_go_ahead, same_vm, storage_there, unlocked
-from .work import GiveUp, Hop, Outcome, Start, Wait, Work
+from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 GIB = 1024**3
 
@@ -80,7 +80,8 @@ def _power(work: Work, kind: str, call: Any) -> Start:
 def restore_disks(work: Work) -> Outcome:
     """Have Proxmox write the backup's disks and configuration over the VM."""
     if work.ended is not None:
-        return _restored(work)
+        _restored(work)
+        return None
     off = power_off(work)
     if off is not None:
         return off
@@ -220,16 +221,14 @@ def _state(work: Work) -> tuple[Package, dict[str, Any]]:
 
 
 def _limits(package: Package, disk: str) -> dict[str, float | None]:
-    return {
-        name: getattr(package, f"{disk}_{name}") for name in ("mbps_rd", "mbps_wr", "iops_rd", "iops_wr")
-    }
+    return {name: getattr(package, f"{disk}_{name}") for name in ("mbps_rd", "mbps_wr", "iops_rd", "iops_wr")}
 
 
-STEPS = (
+STEPS: tuple[Step, ...] = (
     check, power_off, restore_disks, set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk,
     grow_additional_disk, limit_additional_disk, set_network, power_on,
 )  # fmt: skip
-LABELS = {
+LABELS: dict[str, str] = {
     "check": N_("Checking the backup and the virtual machine"),
     "power_off": N_("Powering the virtual machine off"),
     "restore_disks": N_("Restoring the disks"),

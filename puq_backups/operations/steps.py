@@ -74,4 +74,6 @@ def may_go_ahead(work: Work, point: str, **facts: Any) -> None:
         raise GiveUp("A rule of the provider failed: {error}", state="refused", error=type(error).__name__) from error
     for answer in answers:
         if answer.get("abortcmd"):
-            raise GiveUp("{reason}", state="refused", reason=answer.get("reason") or "The provider's rules forbid it.")
+            raise GiveUp(
+                "{reason}", state="refused", reason=answer.get("reason") or "The provider's rules forbid it."
+            )

@@ -47,6 +47,7 @@ class Start:
 
 
 Outcome = Wait | Hop | Start | None
+Step = Callable[["Work"], Outcome]
 
 
 @dataclass(frozen=True)
