@@ -1,0 +1,1 @@
+"""A small billing application that mounts puq-backups: the example a host developer copies."""

@@ -1,0 +1,29 @@
+"""The billing application: everything a host does to mount puq-backups is in `create_app` and host.py."""
+
+import os
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+
+from .host import BillingHost, backups
+from .models import db
+from .pages import shop
+from .seed import seed
+
+
+def create_app() -> Flask:
+    """The application, set up from the environment (see demo/run.py)."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=os.environ["SECRET_KEY"],
+        SQLALCHEMY_DATABASE_URI=os.environ["DATABASE_URL"],
+        SQLALCHEMY_ENGINE_OPTIONS={"connect_args": {"timeout": 30}},
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    db.init_app(app)
+    CSRFProtect(app)
+    # The settings PUQ_BACKUPS_… come from the environment as well.
+    backups.init_app(app, db=db, host=BillingHost())
+    app.register_blueprint(shop)
+    app.cli.add_command(seed)
+    return app

@@ -1,0 +1,80 @@
+"""What puq-backups asks of the billing application, and what the application tells it."""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import session, url_for
+
+from puq_backups import Actor, Backups
+
+from .models import Client, Service, db
+from .packages import EVERYWHERE, PACKAGES
+
+backups = Backups()
+
+STAFF = "staff"
+
+
+class BillingHost:
+    """The `Host` of this application."""
+
+    def current_actor(self) -> Actor | None:
+        """Who is signed in, or None."""
+        who = session.get("who")
+        if who == STAFF:
+            return Actor(is_staff=True, name="Sam Support")
+        client = db.session.get(Client, who) if who else None
+        if client is None:
+            return None
+        return Actor(client_id=client.id, name=client.name, locale=client.language, timezone=client.timezone)
+
+    def service_url(self, service_id: str) -> str:
+        """The address of our own page of a service."""
+        return url_for("shop.product", service_id=service_id)
+
+    def service_params(self, service_id: str) -> dict[str, Any]:
+        """Fresh params of a service."""
+        return params_of(db.get_or_404(Service, int(service_id)))
+
+
+def params_of(service: Service) -> dict[str, Any]:
+    """A service in the shape in which WHMCS hands it to a server module."""
+    client = service.client
+    return {
+        "serviceid": service.id,
+        "userid": client.id,
+        "domain": service.name,
+        **server_params(),
+        **product_params(service.package),
+        "configoptions": {},
+        "customfields": {"vmid": service.vmid},
+        "clientsdetails": {
+            "firstname": client.firstname,
+            "lastname": client.lastname,
+            "companyname": client.company,
+            "email": client.email,
+            "language": client.language,
+            "timezone": client.timezone,
+        },
+    }
+
+
+def server_params() -> dict[str, Any]:
+    """Where the Proxmox server is and how it is reached: an API token, and the certificate's fingerprint."""
+    url = urlsplit(os.environ["DEMO_PROXMOX_URL"])
+    return {
+        "serverhostname": url.hostname,
+        "serverport": url.port,
+        "serverusername": os.environ["DEMO_PROXMOX_TOKEN"],
+        "serverpassword": os.environ["DEMO_PROXMOX_SECRET"],
+        "serversecure": True,
+        "serveraccesshash": os.environ["DEMO_PROXMOX_FINGERPRINT"],
+    }
+
+
+def product_params(package: str) -> dict[str, Any]:
+    """The product settings by their position, `configoption1` and on."""
+    chosen = {**EVERYWHERE, **PACKAGES[package]}
+    names = backups.call("ConfigOptions", {})
+    return {f"configoption{position}": chosen.get(name, "") for position, name in enumerate(names, 1)}

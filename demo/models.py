@@ -1,0 +1,43 @@
+"""The billing application's own tables: who its clients are, and what they bought."""
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
+
+
+class Base(MappedAsDataclass, DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Client(db.Model):
+    """A customer; `timezone` is an IANA zone."""
+
+    __tablename__ = "client"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    firstname: Mapped[str]
+    lastname: Mapped[str]
+    email: Mapped[str]
+    company: Mapped[str] = mapped_column(default="")
+    language: Mapped[str] = mapped_column(default="en")
+    timezone: Mapped[str] = mapped_column(default="UTC")
+
+    @property
+    def name(self) -> str:
+        return f"{self.firstname} {self.lastname}"
+
+
+class Service(db.Model):
+    """A virtual machine that a client rents; `package` is a name of demo/packages.py."""
+
+    __tablename__ = "service"
+
+    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), init=False)
+    client: Mapped[Client] = relationship()
+    name: Mapped[str]
+    vmid: Mapped[int]
+    package: Mapped[str]
