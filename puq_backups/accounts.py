@@ -84,7 +84,7 @@ def register(toolbox: Toolbox, params: Mapping[str, Any]) -> None:
     client_id = str(params.get("userid") or "").strip()
     if not client_id or len(client_id) > 64:  # noqa: PLR2004 - VARCHAR(64)
         raise BadInput("userid", "userid is missing or longer than 64 characters.")
-    place = _place(toolbox, access, int(vmid), str(fields.get("node") or "").strip())
+    place = _place(access, int(vmid), str(fields.get("node") or "").strip())
     try:
         with toolbox.database.begin() as session:
             _write(session, toolbox, params, (key, client_id, int(vmid)), access, place)
@@ -92,7 +92,7 @@ def register(toolbox: Toolbox, params: Mapping[str, Any]) -> None:
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 
 
-def _place(toolbox: Toolbox, access: Access, vmid: int, node: str) -> tuple[str, dict[str, Any]]:
+def _place(access: Access, vmid: int, node: str) -> tuple[str, dict[str, Any]]:
     """The VM's node and config, as Proxmox has them."""
     from .pve.client import Proxmox
 
@@ -121,7 +121,7 @@ def _write(
     service.client_id, service.server_id, service.vmid, service.active_vmid = client_id, server.id, vmid, vmid
     service.node, service.vm_name = place[0], str(place[1].get("name") or f"VM {vmid}")
     service.status, service.terminated_at = "active", None
-    _take_over(session, toolbox, service, params)
+    _take_over(session, service, params)
     if not service.schedule:
         zone = service.client.get("timezone") or toolbox.settings.timezone
         service.schedule = Schedule.empty(_zone(zone, toolbox)).to_json()
@@ -135,7 +135,7 @@ def _zone(name: str, toolbox: Toolbox) -> str:
     return name if name in available_timezones() else toolbox.settings.timezone
 
 
-def _take_over(session: Session, toolbox: Toolbox, service: Service, params: Mapping[str, Any]) -> None:
+def _take_over(session: Session, service: Service, params: Mapping[str, Any]) -> None:
     """Refresh package, quota and client. An unreadable quota keeps the last valid one, and staff is told."""
     package, readable = packages.read(params)
     service.package = package.to_json()
@@ -162,7 +162,7 @@ def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None =
             access = server_access(params, toolbox)
             service.server_id = _server(session, toolbox, access).id
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
-            _take_over(session, toolbox, service, params)
+            _take_over(session, service, params)
         if status:
             service.status = status
             service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None

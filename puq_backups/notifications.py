@@ -105,7 +105,7 @@ def _fields(
         "reason": operation.reason, "warnings": operation.warnings,
         "backups_url": toolbox.host.service_url(service.id),
     }  # fmt: skip
-    return {**common, **email.fields(**{"service": service, "operation": operation, "backup": backup})}
+    return {**common, **email.fields(service=service, operation=operation, backup=backup)}
 
 
 def send_due(toolbox: Toolbox) -> int:

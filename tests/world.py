@@ -84,9 +84,10 @@ class World:
         while time.monotonic() < give_up:
             ticking.start_waiting(self.toolbox)
             with self.toolbox.database.open() as session:
-                due = queueing.due(session) or session.scalars(
-                    select(Operation.id).where(Operation.state.in_(("running", "stuck")))
-                ).all()
+                due = (
+                    queueing.due(session)
+                    or session.scalars(select(Operation.id).where(Operation.state.in_(("running", "stuck")))).all()
+                )
                 quiet = queueing.next_wake(session) is None
             if quiet:
                 return

@@ -52,7 +52,7 @@ def grow(work: Work, config: dict[str, Any], slot: str | None, wanted: int | Non
     if size > wanted * GIB:
         work.operation.warn(
             Message(
-                "The disk {slot} stays at {size} GiB though the package has {wanted} GiB: a disk is never made smaller.",
+                "The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller.",
                 {"slot": slot, "size": number(round(size / GIB, 1)), "wanted": wanted},
             )
         )

@@ -31,7 +31,7 @@ FAULTS_ALLOWED = 5
 LONGEST_PAUSE = 60.0
 
 
-class LeaseLost(Exception):  # noqa: N818 - control flow, never shown
+class LeaseLost(Exception):
     """Another worker has taken this operation over: this one writes nothing more."""
 
 
@@ -288,9 +288,9 @@ def _judge(work: Work, owner: str, error: Exception) -> bool:
         _commit(work, owner, release=True)
         return True
     if isinstance(error, BackupsError):
-        state = error.state if isinstance(error, GiveUp) else "refused" if isinstance(error, Refused) else "failed"
-        return _end(work, owner, state, error.message)
-    return _fault(work, owner)
+        otherwise = "refused" if isinstance(error, Refused) else "failed"
+        return _end(work, owner, error.state if isinstance(error, GiveUp) else otherwise, error.message)
+    return _fault(work, owner, error)
 
 
 def _moved(work: Work) -> bool:
@@ -319,10 +319,10 @@ def _again(work: Work, owner: str, error: ProxmoxError) -> bool:
     return _pause(work, owner, pause)
 
 
-def _fault(work: Work, owner: str) -> bool:
+def _fault(work: Work, owner: str, error: Exception) -> bool:
     """A fault of ours: kept from looping, told to staff, and no lock is freed under a task that may run."""
     operation = work.operation
-    log.exception("operation %s, step %s: a fault of puq-backups", operation.id, operation.step)
+    log.error("operation %s, step %s: a fault of puq-backups", operation.id, operation.step, exc_info=error)
     work.session.rollback()
     work.session.refresh(operation)
     faults = int(operation.data.get("faults") or 0) + 1

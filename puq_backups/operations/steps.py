@@ -43,7 +43,7 @@ def storage_there(work: Work, name: str) -> archives.StorageStatus:
 
 
 def take_away(work: Work, backup: Backup) -> Start | None:
-    """Remove one backup's volume, then its row. Twice does no harm: Proxmox takes a volume that is gone for removed."""
+    """Remove one backup's volume, then its row. Twice does no harm: to Proxmox a volume that is gone is removed."""
     if work.ended is not None and work.operation.data.get("removing") == backup.id:
         gone = work.ended.ok or archives.one(work.proxmox, backup.node or work.node, backup.volid) is None
         if not gone:
@@ -70,7 +70,7 @@ def may_go_ahead(work: Work, point: str, **facts: Any) -> None:
         answers = work.toolbox.hooks.run(point, service_id=work.service.id, operation_id=work.operation.id, **facts)
     except ProxmoxError:
         raise
-    except Exception as error:  # noqa: BLE001 - a hook of the host may raise anything; what may refuse fails closed
+    except Exception as error:
         raise GiveUp("A rule of the provider failed: {error}", state="refused", error=type(error).__name__) from error
     for answer in answers:
         if answer.get("abortcmd"):

@@ -34,7 +34,8 @@ class Start:
     """The one call by which a step changes Proxmox: it starts a task.
 
     `type` and `id` are those of the task, `marker` is found in its log: with the time they lead back to a task
-    whose answer was lost. `tolerate`: the step itself judges a failed task. `node` where it is not the VM's. `audit` is written before the call.
+    whose answer was lost. `tolerate`: the step itself judges a failed task. `node`: where it is not the VM's.
+    `audit` is written before the call.
     """
 
     call: Callable[[], Any]

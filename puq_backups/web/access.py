@@ -38,6 +38,7 @@ def _csrf() -> BadInput | None:
         validate_csrf(request.form.get("csrf_token") or request.headers.get("X-CSRFToken"))
     except ValidationError:
         return BadInput(
-            "csrf_token", "The form had expired or did not come from this page (csrf_token). Nothing was done; try again."
+            "csrf_token",
+            "The form had expired or did not come from this page (csrf_token). Nothing was done; try again.",
         )
     return None
