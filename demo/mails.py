@@ -34,9 +34,7 @@ class Keeper:
 async def serve(folder: Path) -> None:
     """Take mails until the process ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(Keeper(folder), hostname="localhost", loop=loop), "127.0.0.1", 0
-    )
+    server = await loop.create_server(lambda: SMTP(Keeper(folder), hostname="localhost", loop=loop), "127.0.0.1", 0)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await server.serve_forever()
 

