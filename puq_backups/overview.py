@@ -32,7 +32,7 @@ def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) ->
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "quota": {"used": standing.used(), "limit": service.quota},
-        "schedule": _schedule(session, toolbox, service, standing),
+        "schedule": _schedule(toolbox, service, standing),
         "backups": [_backup(standing, actor, backup) for backup in standing.backups],
         "operation": _operation(session, service, current),
         "last_operation": _operation(session, service, _last(session, service)),
@@ -48,13 +48,12 @@ def _against(action: str, standing: inventory.Standing, actor: Actor, backup: Ba
     return policy.forbidden(action, actor) or policy.reason_against(action, standing, backup)
 
 
-def _schedule(session: Session, toolbox: Toolbox, service: Service, standing: inventory.Standing) -> dict[str, Any]:
+def _schedule(toolbox: Toolbox, service: Service, standing: inventory.Standing) -> dict[str, Any]:
     stored = schedules.Schedule.from_json(service.schedule).to_json()
     going = []
     if service.next_run_at:
-        going = retention.preview(
-            standing.held(), limit=service.quota, rotation=Package.from_json(service.package).rotation
-        )
+        rotation = Package.from_json(service.package).rotation
+        going = retention.preview(standing.held(), limit=service.quota, rotation=rotation)
     skip = None
     if service.next_run_date and slots.todays(toolbox, standing, service.next_run_date):
         skip = Message("The next run will be skipped: there is a backup of that day already.")

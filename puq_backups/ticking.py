@@ -36,16 +36,13 @@ def tick(toolbox: Toolbox) -> dict[str, int]:
 
 def start_waiting(toolbox: Toolbox) -> int:
     """Start what waits, in turn, wherever a node has room: how many were started."""
-    started = []
     with toolbox.database.open() as session:
         order = [
             operation.id
             for server_id in queueing.servers_waiting(session)
             for operation in queueing.in_order(session, server_id)
         ]
-    for operation_id in order:
-        if engine.start(toolbox, operation_id):
-            started.append(operation_id)
+    started = [operation_id for operation_id in order if engine.start(toolbox, operation_id)]
     toolbox.ring(started)
     return len(started)
 

@@ -66,7 +66,8 @@ class World:
             "serverpassword": secret, "serversecure": True, "serveraccesshash": self.proxmox.fingerprint,
             "customfields": {"vmid": vmid}, "configoptions": {},
             "clientsdetails": {
-                "firstname": client.title(), "lastname": "Example", "email": f"{client}@example.org", "language": "en",
+                "firstname": client.title(), "lastname": "Example", "email": f"{client}@example.org",
+                "language": "en",
             },
             **{f"configoption{positions[name]}": value for name, value in settings.items()},
         }  # fmt: skip

@@ -13,7 +13,7 @@ def blueprint(toolbox: Toolbox) -> Blueprint:
     """The client's pages. Registering it also registers the hooks: ours by name, then the host's."""
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
 
-    def load_hooks(state: BlueprintSetupState) -> None:
+    def load_hooks(_: BlueprintSetupState) -> None:
         for package in ("puq_backups.hooks", *toolbox.settings.hooks):
             toolbox.hooks.load_package(package)
 
