@@ -45,7 +45,7 @@ class Archive:
     format: str
 
 
-def create(  # noqa: PLR0913 - the package's choices
+def create(
     proxmox: Proxmox, node: str, vmid: int, *, storage: str, mode: str = "snapshot", compress: str = "zstd",
     notes_template: str, lockwait: int,
 ) -> Upid:  # fmt: skip
@@ -63,7 +63,7 @@ def create(  # noqa: PLR0913 - the package's choices
     )  # fmt: skip
 
 
-def restore(  # noqa: PLR0913 - the package's choices
+def restore(
     proxmox: Proxmox, node: str, vmid: int, *, archive: str, storage: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Upid:  # fmt: skip
@@ -105,6 +105,7 @@ def listing(proxmox: Proxmox, node: str, storage: str, vmid: int | None = None) 
 def _listed(row: dict[str, Any]) -> Archive:
     volid = str(row["volid"])
     verification = row.get("verification")
+    state = verification.get("state") if isinstance(verification, dict) else None
     size = row.get("size")
     return Archive(
         volid=volid,
@@ -114,7 +115,7 @@ def _listed(row: dict[str, Any]) -> Archive:
         created_at=int(row["ctime"]) if row.get("ctime") is not None else None,
         notes=str(row.get("notes") or ""),
         protected=bool(int(row.get("protected") or 0)),
-        verification=str(verification.get("state") or "") or None if isinstance(verification, dict) else None,
+        verification=state if state in {"ok", "failed"} else None,
         format=str(row.get("format") or ""),
     )
 

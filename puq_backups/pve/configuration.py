@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from .properties import Drive, options, parse_drive, parse_net
 
@@ -66,7 +67,7 @@ def parse_config(text: str) -> dict[str, Any]:
             slot, _, storage, kind = (line.removeprefix("#qmdump#map:").split(":") + [""] * 4)[:4]
             sources[slot] = {"storage": storage, "format": kind}
         elif line.startswith("#"):
-            comments.append(line[1:])
+            comments.append(unquote(line[1:]))
         elif match := re.match(r"([a-z][a-z_]*\d*):\s*(.*\S)\s*$", line):
             config[match.group(1)] = match.group(2)
     if comments and "description" not in config:

@@ -12,7 +12,7 @@ PROGRESS = re.compile(r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+
 ARCHIVE = re.compile(r"^INFO: creating (.+) archive '(.+)'$")
 DISK = re.compile(r"^INFO: include disk '([a-z]+\d+)' '([^']*)'")
 FAILED = re.compile(r"^ERROR: Backup of VM \d+ failed - (.+)$")
-SHELL = re.compile(r"^(?:.*? - )?command '.*' failed: (.+)$")
+SHELL = re.compile(r"^(.*?)command '.*' failed: (.+)$")
 BARE_CODE = re.compile(r"(?:^|wrong )exit (?:code|status) \d+$")
 TOOL = re.compile(
     r"^(?:(?:zstd|gzip|lzop|vma|qemu-img|kvm|pbs-restore|proxmox-backup-client)\b[^:]*: .+"
@@ -61,7 +61,7 @@ def failure_reason(lines: Sequence[str], exitstatus: str | None) -> str:
 def _short(reason: str) -> str:
     """Without the shell command: it is long, and its reason stands at the end."""
     match = SHELL.match(reason)
-    return match.group(1).strip() if match else reason
+    return (match.group(1) + match.group(2)).strip() if match else reason
 
 
 def _tool_said(lines: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ def template(note: str, marker: str) -> str:
     """
     room = LIMIT - len(marker) - 1
     escaped = ""
-    for character in _flat(note).replace("{{", "{ {"):
+    for character in re.sub(r"\{(?=\{)", "{ ", _flat(note)):
         piece = "\\\\" if character == "\\" else character
         if len(escaped) + len(piece) > room:
             break

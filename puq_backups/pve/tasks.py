@@ -68,7 +68,7 @@ def _log(proxmox: Proxmox, upid: str, *, start: int, limit: int) -> list[str]:
     return [] if gone else lines
 
 
-def find(  # noqa: PLR0913 - what leads back to a task
+def find(
     proxmox: Proxmox,
     node: str,
     *,

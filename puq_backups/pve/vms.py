@@ -105,7 +105,7 @@ def shutdown(proxmox: Proxmox, node: str, vmid: int, timeout: int = 60) -> Upid:
     return proxmox.post_task(*_vm(node, vmid), "status", "shutdown", timeout=int(timeout))
 
 
-def set_config(  # noqa: PLR0913 - a change and what guards it
+def set_config(
     proxmox: Proxmox,
     node: str,
     vmid: int,
@@ -132,7 +132,7 @@ def destroy(proxmox: Proxmox, node: str, vmid: int) -> Upid:
     return proxmox.delete_task(*_vm(node, vmid), purge=0)
 
 
-def clone(  # noqa: PLR0913 - what the new VM is to be
+def clone(
     proxmox: Proxmox, node: str, template: int, vmid: int, *, name: str | None = None, storage: str | None = None,
     pool: str | None = None, target: str | None = None,
 ) -> Upid:  # fmt: skip
