@@ -1,0 +1,118 @@
+"""What is shipped: a wheel built from the sdist carries everything, and runs outside the checkout."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+import services
+from services import ROOT
+
+MAPPED = {"hooks": "puq_backups/hooks", "lang": "puq_backups/lang", "templates": "puq_backups/templates"}
+USE = """
+from importlib.resources import files
+
+import flask
+import flask_sqlalchemy
+from cryptography.fernet import Fernet
+
+import puq_backups
+import puq_backups.hooks.client_area
+
+assert "checkout" not in puq_backups.__file__, puq_backups.__file__
+app = flask.Flask("host")
+app.config.update(
+    SECRET_KEY="x", SQLALCHEMY_DATABASE_URI="sqlite:///{database}", PUQ_BACKUPS_KEYS=[Fernet.generate_key().decode()]
+)
+db = flask_sqlalchemy.SQLAlchemy(app)
+
+
+class Host:
+    def current_actor(self):
+        return None
+
+    def service_url(self, service_id):
+        return "/"
+
+
+backups = puq_backups.Backups()
+backups.init_app(app, db=db, host=Host())
+result = app.test_cli_runner().invoke(args=["backups", "db", "upgrade"])
+assert result.exit_code == 0, result.output
+assert len(backups.call("ConfigOptions", {{}})) == 24
+assert app.test_client().get("/services/1/backups/").status_code == 404
+assert (files("puq_backups.templates") / "puq_backups/client/backups.html").is_file()
+"""
+
+
+def packages() -> dict[str, Path]:
+    """Every package as setup.cfg lists it, with its folder."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = [name for name in config["options"]["packages"].split("\n") if name and not name.startswith("#")]
+    places = dict(line.split(" = ") for line in config["options"]["package_dir"].strip().splitlines())
+    return {name: ROOT / places.get(name, name.replace(".", "/")) for name in listed}
+
+
+def shipped() -> set[str]:
+    """Every file of the package folders that must be in the wheel, by its path there."""
+    found = set()
+    for top, place in {"puq_backups": "puq_backups", **MAPPED}.items():
+        for path in (ROOT / top).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.add(f"{place}/{path.relative_to(ROOT / top).as_posix()}")
+    return found
+
+
+def test_every_package_is_listed() -> None:
+    there = {path.parent for top in ("puq_backups", *MAPPED) for path in (ROOT / top).rglob("__init__.py")}
+
+    assert set(packages().values()) == there
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the sdist and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    checkout = tmp_path_factory.mktemp("checkout") / "checkout"
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, checkout, ignore=ignored)
+    run("build", [sys.executable, "-m", "build", "--outdir", str(folder), str(checkout)], folder)
+    return folder
+
+
+def run(what: str, command: list[str], folder: Path) -> None:
+    """Run a command. What the package registry cannot give is left out, and said at the end."""
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    said = ran.stdout + ran.stderr
+    if ran.returncode and what in {"build", "install"} and any(sign in said for sign in NO_NETWORK):
+        services.left_out["wheel"] = "the package registry cannot be reached, so none was built"
+        pytest.skip(services.left_out["wheel"])
+    assert ran.returncode == 0, f"{what}: {said}"
+
+
+NO_NETWORK = ("NewConnectionError", "Temporary failure in name resolution", "ProxyError", "Connection refused")
+
+
+def test_wheel_carries_every_file(build: Path) -> None:
+    (wheel,) = build.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if name.startswith("puq_backups/")}
+
+    assert held == shipped()
+
+
+@pytest.mark.timeout(300)
+def test_wheel_runs_in_an_environment_of_its_own(build: Path, tmp_path: Path) -> None:
+    (wheel,) = build.glob("*.whl")
+    python = tmp_path / "venv" / "bin" / "python"
+    run("venv", [sys.executable, "-m", "venv", str(tmp_path / "venv")], tmp_path)
+    run("install", [str(python), "-m", "pip", "install", "--quiet", str(wheel)], tmp_path)
+
+    use = USE.format(database=tmp_path / "host.sqlite")
+    run("use", [str(python), "-I", "-c", use], tmp_path)
