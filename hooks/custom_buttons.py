@@ -27,6 +27,7 @@ def ClientAreaAllowedFunctions() -> dict[str, str]:
     """What a client may call besides, without a button being drawn."""
     return {
         "Retry restore": "RetryRestore",
+        "Reinstall": "Reinstall",
         "Cancel": "CancelOperation",
         "Edit note": "EditNote",
         "Keep": "KeepBackup",
@@ -83,6 +84,13 @@ def RetryRestore(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> s
     """Restore again after the failed `operation_id`, from `backup_id` or the same backup."""
     key = accounts.service_id(params)
     wishes.retry(toolbox, key, actor, str(params.get("operation_id") or ""), params.get("backup_id"))
+    return SUCCESS
+
+
+@module_function
+def Reinstall(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Reinstall the VM after a failed restore; `confirm` is the word REINSTALL."""
+    wishes.reinstall(toolbox, accounts.service_id(params), actor, params.get("confirm"))
     return SUCCESS
 
 

@@ -58,7 +58,10 @@ class Backups:
         return self._toolbox
 
     def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        """Call a module function by its WHMCS name: its answer, `success` or an error text. Unknown: LookupError."""
+        """Call a module function by its WHMCS name: its answer, `success` or an error text.
+
+        LookupError where there is no such function.
+        """
         return module.call(self.toolbox, name, params)
 
     def lock_reason(self, service_id: object) -> str | None:

@@ -66,6 +66,15 @@ def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     return ask(service_id) if ask else None
 
 
+def reinstall(host: Host, service: Any) -> bool:
+    """Let the host reinstall a service's VM its own way; False where it has none."""
+    own = getattr(host, "reinstall", None)
+    if own is None:
+        return False
+    own(service)
+    return True
+
+
 def send_email(host: Host, email: EmailMessage) -> bool:
     """Let the host send a mail; False where it does not."""
     send = getattr(host, "send_email", None)

@@ -65,7 +65,9 @@ def _backup(standing: inventory.Standing, actor: Actor, backup: Backup) -> dict[
         "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
         "kind": backup.kind, "kept": backup.kept, "missing": backup.missing_at is not None,
         "restorable": standing.restorable(backup),
-        "reason_against": {name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")},
+        "reason_against": {
+            name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")
+        },
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from . import host as hosts
 from . import inventory, policy, schedules, slots
 from .errors import BadInput, Message, NotAllowed, NotYours, ProxmoxError, Refused
 from .host import Actor
@@ -138,6 +139,20 @@ def retry(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str, ba
         operation = _ask_restore(session, service, actor, backup)
     start_waiting(toolbox)
     return operation.id
+
+
+def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> None:
+    """Have the host reinstall the VM after a failed restore, confirmed by the word REINSTALL."""
+    with toolbox.database.begin() as session:
+        service = _locked(session, service_id)
+        _check("reinstall", inventory.standing(session, service), actor)
+        if str(confirm or "").strip() != "REINSTALL":
+            raise BadInput("confirm", "Type the word REINSTALL to confirm.")
+        engine.audit(session, service_id, None, "reinstall", f"asked for by {actor.title}")
+    if not hosts.reinstall(toolbox.host, service):
+        raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
+    with toolbox.database.begin() as session:
+        _locked(session, service_id).restore_failed = None
 
 
 def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:

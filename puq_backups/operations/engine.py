@@ -248,8 +248,8 @@ def _call(work: Work, owner: str, call: Start) -> bool:
     _forget_task(operation)
     at = time.time()
     operation.intent = {
-        "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate, "node": call.node or work.node,
-        "at": at, "since": at + work.proxmox.clock_offset,
+        "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate,
+        "node": call.node or work.node, "at": at, "since": at + work.proxmox.clock_offset,
     }  # fmt: skip
     operation.progress = operation.reason = None
     audit(work.session, work.service.id, operation, call.type, call.audit)

@@ -25,6 +25,7 @@ POSTS: tuple[tuple[str, str, str], ...] = (
     ("<backup_id>/remove", "RemoveBackup", N_("The backup is being removed.")),
     ("<backup_id>/note", "EditNote", N_("The note is saved.")),
     ("<backup_id>/keep", "KeepBackup", N_("Saved.")),
+    ("reinstall", "Reinstall", N_("The reinstallation has been asked for.")),
     ("operations/<operation_id>/retry", "RetryRestore", N_("The restore has been asked for again.")),
     ("operations/<operation_id>/cancel", "CancelOperation", N_("It is being cancelled.")),
 )
@@ -92,6 +93,7 @@ def _with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
             }  # fmt: skip
     urls = {
         "page": to("page"), "state": to("state"), "schedule": to("SaveSchedule"), "create": to("BackupNow"),
+        "reinstall": to("Reinstall"),
         "stylesheet": url_for("puq_backups_static.static", filename="backups.css"),
         "script": url_for("puq_backups_static.static", filename="backups.js"),
     }  # fmt: skip

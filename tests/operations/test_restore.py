@@ -1,0 +1,122 @@
+"""A restore on its way: off, restored, the package again, on; and what a failed one leaves."""
+
+from __future__ import annotations
+
+import world as worlds
+
+
+def ask(world: worlds.World, backup_id: str) -> None:
+    answer = world.call("RestoreBackup", backup_id=backup_id, confirm="WEB100 ")
+    assert answer == "success", answer
+    world.drain()
+
+
+def test_restore_brings_the_vm_back_with_its_package(world: worlds.World) -> None:
+    backup = world.back_up()
+    package = {
+        "cores": 2, "memory": 1024, "system_disk": 1, "system_mbps_rd": 50, "bridge": "vmbr0", "vlan": 7, "rate": 12.5,
+        "additional_disk": 1, "additional_storage": "vmdata", "additional_iops_rd": 500,
+    }  # fmt: skip
+    assert world.call("ChangePackage", **world.params(**package)) == "success"
+    ask(world, backup.id)
+
+    operation = world.operations()[-1]
+    config = world.proxmox.vm(100).config
+    assert (operation.state, operation.why) == ("done", None)
+    assert (int(config["cores"]), int(config["memory"])) == (2, 1024)
+    assert "size=1G" in config["scsi0"] and "mbps_rd=50" in config["scsi0"]
+    assert config["scsi1"].startswith("vmdata:") and "iops_rd=500" in config["scsi1"]
+    assert "BC:24:11:00:01:00" in config["net0"] and "tag=7" in config["net0"] and "rate=12.5" in config["net0"]
+    assert world.proxmox.vm(100).status == "running"
+
+
+def test_restore_of_an_unchanged_package_changes_nothing(world: worlds.World) -> None:
+    backup = world.back_up()
+    ask(world, backup.id)
+
+    assert world.operations()[-1].state == "done"
+    assert world.proxmox.tasks("qmconfig") == []
+    assert world.proxmox.tasks("resize") == []
+
+
+def test_restore_powers_a_running_vm_off_first(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("start", vmid=100)
+    ask(world, backup.id)
+
+    assert world.operations()[-1].state == "done"
+    assert len(world.proxmox.tasks("qmshutdown")) == 1
+
+
+def test_restore_stops_a_vm_that_ignores_the_shutdown(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("start", vmid=100)
+    world.proxmox.control("powerdown-ignored", vmid=100)
+    ask(world, backup.id)
+
+    assert world.operations()[-1].state == "done"
+    assert len(world.proxmox.tasks("qmstop")) == 1
+
+
+def test_restore_needs_the_vm_name_typed(world: worlds.World) -> None:
+    backup = world.back_up()
+
+    answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web101")
+
+    assert "web100" in answer
+    assert [operation.kind for operation in world.operations()] == ["backup"]
+
+
+def test_restore_with_damaged_archive_leaves_the_vm_off_and_can_be_retried(world: worlds.World) -> None:
+    good, bad = world.back_up(), world.back_up()
+    world.proxmox.control("archive-damaged", volid=bad.volid)
+    ask(world, bad.id)
+
+    failed = world.operations()[-1]
+    assert failed.state == "failed"
+    assert world.service().restore_failed == failed.id
+    assert world.proxmox.vm(100).status == "stopped"
+    assert "failed" in (world.backups.lock_reason("1") or "")
+
+    assert world.call("RetryRestore", operation_id=failed.id, backup_id=good.id) == "success"
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    assert world.service().restore_failed is None
+    assert world.proxmox.vm(100).status == "running"
+    assert "BC:24:11:00:01:00" in world.proxmox.vm(100).config["net0"]
+
+
+def test_restore_refused_before_anything_was_touched_starts_the_vm_again(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("start", vmid=100)
+    world.proxmox.control("config", vmid=100, protection=1)
+    ask(world, backup.id)
+
+    operation = world.operations()[-1]
+    assert operation.state == "failed"
+    assert "protection" in str(operation.why)
+    assert world.service().restore_failed is None
+    assert world.proxmox.vm(100).status == "running"
+
+
+def test_restore_keeps_the_additional_disk_the_backup_lacked(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("config", vmid=100, scsi1="vmdata:1")
+    before = world.proxmox.vm(100).config["scsi1"].split(",")[0]
+    world.call("ChangePackage", **world.params(additional_disk=1, additional_storage="vmdata"))
+    ask(world, backup.id)
+
+    assert world.operations()[-1].state == "done"
+    assert world.proxmox.vm(100).config["scsi1"].split(",")[0] == before
+
+
+def test_restore_never_shrinks_a_disk_and_says_so(world: worlds.World) -> None:
+    world.proxmox.control("resize", vmid=100, disk="scsi0", size="3G")
+    backup = world.back_up()
+    world.call("ChangePackage", **world.params(system_disk=2))
+    ask(world, backup.id)
+
+    operation = world.operations()[-1]
+    assert operation.state == "done"
+    assert "never made smaller" in str(operation.warnings)
