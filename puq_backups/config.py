@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
 
 from .errors import SettingError
 
 PREFIX = "PUQ_BACKUPS_"
+NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -27,11 +28,11 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 class Settings:
     """The settings of one application, checked at start-up."""
 
-    keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
     """Fernet keys, newest first: they encrypt the Proxmox token secrets at rest. Needed. In the environment
-    separated by commas. Make one with `flask backups keys new`; after adding one run `flask backups keys rotate`."""
+    separated by commas. `flask backups keys new` prints one; after adding one run `flask backups keys rotate`."""
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     """The Redis-protocol server that carries the jobs."""
 
     queue: str = "puq-backups"
@@ -105,7 +106,7 @@ class Settings:
     missing_after: timedelta = timedelta(hours=1)
     """A backup is missing when its volume was gone in two syncs this far apart."""
 
-    smtp_url: str = ""
+    smtp_url: str = field(default="", repr=False)
     """`smtp://user:pass@host:port`, `smtps://…`, `?starttls=1`. Empty: the host's `send_email` is asked."""
 
     mail_from: str = ""
@@ -126,15 +127,15 @@ class Settings:
 
 def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """The settings out of the host's configuration, else the environment. SettingError names a wrong one."""
-    known = {PREFIX + field.name.upper(): field for field in fields(Settings)}
-    for name in config:
+    known = {PREFIX + setting.name.upper(): setting for setting in fields(Settings)}
+    for name in (*config, *environ):
         if name.startswith(PREFIX) and name not in known:
             raise SettingError("{name} is not a setting of puq-backups.", name=name)
     found = {}
-    for name, field in known.items():
+    for name, setting in known.items():
         raw = config[name] if name in config else environ.get(name)
         if raw is not None:
-            found[field.name] = _read(name, str(field.type), raw)
+            found[setting.name] = _read(name, str(setting.type), raw)
     settings = Settings(**found)
     _check(settings)
     return settings
@@ -158,7 +159,8 @@ def duration(raw: Any) -> timedelta:
 
 def _words(raw: Any) -> tuple[str, ...]:
     parts = raw.split(",") if isinstance(raw, str) else raw
-    return tuple(str(part).strip() for part in parts if str(part).strip())
+    texts = (part.decode() if isinstance(part, bytes) else str(part) for part in parts)
+    return tuple(text.strip() for text in texts if text.strip())
 
 
 def _durations(raw: Any) -> tuple[timedelta, ...]:
@@ -176,7 +178,7 @@ def _flag(raw: Any) -> bool:
 
 def _count(raw: Any) -> int:
     number = int(raw)
-    if isinstance(raw, bool) or number < 1:
+    if isinstance(raw, bool) or number < 1 or (isinstance(raw, float) and number != raw):
         raise ValueError(raw)
     return number
 
@@ -196,35 +198,62 @@ def _read(name: str, kind: str, raw: Any) -> Any:
     try:
         return reader(raw)
     except (ValueError, TypeError, OverflowError):
-        raise SettingError(
-            "{name} must be {wanted}; it is {raw}.", name=name, wanted=wanted, raw=repr(raw)
-        ) from None
+        raise SettingError("{name} must be {wanted}; it is {raw}.", name=name, wanted=wanted, raw=repr(raw)) from None
 
 
 def _check(settings: Settings) -> None:
+    _check_keys(settings)
+    _check_addresses(settings)
+    _check_prefixes(settings)
+    if not settings.queue:
+        raise SettingError("PUQ_BACKUPS_QUEUE is empty: it must be the name of the queue.")
+    try:
+        ZoneInfo(settings.timezone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
+    for name in ("poll", "settle", "connect_timeout", "read_timeout"):
+        if getattr(settings, name) <= timedelta(0):
+            raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())
+
+
+def _check_keys(settings: Settings) -> None:
     if not settings.keys:
-        raise SettingError("PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key.")
+        raise SettingError(
+            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. {new} makes one.", new=NEW_KEY
+        )
     for key in settings.keys:
         try:
             Fernet(key)
         except ValueError:
             raise SettingError("PUQ_BACKUPS_KEYS holds something that is not a Fernet key.") from None
+
+
+def _check_addresses(settings: Settings) -> None:
+    if _address(settings.redis_url).scheme not in {"redis", "rediss", "unix"}:
+        raise SettingError(
+            "PUQ_BACKUPS_REDIS_URL must be an address that begins with redis://, rediss:// or unix://."
+        )
+    smtp = _address(settings.smtp_url)
+    if settings.smtp_url and (smtp.scheme not in {"smtp", "smtps"} or not smtp.hostname):
+        raise SettingError("PUQ_BACKUPS_SMTP_URL must be an address that begins with smtp:// or smtps://.")
+    if settings.smtp_url and not settings.mail_from:
+        raise SettingError("PUQ_BACKUPS_MAIL_FROM is needed with PUQ_BACKUPS_SMTP_URL.")
+
+
+def _address(url: str) -> SplitResult:
+    """The parts of an address; none where its host or port cannot be read."""
     try:
-        ZoneInfo(settings.timezone)
-    except (ValueError, OSError):
-        raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
-    if urlsplit(settings.redis_url).scheme not in {"redis", "rediss", "unix"}:
-        raise SettingError("PUQ_BACKUPS_REDIS_URL must begin with redis://, rediss:// or unix://.")
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _check_prefixes(settings: Settings) -> None:
     if not settings.url_prefix.startswith("/") or "<service_id>" not in settings.url_prefix:
         raise SettingError("PUQ_BACKUPS_URL_PREFIX must begin with / and hold <service_id>.")
     if not settings.admin_url_prefix.startswith("/"):
         raise SettingError("PUQ_BACKUPS_ADMIN_URL_PREFIX must begin with /.")
-    if settings.smtp_url and urlsplit(settings.smtp_url).scheme not in {"smtp", "smtps"}:
-        raise SettingError("PUQ_BACKUPS_SMTP_URL must begin with smtp:// or smtps://.")
-    if settings.smtp_url and not settings.mail_from:
-        raise SettingError("PUQ_BACKUPS_MAIL_FROM is needed with PUQ_BACKUPS_SMTP_URL.")
-    if settings.ca_file and not Path(settings.ca_file).is_file():
-        raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
-    for name in ("poll", "connect_timeout", "read_timeout"):
-        if getattr(settings, name) <= timedelta(0):
-            raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())

@@ -1,0 +1,199 @@
+"""Settings: read from the host's configuration or the environment, checked at start-up, named where wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from puq_backups.config import PREFIX, READERS, Settings, duration, load
+from puq_backups.errors import SettingError
+
+KEY = Fernet.generate_key().decode()
+
+
+def loaded(environ: dict[str, str] | None = None, **settings: Any) -> Settings:
+    given = {"KEYS": [KEY], **settings}
+    return load({PREFIX + name: value for name, value in given.items()}, environ or {})
+
+
+def test_load_takes_every_default() -> None:
+    assert loaded() == Settings(keys=(KEY,))
+
+
+def test_load_prefers_the_configuration_to_the_environment() -> None:
+    environ = {"PUQ_BACKUPS_QUEUE": "theirs", "PUQ_BACKUPS_PER_NODE": "3"}
+
+    settings = loaded(environ, QUEUE="ours")
+
+    assert (settings.queue, settings.per_node) == ("ours", 3)
+
+
+def test_load_reads_each_kind_from_the_environment() -> None:
+    keys = [Fernet.generate_key().decode() for _ in range(2)]
+    environ = {
+        "PUQ_BACKUPS_KEYS": " , ".join(keys),
+        "PUQ_BACKUPS_CATCH_UP": "1.5h",
+        "PUQ_BACKUPS_RETRY_DELAYS": "1m, 2h,30",
+        "PUQ_BACKUPS_MANUAL_COUNTS_AS_TODAYS": "no",
+        "PUQ_BACKUPS_PER_STORAGE": " 2 ",
+        "PUQ_BACKUPS_HOOKS": "billing.hooks, other",
+        "PUQ_BACKUPS_TIMEZONE": " Europe/Warsaw ",
+    }
+
+    settings = load({}, environ)
+
+    assert settings == Settings(
+        keys=tuple(keys),
+        catch_up=timedelta(minutes=90),
+        retry_delays=(timedelta(minutes=1), timedelta(hours=2), timedelta(seconds=30)),
+        manual_counts_as_todays=False,
+        per_storage=2,
+        hooks=("billing.hooks", "other"),
+        timezone="Europe/Warsaw",
+    )
+
+
+def test_load_takes_none_for_the_default() -> None:
+    assert loaded(CA_FILE=None, PER_NODE=None) == loaded()
+
+
+def test_load_leaves_other_names_alone() -> None:
+    assert load({"PUQ_BACKUPS_KEYS": [KEY], "SECRET_KEY": "x"}, {"PATH": "/bin"}).keys == (KEY,)
+
+
+def test_load_refuses_an_unknown_name_in_the_configuration() -> None:
+    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_CATCHUP is not a setting of puq-backups\.$"):
+        loaded(CATCHUP="3h")
+
+
+def test_load_refuses_an_unknown_name_in_the_environment() -> None:
+    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_CATCHUP is not a setting of puq-backups\.$"):
+        loaded({"PUQ_BACKUPS_CATCHUP": "3h"})
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("KEYS", []),
+    ("KEYS", ""),
+    ("KEYS", ["not a key"]),
+    ("KEYS", [KEY, KEY[:-2]]),
+    ("KEYS", ["ключ"]),
+    ("KEYS", 5),
+    ("REDIS_URL", "http://127.0.0.1"),
+    ("REDIS_URL", ""),
+    ("REDIS_URL", "redis://["),
+    ("REDIS_URL", "redis://127.0.0.1:many/0"),
+    ("QUEUE", " "),
+    ("TIMEZONE", "Mars/Olympus"),
+    ("TIMEZONE", "Europe"),
+    ("TIMEZONE", ""),
+    ("TIMEZONE", "../etc/passwd"),
+    ("URL_PREFIX", "services/<service_id>/backups"),
+    ("URL_PREFIX", "/services/backups"),
+    ("ADMIN_URL_PREFIX", "admin"),
+    ("CA_FILE", "/nowhere/ca.pem"),
+    ("CONNECT_TIMEOUT", 0),
+    ("READ_TIMEOUT", "0s"),
+    ("POLL", timedelta(0)),
+    ("SETTLE", 0),
+    ("POLL", "soon"),
+    ("POLL", -1),
+    ("POLL", "5 weeks"),
+    ("POLL", float("nan")),
+    ("CATCH_UP", float("inf")),
+    ("CATCH_UP", True),
+    ("CATCH_UP", ""),
+    ("RETRY_DELAYS", "5m,often"),
+    ("RETRY_DELAYS", "5m,,15m"),
+    ("RETRY_DELAYS", 5),
+    ("MANUAL_COUNTS_AS_TODAYS", "perhaps"),
+    ("PER_NODE", 0),
+    ("PER_NODE", "many"),
+    ("PER_NODE", True),
+    ("PER_NODE", 1.5),
+    ("PER_STORAGE", -1),
+    ("SMTP_URL", "mail.example.org"),
+    ("SMTP_URL", "smtp://"),
+    ("SMTP_URL", "smtp://mail.example.org:post"),
+    ("SMTP_URL", "smtp://["),
+    ("HOOKS", 7),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}-{value!r:.30}" for name, value in WRONG])
+def test_load_refuses_a_wrong_value_in_a_sentence_that_names_the_setting(name: str, value: Any) -> None:
+    others = {"MAIL_FROM": "backups@example.org"} if name == "SMTP_URL" else {}
+
+    with pytest.raises(SettingError, match=rf"^PUQ_BACKUPS_{name}\b.*\.$"):
+        loaded(**{**others, name: value})
+
+
+def test_load_refuses_mails_without_a_sender() -> None:
+    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_MAIL_FROM is needed with PUQ_BACKUPS_SMTP_URL\.$"):
+        loaded(SMTP_URL="smtp://127.0.0.1:25")
+
+
+def test_load_says_how_a_missing_key_is_made() -> None:
+    with pytest.raises(SettingError) as caught:
+        load({}, {})
+
+    command = re.search(r'python (-c) "(.+)" makes one', str(caught.value))
+    assert command
+    run = subprocess.run([sys.executable, *command.groups()], capture_output=True, text=True, check=True)  # noqa: S603 - our own line
+    assert loaded(KEYS=run.stdout).keys == (run.stdout.strip(),)
+
+
+def test_load_takes_a_key_as_it_is_made() -> None:
+    assert loaded(KEYS=[KEY.encode()]).keys == (KEY,)
+
+
+def test_load_says_no_secret() -> None:
+    with pytest.raises(SettingError) as caught:
+        loaded(KEYS=["hunter2", KEY])
+
+    assert "hunter2" not in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_settings_show_no_secret() -> None:
+    settings = loaded(
+        SMTP_URL="smtp://u:hunter2@127.0.0.1", MAIL_FROM="a@example.org", REDIS_URL="redis://:hunter2@127.0.0.1/0"
+    )
+
+    assert "hunter2" not in repr(settings)
+    assert KEY not in repr(settings)
+
+
+def test_load_takes_a_ca_file_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("")
+
+    assert loaded(CA_FILE=path).ca_file == str(path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "seconds"),
+    [
+        (timedelta(minutes=2), 120), (0, 0), (90, 90), (0.5, 0.5), ("90", 90), ("90s", 90), ("15m", 900),
+        ("12h", 43200), ("7d", 604800), (" 1.5 m ", 90), ("0", 0),
+    ],
+)  # fmt: skip
+def test_duration_reads_seconds_and_units(raw: Any, seconds: float) -> None:
+    assert duration(raw) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("raw", ["", "h", "-5m", "5 m 3s", "1e3", None, False, timedelta(seconds=-1), -0.1, [5]])
+def test_duration_refuses_all_else(raw: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(str(raw))):
+        duration(raw)
+
+
+def test_every_setting_is_of_a_kind_that_can_be_read() -> None:
+    assert {str(field.type) for field in fields(Settings)} == set(READERS)
