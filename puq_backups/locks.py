@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from .errors import Message, ProxmoxError, Refused
@@ -51,12 +51,7 @@ def vm_action(toolbox: Toolbox, service_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with toolbox.database.begin() as session:
-            session.execute(
-                update(Service)
-                .where(Service.id == str(service_id), Service.action_owner == owner)
-                .values(action_owner=None, action_until=None)
-            )
+        _give_back(toolbox, str(service_id), owner)
 
 
 def _ask_proxmox(toolbox: Toolbox, service_id: str) -> None:
@@ -77,28 +72,41 @@ def _ask_proxmox(toolbox: Toolbox, service_id: str) -> None:
 
 
 def _take(toolbox: Toolbox, service_id: str, owner: str) -> None:
+    """Take the lease, then look whether one of our operations was first.
+
+    Starting an operation writes the same row: whoever comes second there sees the other.
+    """
     with toolbox.database.begin() as session:
         clock = database_now(session)
         service = session.get(Service, service_id)
         if service is None:
             return
-        against = reason(session, service_id)
-        if against:
-            raise Refused(against.text, **against.values)
         before = service.action_owner
         if leases.holds(before, service.action_until, clock):
             raise Refused("Another action on this virtual machine is running.")
-        same = or_(Service.action_owner.is_(None), Service.action_owner == (before or ""))
         taken = session.execute(
             update(Service)
-            .where(Service.id == service_id, same)
+            .where(
+                Service.id == service_id,
+                Service.action_owner.is_(None) if before is None else Service.action_owner == before,
+            )
             .values(action_owner=owner, action_until=clock + LEASE)
             .execution_options(synchronize_session=False)
         )
         # No row: another action took it first.
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             raise Refused("Another action on this virtual machine is running.")
-        # An operation may have started between the look above and the lease: it then holds the lock, and wins.
+    with toolbox.database.open() as session:
         against = reason(session, service_id)
-        if against:
-            raise Refused(against.text, **against.values)
+    if against:
+        _give_back(toolbox, service_id, owner)
+        raise Refused(against.text, **against.values)
+
+
+def _give_back(toolbox: Toolbox, service_id: str, owner: str) -> None:
+    with toolbox.database.begin() as session:
+        session.execute(
+            update(Service)
+            .where(Service.id == service_id, Service.action_owner == owner)
+            .values(action_owner=None, action_until=None)
+        )

@@ -44,39 +44,37 @@ def claim_due(toolbox: Toolbox) -> int:
     3. Record the slot that runs, and those that were missed.
     """
     with toolbox.database.open() as session:
-        due = select(Service.id).where(Service.next_run_at <= now()).order_by(Service.next_run_at).limit(BATCH)
-        ids = session.scalars(due).all()
-    for service_id in ids:
+        due = select(Service.id, Service.next_run_at).where(Service.next_run_at <= now())
+        found = session.execute(due.order_by(Service.next_run_at).limit(BATCH)).all()
+    for service_id, planned in found:
         try:
             with toolbox.database.begin() as session:
-                _claim(session, toolbox, service_id)
+                _claim(session, toolbox, service_id, planned)
         except IntegrityError:
             # Another clock recorded this very slot first.
             continue
-    return len(ids)
+    return len(found)
 
 
-def _claim(session: Session, toolbox: Toolbox, service_id: str) -> None:
-    service = session.get_one(Service, service_id)
-    before, at = service.next_run_at, now()
-    if before is None or before > at:
-        return
-    schedule = schedules.Schedule.from_json(service.schedule)
-    since = service.slots_from or before - timedelta(microseconds=1)
-    found = schedules.due(
-        schedule, at, since=min(since, before - timedelta(microseconds=1)),
-        catch_up=toolbox.settings.catch_up, taken=taken(session, service),
-    )  # fmt: skip
-    moved = session.execute(
+def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetime) -> None:
+    held = session.execute(
         update(Service)
-        .where(Service.id == service_id, Service.next_run_at == before)
-        .values(slots_from=at, version=Service.version + 1)
-        .execution_options(synchronize_session=False)
+        .where(Service.id == service_id, Service.next_run_at == planned)
+        .values(version=Service.version + 1)
     )
-    # No row: another clock claimed this slot first.
-    if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+    # No row: another clock claimed this slot first, and moved the time on.
+    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         return
-    session.refresh(service)
+    service, at = session.get_one(Service, service_id), now()
+    just_before = planned - timedelta(microseconds=1)
+    found = schedules.due(
+        schedules.Schedule.from_json(service.schedule),
+        at,
+        since=min(service.slots_from or just_before, just_before),
+        catch_up=toolbox.settings.catch_up,
+        taken=taken(session, service),
+    )
+    service.slots_from = at
     for missed in found.missed:
         slot = _slot(session, service, missed.date, missed.at)
         reason = Message("Nothing ran within {hours} hours of its time.", hours=_hours(toolbox.settings.catch_up))

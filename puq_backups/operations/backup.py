@@ -13,7 +13,7 @@ from ..packages import Package
 from ..pve import backups as archives
 from ..pve import notes, tasks
 from .steps import may_go_ahead, same_vm, storage_there, take_away, unlocked
-from .work import GiveUp, Start, Step, Wait, Work
+from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 SEEN_WITHIN = timedelta(minutes=5)
 
@@ -65,7 +65,7 @@ def _freed(work: Work, held: list[retention.Held], storage: str) -> int:
     return sum(one.size or 0 for one in held if one.id in going and one.storage == storage and one.frees_space)
 
 
-def make_room(work: Work) -> Start | None:
+def make_room(work: Work) -> Outcome:
     """Remove the oldest backup where the quota is full, if the package rotates before."""
     if work.operation.origin != "scheduled" or _rotation(work) != "before":
         return None
@@ -77,19 +77,14 @@ def make_room(work: Work) -> Start | None:
     )
 
 
-def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Start | None:
+def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Outcome:
     with work.toolbox.database.open() as session:
         removing = work.operation.data.get("removing")
         going = [removing] if removing else choose(inventory.standing(session, work.service).held())
-    while going:
-        backup = work.session.get_one(Backup, going[0])
-        work.session.commit()
-        outcome = take_away(work, backup)
-        if outcome is not None:
-            return outcome
-        work.ended = None
-        going = going[1:]
-    return None
+    if not going:
+        return None
+    backup = work.find(Backup, going[0])
+    return take_away(work, backup) or Hop(work.operation.step)
 
 
 def make_archive(work: Work) -> Start | Wait | None:
@@ -154,8 +149,7 @@ def _recorded(work: Work, volid: str, *, disks: int) -> None:
 
 def see_archive(work: Work) -> Wait | None:
     """See the archive on its storage, with a size."""
-    backup = work.session.get_one(Backup, work.operation.backup_id)
-    work.session.commit()
+    backup = work.find(Backup, work.operation.backup_id)
     listed = archives.listing(work.proxmox, backup.node or work.node, backup.storage, work.vmid)
     found = next((archive for archive in listed if archive.volid == backup.volid), None)
     if found is not None and found.size:
@@ -166,7 +160,7 @@ def see_archive(work: Work) -> Wait | None:
     return Wait(work.toolbox.settings.poll.total_seconds())
 
 
-def drop_surplus(work: Work) -> Start | None:
+def drop_surplus(work: Work) -> Outcome:
     """Come down to the quota, now that the new backup is safe."""
     if work.operation.origin != "scheduled":
         return None

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import notifications, policy
-from ..errors import BackupsError, Message, ProxmoxError, Refused, UnknownOutcome, VmMissing
+from ..errors import BackupsError, Message, ProxmoxBusy, ProxmoxError, Refused, UnknownOutcome, VmMissing
 from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
 from ..toolbox import Toolbox
@@ -38,17 +38,27 @@ class LeaseLost(Exception):
 def start(toolbox: Toolbox, operation_id: str) -> bool:
     """Take the service's lock for a waiting operation; False where it has to wait on, or was refused now.
 
-    1. Lock the server's row, so that two starts count one after the other.
+    1. Lock the rows of server and service before anything is read: two starts count one after the other, and the
+       host's own VM action is seen or sees us.
     2. Check again what was checked when it was asked for.
     3. Take the lock by the unique column; whoever comes second waits.
     """
+    with toolbox.database.open() as session:
+        place = session.execute(
+            select(Service.id, Service.server_id)
+            .join(Operation, Operation.service_id == Service.id)
+            .where(Operation.id == operation_id)
+        ).first()
+    if place is None:
+        return False
     try:
         with toolbox.database.begin() as session:
-            operation = session.get(Operation, operation_id)
-            if operation is None or operation.state != "waiting":
+            session.execute(update(Server).where(Server.id == place.server_id).values(port=Server.port))
+            session.execute(update(Service).where(Service.id == place.id).values(version=Service.version + 1))
+            operation = session.get_one(Operation, operation_id)
+            if operation.state != "waiting":
                 return False
-            service = session.get_one(Service, operation.service_id)
-            session.execute(update(Server).where(Server.id == service.server_id).values(port=Server.port))
+            service = session.get_one(Service, place.id)
             if leases.holds(service.action_owner, service.action_until, database_now(session)):
                 return False
             reason = policy.reason_against_start(session, toolbox.settings, service, operation)
@@ -187,6 +197,10 @@ def _watch(work: Work) -> Ended | None:
         work.operation.progress = tasks.progress(lines)
         return None
     ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
+    if not task.ok and is_busy(ended.reason):
+        # Nothing was done for the lock's sake: the step is run again from its beginning.
+        work.operation.upid = work.operation.intent = None
+        raise ProxmoxBusy(ended.reason)
     if not task.ok and not (work.operation.intent or {}).get("tolerate"):
         work.operation.upid = work.operation.intent = None
         raise GiveUp("{proxmox}", proxmox=ended.reason)

@@ -10,8 +10,7 @@ from .work import GiveUp, Start, Step, Work
 
 def remove_volume(work: Work) -> Start | None:
     """Remove the backup from its storage; a kept one is not touched."""
-    backup = work.session.get_one(Backup, work.operation.backup_id)
-    work.session.commit()
+    backup = work.find(Backup, work.operation.backup_id)
     if backup.removed_at is not None:
         return None
     if backup.kept:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import Message
 from ..i18n import N_
-from ..models import Backup
+from ..models import Backup, Operation
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
@@ -19,7 +19,7 @@ GIB = 1024**3
 
 def check(work: Work) -> None:
     """Make sure of VM, archive and storage, and keep the VM's configuration, before anything is touched."""
-    backup = _backup(work)
+    backup, kept = _backup(work), _kept_config(work)
     may_go_ahead(work, "PreRestore", backup_id=backup.id)
     config = vms.config(work.proxmox, work.node, work.vmid)
     if not work.service.restore_failed:
@@ -28,7 +28,7 @@ def check(work: Work) -> None:
     storage_there(work, backup.storage)
     if archives.one(work.proxmox, work.node, backup.volid) is None:
         raise GiveUp("The file of this backup is no longer on its storage.")
-    before = _kept_config(work) or config
+    before = kept or config
     status = vms.status(work.proxmox, work.node, work.vmid)
     work.operation.keep(
         before=before,
@@ -40,17 +40,12 @@ def check(work: Work) -> None:
 
 def _kept_config(work: Work) -> dict[str, Any] | None:
     """After a failed restore the VM's own configuration is lost: the one kept by that operation stands."""
-    from ..models import Operation
-
-    failed = work.session.get(Operation, work.service.restore_failed) if work.service.restore_failed else None
-    work.session.commit()
+    failed = work.find(Operation, work.service.restore_failed) if work.service.restore_failed else None
     return failed.data.get("before") if failed else None
 
 
 def _backup(work: Work) -> Backup:
-    backup = work.session.get_one(Backup, work.operation.backup_id)
-    work.session.commit()
-    return backup
+    return work.find(Backup, work.operation.backup_id)
 
 
 def power_off(work: Work) -> Outcome:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from ..errors import BackupsError, Message
-from ..models import Operation, Server, Service
+from ..models import Base, Operation, Server, Service
 from ..pve.client import Proxmox
 from ..toolbox import Toolbox
 
@@ -61,6 +61,9 @@ class Ended:
     warnings: list[str] = field(default_factory=list)
 
 
+Row = TypeVar("Row", bound=Base)
+
+
 class GiveUp(BackupsError):
     """The operation ends here: `state` says how, `after` names a step to go through first."""
 
@@ -83,6 +86,14 @@ class Work:
     server: Server
     proxmox: Proxmox
     ended: Ended | None = None
+
+    def find(self, model: type[Row], key: object) -> Row:
+        """A row of ours by its key, with no transaction left open. Comes before a step's own changes."""
+        if self.session.dirty or self.session.new:
+            raise RuntimeError("a step reads before it changes anything")
+        found = self.session.get_one(model, key)
+        self.session.commit()
+        return found
 
     @property
     def node(self) -> str:
