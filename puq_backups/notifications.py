@@ -6,7 +6,7 @@ import logging
 import re
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
@@ -33,6 +33,7 @@ log = logging.getLogger("puq_backups.mail")
 BATCH = 100
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720))
 SMTP_TIMEOUT = 30
+ABORTED = "a hook aborted it"
 
 
 def on_end(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
@@ -66,12 +67,6 @@ def _store(
     session: Session, toolbox: Toolbox, email: Email, operation: Operation, service: Service, recipient: str,
     fields: dict[str, Any],
 ) -> None:  # fmt: skip
-    for answer in toolbox.hooks.run(
-        "EmailPreSend", messagename=email.name, relid=service.id, mergefields=dict(fields)
-    ):
-        if answer.get("abortsend"):
-            return
-        fields = {**fields, **answer}
     event = f"{email.name} {operation.id} {operation.attempts}"
     if session.scalar(select(Mail.id).where(Mail.event == event)):
         return
@@ -137,7 +132,9 @@ def _send(toolbox: Toolbox, mail_id: str) -> bool:
     with toolbox.database.begin() as session:
         mail = session.get_one(Mail, mail_id)
         mail.error = error
-        if not error:
+        if error == ABORTED:
+            mail.state = "aborted"
+        elif not error:
             mail.state, mail.sent_at = "sent", now()
         elif mail.attempts >= len(PAUSES):
             mail.state = "failed"
@@ -147,7 +144,14 @@ def _send(toolbox: Toolbox, mail_id: str) -> bool:
 def _deliver(toolbox: Toolbox, mail: Mail) -> str:
     """Hand the mail over: "" or what went wrong."""
     try:
-        email = compose(toolbox.settings, mail)
+        extra: dict[str, Any] = {}
+        for answer in toolbox.hooks.run(
+            "EmailPreSend", messagename=mail.name, relid=mail.service_id, mergefields=dict(mail.fields)
+        ):
+            if answer.pop("abortsend", False):
+                return ABORTED
+            extra.update(answer)
+        email = compose(toolbox.settings, mail, extra)
         if toolbox.settings.smtp_url:
             with _smtp(toolbox.settings.smtp_url) as server:
                 server.send_message(email)
@@ -159,10 +163,10 @@ def _deliver(toolbox: Toolbox, mail: Mail) -> str:
     return ""
 
 
-def compose(settings: Settings, mail: Mail) -> EmailMessage:
+def compose(settings: Settings, mail: Mail, extra: Mapping[str, Any] | None = None) -> EmailMessage:
     """The mail as it goes out: plain text and HTML, in the reader's language and zone."""
     translator = Translator(mail.locale, mail.timezone)
-    fields = _for_reading(mail.fields, translator)
+    fields = {**_for_reading(mail.fields, translator), **(extra or {})}
     names = {"_": translator.gettext, "ngettext": translator.ngettext, "t": translator}
 
     def part(name: str) -> str:

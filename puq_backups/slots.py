@@ -56,14 +56,14 @@ def claim_due(toolbox: Toolbox) -> int:
     return len(found)
 
 
-def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetime) -> None:
+def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetime | None) -> None:
     held = session.execute(
         update(Service)
         .where(Service.id == service_id, Service.next_run_at == planned)
         .values(version=Service.version + 1)
     )
     # No row: another clock claimed this slot first, and moved the time on.
-    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+    if planned is None or held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         return
     service, at = session.get_one(Service, service_id), now()
     just_before = planned - timedelta(microseconds=1)

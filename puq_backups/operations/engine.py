@@ -20,6 +20,7 @@ from .. import notifications, policy
 from ..errors import BackupsError, Message, ProxmoxBusy, ProxmoxError, Refused, UnknownOutcome, VmMissing
 from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
+from ..pve.translation import is_busy
 from ..toolbox import Toolbox
 from . import backup, leases, remove, restore
 from .work import Ended, GiveUp, Hop, Outcome, Start, Step, Wait, Work

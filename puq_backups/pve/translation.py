@@ -34,6 +34,11 @@ BUSY = re.compile(
 MISSING = re.compile(r"Configuration file '[^']*' does not exist")
 
 
+def is_busy(text: str) -> bool:
+    """Whether a reason of Proxmox speaks of a lock: nothing was done, and later it may be."""
+    return bool(BUSY.search(text))
+
+
 def not_sent(trouble: BaseException) -> bool:
     """Whether the request certainly never left us, so that another host may be tried."""
     if isinstance(trouble, requests.ConnectTimeout) or _certificate_refused(trouble):
