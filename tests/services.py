@@ -170,7 +170,28 @@ def wait_for_redis(url: str, process: subprocess.Popen[bytes], seconds: float = 
 def tethered(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a process that ends with this one. Must be called from the main thread."""
     tether = [sys.executable, str(ROOT / "demo" / "tether.py"), str(os.getpid())]
-    return subprocess.Popen(tether + command, **options)  # noqa: S603 - the tests' own commands
+    return subprocess.Popen(tether + command, **options)
+
+
+def processes_with(mark: str) -> list[int]:
+    """The processes that have `mark` (NAME=value) in their environment; Linux only."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process may end while we look at it.
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0") and is_alive(folder):
+                found.append(int(folder.name))
+    return found
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the process in /proc is more than a zombie."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process, words separated by zero bytes."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Mailbox(list[EmailMessage]):

@@ -1,0 +1,124 @@
+"""`make demo` from its start to its end: it answers, it says where it is, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.request import urlopen
+
+import pytest
+import services
+
+if sys.platform != "linux":
+    pytest.skip("looks for processes in /proc", allow_module_level=True)
+
+COMMAND = [sys.executable, "-m", "demo.run"]
+
+
+class Demo:
+    """A running demo: its address, and what marks each of its processes."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "--port", "0"],
+            cwd=services.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said = self._read_until("Logs are in ")
+        self.address = self.find(r"ready: +(\S+)")
+        self.mark = f"PUQ_BACKUPS_REDIS_URL=unix://{self.find(r'Logs are in ([^;]+)')}/valkey.sock"
+
+    def _read_until(self, word: str) -> str:
+        assert self.process.stdout
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if word in line:
+                return said
+        raise AssertionError(said)
+
+    def find(self, pattern: str) -> str:
+        found = re.search(pattern, self.said)
+        assert found, self.said
+        return found[1]
+
+    def processes(self) -> list[int]:
+        return services.processes_with(self.mark)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    demo = Demo()
+    yield demo
+    demo.end()
+
+
+def test_demo_answers_and_ctrl_c_leaves_no_process(demo: Demo) -> None:
+    with urlopen(demo.address, timeout=10) as answer:
+        assert "Alice Adams" in answer.read().decode()
+    with urlopen(f"{demo.address}/mails", timeout=10) as answer:
+        assert "No mail yet" in answer.read().decode()
+    assert len(demo.processes()) >= 6
+
+    os.killpg(demo.process.pid, signal.SIGINT)
+
+    assert demo.process.wait(60) == 0
+    assert demo.processes() == []
+
+
+def test_demo_ends_when_a_part_ends(demo: Demo) -> None:
+    victim = next(pid for pid in demo.processes() if b"valkey-server" in services.command_of(pid))
+
+    os.kill(victim, signal.SIGKILL)
+
+    assert demo.process.wait(60) == 1
+    assert demo.process.stdout
+    assert "valkey ended (-9)" in demo.process.stdout.read()
+    assert demo.processes() == []
+
+
+def test_demo_that_is_killed_takes_all_parts_along(demo: Demo) -> None:
+    demo.process.kill()
+    demo.process.wait(10)
+
+    until = time.monotonic() + 30
+    while demo.processes():
+        assert time.monotonic() < until, [services.command_of(pid) for pid in demo.processes()]
+        time.sleep(0.1)
+
+
+def test_demo_says_that_its_port_is_taken() -> None:
+    with socket.socket() as taken, suppress(OSError):
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        ran = subprocess.run(
+            [*COMMAND, "--port", str(port)],
+            cwd=services.ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert ran.returncode == 1
+    assert f"Port {port} cannot be used" in ran.stdout
+    assert "make demo PORT=" in ran.stdout
