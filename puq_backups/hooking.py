@@ -73,10 +73,14 @@ class Hooks:
         self._hooks: dict[str, list[tuple[int, Callable[..., Any]]]] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
         self.emails: list[Email] = []
+        self._registered: set[str] = set()
 
     def load_package(self, name: str) -> None:
-        """Load each module of a package (or the module `name`); a leading underscore leaves a file out."""
-        package = importlib.import_module(name)
+        """Load each module of a package (or the module `name`); a leading underscore leaves a file out.
+
+        HookError where there is no such package. One that was loaded already is not registered again.
+        """
+        package = _imported(name)
         self.register(package)
         for found in pkgutil.iter_modules(getattr(package, "__path__", [])):
             if not found.name.startswith("_"):
@@ -84,6 +88,9 @@ class Hooks:
 
     def register(self, module: ModuleType) -> None:
         """Register what the functions of `module` are marked as. HookError names a wrong point or argument."""
+        if module.__name__ in self._registered:
+            return
+        self._registered.add(module.__name__)
         for function in vars(module).values():
             for mark in getattr(function, MARKS, []) if inspect.isfunction(function) else []:
                 if function.__module__ == module.__name__:
@@ -132,6 +139,16 @@ class Hooks:
                 if point.startswith("Pre") and point != "PreCronJob":
                     raise
                 log.exception("hook %s at %s failed", _where(function), point)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # A module that the host's own file fails to import is the host's to see, as it is.
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise HookError("PUQ_BACKUPS_HOOKS names {name}, and there is no such module.", name=name) from None
 
 
 def _where(function: Callable[..., Any]) -> str:

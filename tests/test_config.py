@@ -191,7 +191,7 @@ def test_duration_reads_seconds_and_units(raw: Any, seconds: float) -> None:
 
 @pytest.mark.parametrize("raw", ["", "h", "-5m", "5 m 3s", "1e3", None, False, timedelta(seconds=-1), -0.1, [5]])
 def test_duration_refuses_all_else(raw: Any) -> None:
-    with pytest.raises(ValueError, match=re.escape(str(raw))):
+    with pytest.raises(ValueError, match=f"^{re.escape(str(raw))}$"):
         duration(raw)
 
 
