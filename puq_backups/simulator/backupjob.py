@@ -1,0 +1,446 @@
+"""The backup of one VM: what happens to it meanwhile, and every line of its log."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from . import retention
+from .answers import Refusal
+from .disks import drives, is_cdrom, is_cloudinit, slot_volumes
+from .loading import power_on
+from .options import UNUSED_SLOTS
+from .propstrings import split_properties
+from .state import Guest, Storage, config_text
+from .status import agent_enabled
+from .storage import check_protected_limit, erase
+from .tasks import Interrupted, Task, TaskError
+from .volumes import Archive, Volume
+
+if TYPE_CHECKING:
+    from .router import Call
+
+ENDINGS = {"0": "", "1": ".lzo", "lzo": ".lzo", "gzip": ".gz", "zstd": ".zst"}
+COMMANDS = {"1": "lzop", "lzo": "lzop", "gzip": "gzip --rsyncable", "zstd": "zstd --threads=1"}
+MIB = 1024**2
+STEP_SECONDS = 3
+OVERHEAD = 3900
+COMPRESSED_TO = 0.45
+INCOMPRESSIBLE = 64 * MIB
+
+
+def shown_size(size: float) -> str:
+    """A size as a log shows it: 64.0 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def shown_duration(seconds: int) -> str:
+    """A duration as a log shows it: 1m 38s."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return " ".join(
+        f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if value or unit == "s"
+    )
+
+
+class Backup:
+    """One VM's part of a backup job. `run` says whether it went well."""
+
+    def __init__(self, call: Call, task: Task, vmid: int, storage: Storage) -> None:
+        self.call, self.task, self.vmid, self.storage = call, task, vmid, storage
+        self.world = call.world
+        self.mode = str(call.params.get("mode", "snapshot"))
+        self.compress = str(call.params.get("compress", "0"))
+        self.started = self.world.now(call.node)
+        self.was_running = False
+        self.locked = False
+        self.ours_to_stop = False
+        self.job_began = False
+
+    def run(self) -> bool:
+        """Back up; failures are told in the log, only signals go on up."""
+        try:
+            self._back_up()
+        except Interrupted as problem:
+            self._give_up(str(problem))
+            raise
+        except (TaskError, Refusal) as problem:
+            text = problem.text if isinstance(problem, Refusal) else str(problem)
+            self._give_up(text.strip())
+            return False
+        return True
+
+    def _info(self, text: str) -> None:
+        self.task.log(f"INFO: {text}")
+
+    def _clock(self) -> str:
+        moment = datetime.datetime.fromtimestamp(self.world.now(self.call.node), datetime.UTC)
+        return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+    # --- the way through ---------------------------------------------------------------------------------------
+
+    def _back_up(self) -> None:
+        guest = self.world.guests.get(self.vmid)
+        if guest is None:
+            raise TaskError(f"unable to find VM '{self.vmid}'")
+        self._check_ha(guest)
+        self._check_limits()
+        self.was_running = guest.running
+        self._info(f"Starting Backup of VM {self.vmid} (qemu)")
+        self._info(f"Backup started at {self._clock()}")
+        self._info(f"status = {'running' if guest.running else 'stopped'}")
+        if guest.lock:
+            raise TaskError(f"VM is locked ({guest.lock})")
+        self._lock(guest)
+        self._introduce(guest)
+        name = self._archive_name()
+        volume = self._write(guest, name)
+        self._finish(guest, volume)
+
+    def _check_ha(self, guest: Guest) -> None:
+        if guest.ha == "started" and self.mode == "stop":
+            raise TaskError(
+                "Cannot execute a backup with stop mode on a HA managed and enabled Service."
+                " Use snapshot mode or disable the Service."
+            )
+
+    def _lock(self, guest: Guest) -> None:
+        if not self.world.quorum:
+            raise TaskError(f"unable to open file '/etc/pve/nodes/{self.call.node}/qemu-server/{self.vmid}.conf'")
+        guest.config["lock"] = "backup"
+        self.locked = True
+        self.world.poke()
+
+    def _check_limits(self) -> None:
+        """A finite retention refuses one more if nothing may be removed."""
+        rules = self._rules()
+        if self.call.params.get("protected"):
+            check_protected_limit(self.world, self.call.caller, self.storage, self.call.node, self.vmid)
+        if "all" in rules or self.call.params.get("remove", 1):
+            return
+        place = self.world.place(self.storage.storage, self.call.node)
+        there = [one for one in self.world.volumes.at(place, self.vmid, "backup") if not one.protected]
+        limit = sum(rules.values())
+        if len(there) >= limit:
+            raise TaskError(
+                f"There is a max backup limit of {limit} enforced by the target storage or the vzdump parameters."
+                " Either increase the limit or delete old backups."
+            )
+
+    def _rules(self) -> dict[str, int]:
+        return retention.parse(str(self.call.params.get("prune-backups") or self.storage.prune or "keep-all=1"))
+
+    def _introduce(self, guest: Guest) -> None:
+        """Mode, name and disks: a VM that is off, or is to be stopped, tells its mode first."""
+        stopped = not self.was_running or self.mode in ("stop", "suspend")
+        mode = "stop" if not self.was_running else self.mode
+        steps = [lambda: self._tell_disks(guest), lambda: self._tell_mode(mode)]
+        for step in reversed(steps) if stopped else steps:
+            step()
+        if guest.snapshots:
+            self._info("snapshots found (not included into backup)")
+        if guest.pending or guest.pending_delete:
+            self._info("pending configuration changes found (not included into backup)")
+        for slot in [slot for slot in UNUSED_SLOTS if slot in guest.config]:
+            self._info(f"skip unused drive '{guest.config[slot]}' (not included into backup)")
+        if self.was_running and self.mode == "stop":
+            self._info("stopping virtual guest")
+        if self.was_running and self.mode == "suspend":
+            self._info("suspending guest")
+
+    def _tell_mode(self, mode: str) -> None:
+        self._info(f"backup mode: {mode}")
+        if self.call.params.get("bwlimit"):
+            self._info(f"bandwidth limit: {self.call.params['bwlimit']} KiB/s")
+        self._info(f"ionice priority: {self.call.params.get('ionice', 7)}")
+
+    def _tell_disks(self, guest: Guest) -> None:
+        self._info(f"VM Name: {guest.name}")
+        for slot, drive in drives(guest.config).items():
+            if is_cdrom(drive) and not is_cloudinit(drive):
+                continue
+            if drive.get("backup") == "0":
+                self._info(f"exclude disk '{slot}' '{drive['file']}' (backup=no)")
+                continue
+            size = drive.get("size", "4M" if is_cloudinit(drive) else "")
+            self._info(f"include disk '{slot}' '{drive['file']}' {size}".rstrip())
+            if self.world.volume(drive["file"], self.call.node) is None:
+                raise TaskError(f"volume '{drive['file']}' does not exist")
+        if not slot_volumes(guest.config):
+            self._info("backup contains no disks")
+
+    # --- the archive -------------------------------------------------------------------------------------------
+
+    def _archive_name(self) -> str:
+        """A name that no archive has: a real backup takes a second at least, so two never share one."""
+        place = self.world.place(self.storage.storage, self.call.node)
+        moment = int(self.world.now(self.call.node))
+        while self.world.volumes.get(place, self._named(moment)) is not None:
+            moment += 1
+        self.ctime = moment
+        return self._named(moment)
+
+    def _named(self, moment: int) -> str:
+        at = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+        if self.storage.type == "pbs":
+            return f"backup/vm/{self.vmid}/{at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        return f"backup/vzdump-qemu-{self.vmid}-{at.strftime('%Y_%m_%d-%H_%M_%S')}.vma{ENDINGS[self.compress]}"
+
+    def _write(self, guest: Guest, name: str) -> Volume:
+        if self.storage.type == "pbs":
+            self._info(f"creating Proxmox Backup Server archive '{name.removeprefix('backup/')}'")
+        else:
+            self._info(f"creating vzdump archive '{self.storage.file_path(name)}'")
+        if not slot_volumes(guest.config):
+            self._info("starting diskless backup")
+            return self._volume(guest, name)
+        self._begin_job(guest)
+        self._copy(guest)
+        return self._volume(guest, name)
+
+    def _begin_job(self, guest: Guest) -> None:
+        if not guest.running or self.mode == "stop":
+            self._start_paused(guest)
+        frozen = self._freeze(guest) if self.was_running and self.mode != "stop" else False
+        if self.world.is_9:
+            self._info("starting backup via QMP command")
+        if frozen:
+            self._info("issuing guest-agent 'fs-thaw' command")
+        self._info(f"started backup task '{uuid.uuid4()}'")
+        self.job_began = True
+        if self.was_running:
+            tail = "" if self.mode == "snapshot" else " after 1 seconds"
+            self._info(f"resuming VM again{tail}")
+            guest.qmpstatus = "running"
+
+    def _start_paused(self, guest: Guest) -> None:
+        self._info("starting kvm to execute backup task")
+        self.ours_to_stop = not self.was_running
+        if text := self.world.condition("start-fail", self.vmid):
+            self.task.log(str(text))
+            self.ours_to_stop = False
+            raise TaskError("start failed: QEMU exited with code 1")
+        power_on(self.world, guest, "prelaunch")
+        self.world.poke()
+
+    def _freeze(self, guest: Guest) -> bool:
+        options = split_properties(str(guest.config.get("agent", "0")), "enabled")
+        off = "0" in (options.get("freeze-fs-on-backup"), options.get("freeze-fs"))
+        if not agent_enabled(guest) or off:
+            if self.world.is_9:
+                self._info("skipping guest filesystem freeze - disabled in VM options")
+            elif off and agent_enabled(guest):
+                self._info("skipping guest-agent 'fs-freeze', disabled in VM options")
+            return False
+        if not self.world.condition("agent-answers", self.vmid):
+            self._info(
+                "skipping guest filesystem freeze - agent configured but not running?"
+                if self.world.is_9
+                else "skipping guest-agent 'fs-freeze', agent configured but not running?"
+            )
+            return False
+        self._info("issuing guest-agent 'fs-freeze' command")
+        return True
+
+    def _copy(self, guest: Guest) -> None:
+        """QEMU's backup job: progress every three seconds, until done, failed or out of space."""
+        disks = slot_volumes(guest.config)
+        total = sum(size for *_rest, size in disks)
+        data = sum(self._data(guest, slot) for slot, *_rest in disks)
+        if self.storage.type == "pbs":
+            for slot, *_rest in disks:
+                self._info(f"{slot}: dirty-bitmap status: created new")
+        seconds = self._seconds(total)
+        stop_at, text = self._stumbling_block(data, total)
+        self._progress(total, data, seconds, stop_at)
+        if text is not None:
+            raise TaskError(text)
+        self._tell_totals(total, data, max(1, round(seconds)))
+
+    def _data(self, guest: Guest, slot: str) -> int:
+        volume = self.world.volume(drives(guest.config)[slot]["file"], self.call.node)
+        return min(volume.data, volume.size) if volume else 0
+
+    def _seconds(self, total: int) -> float:
+        """How long the job takes by the VM's own clock (not scaled)."""
+        told = self.world.condition("slow-backup", self.vmid)
+        if told is not None:
+            return float(told)
+        rate = self.world.pace.get("backup_mib_per_second", 0)
+        return max(self.world.pace.get("backup_seconds", 0), total / MIB / rate if rate else 0)
+
+    def _stumbling_block(self, data: int, total: int) -> tuple[float, str | None]:
+        """At which share of the data the job fails, and with which text; (1, None) if it does not."""
+        text = self.world.condition("backup-error", self.vmid)
+        if text is not None:
+            return 0.5, str(text)
+        room = self._room()
+        needed = self._archive_size(data)
+        if room is None or needed <= room:
+            return 1.0, None
+        if self.compress == "0" and self.storage.type != "pbs":
+            share = max(0.01, room / max(total, 1))
+            return min(share, 0.99), "vma_queue_write: write error - No space left on device"
+        return 1.0, None
+
+    def _room(self) -> int | None:
+        if self.storage.full:
+            return 0
+        if self.storage.total is None:
+            return None
+        place = self.world.place(self.storage.storage, self.call.node)
+        used = sum(one.size for one in self.world.volumes.at(place)) + self.storage.kept_by_garbage
+        return self.storage.total - used
+
+    def _archive_size(self, data: int) -> int:
+        """Bytes of the archive: small amounts of random data do not compress, large ones are half text."""
+        if self.compress == "0":
+            return data + OVERHEAD * 4
+        rest = max(0, data - INCOMPRESSIBLE)
+        return int(min(data, INCOMPRESSIBLE) + rest * COMPRESSED_TO) + OVERHEAD
+
+    def _progress(self, total: int, data: int, seconds: float, stop_at: float) -> None:
+        scaled = self.world.as_told(seconds) if self._is_told() else self.world.scaled(seconds)
+        passed, last = 0.0, 0
+        while passed + STEP_SECONDS < seconds * stop_at and scaled:
+            self.task.sleep(scaled * STEP_SECONDS / seconds)
+            passed += STEP_SECONDS
+            last = self._tell_progress(total, data, passed / seconds, int(passed), last)
+        if scaled:
+            self.task.sleep(scaled * (seconds * stop_at - passed) / seconds)
+        if stop_at < 1 or not self._out_of_room(data):
+            self._tell_progress(total, data, stop_at, max(1, round(seconds * stop_at)), last)
+        else:
+            self.task.log("zstd: error 70 : Write error : cannot write block : No space left on device ")
+            self._tell_progress(total, data, stop_at, max(1, round(seconds)), last)
+
+    def _is_told(self) -> bool:
+        return self.world.condition("slow-backup", self.vmid) is not None
+
+    def _out_of_room(self, data: int) -> bool:
+        room = self._room()
+        return room is not None and self._archive_size(data) > room
+
+    def _tell_progress(self, total: int, data: int, share: float, seconds: int, last: int) -> int:
+        done = int(total * share)
+        rate = (done - last) / max(1, min(seconds, STEP_SECONDS))
+        write = rate * data / total if total else 0
+        self._info(
+            f"{int(share * 100):3d}% ({shown_size(done)} of {shown_size(total)}) in {shown_duration(seconds)},"
+            f" read: {shown_size(rate)}/s, write: {shown_size(write)}/s"
+        )
+        return done
+
+    def _tell_totals(self, total: int, data: int, seconds: int) -> None:
+        zero = total - data
+        if self.storage.type == "pbs":
+            self._info("Waiting for server to finish backup validation...")
+        elif zero > 0 and total:
+            self._info(f"backup is sparse: {zero / MIB:.2f} MiB ({zero * 100 // total}%) total zero data")
+        self._info(f"transferred {total / MIB:.2f} MiB in {seconds} seconds ({total / MIB / seconds:.1f} MiB/s)")
+        if self._out_of_room(data) and self.storage.type != "pbs":
+            raise TaskError(f"{COMMANDS[self.compress]} failed - wrong exit status 70")
+        if self._out_of_room(data):
+            raise TaskError("backup write data failed: command error: ENOSPC: No space left on device")
+
+    def _volume(self, guest: Guest, name: str) -> Volume:
+        """The archive itself; it is not on the storage yet."""
+        disks = {
+            slot: (size, self._data(guest, slot), fmt, storage)
+            for slot, storage, fmt, size in slot_volumes(guest.config)
+        }
+        left_out = ("lock", "parent", *UNUSED_SLOTS)
+        config = {key: value for key, value in guest.config.items() if key not in left_out}
+        data = sum(disk[1] for disk in disks.values())
+        pbs = self.storage.type == "pbs"
+        size = sum(disk[0] for disk in disks.values()) + OVERHEAD if pbs else self._archive_size(data)
+        node = self.world.place(self.storage.storage, self.call.node)[1]
+        fmt = "pbs-vm" if pbs else f"vma{ENDINGS[self.compress]}"
+        volume = Volume(self.storage.storage, name, "backup", fmt, size, self.ctime, self.vmid, node, used=size)
+        volume.archive = Archive(config_text(config), disks)
+        return volume
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def _finish(self, guest: Guest, volume: Volume) -> None:
+        self._stop_ours(guest)
+        self.world.volumes.add(volume)
+        if self.storage.type != "pbs":
+            self._info(f"archive file size: {_file_size(volume.size)}")
+        if template := self.call.params.get("notes-template"):
+            self._info("adding notes to backup")
+            volume.notes = _notes(str(template), guest, self.call.node)
+        if self.call.params.get("protected"):
+            self._info("marking backup as protected")
+            volume.protected = True
+        self._prune()
+        self._unlock(guest)
+        took = int(self.world.now(self.call.node) - self.started)
+        self._info(f"Finished Backup of VM {self.vmid} ({took // 3600:02d}:{took // 60 % 60:02d}:{took % 60:02d})")
+        self._info(f"Backup finished at {self._clock()}")
+
+    def _stop_ours(self, guest: Guest) -> None:
+        """Stop the QEMU that was started for the backup, unless somebody has resumed it meanwhile."""
+        if self.ours_to_stop and guest.qmpstatus == "prelaunch":
+            self._info("stopping kvm after backup task")
+            guest.pid, guest.qmpstatus = None, "stopped"
+        self.ours_to_stop = False
+
+    def _unlock(self, guest: Guest) -> None:
+        if self.locked and guest.lock == "backup":
+            del guest.config["lock"]
+        self.locked = False
+        self.world.poke()
+
+    def _prune(self) -> None:
+        rules = self._rules()
+        if "all" in rules or not self.call.params.get("remove", 1):
+            return
+        self._info(f"prune older backups with retention: {retention.print_rules(rules)}")
+        place = self.world.place(self.storage.storage, self.call.node)
+        removed = 0
+        for volume, mark in retention.mark(self.world.volumes.at(place, self.vmid, "backup"), rules):
+            if mark == "remove":
+                self._info(f"removing backup '{volume.volid}'")
+                erase(self.world, self.storage, volume)
+                removed += 1
+        tail = " not covered by keep-retention policy" if removed else ""
+        self._info(f"pruned {removed} backup(s){tail}")
+
+    def _give_up(self, text: str) -> None:
+        """The end of a backup that failed: the error, the clean-up, the reason for people."""
+        guest = self.world.guests.get(self.vmid)
+        began = guest is not None and self.locked and (self.job_began or "start failed" in text)
+        if began and "wrong exit status" not in text:
+            self.task.log(f"ERROR: {text}")
+            self._info("aborting backup job")
+            if "start failed" in text:
+                self.task.log(f"ERROR: VM {self.vmid} not running")
+                self.task.log(f"VM {self.vmid} not running")
+            elif self.was_running:
+                self._info("resuming VM again")
+        if guest is not None:
+            if self.ours_to_stop:
+                self._stop_ours(guest)
+            if self.locked:
+                self._unlock(guest)
+        self.task.log(f"ERROR: Backup of VM {self.vmid} failed - {text}")
+        self._info(f"Failed at {self._clock()}")
+
+
+def _notes(template: str, guest: Guest, node: str) -> str:
+    values = {"guestname": guest.name, "vmid": str(guest.vmid), "node": node, "cluster": "simulated"}
+    text = re.sub(r"\{\{([^\s{}]+)\}\}", lambda found: values.get(found[1], found[0]), template)
+    return re.sub(r"\\(n|\\)", lambda found: "\n" if found[1] == "n" else "\\", text)
+
+
+def _file_size(size: int) -> str:
+    if size < MIB:
+        return f"{size // 1024}KB"
+    return f"{size // MIB}MB" if size < 1024 * MIB else f"{size / 1024 / MIB:.2f}GB"

@@ -1,0 +1,276 @@
+"""Making, cloning, destroying VMs, and making them templates."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import Any
+
+from . import access, config
+from .answers import failed, forbidden
+from .disks import (
+    CLOUDINIT_SIZE,
+    allocate,
+    drives,
+    free,
+    image_storage,
+    is_cdrom,
+    is_cloudinit,
+    referenced,
+    with_size,
+)
+from .options import CREATE, DRIVE_SLOTS, NETS
+from .propstrings import net_parts, print_drive, print_net
+from .router import Call, needs, route
+from .schema import BOOLEAN, NODE, STORAGE, VMID, Param, dns_format, vmid_format
+from .snapshots import refuse_locked, take_config_lock
+from .state import Config, Guest, World, new_mac
+from .storage import activate
+from .tasks import Task, TaskError
+from .volumes import FILE_TYPES
+
+QEMU = "11.0.0"
+
+
+def create(call: Call) -> Any:
+    """Make a VM, as a task."""
+    world, params, vmid = call.world, call.params, call.vmid
+    in_pool = "pool" in params and access.may(world, call.caller, f"/pool/{params['pool']}", "VM.Allocate")
+    if not access.may(world, call.caller, f"/vms/{vmid}", "VM.Allocate") and not in_pool:
+        raise forbidden()
+    wishes: Config = {key: value for key, value in params.items() if key not in {*CREATE, "node", "ha-managed"}}
+    config.check_rights(call, {}, wishes, ())
+    config.check_drives(call, wishes)
+    config.check_memory(wishes, wishes)
+    config.check_boot_order(wishes, wishes)
+    if vmid in world.guests:
+        where = world.guests[vmid].node
+        raise failed(f"unable to create VM {vmid} - VM {vmid} already exists on node '{where}'")
+    if not world.quorum:
+        raise failed("cluster not ready - no quorum?")
+    guest = world.guests[vmid] = Guest(vmid, call.node, {"lock": "create"})
+
+    def work(task: Task) -> None:
+        take_config_lock(world, task, vmid, 1)
+        made: Config = {}
+        for key in sorted(wishes):
+            made[key] = config.stored(world, call.node, vmid, key, wishes[key], task.log)
+        made.setdefault("vmgenid", str(uuid.uuid4()))
+        made.setdefault("smbios1", f"uuid={uuid.uuid4()}")
+        made["meta"] = f"creation-qemu={QEMU},ctime={int(time.time())}"
+        guest.config = made
+        if "pool" in params:
+            world.pools.setdefault(str(params["pool"]), set()).add(vmid)
+        if params.get("start"):
+            from .power import start_qemu
+
+            start_qemu(world, task, guest)
+
+    return call.task("qmcreate", vmid, work)
+
+
+def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
+    """Destroy a VM: its disks, its place in pools, the rights on it. Its archives stay."""
+    for volid in referenced(guest.config):
+        volume = world.volume(volid, guest.node)
+        if volume is not None and volume.vmid == guest.vmid:
+            free(world, guest.node, volid)
+    if unreferenced:
+        for name in world.storages:
+            for volume in world.volumes.at(world.place(name, guest.node), guest.vmid, "images"):
+                world.volumes.remove(volume)
+    for members in world.pools.values():
+        members.discard(guest.vmid)
+    world.acl = [entry for entry in world.acl if entry["path"] != f"/vms/{guest.vmid}"]
+    world.privilege_cache.clear()
+    world.guests.pop(guest.vmid, None)
+
+
+@route(
+    "DELETE",
+    "/nodes/{node}/qemu/{vmid}",
+    {
+        "node": NODE,
+        "vmid": VMID,
+        "purge": BOOLEAN,
+        "destroy-unreferenced-disks": BOOLEAN,
+        "skiplock": BOOLEAN,
+    },
+    needs("/vms/{vmid}", "VM.Allocate"),
+)
+def destroy(call: Call) -> Any:
+    """Destroy a VM, as a task; what forbids it is told at once."""
+    from .power import refuse_skiplock
+
+    refuse_skiplock(call)
+    world, vmid = call.world, call.vmid
+    guest = world.guest(vmid, call.node)
+    _refuse_destroying(guest)
+
+    def work(task: Task) -> None:
+        take_config_lock(world, task, vmid)
+        found = world.guest(vmid, call.node)
+        refuse_locked(found)
+        _refuse_destroying(found)
+        if call.params.get("purge"):
+            task.log(f"purging VM {vmid} from related configurations..")
+            found.ha = None
+        forget(world, found, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
+
+    return call.task("qmdestroy", vmid, work)
+
+
+def _refuse_destroying(guest: Guest) -> None:
+    if guest.config.get("protection"):
+        raise failed(f"can't remove VM {guest.vmid} - protection mode enabled")
+    if guest.running:
+        raise failed(f"VM {guest.vmid} is running - destroy failed")
+    if guest.ha:
+        raise failed(f"unable to remove VM {guest.vmid} - used in HA resources and purge parameter not set.")
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/template",
+    {"node": NODE, "vmid": VMID, "disk": Param()},
+    needs("/vms/{vmid}", "VM.Allocate"),
+)
+def make_template(call: Call) -> Any:
+    """Make a VM a template, as a task."""
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if guest.running:
+            raise TaskError(f"you can't convert a VM to template if VM is running ({call.vmid})")
+        if guest.snapshots:
+            raise TaskError("unable to create template, because VM contains snapshots")
+        guest.config["template"] = 1
+        for slot, drive in drives(guest.config).items():
+            volume = world.volume(drive["file"], call.node)
+            if volume is None or is_cdrom(drive):
+                continue
+            world.volumes.remove(volume)
+            volume.name = re.sub(r"(^|/)vm-", r"\1base-", volume.name)
+            world.volumes.add(volume)
+            guest.config[slot] = print_drive({**drive, "file": volume.volid})
+
+    return call.task("qmtemplate", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/clone",
+    {
+        "node": NODE,
+        "vmid": VMID,
+        "newid": Param("integer", optional=False, format=vmid_format, minimum=100),
+        "name": Param(format=dns_format),
+        "description": Param(),
+        "pool": Param(),
+        "snapname": Param(),
+        "storage": STORAGE,
+        "format": Param(enum=("raw", "qcow2", "vmdk")),
+        "full": BOOLEAN,
+        "target": Param(),
+        "bwlimit": Param("integer", minimum=0),
+    },
+    needs("/vms/{vmid}", "VM.Clone"),
+)
+def clone(call: Call) -> Any:
+    """Clone a VM or template, as a task."""
+    world, params, vmid = call.world, call.params, call.vmid
+    newid = int(params["newid"])
+    _check_clone(call, newid)
+    source = world.guest(vmid, call.node)
+    refuse_locked(source)
+    if newid in world.guests:
+        raise failed(f"unable to create VM {newid}: config file already exists")
+    target_node = str(params.get("target", call.node))
+    guest = world.guests[newid] = Guest(newid, target_node, {"lock": "clone"})
+
+    def work(task: Task) -> None:
+        try:
+            _clone(call, task, source, guest)
+        except TaskError:
+            world.guests.pop(newid, None)
+            raise
+
+    return call.task("qmclone", vmid, work)
+
+
+def _check_clone(call: Call, newid: int) -> None:
+    world, params = call.world, call.params
+    source = world.guest(call.vmid, call.node)
+    pool = params.get("pool")
+    allowed = access.may(world, call.caller, f"/vms/{newid}", "VM.Allocate")
+    in_pool = pool and access.may(world, call.caller, f"/pool/{pool}", "VM.Allocate")
+    if not allowed and not in_pool:
+        raise forbidden()
+    if pool and pool not in world.pools:
+        raise failed(f"pool '{pool}' does not exist")
+    if "storage" in params:
+        image_storage(world, str(params["storage"]), call.node)
+        access.demand(world, call.caller, f"/storage/{params['storage']}", "Datastore.AllocateSpace")
+    linked = source.is_template and not params.get("full")
+    for slot, drive in drives(source.config).items():
+        volume = world.volume(drive["file"], call.node)
+        if (
+            linked
+            and volume is not None
+            and volume.format == "raw"
+            and world.storages[volume.storage].type in FILE_TYPES
+        ):
+            raise failed(f"Linked clone feature is not supported for drive '{slot}'")
+
+
+def _clone(call: Call, task: Task, source: Guest, guest: Guest) -> None:
+    world, params = call.world, call.params
+    task.sleep(world.scaled(world.pace.get("clone", 0)))
+    if world.is_9:
+        task.log(f"creating a clone of VM {source.vmid} with ID {guest.vmid}")
+    made: Config = {key: value for key, value in source.config.items() if key not in ("template", "lock", "parent")}
+    for key in [key for key in made if key in NETS]:
+        made[key] = print_net({**net_parts(str(made[key])), "macaddr": new_mac()})
+    made["smbios1"] = f"uuid={uuid.uuid4()}"
+    if "vmgenid" in made:
+        made["vmgenid"] = str(uuid.uuid4())
+    for slot in sorted(slot for slot in made if slot in DRIVE_SLOTS):
+        made[slot] = _clone_drive(call, task, guest, slot, drives(made)[slot])
+    for key in [key for key in made if key.startswith("unused")]:
+        del made[key]
+    for key in ("name", "description"):
+        if key in params:
+            made[key] = params[key]
+    made.setdefault("name", f"Copy-of-VM-{source.name}")
+    guest.config = made
+    if params.get("pool"):
+        world.pools[str(params["pool"])].add(guest.vmid)
+    world.privilege_cache.clear()
+
+
+def _clone_drive(call: Call, task: Task, guest: Guest, slot: str, drive: dict[str, str]) -> str:
+    world = call.world
+    volume = world.volume(drive["file"], call.node)
+    if volume is None:
+        return print_drive(drive)
+    storage = str(call.params.get("storage") or volume.storage)
+    activate(world, storage, call.node)
+    task.log(f"create full clone of drive {slot} ({drive['file']})")
+    cloudinit = is_cloudinit(drive)
+    size = CLOUDINIT_SIZE if cloudinit else volume.size
+    base = f"vm-{guest.vmid}-cloudinit" if cloudinit else ""
+    fmt = str(call.params.get("format") or volume.format)
+    fresh = allocate(world, guest.node, storage, guest.vmid, size, fmt, task.log, base=base)
+    fresh.data, fresh.used = volume.data, volume.used
+    if world.is_9:
+        task.log(f"allocated target volume '{fresh.volid}'")
+    if not cloudinit:
+        shown = f"{size / 1024**2:.1f} MiB"
+        task.log(f"transferred 0.0 B of {shown} (0.00%)")
+        task.log(f"transferred {shown} of {shown} (100.00%)")
+        task.log(f"transferred {shown} of {shown} (100.00%)")
+    return with_size(world, guest.node, {**drive, "file": fresh.volid})

@@ -1,0 +1,145 @@
+"""From a state file to a world."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from .disks import slot_volumes
+from .roles import stock_roles
+from .state import DISK_TOTAL, Guest, Node, Snapshot, Token, World, config_text, make_storage
+from .volumes import Archive, Volume, name_parts
+
+VERSIONS = {
+    "9.2": {"version": "9.2.11", "repoid": "14a22df3aeaf0000", "release": "9.2"},
+    "8.4": {"version": "8.4.21", "repoid": "2606ac85b1e20000", "release": "8.4"},
+}
+
+
+def make_world(state: dict[str, Any], pve: str = "9.2", time_scale: float = 1.0) -> World:
+    """A world as the state says; ValueError for a version that is not simulated."""
+    if pve not in VERSIONS:
+        raise ValueError(f"PVE {pve} is not simulated; choose one of {', '.join(VERSIONS)}.")
+    world = World(pve, time_scale)
+    world.version = state.get("versions", {}).get(pve) or VERSIONS[pve]
+    world.pace = dict(state.get("work", {}))
+    _add_nodes(world, state)
+    for entry in state.get("storages", []):
+        world.storages[entry["storage"]] = make_storage(entry, list(world.nodes))
+    _add_access(world, state)
+    for vmid, entry in state.get("vms", {}).items():
+        _add_guest(world, int(vmid), entry)
+    for name, entry in state.get("pools", {}).items():
+        world.pools[name] = {int(member) for member in entry.get("members", [])}
+    for entry in state.get("volumes", []):
+        _add_volume(world, entry)
+    return world
+
+
+def _add_nodes(world: World, state: dict[str, Any]) -> None:
+    names = state.get("nodes") or [state.get("node", "pve")]
+    bridges = [one["iface"] for one in state.get("bridges", [{"iface": "vmbr0"}])]
+    for position, name in enumerate(names):
+        world.nodes[name] = Node(name, bridges=list(bridges), booted=time.time() - 6000 - position)
+
+
+def _add_access(world: World, state: dict[str, Any]) -> None:
+    """Tokens, roles and the access list; a role may be named only by the grants of a token."""
+    world.roles = stock_roles(world.is_9)
+    for name, privileges in state.get("roles", {}).items():
+        world.roles[name] = _of_version(privileges, world.pve)
+    world.acl = [dict(entry) for entry in state.get("acl", [])]
+    for name, entry in state.get("tokens", {}).items():
+        if "secret" not in entry or "user" not in entry:
+            continue  # "none", and tokens that are there to be refused
+        privsep = bool(entry.get("privsep", 0))
+        world.tokens[name] = Token(name, entry["user"], entry["token"], entry["secret"], privsep=privsep)
+        grants = entry.get("grants")
+        for path, grant in grants.items() if isinstance(grants, dict) else ():
+            _add_grant(world, entry["user"], path, grant)
+
+
+def _add_grant(world: World, user: str, path: str, grant: dict[str, Any]) -> None:
+    role = grant["role"]
+    if "privileges" in grant:
+        world.roles[role] = _of_version(grant["privileges"], world.pve)
+    known = {(entry["path"], entry["ugid"], entry["roleid"]) for entry in world.acl}
+    if (path, user, role) not in known:
+        propagate = int(bool(grant.get("propagate", True)))
+        world.acl.append({"path": path, "type": "user", "ugid": user, "roleid": role, "propagate": propagate})
+
+
+def _of_version(privileges: Any, pve: str) -> frozenset[str]:
+    return frozenset(privileges[pve] if isinstance(privileges, dict) else privileges)
+
+
+def _add_guest(world: World, vmid: int, entry: dict[str, Any]) -> None:
+    node = entry.get("node") or next(iter(world.nodes))
+    config = {key: value for key, value in entry["config"].items() if key != "digest"}
+    if "smbios1" in config and vmid == 100 and not entry.get("keep_uuid", True):
+        config["smbios1"] = f"uuid={uuid.uuid4()}"
+    guest = Guest(vmid, node, config, ha=entry.get("ha"))
+    for snapshot in entry.get("snapshots", []):
+        guest.snapshots.append(
+            Snapshot(
+                snapshot["name"],
+                int(snapshot.get("snaptime", time.time())),
+                snapshot.get("description", ""),
+                dict(snapshot.get("config", config)),
+                snapshot.get("parent"),
+            )
+        )
+    if entry.get("status") == "running":
+        power_on(world, guest)
+    world.guests[vmid] = guest
+
+
+def power_on(world: World, guest: Guest, qmpstatus: str = "running") -> None:
+    """Give a VM its QEMU process."""
+    node = world.nodes[guest.node]
+    node.next_pid += 7
+    guest.pid = node.next_pid
+    guest.qmpstatus = qmpstatus
+    guest.started = world.now(guest.node)
+
+
+def _add_volume(world: World, entry: dict[str, Any]) -> None:
+    """A disk image or an archive. An archive without `config` holds that of its VM as it is now."""
+    storage, _, name = entry["volid"].partition(":")
+    content, fmt, owner = name_parts(name)
+    shared = world.storages[storage].shared
+    node = None if shared else entry.get("node") or next(iter(world.nodes))
+    vmid = int(entry.get("vmid") or owner or 0)
+    size = int(entry["size"])
+    used = int(entry.get("used", size))
+    volume = Volume(storage, name, content, fmt, size, int(entry.get("ctime", time.time())), vmid, node, used=used)
+    volume.data = int(entry.get("data", used if fmt == "raw" else 0))
+    volume.notes = entry.get("notes")
+    volume.protected = bool(entry.get("protected"))
+    volume.verification = entry.get("verification")
+    if content == "backup" and "config" in entry:
+        volume.archive = archive_of_config(world, entry["config"])
+    world.volumes.add(volume)
+
+
+def archive_of_config(world: World, config: dict[str, Any]) -> Archive:
+    """An archive's inside from a configuration alone: disks are as large as it says."""
+    disks = {}
+    for slot, storage, fmt, size in slot_volumes(config):
+        volume = next((one for one in world.volumes if one.volid == str(config[slot]).split(",")[0]), None)
+        disks[slot] = (size, volume.data if volume else 0, fmt, storage)
+    return Archive(config_text(config), disks)
+
+
+def archive_inside(world: World, volume: Volume) -> Archive:
+    """What an archive holds; one that was seeded without a configuration holds that of its VM as it is now."""
+    if volume.archive is None:
+        guest = world.guests.get(volume.vmid)
+        config: dict[str, Any] = dict(guest.config) if guest else {"memory": "512", "name": f"vm{volume.vmid}"}
+        config.pop("lock", None)
+        volume.archive = archive_of_config(world, config)
+    return volume.archive
+
+
+__all__ = ["DISK_TOTAL", "VERSIONS", "archive_inside", "archive_of_config", "make_world", "power_on"]

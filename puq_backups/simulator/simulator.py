@@ -1,0 +1,166 @@
+"""The simulator as an object: start it, ask it, break it, stop it."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import ssl
+import tempfile
+import threading
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from . import api, certificate, control, router
+from .loading import make_world
+from .seed import SEED
+from .server import Server
+from .state import Guest, World
+from .tasks import Task
+from .volumes import Volume
+
+
+@dataclass
+class Seen:
+    """One API request that came in; `template` is its path with the parameters unnamed."""
+
+    method: str
+    path: str
+    template: str
+    params: dict[str, str]
+    status: int = 0
+
+
+class Simulator:
+    """A simulated Proxmox VE behind real HTTPS on 127.0.0.1. Usable as a context manager."""
+
+    def __init__(
+        self, pve: str = "9.2", state: dict[str, Any] | None = None, time_scale: float = 0, port: int = 0
+    ) -> None:
+        self._state = copy.deepcopy(SEED if state is None else state)
+        self._pve, self._scale = pve, time_scale
+        self.crashes: list[str] = []
+        self._seen: list[Seen] = []
+        self.world: World = make_world(self._state, pve, time_scale)
+        self._folder = Path(tempfile.mkdtemp(prefix="puq-simulator-"))
+        self.ca_file, key_file, self.fingerprint = certificate.make(self._folder)
+        self.world.fingerprint = self.fingerprint
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.ca_file, key_file)
+        self._server = Server(self, port, context)
+        self.host, self.port = "127.0.0.1", int(self._server.server_address[1])
+        self.url = f"https://{self.host}:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="simulator"
+        )
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop serving and remove what was written to disk."""
+        self._end_workers()
+        self._server.shutdown()
+        self._server.server_close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end_workers(self) -> None:
+        with self.world.lock:
+            self.world.generation += 1
+            self.world.faults.clear()
+            self.world.poke()
+
+    def reset(self, state: dict[str, Any] | None = None, pve: str | None = None) -> None:
+        """Back to the initial state, or on to another one; running workers end, the request log is empty."""
+        self._end_workers()
+        self._state = self._state if state is None else copy.deepcopy(state)
+        self._pve = pve or self._pve
+        self.world = make_world(copy.deepcopy(self._state), self._pve, self._scale)
+        self.world.fingerprint = self.fingerprint
+        self._seen, self.crashes = [], []
+
+    def control(self, name: str, **args: Any) -> None:
+        """Bring about a condition or fault; a dash in an argument's name is written as underscore."""
+        self.control_step({"control": name} | {key.replace("_", "-"): value for key, value in args.items()})
+
+    def control_step(self, step: dict[str, Any]) -> None:
+        """The same with a step as the recordings have it; BadControl (a ValueError) says what is wrong."""
+        control.perform(self.world, step)
+
+    @property
+    def tokens(self) -> dict[str, tuple[str, str]]:
+        """Token id (`user@realm!name`) and secret by the token's name in the state."""
+        return {name: (token.id, token.secret) for name, token in self.world.tokens.items()}
+
+    def note(self, method: str, path: str, given: dict[str, str]) -> Seen:
+        """Write down a request that has come in."""
+        seen = Seen(method, path, router.template(method, path), given)
+        self._seen.append(seen)
+        return seen
+
+    def requests(self) -> list[Seen]:
+        """The API requests since the last reset, in order of arrival."""
+        return list(self._seen)
+
+    def count(self, method: str, path: str) -> int:
+        """How many requests had this method and path or path template (`*` is anything)."""
+        return sum(
+            one.method == method and (one.template == path or fnmatchcase(one.path, path)) for one in self._seen
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Requests by method and path template, and started tasks by type."""
+        requests: dict[str, int] = {}
+        for one in self._seen:
+            key = f"{one.method} {one.template}"
+            requests[key] = requests.get(key, 0) + 1
+        started: dict[str, int] = {}
+        for task in self.tasks():
+            started[task.type] = started.get(task.type, 0) + 1
+        latest = [
+            {"method": one.method, "path": one.path, "params": one.params, "status": one.status}
+            for one in self._seen[-200:]
+        ]
+        return {"requests": requests, "tasks": started, "latest": latest}
+
+    def tasks(self, kind: str | None = None) -> list[Task]:
+        """The tasks started since the last reset, oldest first, of one type or all."""
+        with self.world.lock:
+            return [task for task in self.world.tasks.values() if kind in (None, task.type)]
+
+    @property
+    def vms(self) -> dict[int, Guest]:
+        """The VMs by VMID."""
+        return self.world.guests
+
+    def vm(self, vmid: int) -> Guest:
+        """One VM: `.config`, `.running`, `.lock`, `.snapshots`, `.node`; KeyError where there is none."""
+        return self.world.guests[vmid]
+
+    def volumes(self, storage: str, content: str | None = "backup") -> list[Volume]:
+        """The volumes of a storage on all nodes, archives unless told otherwise, oldest first."""
+        with self.world.lock:
+            found = [one for one in self.world.volumes.of_storage(storage) if content in (None, one.content)]
+        return sorted(found, key=lambda one: (one.ctime, one.name))
+
+    def idle(self, seconds: float = 10) -> bool:
+        """Wait until no task runs; False if some still do after so long."""
+        world = self.world
+        with world.lock:
+            return world.wait_for(lambda: not any(one.running for one in world.tasks.values()), seconds)
+
+
+def start(pve: str = "9.2", state: dict[str, Any] | None = None, time_scale: float = 0, port: int = 0) -> Simulator:
+    """Start a simulator; see Simulator."""
+    return Simulator(pve, state, time_scale, port)
+
+
+__all__ = ["Seen", "Simulator", "api", "start"]

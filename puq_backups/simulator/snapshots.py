@@ -1,0 +1,124 @@
+"""Snapshots of VMs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import tasks
+from .answers import failed
+from .control import config_lock
+from .disks import images
+from .router import Call, needs, needs_any, route
+from .schema import BOOLEAN, NODE, VMID, Param, config_id_format
+from .state import Guest, Snapshot, World
+from .tasks import Task, TaskError
+
+NAME = Param(optional=False, format=config_id_format, max_length=40)
+
+
+def take_config_lock(world: World, task: Task, vmid: int, seconds: float = 10) -> None:
+    """The flock on a VM's configuration, for the rest of a task."""
+    if not tasks.flock(world, task, config_lock(vmid), world.scaled(seconds)):
+        raise TaskError(f"can't lock file '{config_lock(vmid)}' - got timeout")
+
+
+def refuse_locked(guest: Guest) -> None:
+    """Refuse a VM whose configuration carries a lock."""
+    if guest.lock:
+        raise failed(f"VM is locked ({guest.lock})")
+
+
+@route(
+    "GET",
+    "/nodes/{node}/qemu/{vmid}/snapshot",
+    {"node": NODE, "vmid": VMID},
+    needs("/vms/{vmid}", "VM.Audit"),
+)
+def snapshot_list(call: Call) -> Any:
+    """The snapshots, and `current` that stands for now."""
+    guest = call.world.guest(call.vmid, call.node)
+    found: list[dict[str, Any]] = []
+    for one in guest.snapshots:
+        item = {"name": one.name, "description": one.description, "snaptime": one.time, "vmstate": 0}
+        found.append(item | ({"parent": one.parent} if one.parent else {}))
+    now = {"name": "current", "description": "You are here!", "digest": guest.digest()}
+    parent = {"parent": guest.snapshots[-1].name} if guest.snapshots else {}
+    return [*found, {**now, "running": int(guest.running), **parent}]
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/snapshot",
+    {"node": NODE, "vmid": VMID, "snapname": NAME, "description": Param(), "vmstate": BOOLEAN},
+    needs("/vms/{vmid}", "VM.Snapshot"),
+)
+def take(call: Call) -> Any:
+    """Take a snapshot, as a task."""
+    name = str(call.params["snapname"])
+    if name == "current":
+        raise failed("unable to use snapshot name 'current' (reserved name)")
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if any(one.name == name for one in guest.snapshots):
+            raise TaskError(f"snapshot name '{name}' already used")
+        for slot, drive in images(guest.config).items():
+            volume = world.volume(drive["file"], call.node)
+            if volume is not None and volume.format == "raw" and world.storages[volume.storage].type == "dir":
+                raise TaskError("snapshot feature is not available")
+            task.log(f"snapshotting 'drive-{slot}' ({drive['file']})")
+        text = str(call.params.get("description", ""))
+        parent = guest.snapshots[-1].name if guest.snapshots else None
+        when = int(world.now(call.node))
+        guest.snapshots.append(Snapshot(name, when, text, dict(guest.config), parent))
+
+    return call.task("qmsnapshot", call.vmid, work)
+
+
+@route(
+    "DELETE",
+    "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
+    {"node": NODE, "vmid": VMID, "force": BOOLEAN},
+    needs("/vms/{vmid}", "VM.Snapshot"),
+)
+def delete(call: Call) -> Any:
+    """Remove a snapshot, as a task."""
+    name = str(call.params["snapname"])
+
+    def work(task: Task) -> None:
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if not any(one.name == name for one in guest.snapshots):
+            raise TaskError(f"snapshot '{name}' does not exist")
+        guest.snapshots = [one for one in guest.snapshots if one.name != name]
+
+    return call.task("qmdelsnapshot", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
+    {"node": NODE, "vmid": VMID, "start": BOOLEAN},
+    needs_any("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback"),
+)
+def rollback(call: Call) -> Any:
+    """Go back to a snapshot, as a task."""
+    name = str(call.params["snapname"])
+
+    def work(task: Task) -> None:
+        from .power import power_off
+
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        found = next((one for one in guest.snapshots if one.name == name), None)
+        if found is None:
+            raise TaskError(f"snapshot '{name}' does not exist")
+        power_off(call.world, guest)
+        guest.config = dict(found.config)
+
+    return call.task("qmrollback", call.vmid, work)

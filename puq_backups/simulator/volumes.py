@@ -1,0 +1,136 @@
+"""Volumes (disk images and archives) and where they lie, indexed by storage and by guest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+FILE_TYPES = {"dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs"}
+SHARED_TYPES = {"nfs", "cifs", "cephfs", "glusterfs", "pbs", "rbd", "iscsi"}
+ARCHIVE_NAME = re.compile(r"vzdump-(qemu|lxc)-(\d+)-(\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d)\.(vma|tar)(\.(gz|lzo|zst))?$")
+PBS_NAME = re.compile(r"backup/vm/(\d+)/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$")
+
+Place = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class Archive:
+    """What an archive holds: the configuration's text, and per drive slot (size, data, format, storage) in bytes."""
+
+    config: str
+    disks: dict[str, tuple[int, int, str, str]]
+    mode: str = "vma"
+
+
+@dataclass(slots=True)
+class Volume:
+    """One volume. `name` is what follows the colon of its volid; `data` are the bytes that are not zero."""
+
+    storage: str
+    name: str
+    content: str
+    format: str
+    size: int
+    ctime: int
+    vmid: int
+    node: str | None = None
+    used: int = 0
+    data: int = 0
+    parent: str | None = None
+    notes: str | None = None
+    protected: bool = False
+    archive: Archive | None = None
+    damaged: bool = False
+    verification: str | None = None
+    subtype: str = "qemu"
+
+    @property
+    def volid(self) -> str:
+        """The volume's id across Proxmox, `storage:name`."""
+        return f"{self.storage}:{self.name}"
+
+    @property
+    def base(self) -> str:
+        """The file name without its folder."""
+        return self.name.rsplit("/", 1)[-1]
+
+    def listed(self) -> dict[str, Any]:
+        """One item of a storage's content."""
+        found: dict[str, Any] = {
+            "volid": self.volid,
+            "content": self.content,
+            "format": self.format,
+            "size": self.size,
+            "ctime": self.ctime,
+            "vmid": self.vmid,
+        }
+        if self.content == "images":
+            return found | {"used": self.used, "parent": self.parent}
+        found["subtype"] = self.subtype
+        if self.notes:
+            found["notes"] = self.notes.split("\n")[0]
+        if self.protected:
+            found["protected"] = 1
+        if self.verification:
+            found["verification"] = {"state": self.verification, "upid": "UPID:pbs:0:0:0:0:verify:x:root@pam:"}
+        return found
+
+
+class Volumes:
+    """All volumes, found by place (storage and, where it is node-local, node) and by guest without a scan."""
+
+    def __init__(self) -> None:
+        self._places: dict[Place, dict[str, Volume]] = {}
+        self._guests: dict[tuple[str, str | None, int], dict[str, Volume]] = {}
+
+    def add(self, volume: Volume) -> Volume:
+        """Put a volume where its storage and node say."""
+        self._places.setdefault((volume.storage, volume.node), {})[volume.name] = volume
+        self._guests.setdefault((volume.storage, volume.node, volume.vmid), {})[volume.name] = volume
+        return volume
+
+    def remove(self, volume: Volume) -> None:
+        """Take a volume away; one that is gone already is no error."""
+        self._places.get((volume.storage, volume.node), {}).pop(volume.name, None)
+        self._guests.get((volume.storage, volume.node, volume.vmid), {}).pop(volume.name, None)
+
+    def get(self, place: Place, name: str) -> Volume | None:
+        """The volume of that name at that place."""
+        return self._places.get(place, {}).get(name)
+
+    def at(self, place: Place, vmid: int | None = None, content: str | None = None) -> list[Volume]:
+        """The volumes at a place, of one guest, of one kind of content."""
+        if vmid is None:
+            found = self._places.get(place, {})
+        else:
+            found = self._guests.get((*place, vmid), {})
+        return [volume for volume in found.values() if content in (None, volume.content)]
+
+    def of_storage(self, storage: str) -> Iterator[Volume]:
+        """The volumes of a storage on whichever node."""
+        for (name, _node), volumes in list(self._places.items()):
+            if name == storage:
+                yield from list(volumes.values())
+
+    def __iter__(self) -> Iterator[Volume]:
+        for volumes in list(self._places.values()):
+            yield from list(volumes.values())
+
+
+def name_parts(name: str) -> tuple[str, str, int | None]:
+    """Content, format and owner that a volume's name tells; raises ValueError for a name that is none."""
+    if pbs := PBS_NAME.match(name):
+        return "backup", "pbs-vm", int(pbs[1])
+    if name.startswith("backup/"):
+        if found := ARCHIVE_NAME.search(name):
+            return "backup", f"{found[4]}{found[5] or ''}", int(found[2])
+        if re.fullmatch(r"backup/[^/]+\.(vma|tar|tgz)(\.(gz|lzo|zst))?", name):
+            return "backup", name.split(".", 1)[1], None
+        raise ValueError(name)
+    if found := re.fullmatch(r"(?:(\d+)/)?(?:vm|base)-(\d+)-[^/]+?(?:\.(raw|qcow2|vmdk))?", name):
+        return "images", found[3] or "raw", int(found[1] or found[2])
+    if found := re.fullmatch(r"iso/([^/]+\.(iso|img))", name):
+        return "iso", found[2], None
+    raise ValueError(name)
