@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -26,6 +27,10 @@ CHOICES = {
     "compression": ("zstd", "lzo", "gzip", "0"),
     "rotation": ("before", "after"),
 }
+
+HIGHEST = {"vlan": 4094}
+MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
+"""Of one card: the lowest bit of the first byte would make it a group's."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
             found[name] = _quota(raw)
         elif raw is not None and str(raw).strip() != "":
             found[name] = _value(title, name, str(raw).strip())
-    found["mac"] = str((params.get("customfields") or {}).get("mac") or "").strip()
+    found["mac"] = _mac(str((params.get("customfields") or {}).get("mac") or "").strip())
     return Package(**found), found["backups"] is not None
 
 
@@ -91,6 +96,14 @@ def _quota(raw: Any) -> int | None:
     except ValueError:
         return None
     return number if 0 <= number < 10**6 else None
+
+
+def _mac(text: str) -> str:
+    if text and not MAC.fullmatch(text):
+        raise BadInput(
+            "mac", "customfields.mac must be a MAC address such as BC:24:11:00:00:01; it is {value}.", value=text
+        )
+    return text
 
 
 def _value(title: str, name: str, text: str) -> Any:
@@ -103,11 +116,20 @@ def _value(title: str, name: str, text: str) -> Any:
         return text.lower()
     kind = str(Package.__dataclass_fields__[name].type)
     if kind == "str":
-        return text.split("|")[0]
+        return text.split("|", maxsplit=1)[0]
+    return _number(title, text, float if kind.startswith("float") else int, HIGHEST.get(name))
+
+
+def _number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
     try:
-        number = float(text) if kind.startswith("float") else int(text)
+        number = kind(text)
     except ValueError:
         number = -1
-    if not 0 <= number < 10**9:
-        raise BadInput(title, "{title} must be a number from 0; it is {value}.", title=title, value=text)
-    return number
+    if 0 <= number < 10**9 and (highest is None or number <= highest):
+        return number
+    if highest is not None:
+        raise BadInput(
+            title, "{title} must be a number from 0 to {highest}; it is {value}.",
+            title=title, highest=highest, value=text,
+        )  # fmt: skip
+    raise BadInput(title, "{title} must be a number from 0; it is {value}.", title=title, value=text)
