@@ -2,10 +2,10 @@
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ForeignKey
-from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
-class Base(MappedAsDataclass, DeclarativeBase):
+class Base(DeclarativeBase):
     pass
 
 
@@ -17,7 +17,7 @@ class Client(db.Model):
 
     __tablename__ = "client"
 
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    id: Mapped[int] = mapped_column(primary_key=True)
     firstname: Mapped[str]
     lastname: Mapped[str]
     email: Mapped[str]
@@ -35,8 +35,8 @@ class Service(db.Model):
 
     __tablename__ = "service"
 
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
-    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"), init=False)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
     client: Mapped[Client] = relationship()
     name: Mapped[str]
     vmid: Mapped[int]

@@ -19,7 +19,10 @@ shop = Blueprint("shop", __name__)
 ACTIONS: dict[str, tuple[Callable[[Service], None], str]] = {
     "start": (vms.start, "{name} is running."),
     "stop": (vms.stop, "{name} is stopped."),
-    "package": (lambda service: vms.change_package(service, request.form["package"]), "{name} is changed."),
+    "package": (
+        lambda service: vms.change_package(service, request.form["package"]),
+        "{name} is changed; a running machine takes it over at its next start.",
+    ),
 }
 
 

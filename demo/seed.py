@@ -10,12 +10,18 @@ from .models import Client, Service, db
 
 def cast() -> list[Service]:
     """Alice has two services, Bob has one; the machines are those of proxmox.json."""
-    alice = Client("Alice", "Adams", "alice@example.org", "Adams Bakery", timezone="Europe/London")
-    bob = Client("Bob", "Brown", "bob@example.org", timezone="America/New_York")
+    alice = Client(
+        firstname="Alice",
+        lastname="Adams",
+        company="Adams Bakery",
+        email="alice@example.org",
+        timezone="Europe/London",
+    )
+    bob = Client(firstname="Bob", lastname="Brown", email="bob@example.org", timezone="America/New_York")
     return [
-        Service(alice, "bakery-web", 100, "Large"),
-        Service(alice, "bakery-db", 101, "Medium"),
-        Service(bob, "bobs-blog", 102, "Small"),
+        Service(client=alice, name="bakery-web", vmid=100, package="Large"),
+        Service(client=alice, name="bakery-db", vmid=101, package="Medium"),
+        Service(client=bob, name="bobs-blog", vmid=102, package="Small"),
     ]
 
 

@@ -1,0 +1,158 @@
+"""The demo's pages: who sees what, and what the buttons do while the machine is locked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import services
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.testing import FlaskClient
+
+from demo import mails
+from demo.app import create_app
+from demo.models import Service, db
+from demo.run import STATE
+from puq_backups.simulator import simulator
+
+WEB, DATABASE, BLOG = 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[simulator.Simulator]:
+    with simulator.start(state=json.loads(STATE.read_text())) as running:
+        yield running
+
+
+@pytest.fixture
+def proxmox(running: simulator.Simulator) -> simulator.Simulator:
+    running.reset()
+    return running
+
+
+# One application for all: like most hosts the demo has one `backups` object, which belongs to one application.
+@pytest.fixture(scope="module")
+def app(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    folder = tmp_path_factory.mktemp("demo")
+    token, secret = running.tokens["panel"]
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            "SECRET_KEY": "for tests",
+            "DATABASE_URL": services.sqlite_file(folder),
+            "DEMO_MAILS": str(folder),
+            "DEMO_PROXMOX_URL": running.url,
+            "DEMO_PROXMOX_FINGERPRINT": running.fingerprint,
+            "DEMO_PROXMOX_CA": str(running.ca_file),
+            "DEMO_PROXMOX_TOKEN": token,
+            "DEMO_PROXMOX_SECRET": secret,
+            "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(),
+            "PUQ_BACKUPS_REDIS_URL": valkey_url,
+        }.items():
+            environment.setenv(name, value)
+        app = create_app()
+        for command in (["backups", "db", "upgrade"], ["seed"]):
+            ran = app.test_cli_runner().invoke(args=command)
+            assert ran.exit_code == 0, ran.output
+        yield app
+
+
+class Visitor:
+    """Somebody with a browser that does nothing by itself."""
+
+    def __init__(self, client: FlaskClient, who: str) -> None:
+        self.client = client
+        self.post("/", "/sign-in", who=who)
+
+    def get(self, path: str) -> tuple[int, str]:
+        answer = self.client.get(path)
+        return answer.status_code, answer.get_data(as_text=True)
+
+    def post(self, page: str, path: str, **form: Any) -> str:
+        """Send a form of `page`, and what the page after it says."""
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.get(page)[1])
+        assert token
+        return self.client.post(path, data={**form, "csrf_token": token[1]}, follow_redirects=True).get_data(
+            as_text=True
+        )
+
+
+@pytest.fixture
+def alice(app: Flask, proxmox: simulator.Simulator) -> Visitor:
+    return Visitor(app.test_client(), "1")
+
+
+def test_customers_see_their_own_services_and_no_others(app: Flask, alice: Visitor) -> None:
+    bob, sam = Visitor(app.test_client(), "2"), Visitor(app.test_client(), "staff")
+
+    assert "bakery-web" in alice.get("/")[1]
+    assert "bobs-blog" not in alice.get("/")[1]
+    assert alice.get(f"/services/{BLOG}/")[0] == 404
+    assert alice.get(f"/services/{BLOG}/backups/")[0] == 404
+    assert bob.get(f"/services/{BLOG}/backups/")[0] == 200
+    assert [sam.get(f"/services/{number}/backups/")[0] for number in (1, 2, 3)] == [200, 200, 200]
+
+
+def test_backups_page_stands_in_the_applications_frame(alice: Visitor) -> None:
+    page = alice.get(f"/services/{WEB}/backups/")[1]
+
+    assert "Northwind Hosting" in page
+    assert "0/10" in page
+
+
+def test_buttons_stop_and_start_the_machine(alice: Visitor, proxmox: simulator.Simulator) -> None:
+    page = f"/services/{WEB}/"
+
+    assert "bakery-web is stopped." in alice.post(page, f"{page}stop")
+    assert not proxmox.vm(100).running
+    assert "bakery-web is running." in alice.post(page, f"{page}start")
+    assert proxmox.vm(100).running
+
+
+def test_changed_package_reaches_proxmox_and_the_quota(
+    app: Flask, alice: Visitor, proxmox: simulator.Simulator
+) -> None:
+    page = f"/services/{DATABASE}/"
+
+    alice.post(page, f"{page}stop")
+    assert "bakery-db is changed" in alice.post(page, f"{page}package", package="Small")
+
+    assert "0/1" in alice.get(f"{page}backups/")[1]
+    assert str(proxmox.vm(101).config["cores"]) == "1"
+    with app.app_context():
+        assert db.session.get_one(Service, DATABASE).package == "Small"
+
+
+def test_buttons_are_refused_with_the_reason_while_proxmox_holds_the_machine(
+    alice: Visitor, proxmox: simulator.Simulator
+) -> None:
+    page = f"/services/{WEB}/"
+    proxmox.vm(100).config["lock"] = "backup"
+
+    for action in ("start", "stop", "package"):
+        assert "Proxmox holds the virtual machine locked (backup)." in alice.post(
+            page, page + action, package="Small"
+        )
+
+    assert proxmox.vm(100).running
+    assert str(proxmox.vm(100).config["cores"]) == "4"
+
+
+def test_unknown_package_is_bad_input(alice: Visitor) -> None:
+    page = f"/services/{WEB}/"
+
+    assert "Bad Request" in alice.post(page, f"{page}package", package="Huge")
+
+
+def test_mails_are_shown_and_nothing_in_them_runs(alice: Visitor) -> None:
+    assert "No mail yet" in alice.get("/mails")[1]
+    (mails.folder() / "17.eml").write_text(
+        "Subject: Backup restored\nFrom: a@example.org\nTo: b@example.org\nContent-Type: text/html\n\n<p>Text</p>"
+    )
+
+    assert "Backup restored" in alice.get("/mails")[1]
+    assert "sandbox" in alice.client.get("/mails/17.html").headers["Content-Security-Policy"]
+    assert alice.get("/mails/18.html")[0] == 404
