@@ -9,7 +9,11 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Held:
-    """A backup as rotation sees it. `size` in bytes, None unknown; `frees_space` is False on PBS."""
+    """A backup as rotation sees it: `size` in bytes, None while unknown.
+
+    `storage_usable`: its storage is there and online. `frees_space`: False on PBS, where room comes back only
+    with garbage collection. A `kind` of "safety" is outside the quota and has an end of its own.
+    """
 
     id: str
     created_at: datetime
@@ -28,73 +32,81 @@ def used(backups: Sequence[Held]) -> int:
     return sum(not held.missing for held in backups)
 
 
-def _oldest_first(backups: Sequence[Held]) -> list[Held]:
-    return sorted(backups, key=lambda held: (held.created_at, held.id))
-
-
-def _may_go(held: Held) -> bool:
-    return not held.kept and not held.missing and held.storage_usable and held.kind != "safety"
-
-
-def _choose(backups: Sequence[Held], count: int, spare: set[str]) -> list[str]:
-    """The oldest `count` that may go, leaving at least one restorable backup."""
-    restorable = sum(held.restorable for held in backups)
-    chosen: list[str] = []
-    for held in _oldest_first(backups):
-        if len(chosen) >= count:
-            break
-        if not _may_go(held) or held.id in spare or (held.restorable and restorable <= 1):
-            continue
-        restorable -= held.restorable
-        chosen.append(held.id)
-    return chosen
-
-
 def to_remove_before(backups: Sequence[Held], *, limit: int, removed_already: int) -> list[str]:
-    """What goes before a new backup is made: at most one over all attempts of a slot, none if a place is free.
+    """The id that goes before a new backup is made: at most one over all attempts of a slot.
 
-    With a quota of 1 nothing goes first: the only backup stays until the new one is safe.
+    None where a place is free, where the run is refused for its kept backups, and with a quota of 1: there the
+    only backup stays until the new one is safe.
     """
-    counted = [held for held in backups if held.kind != "safety"]
-    if limit <= 1 or removed_already > 0 or used(counted) < limit:
+    full = used(_counted(backups)) >= limit > 1
+    if not full or removed_already > 0 or blocked_by_kept(backups, limit=limit):
         return []
-    return _choose(backups, 1, set())
+    return _oldest(backups, 1, floor=1)
 
 
 def to_remove_after(backups: Sequence[Held], *, limit: int, new_id: str) -> list[str]:
-    """What goes once the backup `new_id` is safe, down to the quota; nothing where it cannot be restored."""
-    new = next((held for held in backups if held.id == new_id), None)
-    if new is None or not new.restorable or limit <= 0:
+    """The ids that go once the backup `new_id` is safe, down to the quota; none where it cannot be restored."""
+    new = [held for held in backups if held.id == new_id and _counts_for_the_floor(held)]
+    if not new or limit <= 0:
         return []
-    excess = used([held for held in backups if held.kind != "safety"]) - limit
-    return _choose(backups, excess, {new_id}) if excess > 0 else []
+    others = [held for held in backups if held.id != new_id]
+    return _oldest(others, used(_counted(backups)) - limit, floor=0)
 
 
 def preview(backups: Sequence[Held], *, limit: int, rotation: str) -> list[str]:
-    """What the next scheduled run will remove, before and after, if it succeeds."""
+    """The ids that the next scheduled run removes, before and after, if it succeeds."""
     if limit <= 0 or blocked_by_kept(backups, limit=limit):
         return []
     first = to_remove_before(backups, limit=limit, removed_already=0) if rotation == "before" else []
     left = [held for held in backups if held.id not in first]
-    excess = used([held for held in left if held.kind != "safety"]) + 1 - limit
-    # The new backup is restorable by then: the last one of today may go.
-    restorable = [held.id for held in left if _may_go(held)]
-    order = [held.id for held in _oldest_first(left) if held.id in restorable]
-    return first + order[: max(excess, 0)]
+    return first + _oldest(left, used(_counted(left)) + 1 - limit, floor=0)
 
 
 def blocked_by_kept(backups: Sequence[Held], *, limit: int) -> bool:
-    """Whether the quota is full of kept backups, so that nothing can make room."""
-    counted = [held for held in backups if not held.missing and held.kind != "safety"]
-    return limit > 0 and sum(held.kept for held in counted) >= limit
+    """Whether kept backups fill the quota, so that a run is refused. Those out of reach hold nothing up."""
+    kept = [held for held in _counted(backups) if held.kept and not held.missing and held.storage_usable]
+    return len(kept) >= limit > 0
 
 
 def room_needed(backups: Sequence[Held], *, on_storage: str) -> int | None:
-    """The size a new backup is likely to have: that of the newest known on the storage. None: unknown."""
-    sizes = [held.size for held in reversed(_oldest_first(backups)) if held.size and held.storage == on_storage]
-    return sizes[0] if sizes else None
+    """The bytes a new backup is likely to take: as many as the newest restorable one on that storage.
+
+    None where nothing is known, as on PBS: its sizes are logical.
+    """
+    there = [held for held in backups if held.storage == on_storage and held.frees_space and held.restorable]
+    sizes = [held.size for held in sorted(there, key=_age) if held.size]
+    return sizes[-1] if sizes else None
 
 
 def room_reason(available: int | None, needed: int | None, freed: int) -> bool:
-    """Whether there is room, as far as is known; unknown is not a refusal."""
+    """Whether there is room, all in bytes: `freed` is what goes before. Unknown (None) is not a refusal."""
     return available is None or needed is None or available + freed >= needed
+
+
+def _age(held: Held) -> tuple[datetime, str]:
+    return held.created_at, held.id
+
+
+def _counted(backups: Sequence[Held]) -> list[Held]:
+    return [held for held in backups if held.kind != "safety"]
+
+
+def _may_go(held: Held) -> bool:
+    return not held.kept and not held.missing and held.storage_usable
+
+
+def _counts_for_the_floor(held: Held) -> bool:
+    """A safety copy does not: it goes by itself after its days. Nor one that cannot be reached."""
+    return held.restorable and not held.missing and held.storage_usable and held.kind != "safety"
+
+
+def _oldest(backups: Sequence[Held], count: int, *, floor: int) -> list[str]:
+    """The ids of the `count` oldest that may go, while `floor` restorable ones are left."""
+    restorable = sum(map(_counts_for_the_floor, backups))
+    chosen: list[str] = []
+    for held in sorted(_counted(backups), key=_age):
+        precious = _counts_for_the_floor(held)
+        if len(chosen) < count and _may_go(held) and not (precious and restorable <= floor):
+            restorable -= precious
+            chosen.append(held.id)
+    return chosen
