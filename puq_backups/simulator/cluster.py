@@ -223,6 +223,9 @@ def pool(call: Call) -> Any:
     if name not in call.world.pools:
         raise failed(f"pool '{name}' does not exist")
     members = [vm_resource(call.world, vmid) for vmid in sorted(call.world.pools[name])]
+    for member in members:  # what cluster/resources reads from the configuration is not here
+        member.pop("tags", None)
+        member.pop("lock", None)
     return {"poolid": name, "members": members}
 
 

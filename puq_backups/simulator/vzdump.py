@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
 from . import access, retention, tasks
@@ -93,7 +92,7 @@ def check_notes(text: str) -> None:
             problems.append(f"escape sequence '\\{found[1]}' at char {found.start()}")
     for found in re.finditer(r"\{\{([^\s{}]+)\}\}", text):
         if found[1] not in VARIABLES:
-            problems.append(f"variable '{found[1]}' at char {found.start() + 2}")
+            problems.append(f"variable '{found[1]}' at char {found.start() + 4}")
     if problems:
         raise bad_parameters({"notes-template": f"found unknown: {', '.join(problems)}\n"})
 
@@ -145,6 +144,10 @@ def check_call(call: Call) -> None:
             raise Refusal(501, f"the simulator does not serve vzdump with '{unsupported}'")
 
 
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
 def command_line(params: dict[str, Any], vmids: list[int]) -> str:
     """The command that would do the same, as the first line of the log has it."""
     parts = ["vzdump", *map(str, vmids)]
@@ -152,7 +155,7 @@ def command_line(params: dict[str, Any], vmids: list[int]) -> str:
         if key not in ("vmid", "id") and str(value) != "":
             text = str(value)
             safe = re.fullmatch(r"[\w!%+,\-./:@^]+", text)
-            parts.append(f"--{key} {text if safe else shlex.quote(text)}")
+            parts.append(f"--{key} {text if safe else _quoted(text)}")
     return " ".join(parts)
 
 
