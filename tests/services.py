@@ -173,14 +173,18 @@ def tethered(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(tether + command, **options)
 
 
-def processes_with(mark: str) -> list[int]:
-    """The processes that have `mark` (NAME=value) in their environment; Linux only."""
+def processes_with(folder: object) -> list[int]:
+    """The processes that name `folder` in their environment or on their command line; Linux only.
+
+    Valkey writes its title over its environment, so one of the two is not enough.
+    """
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         # A process may end while we look at it.
         with suppress(OSError):
-            if mark.encode() in (folder / "environ").read_bytes().split(b"\0") and is_alive(folder):
-                found.append(int(folder.name))
+            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            if str(folder).encode() in words and is_alive(process):
+                found.append(int(process.name))
     return found
 
 

@@ -46,27 +46,22 @@ finally:
 
 
 @pytest.fixture
-def mark(tmp_path: Path) -> str:
-    return f"{MARK}={tmp_path}"
-
-
-@pytest.fixture
-def supervisor(tmp_path: Path, mark: str) -> Supervisor:
+def supervisor(tmp_path: Path) -> Supervisor:
     return Supervisor(tmp_path, {**os.environ, MARK: str(tmp_path)})
 
 
 def test_stop_ends_every_part_and_its_children(
-    supervisor: Supervisor, mark: str, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("demo.supervisor.GRACE_SECONDS", 0.2)
     supervisor.start("sleep", *SLEEP)
     supervisor.start("stubborn", sys.executable, "-c", STUBBORN)
     supervisor.first_line("stubborn")
-    assert len(services.processes_with(mark)) == 3
+    assert len(services.processes_with(tmp_path)) == 3
 
     supervisor.stop()
 
-    assert services.processes_with(mark) == []
+    assert services.processes_with(tmp_path) == []
 
 
 def test_end_of_a_part_is_trouble_and_tells_its_last_words(supervisor: Supervisor) -> None:
@@ -89,7 +84,7 @@ def test_run_that_fails_is_trouble(supervisor: Supervisor) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_no_part_outlives_a_supervisor_that_is_signalled(tmp_path: Path, mark: str, number: signal.Signals) -> None:
+def test_no_part_outlives_a_supervisor_that_is_signalled(tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, MARK: str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, "-c", WATCHED, str(tmp_path)], cwd=services.ROOT, env=environment, stdout=subprocess.PIPE
@@ -102,6 +97,6 @@ def test_no_part_outlives_a_supervisor_that_is_signalled(tmp_path: Path, mark: s
         process.wait(20)
 
     until = time.monotonic() + 10
-    while services.processes_with(mark):
-        assert time.monotonic() < until, services.processes_with(mark)
+    while services.processes_with(tmp_path):
+        assert time.monotonic() < until, services.processes_with(tmp_path)
         time.sleep(0.05)
