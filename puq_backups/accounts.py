@@ -164,6 +164,9 @@ def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None =
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
             _take_over(session, service, params)
         if status:
+            if status == "active" and service.status != "active":
+                # What was planned during the pause was not missed.
+                service.slots_from = now()
             service.status = status
             service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None
             service.active_vmid = None if status == "terminated" else service.vmid

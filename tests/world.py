@@ -15,9 +15,10 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 
 from puq_backups import Actor, Backups, migrating, queueing, ticking
-from puq_backups.models import Backup, Operation, Service
+from puq_backups.models import Backup, Operation, Server, Service
 from puq_backups.operations import engine
 from puq_backups.packages import OPTIONS
+from puq_backups.pve.client import Proxmox
 from puq_backups.simulator import Simulator
 from puq_backups.toolbox import Toolbox
 
@@ -50,6 +51,12 @@ class World:
     host: Host
     proxmox: Simulator
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Proxmox:
+        """A client of the simulated Proxmox, of the service's own token."""
+        with self.toolbox.database.open() as session:
+            return self.toolbox.connect(session.scalars(select(Server)).one())
 
     @property
     def toolbox(self) -> Toolbox:

@@ -77,10 +77,10 @@ def restore_disks(work: Work) -> Outcome:
     if work.ended is not None:
         _restored(work)
         return None
+    backup = _backup(work)
     off = power_off(work)
     if off is not None:
         return off
-    backup = _backup(work)
     package = Package.from_json(work.operation.data["package"])
     work.operation.keep(touched=True)
     return Start(

@@ -22,7 +22,7 @@ def test_backup_request_is_sent_as_the_design_says(world: worlds.World) -> None:
     world.back_up()
 
     [task] = world.proxmox.tasks("vzdump")
-    line = task.log[0]
+    line = task.lines[0]
     for option in ("--compress zstd", "--mode snapshot", "--remove 0", "--protected 0", "--storage local"):
         assert option in line, line
     assert "--notification-mode legacy-sendmail" in line
@@ -67,7 +67,7 @@ def test_backup_when_the_vm_is_another_one_is_refused_and_locks(world: worlds.Wo
 
 
 def test_backup_after_a_lost_answer_is_found_again_not_repeated(world: worlds.World) -> None:
-    world.proxmox.control("drop-after", method="POST", path="/nodes/pve/vzdump")
+    world.proxmox.control("drop", when="after", method="POST", path="*/vzdump")
     world.call("BackupNow")
     world.drain()
 
@@ -77,7 +77,7 @@ def test_backup_after_a_lost_answer_is_found_again_not_repeated(world: worlds.Wo
 
 
 def test_backup_after_a_request_that_never_arrived_is_sent_again(world: worlds.World) -> None:
-    world.proxmox.control("drop-before", method="POST", path="/nodes/pve/vzdump")
+    world.proxmox.control("drop", when="before", method="POST", path="*/vzdump")
     world.call("BackupNow")
     world.drain()
 

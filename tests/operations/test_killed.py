@@ -95,8 +95,8 @@ def test_backup_killed_anywhere_is_made_exactly_once(world: worlds.World) -> Non
 def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
     backup = world.back_up()
     package = {
-        "cores": 2, "memory": 1024, "system_disk": 1, "system_mbps_rd": 50, "vlan": 7, "additional_disk": 1,
-        "additional_storage": "vmdata", "additional_iops_rd": 500,
+        "cores": 2, "memory": 1024, "system_disk": 20, "system_mbps_rd": 50, "vlan": 7, "additional_disk": 1,
+        "additional_storage": "ceph", "additional_iops_rd": 500,
     }  # fmt: skip
     world.call("ChangePackage", **world.params(**package))
 
@@ -107,10 +107,10 @@ def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
         operation, vm = world.operations()[-1], world.proxmox.vm(100)
         assert (operation.state, operation.why, operation.lock) == ("done", None, None)
         assert len(world.proxmox.tasks("qmrestore")) == boundary
-        assert (int(vm.config["cores"]), int(vm.config["memory"]), vm.status) == (2, 1024, "running")
-        assert {"size=1G", "mbps_rd=50"} <= set(vm.config["scsi0"].split(","))
+        assert (int(vm.config["cores"]), int(vm.config["memory"]), vm.running) == (2, 1024, True)
+        assert {"size=20G", "mbps_rd=50"} <= set(vm.config["scsi0"].split(","))
         assert "iops_rd=500" in vm.config["scsi1"].split(",")
-        assert {"virtio=BC:24:11:00:01:00", "tag=7"} <= set(vm.config["net0"].split(","))
+        assert {"virtio=BC:24:11:00:00:64", "tag=7"} <= set(vm.config["net0"].split(","))
         assert not [key for key in vm.config if key.startswith(("unused", "scsi2"))]
 
     boundaries = at_every_boundary(world, ask, check)

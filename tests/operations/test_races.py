@@ -16,7 +16,7 @@ from puq_backups.operations import engine
 
 pytestmark = pytest.mark.databases
 AT_ONCE = 6
-SUNDAY = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 
 
 def at_once(work: Callable[[int], Any], count: int = AT_ONCE) -> list[Any]:
@@ -65,7 +65,7 @@ def test_claiming_slots_at_once_records_each_once(world: worlds.World) -> None:
     assert not [answer for answer in answers if isinstance(answer, Exception)], answers
     found = sorted((operation.slot_date, operation.state) for operation in world.operations())
     assert found == [
-        ("2026-11-22", "missed"), ("2026-11-23", "missed"), ("2026-11-24", "missed"), ("2026-11-25", "waiting"),
+        ("2026-11-29", "missed"), ("2026-11-30", "missed"), ("2026-12-01", "missed"), ("2026-12-02", "waiting"),
     ]  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import world as worlds
 
+from puq_backups.pve import vms
+
 
 def ask(world: worlds.World, backup_id: str) -> None:
     answer = world.call("RestoreBackup", backup_id=backup_id, confirm="WEB100 ")
@@ -11,11 +13,15 @@ def ask(world: worlds.World, backup_id: str) -> None:
     world.drain()
 
 
+def changes(world: worlds.World) -> list[str]:
+    return [task.type for task in world.proxmox.tasks() if task.type in {"qmconfig", "resize"}]
+
+
 def test_restore_brings_the_vm_back_with_its_package(world: worlds.World) -> None:
     backup = world.back_up()
     package = {
-        "cores": 2, "memory": 1024, "system_disk": 1, "system_mbps_rd": 50, "bridge": "vmbr0", "vlan": 7,
-        "rate": 12.5, "additional_disk": 1, "additional_storage": "vmdata", "additional_iops_rd": 500,
+        "cores": 2, "memory": 1024, "system_disk": 20, "system_mbps_rd": 50, "bridge": "vmbr0", "vlan": 7,
+        "rate": 12.5, "additional_disk": 1, "additional_storage": "ceph", "additional_iops_rd": 500,
     }  # fmt: skip
     assert world.call("ChangePackage", **world.params(**package)) == "success"
     ask(world, backup.id)
@@ -24,11 +30,11 @@ def test_restore_brings_the_vm_back_with_its_package(world: worlds.World) -> Non
     config = world.proxmox.vm(100).config
     assert (operation.state, operation.why) == ("done", None)
     assert (int(config["cores"]), int(config["memory"])) == (2, 1024)
-    assert {"size=1G", "mbps_rd=50"} <= set(config["scsi0"].split(","))
-    assert config["scsi1"].startswith("vmdata:")
+    assert {"size=20G", "mbps_rd=50"} <= set(config["scsi0"].split(","))
+    assert config["scsi1"].startswith("ceph:")
     assert "iops_rd=500" in config["scsi1"].split(",")
-    assert {"virtio=BC:24:11:00:01:00", "tag=7", "rate=12.5"} <= set(config["net0"].split(","))
-    assert world.proxmox.vm(100).status == "running"
+    assert {"virtio=BC:24:11:00:00:64", "tag=7", "rate=12.5"} <= set(config["net0"].split(","))
+    assert world.proxmox.vm(100).running
 
 
 def test_restore_of_an_unchanged_package_changes_nothing(world: worlds.World) -> None:
@@ -36,13 +42,12 @@ def test_restore_of_an_unchanged_package_changes_nothing(world: worlds.World) ->
     ask(world, backup.id)
 
     assert world.operations()[-1].state == "done"
-    assert world.proxmox.tasks("qmconfig") == []
-    assert world.proxmox.tasks("resize") == []
+    assert changes(world) == []
 
 
 def test_restore_powers_a_running_vm_off_first(world: worlds.World) -> None:
     backup = world.back_up()
-    world.proxmox.control("start", vmid=100)
+    world.proxmox.control("vm-power", vmid=100, status="running")
     ask(world, backup.id)
 
     assert world.operations()[-1].state == "done"
@@ -51,7 +56,7 @@ def test_restore_powers_a_running_vm_off_first(world: worlds.World) -> None:
 
 def test_restore_stops_a_vm_that_ignores_the_shutdown(world: worlds.World) -> None:
     backup = world.back_up()
-    world.proxmox.control("start", vmid=100)
+    world.proxmox.control("vm-power", vmid=100, status="running")
     world.proxmox.control("powerdown-ignored", vmid=100)
     ask(world, backup.id)
 
@@ -76,7 +81,7 @@ def test_restore_with_damaged_archive_leaves_the_vm_off_and_can_be_retried(world
     failed = world.operations()[-1]
     assert failed.state == "failed"
     assert world.service().restore_failed == failed.id
-    assert world.proxmox.vm(100).status == "stopped"
+    assert not world.proxmox.vm(100).running
     assert "failed" in (world.backups.lock_reason("1") or "")
 
     assert world.call("RetryRestore", operation_id=failed.id, backup_id=good.id) == "success"
@@ -84,28 +89,29 @@ def test_restore_with_damaged_archive_leaves_the_vm_off_and_can_be_retried(world
 
     assert world.operations()[-1].state == "done"
     assert world.service().restore_failed is None
-    assert world.proxmox.vm(100).status == "running"
-    assert "BC:24:11:00:01:00" in world.proxmox.vm(100).config["net0"]
+    assert world.proxmox.vm(100).running
+    assert "BC:24:11:00:00:64" in world.proxmox.vm(100).config["net0"]
 
 
 def test_restore_refused_before_anything_was_touched_starts_the_vm_again(world: worlds.World) -> None:
     backup = world.back_up()
-    world.proxmox.control("start", vmid=100)
-    world.proxmox.control("config", vmid=100, protection=1)
+    world.proxmox.control("vm-power", vmid=100, status="running")
+    world.proxmox.control("vm-config", vmid=100, set={"protection": 1})
     ask(world, backup.id)
 
     operation = world.operations()[-1]
     assert operation.state == "failed"
     assert "protection" in str(operation.why)
     assert world.service().restore_failed is None
-    assert world.proxmox.vm(100).status == "running"
+    assert world.proxmox.vm(100).running
 
 
 def test_restore_keeps_the_additional_disk_the_backup_lacked(world: worlds.World) -> None:
     backup = world.back_up()
-    world.proxmox.control("config", vmid=100, scsi1="vmdata:1")
+    vms.set_config(world.client, world.service().node, 100, {"scsi1": "ceph:1"})
+    assert world.proxmox.idle()
     before = world.proxmox.vm(100).config["scsi1"].split(",")[0]
-    world.call("ChangePackage", **world.params(additional_disk=1, additional_storage="vmdata"))
+    world.call("ChangePackage", **world.params(additional_disk=1, additional_storage="ceph"))
     ask(world, backup.id)
 
     assert world.operations()[-1].state == "done"
@@ -113,9 +119,10 @@ def test_restore_keeps_the_additional_disk_the_backup_lacked(world: worlds.World
 
 
 def test_restore_never_shrinks_a_disk_and_says_so(world: worlds.World) -> None:
-    world.proxmox.control("resize", vmid=100, disk="scsi0", size="3G")
+    vms.resize(world.client, world.service().node, 100, "scsi0", "18G")
+    assert world.proxmox.idle()
     backup = world.back_up()
-    world.call("ChangePackage", **world.params(system_disk=2))
+    world.call("ChangePackage", **world.params(system_disk=17))
     ask(world, backup.id)
 
     operation = world.operations()[-1]

@@ -12,7 +12,7 @@ import world as worlds
 from puq_backups import ticking
 from puq_backups.models import Backup
 
-SUNDAY = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 NOON = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "12:00" for day in range(7)} | {"timezone": "UTC"}
 
 
@@ -40,7 +40,7 @@ def test_slot_runs_at_its_time_and_not_before(world: worlds.World, clock: time_m
     run(world, clock, days=0)
     run(world, clock, days=0, hours=3)
 
-    assert outcomes(world) == [("2026-11-22", "done")]
+    assert outcomes(world) == [("2026-11-29", "done")]
     assert world.held()[0].kind == "scheduled"
 
 
@@ -49,8 +49,8 @@ def test_slot_late_within_the_catch_up_runs_past_midnight(
 ) -> None:
     run(world, clock, days=0, hours=13.9)
 
-    assert outcomes(world) == [("2026-11-22", "done")]
-    assert world.held()[0].local_date == "2026-11-22"
+    assert outcomes(world) == [("2026-11-29", "done")]
+    assert world.held()[0].local_date == "2026-11-29"
 
 
 def test_slot_later_than_the_catch_up_is_recorded_as_missed(
@@ -58,7 +58,7 @@ def test_slot_later_than_the_catch_up_is_recorded_as_missed(
 ) -> None:
     run(world, clock, days=0, hours=15)
 
-    assert outcomes(world) == [("2026-11-22", "missed")]
+    assert outcomes(world) == [("2026-11-29", "missed")]
     assert world.proxmox.tasks("vzdump") == []
 
 
@@ -66,7 +66,7 @@ def test_slot_with_todays_backup_is_skipped(world: worlds.World, clock: time_mac
     world.back_up()
     run(world, clock, days=0)
 
-    assert outcomes(world)[-1] == ("2026-11-22", "skipped")
+    assert outcomes(world)[-1] == ("2026-11-29", "skipped")
     assert len(world.held()) == 1
 
 
@@ -78,9 +78,7 @@ def test_full_quota_removes_the_oldest_first(world: worlds.World, clock: time_ma
 
     assert len(world.held()) == 3
     assert oldest.id not in {backup.id for backup in world.held()}
-    assert [task.kind for task in world.proxmox.tasks() if task.kind in {"imgdel", "vzdump"}][:2] in (
-        ["vzdump", "imgdel"], ["imgdel", "vzdump"],
-    )  # fmt: skip
+    assert [task.type for task in world.proxmox.tasks() if task.type in {"imgdel", "vzdump"}][-2:] == ["imgdel", "vzdump"]
     assert len(world.proxmox.volumes("local")) == 3
 
 
@@ -91,12 +89,12 @@ def test_quota_of_one_keeps_the_old_backup_until_the_new_one_is_safe(
     run(world, clock, days=0)
     world.proxmox.control("backup-error", vmid=100, text="no luck")
     run(world, clock, days=1)
-    assert [backup.local_date for backup in world.held()] == ["2026-11-22"]
+    assert [backup.local_date for backup in world.held()] == ["2026-11-29"]
 
     world.proxmox.control("clear", of="backup-error", vmid=100)
     run(world, clock, days=1, hours=2.5)
 
-    assert [backup.local_date for backup in world.held()] == ["2026-11-23"]
+    assert [backup.local_date for backup in world.held()] == ["2026-11-30"]
 
 
 def test_failed_slot_is_tried_again_after_pauses_then_fails(
@@ -106,7 +104,7 @@ def test_failed_slot_is_tried_again_after_pauses_then_fails(
     for minutes in (1, 3, 7, 23, 69, 200):
         run(world, clock, days=0, hours=2 + minutes / 60)
 
-    assert outcomes(world) == [("2026-11-22", "failed")]
+    assert outcomes(world) == [("2026-11-29", "failed")]
     assert len(world.proxmox.tasks("vzdump")) == 4
     assert "no luck" in str(world.operations()[0].why)
 
@@ -118,7 +116,7 @@ def test_rotation_removes_at_most_one_over_all_attempts(world: worlds.World, clo
     for minutes in (1, 7, 23, 69, 200):
         run(world, clock, days=3, hours=2 + minutes / 60)
 
-    assert outcomes(world)[-1] == ("2026-11-25", "failed")
+    assert outcomes(world)[-1] == ("2026-12-02", "failed")
     assert len(world.held()) == 2
 
 
@@ -129,7 +127,7 @@ def test_full_quota_of_kept_backups_is_refused(world: worlds.World, clock: time_
         assert world.call("KeepBackup", backup_id=backup.id, kept="1") == "success"
     run(world, clock, days=3)
 
-    assert outcomes(world)[-1] == ("2026-11-25", "refused")
+    assert outcomes(world)[-1] == ("2026-12-02", "refused")
     assert "kept" in str(world.operations()[-1].why)
     assert len(world.held()) == 3
 
@@ -149,7 +147,7 @@ def test_quota_of_zero_makes_none_and_removes_none(world: worlds.World, clock: t
     world.call("ChangePackage", **world.params(backups=0))
     run(world, clock, days=1)
 
-    assert outcomes(world)[-1] == ("2026-11-23", "refused")
+    assert outcomes(world)[-1] == ("2026-11-30", "refused")
     assert len(world.held()) == 1
 
 
@@ -163,14 +161,14 @@ def test_suspended_service_makes_no_backup_until_it_is_back(
     world.call("UnsuspendAccount")
     run(world, clock, days=2)
 
-    assert outcomes(world) == [("2026-11-24", "done")]
+    assert outcomes(world) == [("2026-12-01", "done")]
 
 
 def test_saving_a_time_already_past_runs_at_once(world: worlds.World, clock: time_machine.Coordinates) -> None:
     world.call("SaveSchedule", **{**NOON, "time_0": "09:00"})
     run(world, clock, days=0, hours=0.1)
 
-    assert outcomes(world) == [("2026-11-22", "done")]
+    assert outcomes(world) == [("2026-11-29", "done")]
 
 
 def test_terminated_service_loses_its_backups_after_the_grace(
@@ -190,7 +188,9 @@ def test_terminated_service_loses_its_backups_after_the_grace(
 
 def test_empty_listing_removes_no_row(world: worlds.World, clock: time_machine.Coordinates) -> None:
     world.back_up()
-    world.proxmox.control("listing-empty", storage="local")
+    world.proxmox.control("acl", path="/", user="svc@pve", role="Panel", delete=True)
+    world.proxmox.control("acl", path="/storage", user="svc@pve", role="PVEDatastoreUser")
+    world.proxmox.control("acl", path="/vms", user="svc@pve", role="PVEAuditor")
     run(world, clock, days=1, hours=1)
     run(world, clock, days=1, hours=1.9)
 
