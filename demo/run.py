@@ -115,7 +115,7 @@ def start(supervisor: Supervisor, port: int) -> None:
     say(f"Logs are in {folder}; Ctrl-C ends everything and removes it.")
 
 
-GUNICORN = (sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--threads", 8, "--graceful-timeout", 3)
+GUNICORN = (sys.executable, "-m", "gunicorn", "--config", ROOT / "demo" / "gunicorn.py")
 PROXMOX = {"URL": "url", "FINGERPRINT": "fingerprint", "CA": "ca_file"}
 
 
