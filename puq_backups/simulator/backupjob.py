@@ -122,6 +122,7 @@ class Backup:
         rules = self._rules()
         if self.call.params.get("protected"):
             check_protected_limit(self.world, self.call.caller, self.storage, self.call.node, self.vmid)
+            return
         if "all" in rules or self.call.params.get("remove", 1):
             return
         place = self.world.place(self.storage.storage, self.call.node)
@@ -143,16 +144,31 @@ class Backup:
         steps = [lambda: self._tell_disks(guest), lambda: self._tell_mode(mode)]
         for step in reversed(steps) if stopped else steps:
             step()
+        if self.was_running and self.mode == "stop":
+            self._info("stopping virtual guest")
+            self._shut_down(guest)
+        if self.was_running and self.mode == "suspend":
+            self._info("suspending guest")
+        self._tell_left_out(guest)
+
+    def _shut_down(self, guest: Guest) -> None:
+        """Stop mode of a running VM: it has `stopwait` minutes to go."""
+        if self.world.condition("powerdown-ignored", self.vmid):
+            wait = int(self.call.params.get("stopwait", 10)) * 60
+            self.task.sleep(self.world.scaled(wait))
+            self._info("VM quit/powerdown failed - got timeout")
+            command = f"qm shutdown {self.vmid} --skiplock --keepActive --timeout {wait}"
+            raise TaskError(f"command '{command}' failed: exit code 255")
+        self.task.sleep(self.world.scaled(self.world.pace.get("shutdown", 0)))
+        guest.pid, guest.qmpstatus = None, "stopped"
+
+    def _tell_left_out(self, guest: Guest) -> None:
+        for slot in [slot for slot in UNUSED_SLOTS if slot in guest.config]:
+            self._info(f"skip unused drive '{guest.config[slot]}' (not included into backup)")
         if guest.snapshots:
             self._info("snapshots found (not included into backup)")
         if guest.pending or guest.pending_delete:
             self._info("pending configuration changes found (not included into backup)")
-        for slot in [slot for slot in UNUSED_SLOTS if slot in guest.config]:
-            self._info(f"skip unused drive '{guest.config[slot]}' (not included into backup)")
-        if self.was_running and self.mode == "stop":
-            self._info("stopping virtual guest")
-        if self.was_running and self.mode == "suspend":
-            self._info("suspending guest")
 
     def _tell_mode(self, mode: str) -> None:
         self._info(f"backup mode: {mode}")
@@ -161,7 +177,11 @@ class Backup:
         self._info(f"ionice priority: {self.call.params.get('ionice', 7)}")
 
     def _tell_disks(self, guest: Guest) -> None:
-        self._info(f"VM Name: {guest.name}")
+        if guest.running and guest.backup_job_ends > self.world.now():
+            self.task.warn("WARN: left-over backup job still running inside QEMU - canceling now")
+            guest.backup_job_ends = 0
+        if "name" in guest.config:
+            self._info(f"VM Name: {guest.name}")
         for slot, drive in drives(guest.config).items():
             if is_cdrom(drive) and not is_cloudinit(drive):
                 continue
@@ -172,8 +192,6 @@ class Backup:
             self._info(f"include disk '{slot}' '{drive['file']}' {size}".rstrip())
             if self.world.volume(drive["file"], self.call.node) is None:
                 raise TaskError(f"volume '{drive['file']}' does not exist")
-        if not slot_volumes(guest.config):
-            self._info("backup contains no disks")
 
     # --- the archive -------------------------------------------------------------------------------------------
 
@@ -198,6 +216,7 @@ class Backup:
         else:
             self._info(f"creating vzdump archive '{self.storage.file_path(name)}'")
         if not slot_volumes(guest.config):
+            self._info("backup contains no disks")
             self._info("starting diskless backup")
             return self._volume(guest, name)
         self._begin_job(guest)
@@ -258,6 +277,10 @@ class Backup:
                 self._info(f"{slot}: dirty-bitmap status: created new")
         seconds = self._seconds(total)
         stop_at, text = self._stumbling_block(data, total)
+        told = self._is_told()
+        guest.backup_job_ends = self.world.now() + (
+            self.world.as_told(seconds) if told else self.world.scaled(seconds)
+        )
         self._progress(total, data, seconds, stop_at)
         if text is not None:
             raise TaskError(text)
@@ -381,15 +404,20 @@ class Backup:
             volume.protected = True
         self._prune()
         self._unlock(guest)
+        if self.was_running and self.mode == "suspend":
+            self._info("resume vm")
         took = int(self.world.now(self.call.node) - self.started)
         self._info(f"Finished Backup of VM {self.vmid} ({took // 3600:02d}:{took // 60 % 60:02d}:{took % 60:02d})")
         self._info(f"Backup finished at {self._clock()}")
 
     def _stop_ours(self, guest: Guest) -> None:
         """Stop the QEMU that was started for the backup, unless somebody has resumed it meanwhile."""
+        guest.backup_job_ends = 0
         if self.ours_to_stop and guest.qmpstatus == "prelaunch":
             self._info("stopping kvm after backup task")
             guest.pid, guest.qmpstatus = None, "stopped"
+        elif self.ours_to_stop:
+            self._info(f"kvm status changed after backup ('{guest.qmpstatus}') - keep VM running")
         self.ours_to_stop = False
 
     def _unlock(self, guest: Guest) -> None:
@@ -402,7 +430,8 @@ class Backup:
         rules = self._rules()
         if "all" in rules or not self.call.params.get("remove", 1):
             return
-        self._info(f"prune older backups with retention: {retention.print_rules(rules)}")
+        told = retention.print_rules(rules, ", ")
+        self._info(f"prune older backups with retention: {told}")
         place = self.world.place(self.storage.storage, self.call.node)
         removed = 0
         for volume, mark in retention.mark(self.world.volumes.at(place, self.vmid, "backup"), rules):
@@ -426,8 +455,7 @@ class Backup:
             elif self.was_running:
                 self._info("resuming VM again")
         if guest is not None:
-            if self.ours_to_stop:
-                self._stop_ours(guest)
+            self._stop_ours(guest)
             if self.locked:
                 self._unlock(guest)
         self.task.log(f"ERROR: Backup of VM {self.vmid} failed - {text}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import access, tasks
-from .answers import Refusal, bad_parameters, failed, forbidden
+from .answers import bad_parameters, failed
 from .control import config_lock
 from .disks import (
     CLOUDINIT_SIZE,
@@ -46,7 +46,7 @@ from .router import Call, needs, needs_any, route
 from .schema import BOOLEAN, NODE, VMID, Param, config_id_format
 from .snapshots import refuse_locked, take_config_lock
 from .state import Config, Guest, World, new_mac
-from .tasks import Task, TaskError
+from .tasks import Task
 from .volumes import FILE_TYPES
 
 BUSY_SECONDS = 10
@@ -127,17 +127,17 @@ def check_change(call: Call, changes: Config, deleted: list[str], reverted: list
         raise bad_parameters({"skiplock": "Only root may use this option."})
     if not (changes or deleted or reverted):
         raise failed("no options specified")
-    for key in deleted:
-        if key in changes:
-            text = f"you can't use '-{key}' and -delete {key}' at the same time"
-            raise bad_parameters({"delete": text})
-        if key not in OPTIONS and key not in UNUSED_SLOTS:
-            raise bad_parameters({"delete": f"unknown option '{key}'"})
-    guest = call.world.guest(call.vmid, call.node)
-    check_rights(call, guest.config, changes, [*deleted, *reverted])
+    for what, names in (("revert", reverted), ("delete", deleted)):
+        for key in names:
+            if key not in OPTIONS and key not in UNUSED_SLOTS:
+                raise bad_parameters({what: f"unknown option '{key}'"})
+            if key in changes:
+                raise bad_parameters({"delete": f"you can't use '-{key}' and -{what} {key}' at the same time"})
+    for key in set(deleted) & set(reverted):
+        raise bad_parameters({"revert": f"you can't use '-delete {key}' and -revert {key}' at the same time"})
+    guest = call.world.guests.get(call.vmid)
+    check_rights(call, guest.config if guest else {}, changes, [*deleted, *reverted])
     check_drives(call, changes)
-    check_memory({**guest.merged(), **changes}, changes)
-    check_boot_order({**guest.merged(), **changes}, changes)
 
 
 def check_rights(call: Call, config: Config, changes: Config, removed: Iterable[str]) -> None:
@@ -148,8 +148,10 @@ def check_rights(call: Call, config: Config, changes: Config, removed: Iterable[
         drive = parse_drive(str(changes.get(key, config.get(key, "none")))) if key in DRIVE_SLOTS else None
         if not names:
             raise failed(f"only root can set '{key}' config")
-        if drive is not None and is_cdrom(drive) and not is_cloudinit(drive):
+        if drive is not None and is_cdrom(drive):
             names = ("VM.Config.CDROM",)
+            if is_cloudinit(drive):
+                access.demand(world, caller, path, "VM.Config.Cloudinit")
         access.demand_any(world, caller, path, *names)
         if key in NETS:
             for value in (changes.get(key), config.get(key)):
@@ -184,8 +186,8 @@ def check_drives(call: Call, changes: Config) -> None:
 
 
 def _check_new_disk(call: Call, name: str) -> None:
-    storage = image_storage(call.world, name, call.node)
     access.demand(call.world, call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
+    storage = image_storage(call.world, name, call.node)
     if "images" not in storage.content:
         raise bad_parameters({"storage": f"storage '{name}' does not support vm images"})
 
@@ -205,9 +207,10 @@ def check_memory(config: Config, changes: Config) -> None:
             raise failed(BALLOON)
 
 
-def check_boot_order(config: Config, changes: Config) -> None:
+def check_boot_order(config: Config, changes: Config, deleted: Iterable[str] = ()) -> None:
     """A boot order may only name devices that are there."""
     order = str(changes.get("boot", ""))
+    config = {key: value for key, value in config.items() if key not in deleted}
     if order.startswith("order="):
         for device in split_names(order.removeprefix("order=")):
             if device not in config:
@@ -227,6 +230,8 @@ def stored(world: World, node: str, vmid: int, key: str, value: Any, log: Log) -
         return _stored_drive(world, node, vmid, key, parse_drive(str(value)), log)
     if key == "cipassword":
         return "$5$simulated"
+    if key == "tags":
+        return ";".join(sorted({tag.lower() for tag in re.split(r"[;,\s]+", str(value)) if tag}))
     found: str | int | float = value
     return found
 
@@ -259,13 +264,15 @@ def _stored_cloudinit(world: World, node: str, vmid: int, slot: str, drive: dict
 def change(call: Call, guest: Guest, changes: Config, deleted: list[str], reverted: list[str], log: Log) -> None:
     """Change a configuration: at once where that can be, else pending. What cannot be plugged is refused last."""
     problems: dict[str, str] = {}
+    check_boot_order({**guest.merged(), **changes}, changes, deleted)
     for key in reverted:
         guest.pending.pop(key, None)
         guest.pending_delete = [name for name in guest.pending_delete if name != key]
     for key in deleted:
-        _delete(call, guest, key)
+        _delete(call, guest, key, log)
     for key in sorted(changes, key=_slot_order):
         value = stored(call.world, call.node, guest.vmid, key, changes[key], log)
+        _boot_from_new_cdrom(guest, key, value)
         if key in (*CLOUDINIT_KEYS, *IPCONFIGS):
             guest.cloudinit_dirty = True
         if problem := _set(call.world, guest, key, value):
@@ -273,6 +280,17 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
     call.world.privilege_cache.clear()
     if problems:
         raise bad_parameters(problems)
+
+
+def _boot_from_new_cdrom(guest: Guest, key: str, value: str | int | float) -> None:
+    """A CD drive that is added is appended to the boot order."""
+    boot = str(guest.merged().get("boot", ""))
+    if key not in DRIVE_SLOTS or not boot.startswith("order=") or not is_cdrom(parse_drive(str(value))):
+        return
+    devices = split_names(boot.removeprefix("order="))
+    if key not in devices:
+        target = guest.pending if guest.running else guest.config
+        target["boot"] = "order=" + ";".join([*devices, key])
 
 
 def _slot_order(key: str) -> tuple[int, str]:
@@ -325,11 +343,14 @@ def _keep_replaced(guest: Guest, key: str, value: str | int | float) -> None:
         add_unused(guest, old["file"])
 
 
-def _delete(call: Call, guest: Guest, key: str) -> None:
+def _delete(call: Call, guest: Guest, key: str, log: Log) -> None:
     """Delete an option: a drive becomes unused, an unused one is destroyed, an unset one is no error."""
-    guest.pending.pop(key, None)
+    if guest.pending.pop(key, None) is None and key not in guest.config:
+        log(f"cannot delete '{key}' - not set in current configuration!")
     if key not in guest.config:
         return
+    if key in DRIVE_SLOTS and guest.config.get("protection"):
+        raise failed(f"can't remove drive '{key}' - protection mode enabled")
     if key in UNUSED_SLOTS:
         _destroy_unused(call, guest, key)
     elif guest.running and not _deletes_live(key):
@@ -380,11 +401,12 @@ def _wishes(call: Call) -> tuple[Config, list[str], list[str]]:
     return changes, deleted, reverted
 
 
-def _checked(call: Call) -> Guest:
+def _checked(call: Call, changes: Config) -> Guest:
     guest = call.world.guest(call.vmid, call.node)
     if call.params.get("digest") not in (None, "", guest.digest()):
         raise failed(CHECKSUM)
     refuse_locked(guest)
+    check_memory({**guest.merged(), **changes}, changes)
     return guest
 
 
@@ -395,12 +417,12 @@ MAY_CHANGE = needs_any("/vms/{vmid}", *ANY_CONFIG_PRIVILEGE)
 @route("PUT", "/nodes/{node}/qemu/{vmid}/config", CONFIG, MAY_CHANGE)
 def put(call: Call) -> Any:
     """Change the configuration; the answer comes when it is done."""
-    wishes = _wishes(call)
+    changes, deleted, reverted = _wishes(call)
     lock, owner = config_lock(call.vmid), object()
     if not tasks.flock(call.world, owner, lock, call.world.scaled(BUSY_SECONDS)):
         raise failed(f"can't lock file '{lock}' - got timeout")
     try:
-        change(call, _checked(call), *wishes, log=lambda _line: None)
+        change(call, _checked(call, changes), changes, deleted, reverted, lambda _line: None)
     finally:
         tasks.release(call.world, owner, lock)
 
@@ -414,14 +436,15 @@ def put(call: Call) -> Any:
 def post(call: Call) -> Any:
     """The same as a task; null with `background_delay` if it was done in time."""
     changes, deleted, reverted = _wishes(call)
-    _checked(call)
+    _checked(call, changes)
 
     def work(task: Task) -> None:
-        told = [f"-{key} {_told(key, changes[key])}" for key in sorted(changes)]
-        told += [f"-delete {','.join(deleted)}"] if deleted else []
+        untold = {"node", "vmid", "digest", "background_delay", "import-working-storage"}
+        given = {key: value for key, value in call.given.items() if key not in untold}
+        told = [f"-{key} {_told(key, given[key])}" for key in sorted(given)]
         task.log(f"update VM {call.vmid}: {' '.join(told)}")
         take_config_lock(call.world, task, call.vmid)
-        change(call, _checked(call), changes, deleted, reverted, task.log)
+        change(call, _checked(call, changes), changes, deleted, reverted, task.log)
 
     upid = call.task("qmconfig", call.vmid, work)
     if "background_delay" not in call.params:
@@ -434,7 +457,7 @@ def post(call: Call) -> Any:
 
 
 def _told(key: str, value: object) -> object:
-    return "<hidden>" if key in ("cipassword", "sshkeys") else value
+    return "<hidden>" if key == "cipassword" else value
 
 
 @route(
@@ -450,6 +473,3 @@ def regenerate_cloudinit(call: Call) -> Any:
     for key in [key for key in guest.pending if key in (*CLOUDINIT_KEYS, *IPCONFIGS)]:
         guest.config[key] = guest.pending.pop(key)
     guest.cloudinit_dirty = False
-
-
-__all__ = ["Refusal", "TaskError", "apply_pending", "change", "forbidden", "stored"]

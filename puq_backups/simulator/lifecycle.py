@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from . import access, config
-from .answers import failed, forbidden
+from .answers import Refusal, failed, forbidden
 from .disks import (
     CLOUDINIT_SIZE,
     allocate,
@@ -52,10 +52,19 @@ def create(call: Call) -> Any:
     guest = world.guests[vmid] = Guest(vmid, call.node, {"lock": "create"})
 
     def work(task: Task) -> None:
+        try:
+            make(task)
+        except (TaskError, Refusal) as problem:
+            forget(world, guest, unreferenced=True)
+            text = problem.in_task if isinstance(problem, Refusal) else str(problem)
+            raise TaskError(f"unable to create VM {vmid} - {text}") from None
+
+    def make(task: Task) -> None:
         take_config_lock(world, task, vmid, 1)
         made: Config = {}
         for key in sorted(wishes):
             made[key] = config.stored(world, call.node, vmid, key, wishes[key], task.log)
+        made.setdefault("boot", f"order={';'.join(_bootable(made))}")
         made.setdefault("vmgenid", str(uuid.uuid4()))
         made.setdefault("smbios1", f"uuid={uuid.uuid4()}")
         made["meta"] = f"creation-qemu={QEMU},ctime={int(time.time())}"
@@ -63,11 +72,28 @@ def create(call: Call) -> Any:
         if "pool" in params:
             world.pools.setdefault(str(params["pool"]), set()).add(vmid)
         if params.get("start"):
-            from .power import start_qemu
-
-            start_qemu(world, task, guest)
+            task.log("Execute autostart")
+            autostart(world, task, guest)
 
     return call.task("qmcreate", vmid, work)
+
+
+def _bootable(made: Config) -> list[str]:
+    """The boot order of a VM for which none was given: first disk, first CD drive, first network device."""
+    found = drives(made)
+    disks = [slot for slot in found if not is_cdrom(found[slot])]
+    cdroms = [slot for slot in found if is_cdrom(found[slot]) and not is_cloudinit(found[slot])]
+    return [*disks[:1], *cdroms[:1], *[key for key in NETS if key in made][:1]]
+
+
+def autostart(world: World, task: Task, guest: Guest) -> None:
+    """Start a VM at the end of a task; that it fails is only told in the log."""
+    from .power import start_qemu
+
+    try:
+        start_qemu(world, task, guest)
+    except (TaskError, Refusal) as problem:
+        task.log(str(problem).strip())
 
 
 def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
@@ -106,28 +132,43 @@ def destroy(call: Call) -> Any:
     refuse_skiplock(call)
     world, vmid = call.world, call.vmid
     guest = world.guest(vmid, call.node)
-    _refuse_destroying(guest)
+    purge = bool(call.params.get("purge"))
+    _refuse_destroying(guest, purge)
 
     def work(task: Task) -> None:
         take_config_lock(world, task, vmid)
         found = world.guest(vmid, call.node)
         refuse_locked(found)
-        _refuse_destroying(found)
-        if call.params.get("purge"):
-            task.log(f"purging VM {vmid} from related configurations..")
-            found.ha = None
+        _refuse_destroying(found, purge)
         forget(world, found, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
+        if purge:
+            task.log(f"purging VM {vmid} from related configurations..")
+        if purge and found.ha:
+            task.log(f"NOTE: removed VM {vmid} from HA resource configuration.")
 
     return call.task("qmdestroy", vmid, work)
 
 
-def _refuse_destroying(guest: Guest) -> None:
+def _refuse_destroying(guest: Guest, purge: bool) -> None:
     if guest.config.get("protection"):
         raise failed(f"can't remove VM {guest.vmid} - protection mode enabled")
+    if guest.ha and not purge:
+        raise failed(f"unable to remove VM {guest.vmid} - used in HA resources and purge parameter not set.")
     if guest.running:
         raise failed(f"VM {guest.vmid} is running - destroy failed")
-    if guest.ha:
-        raise failed(f"unable to remove VM {guest.vmid} - used in HA resources and purge parameter not set.")
+
+
+def to_template(world: World, guest: Guest) -> None:
+    """Make a VM a template: its images become base images."""
+    guest.config["template"] = 1
+    for slot, drive in drives(guest.config).items():
+        volume = world.volume(drive["file"], guest.node)
+        if volume is None or is_cdrom(drive):
+            continue
+        world.volumes.remove(volume)
+        volume.name = re.sub(r"(^|/)vm-", r"\1base-", volume.name)
+        world.volumes.add(volume)
+        guest.config[slot] = print_drive({**drive, "file": volume.volid})
 
 
 @route(
@@ -148,15 +189,7 @@ def make_template(call: Call) -> Any:
             raise TaskError(f"you can't convert a VM to template if VM is running ({call.vmid})")
         if guest.snapshots:
             raise TaskError("unable to create template, because VM contains snapshots")
-        guest.config["template"] = 1
-        for slot, drive in drives(guest.config).items():
-            volume = world.volume(drive["file"], call.node)
-            if volume is None or is_cdrom(drive):
-                continue
-            world.volumes.remove(volume)
-            volume.name = re.sub(r"(^|/)vm-", r"\1base-", volume.name)
-            world.volumes.add(volume)
-            guest.config[slot] = print_drive({**drive, "file": volume.volid})
+        to_template(world, guest)
 
     return call.task("qmtemplate", call.vmid, work)
 

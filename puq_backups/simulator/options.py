@@ -43,7 +43,7 @@ FAST = {*OPTION_KEYS, *OPTION_MORE, "hotplug", "shares", "cpuunits", "cpulimit",
 def tags_format(value: str) -> str | None:
     """A list of tags."""
     bad = [tag for tag in re.split(r"[;,\s]", value) if tag and not re.fullmatch(r"[a-zA-Z0-9_][\w\-+.]*", tag)]
-    return f"invalid characters in tag\n" if bad else None
+    return "invalid characters in tag\n" if bad else None
 
 
 def _net_list(value: str) -> str | None:

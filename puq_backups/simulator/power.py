@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from . import access
 from .answers import bad_parameters, failed
 from .config import apply_pending
 from .disks import drives, is_cloudinit
@@ -243,6 +242,3 @@ def reset(call: Call) -> Any:
         guest.started = call.world.now(call.node)
 
     return call.task("qmreset", call.vmid, work)
-
-
-__all__ = ["access", "power_off", "start_qemu"]

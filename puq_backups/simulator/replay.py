@@ -5,6 +5,7 @@ FOLDER holds initial.json and a folder of scenarios for each version. Prints a t
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -83,6 +84,11 @@ class Client:
             self._connection.request(method, target, body, headers)
             return self._connection.getresponse()
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+
     def task(self, upid: str) -> dict[str, Any]:
         """Wait for a task; its end, type, subject, user and whole log."""
         path = f"/nodes/{upid.split(':')[1]}/tasks/{upid}"
@@ -118,14 +124,15 @@ def play(
     simulator: Simulator, tokens: dict[str, Any], steps: list[dict[str, Any]], scale: float
 ) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
     """Each step that has an answer: its number from 1, what was recorded, what was answered now."""
-    client, saved = Client(simulator, tokens), dict[str, Any]()
-    for number, step in enumerate(steps, 1):
-        if step.get("control") == "pause":
-            time.sleep(step["seconds"] * scale)
-        elif "control" in step:
-            simulator.control_step({key: fill(value, saved) for key, value in step.items()})
-        else:
-            yield number, step, _perform(client, step, saved)
+    saved: dict[str, Any] = {}
+    with contextlib.closing(Client(simulator, tokens)) as client:
+        for number, step in enumerate(steps, 1):
+            if step.get("control") == "pause":
+                time.sleep(step["seconds"] * scale)
+            elif "control" in step:
+                simulator.control_step({key: fill(value, saved) for key, value in step.items()})
+            else:
+                yield number, step, _perform(client, step, saved)
 
 
 def _perform(client: Client, step: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:

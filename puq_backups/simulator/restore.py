@@ -14,11 +14,10 @@ from .control import config_lock
 from .disks import allocate, drives, free, is_cdrom, is_cloudinit, rescan
 from .loading import archive_inside
 from .options import CREATE, DRIVE_SLOTS, NETS, OPTIONS, UNUSED_SLOTS
-from .power import start_qemu
 from .propstrings import net_parts, parse_drive, print_drive, print_net, size_text
 from .router import Call, route
 from .schema import BOOLEAN, NODE, Param
-from .state import Config, Guest, Storage, World, config_text, new_mac
+from .state import Config, Guest, Storage, new_mac
 from .storage import activate, take_storage_lock
 from .tasks import Interrupted, Task, TaskError
 from .volumes import FILE_TYPES, Archive, Volume, name_parts
@@ -142,7 +141,7 @@ class Restore:
         self.pbs = self.world.storages[volume.storage].type == "pbs"
         self.inside: Archive = archive_inside(self.world, volume)
         self.new: dict[str, Volume] = {}
-        self.touched = self.restored = False
+        self.restored = False
 
     def run(self) -> None:
         """Restore; whatever goes wrong leaves the VM as Proxmox leaves it."""
@@ -204,7 +203,6 @@ class Restore:
 
     def _announce(self) -> None:
         if self.pbs:
-            self.task.log("new volume IDs will be made for the disks of the snapshot") if False else None
             return
         at = datetime.datetime.fromtimestamp(self.volume.ctime, datetime.UTC)
         self.task.log(f"restore vma archive: {self._command}")
@@ -235,7 +233,6 @@ class Restore:
 
     def _clear_old(self) -> None:
         """The old disks in the archive's slots go, snapshots too; the configuration is a stand-in now."""
-        self.touched = True
         for slot, drive in drives(self.guest.config).items():
             old = self.world.volume(drive["file"], self.call.node)
             archived = slot in self.inside.disks or is_cloudinit(drive)
@@ -309,13 +306,13 @@ class Restore:
             self.task.log(f"** (process:{self.task.pid + 2}): ERROR **: short vma extent - data is missing")
             self.task.log("vma: short vma extent - data is missing")
             raise self._failed("exit code 1")
-        self._read(total, "({bytes} bytes, duration {seconds} sec)")
+        self._read(total)
         data = sum(disk[1] for disk in self.inside.disks.values())
         sparse = total - data
         self.task.log(f"total bytes read {total}, sparse bytes {sparse} ({sparse * 100 / max(total, 1):.1f}%)")
         self.task.log("space reduction due to 4K zero blocks 0%")
 
-    def _read(self, total: int, _form: str) -> None:
+    def _read(self, total: int) -> None:
         seconds = self._seconds(total)
         self.task.log("progress 0% (read 65536 bytes, duration 0 sec)")
         for percent in range(1, 101):
@@ -401,10 +398,8 @@ class Restore:
             self.world.pools[str(pool)].add(self.vmid)
         if self.guest.config.get("template"):
             self.task.log("Convert to template.")
+            lifecycle.to_template(self.world, self.guest)
         if self.call.params.get("start"):
             self.task.log("Execute autostart")
-            start_qemu(self.world, self.task, self.guest)
+            lifecycle.autostart(self.world, self.task, self.guest)
         self.world.poke()
-
-
-__all__ = ["Restore", "World", "config_text", "restore"]

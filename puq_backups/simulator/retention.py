@@ -26,9 +26,9 @@ def parse(text: str) -> dict[str, int]:
     return {rule: rules[rule] for rule in RULES if rules.get(rule)}
 
 
-def print_rules(rules: dict[str, int]) -> str:
-    """The rules as a log and an answer show them."""
-    return ",".join(f"keep-{rule}={count}" for rule, count in rules.items())
+def print_rules(rules: dict[str, int], separator: str = ",") -> str:
+    """The rules as an answer shows them; a log puts a blank after each comma."""
+    return separator.join(f"keep-{rule}={rules[rule]}" for rule in sorted(rules))
 
 
 def mark(volumes: Iterable[Volume], rules: dict[str, int]) -> list[tuple[Volume, str]]:

@@ -7,14 +7,13 @@ import json
 import socket
 import ssl
 import threading
-import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from . import access, control, router
-from .answers import ConnectionCut, Refusal, Transport, failed
+from .answers import ConnectionCut, Refusal, Transport
 from .state import World
 
 if TYPE_CHECKING:
@@ -210,6 +209,3 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Count what went wrong inside; the tests of the simulator look at it."""
         self.simulator.crashes.append(repr((request, client_address)))
-
-
-__all__ = ["Handler", "Server", "failed", "parameters", "perform", "time", "urlsplit"]

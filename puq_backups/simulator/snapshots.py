@@ -57,6 +57,9 @@ def take(call: Call) -> Any:
     name = str(call.params["snapname"])
     if name == "current":
         raise failed("unable to use snapshot name 'current' (reserved name)")
+    if name.lower() == "pending":
+        raise failed("unable to use snapshot name 'pending' (reserved name)")
+    call.world.guest(call.vmid, call.node)
 
     def work(task: Task) -> None:
         world = call.world

@@ -102,7 +102,7 @@ class Guest:
     started: float = 0.0
     ha: str | None = None  # requested state, None where HA does not manage it
     cloudinit_dirty: bool = True
-    password: str | None = None
+    backup_job_ends: float = 0.0  # QEMU's own job goes on when its worker is killed
 
     @property
     def running(self) -> bool:

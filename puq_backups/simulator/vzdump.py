@@ -107,8 +107,10 @@ def vzdump(call: Call) -> Any:
         return "OK"
     subject = str(here[0]) if len(here) == 1 else ""
 
+    elsewhere = sorted(set(vmids) - set(here))
+
     def work(task: Task) -> None:
-        _job(call, task, here)
+        _job(call, task, here, elsewhere)
 
     return call.task("vzdump", subject, work)
 
@@ -159,19 +161,21 @@ def command_line(params: dict[str, Any], vmids: list[int]) -> str:
     return " ".join(parts)
 
 
-def _job(call: Call, task: Task, vmids: list[int]) -> None:
+def _job(call: Call, task: Task, vmids: list[int], elsewhere: list[int]) -> None:
     """The worker: storage, the node's lock, then one VM after the other."""
     world = call.world
     storage_name = str(call.params.get("storage", "")) or _default_storage(world)
     _check_storage(call, storage_name)
     _take_global_lock(call, task)
     task.log(f"INFO: starting new backup job: {command_line(call.params, vmids)}")
+    if elsewhere:
+        task.log(f"INFO: skip external VMs: {', '.join(map(str, elsewhere))}")
     failures = 0
     try:
-        for vmid in vmids:
+        for vmid in sorted(vmids):
             if vmid in world.guests:
                 access.demand(world, call.caller, f"/vms/{vmid}", "VM.Backup")
-        for vmid in vmids:
+        for vmid in sorted(vmids):
             failures += not Backup(call, task, vmid, world.storages[storage_name]).run()
     except Interrupted as problem:
         task.log(f"ERROR: Backup job failed - {problem}")
