@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+FORBIDDEN = 403
 VERIFICATION_FAILED = "Parameter verification failed."
 
 
@@ -35,7 +36,7 @@ class Refusal(Exception):
         text = " ".join(self.text.split("\n")).strip()
         if self.errors is not None:
             return " ".join(f"{key}: {value}".strip() for key, value in self.errors.items())
-        return f"403 {text}" if self.status == 403 else text
+        return f"403 {text}" if self.status == FORBIDDEN else text
 
 
 def failed(text: str) -> Refusal:
@@ -51,7 +52,7 @@ def bad_parameters(errors: dict[str, str]) -> Refusal:
 def forbidden(path: str = "", *privileges: str) -> Refusal:
     """HTTP 403; several privileges mean that any of them would do. Without a path the text is bare."""
     detail = f" ({path}, {'|'.join(privileges)})" if path else ""
-    return Refusal(403, f"Permission check failed{detail}")
+    return Refusal(FORBIDDEN, f"Permission check failed{detail}")
 
 
 class Transport(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import uuid
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from .answers import Refusal
 from .disks import drives, is_cdrom, is_cloudinit, slot_volumes
 from .loading import power_on
 from .options import UNUSED_SLOTS
-from .propstrings import split_properties
+from .schema import split_properties
 from .state import Guest, Storage, config_text
 from .status import agent_enabled
 from .storage import check_protected_limit, erase
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ENDINGS = {"0": "", "1": ".lzo", "lzo": ".lzo", "gzip": ".gz", "zstd": ".zst"}
 COMMANDS = {"1": "lzop", "lzo": "lzop", "gzip": "gzip --rsyncable", "zstd": "zstd --threads=1"}
-MIB = 1024**2
+KIB = 1024
+MIB = KIB**2
 STEP_SECONDS = 3
 OVERHEAD = 3900
 COMPRESSED_TO = 0.45
@@ -34,9 +35,9 @@ INCOMPRESSIBLE = 64 * MIB
 def shown_size(size: float) -> str:
     """A size as a log shows it: 64.0 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
+        if size < KIB:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
+        size /= KIB
     return f"{size:.1f} TiB"
 
 
@@ -80,7 +81,7 @@ class Backup:
         self.task.log(f"INFO: {text}")
 
     def _clock(self) -> str:
-        moment = datetime.datetime.fromtimestamp(self.world.now(self.call.node), datetime.UTC)
+        moment = dt.datetime.fromtimestamp(self.world.now(self.call.node), dt.UTC)
         return moment.strftime("%Y-%m-%d %H:%M:%S")
 
     # --- the way through ---------------------------------------------------------------------------------------
@@ -141,9 +142,11 @@ class Backup:
         """Mode, name and disks: a VM that is off, or is to be stopped, tells its mode first."""
         stopped = not self.was_running or self.mode in ("stop", "suspend")
         mode = "stop" if not self.was_running else self.mode
-        steps = [lambda: self._tell_disks(guest), lambda: self._tell_mode(mode)]
-        for step in reversed(steps) if stopped else steps:
-            step()
+        if not stopped:
+            self._tell_disks(guest)
+        self._tell_mode(mode)
+        if stopped:
+            self._tell_disks(guest)
         if self.was_running and self.mode == "stop":
             self._info("stopping virtual guest")
             self._shut_down(guest)
@@ -205,7 +208,7 @@ class Backup:
         return self._named(moment)
 
     def _named(self, moment: int) -> str:
-        at = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+        at = dt.datetime.fromtimestamp(moment, dt.UTC)
         if self.storage.type == "pbs":
             return f"backup/vm/{self.vmid}/{at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
         return f"backup/vzdump-qemu-{self.vmid}-{at.strftime('%Y_%m_%d-%H_%M_%S')}.vma{ENDINGS[self.compress]}"

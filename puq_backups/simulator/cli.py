@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -44,9 +45,9 @@ def simulate(pve: str, state: Path | None, port: int, time_scale: float) -> None
         signal.signal(number, end)
     given = json.loads(state.read_text()) if state else None
     with start(pve, given, time_scale, port) as simulator:
-        ready = {key: getattr(simulator, key) for key in ("url", "fingerprint", "ca_file")}
+        ready = {"url": simulator.url, "fingerprint": simulator.fingerprint, "ca_file": simulator.ca_file}
         click.echo(json.dumps(ready))
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         ended.wait()
 
 

@@ -8,10 +8,46 @@ from typing import Any
 
 ANSWER_KEYS = ("status", "reason", "data", "errors", "message", "body")
 MEASURED = frozenset(
-    "starttime endtime ctime snaptime time uptime pid pstart cpu loadavg mem memhost freemem netin netout disk"
-    " diskread diskwrite avail used used_fraction total digest ssl_fingerprint repoid meta nics blockstat ballooninfo"
-    " proxmox-support running-machine running-qemu"
-    " pressurecpusome pressurecpufull pressureiosome pressureiofull pressurememorysome pressurememoryfull".split()
+    [
+        "starttime",
+        "endtime",
+        "ctime",
+        "snaptime",
+        "time",
+        "uptime",
+        "pid",
+        "pstart",
+        "cpu",
+        "loadavg",
+        "mem",
+        "memhost",
+        "freemem",
+        "netin",
+        "netout",
+        "disk",
+        "diskread",
+        "diskwrite",
+        "avail",
+        "used",
+        "used_fraction",
+        "total",
+        "digest",
+        "ssl_fingerprint",
+        "repoid",
+        "meta",
+        "nics",
+        "blockstat",
+        "ballooninfo",
+        "proxmox-support",
+        "running-machine",
+        "running-qemu",
+        "pressurecpusome",
+        "pressurecpufull",
+        "pressureiosome",
+        "pressureiofull",
+        "pressurememorysome",
+        "pressurememoryfull",
+    ]
 )
 LATE_IN_LISTS = frozenset(("status", "name", "lock", "maxmem", "maxcpu", "maxdisk"))
 """Fields of cluster/resources and pools that come from a broadcast and may be old."""

@@ -282,7 +282,7 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
         raise bad_parameters(problems)
 
 
-def _boot_from_new_cdrom(guest: Guest, key: str, value: str | int | float) -> None:
+def _boot_from_new_cdrom(guest: Guest, key: str, value: str | float) -> None:
     """A CD drive that is added is appended to the boot order."""
     boot = str(guest.merged().get("boot", ""))
     if key not in DRIVE_SLOTS or not boot.startswith("order=") or not is_cdrom(parse_drive(str(value))):
@@ -297,7 +297,7 @@ def _slot_order(key: str) -> tuple[int, str]:
     return (DRIVE_SLOTS.index(key) if key in DRIVE_SLOTS else -1, key)
 
 
-def _set(world: World, guest: Guest, key: str, value: str | int | float) -> str | None:
+def _set(world: World, guest: Guest, key: str, value: str | float) -> str | None:
     """Set one option; returns why a device could not be plugged."""
     problem = None
     guest.pending_delete = [name for name in guest.pending_delete if name != key]
@@ -331,7 +331,7 @@ def _is_live(guest: Guest, key: str, value: str) -> bool:
     return changed <= LIVE_DRIVE_KEYS
 
 
-def _keep_replaced(guest: Guest, key: str, value: str | int | float) -> None:
+def _keep_replaced(guest: Guest, key: str, value: str | float) -> None:
     """The image that a slot had becomes unusedN; an unusedN that is attached is no longer unused."""
     if key not in DRIVE_SLOTS:
         return

@@ -24,6 +24,7 @@ OF_VM = ("slow-backup", "backup-error", "slow-restore", "start-fail", "powerdown
 OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage")
 OF_TASKS = ("task-fails", "task-warnings", "task-unexpected", "hold-task")
 PROXY_STATUS = 590
+UNAUTHORIZED = 401
 
 
 class BadControl(ValueError):
@@ -122,7 +123,7 @@ def _refuse(args: dict[str, Any]) -> None:
     status = int(args.get("status", 500))
     if args.get("errors"):
         raise bad_parameters({str(key): str(text) for key, text in args["errors"].items()})
-    if status >= PROXY_STATUS or status == 401:
+    if status >= PROXY_STATUS or status == UNAUTHORIZED:
         raise Transport(status, str(args.get("reason", "Connection refused")))
     raise Refusal(status, str(args.get("reason", "simulated refusal")))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import Any
 
 from .disks import slot_volumes
@@ -77,8 +76,6 @@ def _of_version(privileges: Any, pve: str) -> frozenset[str]:
 def _add_guest(world: World, vmid: int, entry: dict[str, Any]) -> None:
     node = entry.get("node") or next(iter(world.nodes))
     config = {key: value for key, value in entry["config"].items() if key != "digest"}
-    if "smbios1" in config and vmid == 100 and not entry.get("keep_uuid", True):
-        config["smbios1"] = f"uuid={uuid.uuid4()}"
     guest = Guest(vmid, node, config, ha=entry.get("ha"))
     for snapshot in entry.get("snapshots", []):
         guest.snapshots.append(

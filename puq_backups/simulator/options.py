@@ -70,7 +70,7 @@ OPTIONS: Schema = {
             ),
         )
     },
-    **{key: BOOLEAN for key in (*BOOLEANS, *BOOLEANS_MORE)},
+    **dict.fromkeys((*BOOLEANS, *BOOLEANS_MORE), BOOLEAN),
     **{key: Param(format=drive_format) for key in DRIVE_SLOTS},
     **{key: Param(format=net_format) for key in NETS},
     "lock": Param(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .schema import BOOLEAN, Format, Param, Schema, property_string
-from .schema import split_properties as split_properties
+from .schema import BOOLEAN, Format, Param, Schema, property_string, split_properties
 
 MODELS = (
     "e1000",
@@ -61,11 +60,8 @@ DRIVE: Schema = {
     "queues": Param("integer", minimum=2),
     "efitype": Param(enum=("2m", "4m")),
     "version": Param(enum=("v1.2", "v2.0")),
-    **{
-        key: BOOLEAN
-        for key in ("backup", "replicate", "snapshot", "shared", "detect_zeroes", "iothread", "ssd", "ro")
-    },
-    **{key: BOOLEAN for key in ("scsiblock", "pre-enrolled-keys")},
+    **dict.fromkeys(("backup", "replicate", "snapshot", "shared", "detect_zeroes", "iothread", "ssd", "ro"), BOOLEAN),
+    **dict.fromkeys(("scsiblock", "pre-enrolled-keys"), BOOLEAN),
     **{key: Param("integer", minimum=1) for key in THROTTLES if key.endswith("_length")},
     **{key: NUMBER for key in THROTTLES if key.startswith("mbps") and not key.endswith("_length")},
     **{

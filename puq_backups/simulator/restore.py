@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import uuid
 from typing import Any
@@ -204,7 +204,7 @@ class Restore:
     def _announce(self) -> None:
         if self.pbs:
             return
-        at = datetime.datetime.fromtimestamp(self.volume.ctime, datetime.UTC)
+        at = dt.datetime.fromtimestamp(self.volume.ctime, dt.UTC)
         self.task.log(f"restore vma archive: {self._command}")
         self.task.log(f"CFG: size: {len(self.inside.config.encode())} name: qemu-server.conf")
         for number, (slot, disk) in enumerate(self.inside.disks.items(), 1):
@@ -244,10 +244,10 @@ class Restore:
         self.world.poke()
 
     def _make_disks(self) -> None:
-        for slot, (size, _data, fmt, _storage) in self.inside.disks.items():
+        for slot, (size, _data, archived_format, _storage) in self.inside.disks.items():
             name = self._target(slot)
             storage = self.world.storages[name]
-            fmt = fmt if storage.type in FILE_TYPES else "raw"
+            fmt = archived_format if storage.type in FILE_TYPES else "raw"
             base = f"vm-{self.vmid}-cloudinit" if self._is_cloudinit(slot) else ""
             try:
                 lock = take_storage_lock(self.world, self.task, storage, self.call.node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable
 
 from .volumes import ARCHIVE_NAME, PBS_NAME, Volume
@@ -61,7 +61,7 @@ def _apply(newest_first: list[Volume], rule: str, count: int, marks: dict[str, s
     """Keep the newest of each period until there are `count`; a period that is served already is skipped."""
 
     def period(volume: Volume) -> str:
-        moment = datetime.datetime.fromtimestamp(volume.ctime, datetime.UTC)
+        moment = dt.datetime.fromtimestamp(volume.ctime, dt.UTC)
         return volume.volid if rule == "last" else moment.strftime(PERIODS[rule])
 
     served = {period(volume) for volume in newest_first if marks.get(volume.volid) == "keep"}

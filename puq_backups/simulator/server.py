@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 API = "/api2/json"
 ALLOWED_BODY = 512 * 1024
-BLOCKING_ANSWER = 401
+FIRST_ERROR = 400
 DELAY_OF_401 = 3.0
 IDLE_SECONDS = 5.0
 
@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json;charset=UTF-8")
         self.send_header("Content-Length", str(len(payload)))
         self.send_header("Cache-Control", "max-age=0")
-        if status >= 400:
+        if status >= FIRST_ERROR:
             self.close_connection = True
             self.send_header("Connection", "close")
         else:
@@ -202,7 +202,7 @@ class Server(ThreadingHTTPServer):
         try:
             request.settimeout(30)
             with self.context.wrap_socket(request, server_side=True) as secured:
-                self.RequestHandlerClass(secured, client_address, self)
+                Handler(secured, client_address, self)
         except (ssl.SSLError, ConnectionError, TimeoutError, OSError):
             return  # the client went away, or does not trust us
 

@@ -6,19 +6,36 @@ from typing import Any
 
 from . import access
 from .disks import boot_disk_size, drives
-from .propstrings import memory_mib, split_properties
+from .propstrings import memory_mib
 from .router import Call, needs, route
-from .schema import BOOLEAN, NODE, VMID
+from .schema import BOOLEAN, NODE, VMID, split_properties
 from .state import Guest, World
 
 MIB = 1024**2
 PRESSURES = tuple(f"pressure{what}{how}" for what in ("cpu", "io", "memory") for how in ("some", "full"))
-BLOCK_COUNTERS = (
-    "failed_flush_operations failed_rd_operations failed_unmap_operations failed_wr_operations flush_operations"
-    " flush_total_time_ns idle_time_ns invalid_flush_operations invalid_rd_operations invalid_wr_operations"
-    " rd_bytes rd_merged rd_operations rd_total_time_ns unmap_bytes unmap_operations wr_bytes wr_highest_offset"
-    " wr_merged wr_operations wr_total_time_ns"
-).split()
+BLOCK_COUNTERS = [
+    "failed_flush_operations",
+    "failed_rd_operations",
+    "failed_unmap_operations",
+    "failed_wr_operations",
+    "flush_operations",
+    "flush_total_time_ns",
+    "idle_time_ns",
+    "invalid_flush_operations",
+    "invalid_rd_operations",
+    "invalid_wr_operations",
+    "rd_bytes",
+    "rd_merged",
+    "rd_operations",
+    "rd_total_time_ns",
+    "unmap_bytes",
+    "unmap_operations",
+    "wr_bytes",
+    "wr_highest_offset",
+    "wr_merged",
+    "wr_operations",
+    "wr_total_time_ns",
+]
 SUPPORT = {
     "pbs-dirty-bitmap": True,
     "pbs-dirty-bitmap-savevm": True,

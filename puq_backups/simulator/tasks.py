@@ -190,9 +190,11 @@ def stop(world: World, task: Task, signal: str = "TERM") -> None:
 
 def flock(world: World, owner: object, name: str, seconds: float) -> bool:
     """Take the lock on a file, waiting so long (already scaled); False where another one keeps it."""
-    task = owner if hasattr(owner, "check_signal") else None
-    ready = lambda: _is_free(world, owner, name)  # noqa: E731 - both waits below need the same question
-    got = task.wait_for(ready, seconds) if task is not None else bool(world.wait_for(ready, seconds))
+
+    def ready() -> bool:
+        return _is_free(world, owner, name)
+
+    got = owner.wait_for(ready, seconds) if isinstance(owner, Task) else world.wait_for(ready, seconds)
     if got:
         world.flocks[name] = (owner, None)
     return got

@@ -102,10 +102,7 @@ class Volumes:
 
     def at(self, place: Place, vmid: int | None = None, content: str | None = None) -> list[Volume]:
         """The volumes at a place, of one guest, of one kind of content."""
-        if vmid is None:
-            found = self._places.get(place, {})
-        else:
-            found = self._guests.get((*place, vmid), {})
+        found = self._places.get(place, {}) if vmid is None else self._guests.get((*place, vmid), {})
         return [volume for volume in found.values() if content in (None, volume.content)]
 
     def of_storage(self, storage: str) -> Iterator[Volume]:

@@ -123,27 +123,31 @@ def _is_ours(call: Call, vmid: int) -> bool:
 
 def check_call(call: Call) -> None:
     """What is refused at once."""
-    world, params, caller = call.world, call.params, call.caller
-    if call.given.get("vmid") is None and not (params.get("all") or params.get("pool") or params.get("stop")):
+    params, caller = call.params, call.caller
+    if "vmid" not in params and not any(params.get(key) for key in ("all", "pool", "stop")):
         raise bad_parameters({"vmid": "property is missing"})
     for key in ONLY_ROOT:
         if key in params and caller.id != "root@pam":
             raise bad_parameters({key: "Only root may set this option."})
     if "vmid" in params and params.get("all"):
         raise bad_parameters({"all": "option conflicts with option 'vmid'"})
-    if any(key in params for key in NEEDS_SYS_MODIFY):
-        access.demand(world, caller, "/", "Sys.Modify")
+    _check_rights(call)
     if "notes-template" in params:
         check_notes(str(params["notes-template"]))
+    for key in ("all", "pool", "stop", "exclude"):
+        if params.get(key):
+            raise Refusal(501, f"the simulator does not serve vzdump with '{key}'")
+
+
+def _check_rights(call: Call) -> None:
+    world, params, caller = call.world, call.params, call.caller
+    if any(key in params for key in NEEDS_SYS_MODIFY):
+        access.demand(world, caller, "/", "Sys.Modify")
     storage = params.get("storage")
-    if "prune-backups" in params and storage:
+    if storage and "prune-backups" in params:
         access.demand(world, caller, f"/storage/{storage}", "Datastore.Allocate")
     if storage:
         access.demand(world, caller, f"/storage/{storage}", "Datastore.AllocateSpace")
-    if any(key in params for key in ("all", "pool", "stop", "exclude")):
-        unsupported = next(key for key in ("all", "pool", "stop", "exclude") if key in params)
-        if params[unsupported] not in (0, ""):
-            raise Refusal(501, f"the simulator does not serve vzdump with '{unsupported}'")
 
 
 def _quoted(text: str) -> str:
