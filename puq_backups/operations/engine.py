@@ -30,6 +30,7 @@ log = logging.getLogger("puq_backups.operations")
 STEPS: Mapping[str, Sequence[Step]] = {"backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS}
 FAULTS_ALLOWED = 5
 LONGEST_PAUSE = 60.0
+RECENT = 10
 
 
 class LeaseLost(Exception):
@@ -169,8 +170,8 @@ def _commit(work: Work, owner: str, *, release: bool = False) -> None:
 def _move(work: Work, owner: str) -> bool:
     operation = work.operation
     try:
-        if operation.intent and not operation.upid and not _find_lost(work):
-            return _pause(work, owner, work.toolbox.settings.poll.total_seconds())
+        if operation.intent and not operation.upid:
+            return _pause(work, owner, 0 if _find_lost(work) else work.toolbox.settings.poll.total_seconds())
         if operation.upid:
             work.ended = _watch(work)
             if work.ended is None:
@@ -209,7 +210,7 @@ def _watch(work: Work) -> Ended | None:
 
 
 def _find_lost(work: Work) -> bool:
-    """Look for the task of a call whose answer never came; True where the step can go on.
+    """Look for the task of a call whose answer never came; True where it is found, or was never started.
 
     Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
     """
@@ -222,7 +223,7 @@ def _find_lost(work: Work) -> bool:
         since=int(intent["since"]) - 2,
         marker=intent["marker"],
     )
-    known = {work.operation.data.get("last_upid")}
+    known = _known_tasks(work)
     fresh = [upid.text for upid in found if upid.text not in known]
     if fresh:
         work.operation.upid = fresh[0]
@@ -231,6 +232,14 @@ def _find_lost(work: Work) -> bool:
         return False
     work.operation.intent = None
     return True
+
+
+def _known_tasks(work: Work) -> set[str]:
+    """The tasks that came of other calls. A node's clock is known to the second only, so one may look like ours."""
+    latest = select(Operation.data).where(Operation.service_id == work.service.id)
+    with work.toolbox.database.open() as session:
+        kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT)).all()
+    return {upid for data in kept for upid in data.get("upids", [])}
 
 
 def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
@@ -253,7 +262,7 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
 
 def _forget_task(operation: Operation) -> None:
     if operation.upid:
-        operation.keep(last_upid=operation.upid)
+        operation.keep(upids=[*operation.data.get("upids", []), operation.upid])
     operation.upid = operation.intent = None
 
 

@@ -128,3 +128,13 @@ def test_restore_never_shrinks_a_disk_and_says_so(world: worlds.World) -> None:
     operation = world.operations()[-1]
     assert operation.state == "done"
     assert "never made smaller" in str(operation.warnings)
+
+
+def test_restore_whose_answer_was_lost_is_not_taken_for_the_one_before(world: worlds.World) -> None:
+    backup = world.back_up()
+    ask(world, backup.id)
+    world.proxmox.control("drop", when="before", method="POST", path="*/qemu")
+    ask(world, backup.id)
+
+    assert [operation.state for operation in world.operations()] == ["done", "done", "done"]
+    assert len(world.proxmox.tasks("qmrestore")) == 2
