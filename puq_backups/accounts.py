@@ -181,6 +181,23 @@ def _stop_waiting(session: Session, toolbox: Toolbox, service: Service) -> None:
         engine.end(session, toolbox, operation, service, "cancelled", Message("The service was terminated."))
 
 
+def rotate_secrets(toolbox: Toolbox) -> int:
+    """Encrypt each stored secret with the newest key: how many. SettingError where a key is missing.
+
+    A secret that a CreateAccount writes meanwhile stays: it is under the newest key already.
+    """
+    with toolbox.database.open() as session:
+        stored = session.execute(select(Server.id, Server.sealed_secret)).all()
+    for server_id, sealed in stored:
+        with toolbox.database.begin() as session:
+            session.execute(
+                update(Server)
+                .where(Server.id == server_id, Server.sealed_secret == sealed)
+                .values(sealed_secret=toolbox.vault.rotate(sealed))
+            )
+    return len(stored)
+
+
 def purge_due(toolbox: Toolbox) -> int:
     """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
     before = now() - toolbox.settings.termination_grace

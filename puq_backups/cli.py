@@ -13,7 +13,8 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
 
-from . import chores, jobs, migrating, ticking
+from . import accounts, chores, jobs, migrating, ticking
+from .errors import SettingError
 from .models import Chore, Operation, Server, Service
 from .operations import leases
 from .toolbox import Toolbox
@@ -112,11 +113,11 @@ def new() -> None:
 def rotate() -> None:
     """Encrypt each stored secret with the newest key."""
     toolbox = _toolbox()
-    with toolbox.database.begin() as session:
-        servers = session.scalars(select(Server)).all()
-        for server in servers:
-            server.sealed_secret = toolbox.vault.rotate(server.sealed_secret)
-    click.echo(f"{len(servers)} secrets are now encrypted with the newest key.")
+    try:
+        count = accounts.rotate_secrets(toolbox)
+    except SettingError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{count} secrets are now encrypted with the newest key.")
 
 
 @backups.group()

@@ -77,12 +77,10 @@ class NotYours(Refused):
 
 
 class ProxmoxError(BackupsError):
-    """Proxmox did not do what was asked.
+    """Proxmox did not do what was asked."""
 
-    `http_status` is its answer's code (None without an answer), `errors` its per-parameter errors,
-    `call` the method and path that was asked. The text is Proxmox's own reason.
-    """
-
+    # `http_status` is the answer's code (None without an answer), `errors` its per-parameter errors, `call` the
+    # method and path that was asked. The text is Proxmox's own reason.
     retryable = False
 
     def __init__(

@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from . import notifications, queueing, ticking
+from . import mailing, queueing, ticking
 from .config import Settings
 from .models import Operation, now
 from .operations import engine, leases
@@ -55,7 +55,7 @@ def advance(operation_id: str) -> None:
         ended = session.scalar(select(Operation.finished_at).where(Operation.id == operation_id))
     if ended:
         ticking.start_waiting(toolbox)
-        notifications.send_due(toolbox)
+        mailing.send_due(toolbox)
 
 
 def work(toolbox: Toolbox, *, burst: bool) -> None:
@@ -100,7 +100,7 @@ def _burst(toolbox: Toolbox, ours: Queue) -> None:
         if wake is None:
             break
         time.sleep(min(max((wake - now()) / timedelta(seconds=1), 0.05), LONGEST_SLEEP))
-    notifications.send_due(toolbox)
+    mailing.send_due(toolbox)
 
 
 def _next(toolbox: Toolbox) -> datetime | None:

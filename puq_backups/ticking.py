@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import select
 
-from . import accounts, chores, inventory, notifications, queueing, slots
+from . import accounts, chores, inventory, mailing, queueing, slots
 from .models import Server
 from .operations import engine
 from .toolbox import Toolbox
@@ -28,7 +28,7 @@ def tick(toolbox: Toolbox) -> dict[str, int]:
     counts["rung"] = queueing.ring_due(toolbox, anyway=True)
     with toolbox.database.begin() as session:
         engine.mark_stuck(session, toolbox)
-    counts["mails"] = notifications.send_due(toolbox)
+    counts["mails"] = mailing.send_due(toolbox)
     _housekeeping(toolbox)
     chores.beat(toolbox, "tick")
     return counts

@@ -13,7 +13,7 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 class Storage(Base):
     """One row a storage, and for storages that are not shared one row a node (`node` is "" where shared).
 
-    `keeps` says whether its own retention keeps all (None: not known). `available` in bytes.
+    `retention` is its own `prune-backups` (None: not known, empty: none). `available` in bytes.
     """
 
     __tablename__ = PREFIX + "storage"

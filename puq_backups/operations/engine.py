@@ -17,20 +17,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import notifications, policy
-from ..errors import BackupsError, Message, ProxmoxBusy, ProxmoxError, Refused, UnknownOutcome, VmMissing
+from ..errors import BackupsError, Message, ProxmoxError, Refused, UnknownOutcome, VmMissing
 from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
-from ..pve.translation import is_busy
 from ..toolbox import Toolbox
-from . import backup, leases, remove, restore
-from .work import Ended, GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from . import backup, leases, remove, restore, watching
+from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 log = logging.getLogger("puq_backups.operations")
 
 STEPS: Mapping[str, Sequence[Step]] = {"backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS}
 FAULTS_ALLOWED = 5
 LONGEST_PAUSE = 60.0
-RECENT = 10
 
 
 class LeaseLost(Exception):
@@ -171,9 +169,9 @@ def _move(work: Work, owner: str) -> bool:
     operation = work.operation
     try:
         if operation.intent and not operation.upid:
-            return _pause(work, owner, 0 if _find_lost(work) else work.toolbox.settings.poll.total_seconds())
+            return _pause(work, owner, 0 if watching.find_lost(work) else work.toolbox.settings.poll.total_seconds())
         if operation.upid:
-            work.ended = _watch(work)
+            work.ended = watching.watch(work)
             if work.ended is None:
                 return _pause(work, owner, work.toolbox.settings.poll.total_seconds())
         outcome = _step(work)(work)
@@ -188,66 +186,12 @@ def _step(work: Work) -> Step:
     return next(step for step in STEPS[work.operation.kind] if step.__name__ == work.operation.step)
 
 
-def _watch(work: Work) -> Ended | None:
-    """The end of the running task, or None; what the page shows of it meanwhile."""
-    upid = str(work.operation.upid)
-    task = tasks.status(work.proxmox, upid)
-    if task is None:
-        return Ended(None, "Proxmox no longer knows the task.")
-    lines = tasks.log(work.proxmox, upid)
-    if task.running:
-        work.operation.progress = tasks.progress(lines)
-        return None
-    ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
-    if not task.ok and is_busy(ended.reason):
-        # Nothing was done for the lock's sake: the step is run again from its beginning.
-        work.operation.upid = work.operation.intent = None
-        raise ProxmoxBusy(ended.reason)
-    if not task.ok and not (work.operation.intent or {}).get("tolerate"):
-        work.operation.upid = work.operation.intent = None
-        raise GiveUp("{proxmox}", proxmox=ended.reason)
-    return ended
-
-
-def _find_lost(work: Work) -> bool:
-    """Look for the task of a call whose answer never came; True where it is found, or was never started.
-
-    Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
-    """
-    intent = dict(work.operation.intent or {})
-    found = tasks.find(
-        work.proxmox,
-        intent["node"],
-        type=intent["type"],
-        id=intent["id"],
-        since=int(intent["since"]) - 2,
-        marker=intent["marker"],
-    )
-    known = _known_tasks(work)
-    fresh = [upid.text for upid in found if upid.text not in known]
-    if fresh:
-        work.operation.upid = fresh[0]
-        return True
-    if time.time() - float(intent["at"]) < work.toolbox.settings.settle.total_seconds():
-        return False
-    work.operation.intent = None
-    return True
-
-
-def _known_tasks(work: Work) -> set[str]:
-    """The tasks that came of other calls. A node's clock is known to the second only, so one may look like ours."""
-    latest = select(Operation.data).where(Operation.service_id == work.service.id)
-    with work.toolbox.database.open() as session:
-        kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT)).all()
-    return {upid for data in kept for upid in data.get("upids", [])}
-
-
 def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     operation = work.operation
     operation.keep(troubled_since=None, tries=0, faults=0)
     if isinstance(outcome, Start):
         return _call(work, owner, outcome)
-    _forget_task(operation)
+    watching.forget(operation)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return _pause(work, owner, outcome.seconds)
@@ -260,16 +204,10 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     return True
 
 
-def _forget_task(operation: Operation) -> None:
-    if operation.upid:
-        operation.keep(upids=[*operation.data.get("upids", []), operation.upid])
-    operation.upid = operation.intent = None
-
-
 def _call(work: Work, owner: str, call: Start) -> bool:
     """Commit the intent and the audit, make the call with no transaction open, commit what came back."""
     operation = work.operation
-    _forget_task(operation)
+    watching.forget(operation)
     at = time.time()
     operation.intent = {
         "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate,
@@ -307,7 +245,7 @@ def _judge(work: Work, owner: str, error: Exception) -> bool:
         error = GiveUp("The virtual machine {vmid} is no longer there.", vmid=work.vmid)
     if isinstance(error, GiveUp) and error.after:
         operation.keep(ending=error.message.to_json())
-        _forget_task(operation)
+        watching.forget(operation)
         operation.step = error.after
         _commit(work, owner, release=True)
         return True
@@ -362,7 +300,7 @@ def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
     operation, toolbox = work.operation, work.toolbox
     if state == "done" and operation.data.get("ending"):
         state, reason = "failed", Message.from_json(operation.data["ending"])
-    _forget_task(operation)
+    watching.forget(operation)
     end(work.session, toolbox, operation, work.service, state, reason)
     _commit(work, owner, release=True)
     if operation.state != "waiting":

@@ -1,0 +1,79 @@
+"""Tasks on their way: watched until they end, and found again where the answer to a call was lost."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import select
+
+from ..errors import ProxmoxBusy
+from ..models import Operation
+from ..pve import tasks
+from ..pve.translation import is_busy
+from .work import Ended, GiveUp, Work
+
+RECENT = 10
+"""How many of a service's operations may hold tasks that could be mistaken for a lost one."""
+SKEW = 2
+"""Seconds by which a task may seem older than the call: a node's clock is known to the second only."""
+
+
+def watch(work: Work) -> Ended | None:
+    """The end of the running task, or None; what the page shows of it meanwhile."""
+    upid = str(work.operation.upid)
+    task = tasks.status(work.proxmox, upid)
+    if task is None:
+        return Ended(None, "Proxmox no longer knows the task.")
+    lines = tasks.log(work.proxmox, upid)
+    if task.running:
+        work.operation.progress = tasks.progress(lines)
+        return None
+    ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
+    if not task.ok and is_busy(ended.reason):
+        # Nothing was done for the lock's sake: the step is run again from its beginning.
+        work.operation.upid = work.operation.intent = None
+        raise ProxmoxBusy(ended.reason)
+    if not task.ok and not (work.operation.intent or {}).get("tolerate"):
+        work.operation.upid = work.operation.intent = None
+        raise GiveUp("{proxmox}", proxmox=ended.reason)
+    return ended
+
+
+def find_lost(work: Work) -> bool:
+    """Look for the task of a call whose answer never came; True where it is found, or was never started.
+
+    Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
+    """
+    intent = dict(work.operation.intent or {})
+    found = tasks.find(
+        work.proxmox,
+        intent["node"],
+        type=intent["type"],
+        id=intent["id"],
+        since=int(intent["since"]) - SKEW,
+        marker=intent["marker"],
+    )
+    known = _known_tasks(work)
+    fresh = [upid.text for upid in found if upid.text not in known]
+    if fresh:
+        work.operation.upid = fresh[0]
+        return True
+    if time.time() - float(intent["at"]) < work.toolbox.settings.settle.total_seconds():
+        return False
+    work.operation.intent = None
+    return True
+
+
+def _known_tasks(work: Work) -> set[str]:
+    """The tasks that came of other calls. A node's clock is known to the second only, so one may look like ours."""
+    latest = select(Operation.data).where(Operation.service_id == work.service.id)
+    with work.toolbox.database.open() as session:
+        kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT)).all()
+    return {upid for data in kept for upid in data.get("upids", [])}
+
+
+def forget(operation: Operation) -> None:
+    """Let go of the task and its intent; the UPID is kept, so that it is not taken for another call's."""
+    if operation.upid:
+        operation.keep(upids=[*operation.data.get("upids", []), operation.upid])
+    operation.upid = operation.intent = None
