@@ -4,7 +4,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import session, url_for
+from flask import session
 
 from puq_backups import Actor, Backups
 
@@ -30,8 +30,8 @@ class BillingHost:
         return Actor(client_id=client.id, name=client.name, locale=client.language, timezone=client.timezone)
 
     def service_url(self, service_id: str) -> str:
-        """The address of our own page of a service."""
-        return url_for("shop.product", service_id=service_id)
+        """The full address of our own page of a service. Workers ask too, for mails: there is no request then."""
+        return f"{os.environ['DEMO_ADDRESS']}/services/{service_id}/"
 
     def service_params(self, service_id: str) -> dict[str, Any]:
         """Fresh params of a service."""

@@ -41,9 +41,9 @@ def main() -> int:
     end_on_signals()
     # A short path: it holds a socket.
     folder = Path(tempfile.mkdtemp(prefix="puqb-demo-"))
-    supervisor = Supervisor(folder, environment(folder))
+    supervisor = Supervisor(folder, environment(folder, f"http://127.0.0.1:{port}"))
     try:
-        start(supervisor, port)
+        start(supervisor)
         supervisor.watch()
     except Trouble as error:
         print(f"\nThe demo ended: {error}", file=sys.stderr)
@@ -62,7 +62,7 @@ def free_port(wanted: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, address: str) -> dict[str, str]:
     """What every part is told. Settings of ours that are in the caller's environment stay out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUQ_BACKUPS_")}
     (folder / "mails").mkdir()
@@ -73,6 +73,7 @@ def environment(folder: Path) -> dict[str, str]:
         "FLASK_APP": "demo.app",
         "SECRET_KEY": secrets.token_hex(),
         "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite'}",
+        "DEMO_ADDRESS": address,
         "DEMO_MAILS": str(folder / "mails"),
         "DEMO_PROXMOX_TOKEN": token["token"],
         "DEMO_PROXMOX_SECRET": token["secret"],
@@ -85,9 +86,10 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def start(supervisor: Supervisor, port: int) -> None:
+def start(supervisor: Supervisor) -> None:
     """Start all parts in the order in which they need each other, and say where the demo is."""
-    told, folder, address = supervisor.environment, supervisor.folder, f"http://127.0.0.1:{port}"
+    told, folder = supervisor.environment, supervisor.folder
+    address = told["DEMO_ADDRESS"]
     flask = (sys.executable, "-m", "flask")
     say("Starting Valkey, post office and simulated Proxmox …")
     socket_file = folder / "valkey.sock"
@@ -106,7 +108,7 @@ def start(supervisor: Supervisor, port: int) -> None:
     supervisor.run("seed", *flask, "seed")
 
     say("Starting web, worker and clock …")
-    supervisor.start("web", *GUNICORN, "--bind", f"127.0.0.1:{port}", "demo.app:create_app()")
+    supervisor.start("web", *GUNICORN, "--bind", address.removeprefix("http://"), "demo.app:create_app()")
     supervisor.start("worker", *flask, "backups", "worker")
     supervisor.start("clock", *flask, "backups", "clock", "--every", 5)
     supervisor.wait_for("web", lambda: responds(address))

@@ -43,6 +43,7 @@ def app(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.
         for name, value in {
             "SECRET_KEY": "for tests",
             "DATABASE_URL": services.sqlite_file(folder),
+            "DEMO_ADDRESS": "http://127.0.0.1:5000",
             "DEMO_MAILS": str(folder),
             "DEMO_PROXMOX_URL": running.url,
             "DEMO_PROXMOX_FINGERPRINT": running.fingerprint,
