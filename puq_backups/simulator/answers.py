@@ -66,3 +66,7 @@ class Transport(Exception):
 
 class ConnectionCut(Exception):
     """The connection ends without an answer."""
+
+
+class Garbage(Exception):
+    """Status 200 with a page of HTML: something that is not Proxmox answers in its place."""

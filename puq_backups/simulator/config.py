@@ -202,9 +202,9 @@ def _check_volume(call: Call, volid: str) -> None:
 
 def check_memory(config: Config, changes: Config) -> None:
     """A balloon larger than the memory is refused."""
-    if ("memory" in changes or "balloon" in changes) and "balloon" in config:
-        if int(config["balloon"]) > memory_mib(config.get("memory", 512)):
-            raise failed(BALLOON)
+    concerned = "balloon" in config and ("memory" in changes or "balloon" in changes)
+    if concerned and int(config["balloon"]) > memory_mib(config.get("memory", 512)):
+        raise failed(BALLOON)
 
 
 def check_boot_order(config: Config, changes: Config, deleted: Iterable[str] = ()) -> None:

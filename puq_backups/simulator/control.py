@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from . import tasks
-from .answers import ConnectionCut, Refusal, Transport, bad_parameters
+from .answers import ConnectionCut, Garbage, Refusal, Transport, bad_parameters
 from .disks import drives
 from .propstrings import net_parts, print_net
 from .state import Guest, Node, Storage, World, new_mac
@@ -115,6 +115,8 @@ def before(world: World, faults: list[Fault]) -> None:
             world.wait_for(lambda fault=fault: fault not in world.faults, 600)  # type: ignore[misc]
         if fault.name == "refuse":
             _refuse(fault.args)
+        if fault.name == "garbage":
+            raise Garbage("<!DOCTYPE html><title>Maintenance</title>")
         if fault.name == "drop" and fault.args.get("when", "before") == "before":
             raise ConnectionCut
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from . import access, control, router
-from .answers import ConnectionCut, Refusal, Transport
+from .answers import ConnectionCut, Garbage, Refusal, Transport
 from .state import World
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             seen.status = refusal.status
             self._send(refusal.status, refusal.reason, refusal.body)
+        except Garbage as page:
+            seen.status = 200
+            self._send(200, "OK", str(page))
         except Transport as cut:
             seen.status = cut.status
             self._send(cut.status, cut.reason, None)
@@ -108,7 +111,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, "OK", answer)
 
     def _send(self, status: int, reason: str, answer: Any) -> None:
-        payload = b"" if answer is None else json.dumps(answer, separators=(",", ":")).encode()
+        if isinstance(answer, str):
+            payload = answer.encode()
+        else:
+            payload = b"" if answer is None else json.dumps(answer, separators=(",", ":")).encode()
         clean = reason.encode("latin-1", "replace").decode("latin-1").replace("\r", " ")
         self.send_response(status, clean)
         self.send_header("Content-Type", "application/json;charset=UTF-8")
@@ -169,11 +175,15 @@ def _in_time(world: World, one: router.Route, call: router.Call) -> Any:
     outcome: dict[str, Any] = {}
 
     def work() -> None:
-        with world.nodes[call.node].workers:
+        node = world.nodes[call.node]
+        with node.workers:
+            node.workers_busy += 1
             try:
                 outcome["answer"] = _locked(world, one, call)
             except Exception as problem:  # noqa: BLE001 - handed to the waiting thread, raised there
                 outcome["problem"] = problem
+            finally:
+                node.workers_busy -= 1
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()

@@ -7,6 +7,8 @@ import shutil
 import ssl
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -150,6 +152,19 @@ class Simulator:
         with self.world.lock:
             found = [one for one in self.world.volumes.of_storage(storage) if content in (None, one.content)]
         return sorted(found, key=lambda one: (one.ctime, one.name))
+
+    def until(self, ready: Callable[[], Any], seconds: float = 10) -> bool:
+        """Wait until something is so; False if it is not after so long."""
+        give_up = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def wait_until_held(self, label: str, seconds: float = 10) -> bool:
+        """Wait until a request has met the `hold` with this label."""
+        return self.until(lambda: any(one.label == label and one.met for one in self.world.faults), seconds)
 
     def idle(self, seconds: float = 10) -> bool:
         """Wait until no task runs; False if some still do after so long."""

@@ -37,6 +37,7 @@ class Node:
     vzdump_queue: list[str] = field(default_factory=list)
     next_pid: int = 5000
     workers: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(3))
+    workers_busy: int = 0
 
 
 @dataclass

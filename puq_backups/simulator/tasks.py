@@ -95,6 +95,7 @@ class Task:
         """Wait for something, at most so long; signals end it with an exception."""
         if not ready() and seconds > 0:
             self.settled.set()
+            self.world.poke()
             self.world.wait_for(lambda: ready() or self.signal or self._outdated, seconds)
         self.check_signal()
         return bool(ready())

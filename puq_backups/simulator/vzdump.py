@@ -86,13 +86,16 @@ def check_notes(text: str) -> None:
     """Refuse a notes template with a line feed, an unknown variable or an unknown escape."""
     if "\n" in text:
         raise bad_parameters({"notes-template": "contains a line feed\n"})
-    problems = []
-    for found in re.finditer(r"\\(.)", text):
-        if found[1] not in "n\\":
-            problems.append(f"escape sequence '\\{found[1]}' at char {found.start()}")
-    for found in re.finditer(r"\{\{([^\s{}]+)\}\}", text):
-        if found[1] not in VARIABLES:
-            problems.append(f"variable '{found[1]}' at char {found.start() + 4}")
+    problems = [
+        f"escape sequence '\\{found[1]}' at char {found.start()}"
+        for found in re.finditer(r"\\(.)", text)
+        if found[1] not in "n\\"
+    ]
+    problems += [
+        f"variable '{found[1]}' at char {found.start() + 4}"
+        for found in re.finditer(r"\{\{([^\s{}]+)\}\}", text)
+        if found[1] not in VARIABLES
+    ]
     if problems:
         raise bad_parameters({"notes-template": f"found unknown: {', '.join(problems)}\n"})
 

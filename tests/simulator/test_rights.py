@@ -1,0 +1,63 @@
+"""Who may what: privilege separation, filtered lists, HA and calls that are not served."""
+
+
+def test_privilege_separation_takes_the_lesser_of_user_and_token(proxmox, caller):
+    path = "/nodes/pve1/qemu/100"
+    assert caller("panel").ask("DELETE", path).reason == "Permission check failed (/vms/100, VM.Allocate)"
+    assert caller("reinstall").ask("DELETE", path).reason == "VM 100 is running - destroy failed"
+    proxmox.control("acl", path="/", user="panel@pve", role="PanelReinstall", delete=1)
+    assert caller("reinstall").ask("GET", f"{path}/config").status_code == 403
+
+
+def test_listing_without_vm_backup_is_empty_and_no_error(proxmox, caller):
+    assert len(caller("panel").data("GET", "/nodes/pve1/storage/nfs/content")) == 1
+    proxmox.control("acl", path="/vms", user="panel@pve!puq", role="PVEAuditor")
+    assert caller("panel").data("GET", "/nodes/pve1/storage/nfs/content") == []
+
+
+def test_permissions_of_one_path(proxmox, caller):
+    found = caller("low").data("GET", "/access/permissions", path="/vms/100")
+    assert found["/vms/100"]["VM.Backup"] == 1
+    assert caller("low").data("GET", "/access/permissions", path="/vms/101") == {"/vms/101": {}}
+
+
+def test_destroying_a_vm_takes_the_rights_on_it_away(proxmox, caller):
+    proxmox.control("vm-destroyed", vmid=100)
+    assert caller("low").ask("GET", "/nodes/pve1/qemu/100/config").reason.endswith("(/vms/100, VM.Audit)")
+
+
+def test_a_token_sees_only_its_own_tasks_and_none_in_the_cluster_list(proxmox, caller):
+    caller("root").backup(103, "pve3")
+    low = caller("low")
+    low.backup(100, "pve1")
+    assert [item["id"] for item in low.data("GET", "/nodes/pve1/tasks", source="all")] == ["100"]
+    assert low.data("GET", "/cluster/tasks") == []
+
+
+def test_ha_stop_only_asks_and_the_vm_follows(proxmox, api):
+    proxmox.control("ha", vmid=103, state="started")
+    upid = api.data("POST", "/nodes/pve3/qemu/103/status/stop")
+    assert upid.split(":")[5] == "hastop"
+    assert api.wait(upid) == "OK"
+    assert proxmox.until(lambda: not proxmox.vm(103).running)
+    assert api.data("GET", "/nodes/pve3/qemu/103/status/current")["ha"] == {"managed": 1, "state": "stopped"}
+
+
+def test_a_call_that_is_not_served_is_501_and_named(proxmox, api):
+    answer = api.ask("POST", "/nodes/pve1/qemu/100/move_disk", disk="scsi0")
+    assert answer.status_code == 501
+    assert answer.reason == "Method 'POST /nodes/pve1/qemu/100/move_disk' not implemented"
+
+
+def test_every_answer_has_a_date_and_keeps_the_connection(proxmox, api):
+    answer = api.ask("GET", "/version")
+    assert answer.headers["Date"].endswith("GMT")
+    assert answer.headers["Connection"] == "Keep-Alive"
+    assert api.ask("GET", "/nope").headers["Connection"] == "close"
+
+
+def test_report_counts_requests_and_tasks(proxmox, api):
+    api.backup(100, "pve1")
+    report = api.session.get(f"{proxmox.url}/simulator/requests", timeout=5).json()["data"]
+    assert report["requests"] == {"POST /nodes/{node}/vzdump": 1}
+    assert report["tasks"] == {"vzdump": 1}
