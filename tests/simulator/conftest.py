@@ -10,7 +10,7 @@ import requests
 class Api:
     """Asks the simulator as one of its tokens; answers are requests' own."""
 
-    def __init__(self, simulator, token="root"):
+    def __init__(self, simulator, token):
         self.simulator = simulator
         self.session = requests.Session()
         self.session.trust_env = False
