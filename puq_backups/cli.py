@@ -14,6 +14,7 @@ from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
 
 from . import accounts, chores, jobs, migrating, ticking
+from .doctor import examine
 from .errors import SettingError
 from .models import Chore, Operation, Server, Service
 from .operations import leases
@@ -80,6 +81,17 @@ def worker(burst: bool) -> None:
 def sync() -> None:
     """Compare our backups with what the storages hold, now."""
     ticking.sync_all(_toolbox())
+
+
+@backups.command()
+def doctor() -> None:
+    """Look for what is wrong with the set-up; each missing privilege is named with its call."""
+    worst = 0
+    for finding in examine(_toolbox()):
+        click.echo(f"{finding.level}: {finding.text}")
+        worst = max(worst, finding.level == "error")
+    if worst:
+        raise SystemExit(1)
 
 
 @backups.command()

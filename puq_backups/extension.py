@@ -72,6 +72,6 @@ class Backups:
 
     @contextmanager
     def vm_action(self, service_id: object) -> Iterator[None]:
-        """Hold the service while the host acts on its VM. Raises Refused while something of ours or Proxmox's runs."""
+        """Hold the service while the host acts on its VM. Refused while something of ours or Proxmox's runs."""
         with locks.vm_action(self.toolbox, str(service_id)):
             yield

@@ -1,0 +1,70 @@
+"""Doctor names what is missing, by the call that needs it."""
+
+from __future__ import annotations
+
+import pytest
+import world as worlds
+
+from puq_backups.simulator import Simulator
+
+
+@pytest.fixture
+def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> worlds.World:
+    found = worlds.make(
+        proxmox,
+        sqlite_url,
+        redis_url,
+        smtp_url="smtp://127.0.0.1:25",
+        mail_from="a@b.example",
+        staff_email="s@b.example",
+    )
+    found.register()
+    return found
+
+
+def doctor(world: worlds.World) -> tuple[int, list[str]]:
+    found = world.app.test_cli_runner().invoke(args=["backups", "doctor"])
+    return found.exit_code, found.output.splitlines()
+
+
+def test_doctor_finds_nothing_wrong_with_a_good_set_up(world: worlds.World) -> None:
+    world.app.test_cli_runner().invoke(args=["backups", "tick"])
+
+    code, lines = doctor(world)
+
+    assert (code, [line for line in lines if not line.startswith("ok: ")]) == (0, [])
+
+
+def test_doctor_says_that_the_clock_does_not_tick(world: worlds.World) -> None:
+    code, lines = doctor(world)
+
+    assert code == 1
+    assert any("clock does not tick" in line for line in lines)
+
+
+def test_doctor_names_each_missing_privilege_by_its_call(world: worlds.World) -> None:
+    user = world.proxmox.tokens["svc"][0].split("!")[0]
+    world.proxmox.control("acl", path="/vms/100", user=user, role="PVEAuditor")
+
+    code, lines = doctor(world)
+
+    assert code == 1
+    assert any("lacks VM.Backup on /vms/100, needed for POST …/vzdump" in line for line in lines), lines
+
+
+def test_doctor_warns_of_a_storage_with_a_retention_of_its_own(world: worlds.World) -> None:
+    world.call("ChangePackage", **world.params(storage="nfs-keep2"))
+
+    _, lines = doctor(world)
+
+    assert any("nfs-keep2 has a retention of its own (keep-last=2)" in line for line in lines), lines
+
+
+def test_doctor_says_that_a_server_is_unreachable(world: worlds.World) -> None:
+    world.proxmox.control("daemon-down")
+    world.proxmox.control("refuse", times=None, status=595, reason="No route to host", path="*")
+
+    code, lines = doctor(world)
+
+    assert code == 1
+    assert any("No route to host" in line for line in lines), lines

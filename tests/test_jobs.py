@@ -1,0 +1,150 @@
+"""Worker, clock and doorbell as processes: real RQ, on Valkey and on Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import world as worlds
+from redis import Redis
+from sqlalchemy import update
+
+from puq_backups import chores, jobs
+from puq_backups.models import Chore, Operation, now
+from puq_backups.operations import leases
+from puq_backups.simulator import Simulator
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
+    found = worlds.make(proxmox, database_url, redis_url)
+    found.register()
+    yield found
+    found.toolbox.database.engine.dispose()
+
+
+def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:
+    """`flask backups …` as a process of its own, on the same database, Redis and Proxmox."""
+    names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
+    environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(HERE)}
+    environ["PUQ_BACKUPS_KEYS"] = worlds.KEY
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "hosted:app", "backups", *words], env=environ, cwd=HERE,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def wait_until(check: Callable[[], object], seconds: float = 30) -> None:
+    give_up = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < give_up, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.mark.redises
+def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=1)
+    world.call("BackupNow", note="by a worker")
+    with world.app.app_context():
+        jobs.work(world.toolbox, burst=True)
+
+    assert [operation.state for operation in world.operations()] == ["done"]
+
+
+@pytest.mark.databases
+def test_worker_process_makes_a_backup(world: worlds.World) -> None:
+    world.call("BackupNow")
+    worker = command(world, "worker", "--burst")
+    output = worker.communicate(timeout=60)[0].decode()
+
+    assert worker.returncode == 0, output
+    assert [operation.state for operation in world.operations()] == ["done"], output
+
+
+def test_killed_worker_is_followed_by_another_without_a_second_task(world: worlds.World) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=3)
+    world.call("BackupNow")
+    first = command(world, "worker")
+    wait_until(lambda: world.proxmox.tasks("vzdump"))
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    second = command(world, "worker", "--burst")
+    output = second.communicate(timeout=60)[0].decode()
+
+    assert [operation.state for operation in world.operations()] == ["done"], output
+    assert len(world.proxmox.tasks("vzdump")) == 1
+
+
+def test_worker_stops_on_sigterm(world: worlds.World) -> None:
+    worker = command(world, "worker")
+    with Redis.from_url(world.app.config["PUQ_BACKUPS_REDIS_URL"]) as client:
+        wait_until(lambda: client.smembers("rq:workers"))
+    worker.send_signal(signal.SIGTERM)
+    output = worker.communicate(timeout=20)[0].decode()
+
+    assert worker.returncode == 0, output
+
+
+def test_emptied_redis_loses_nothing(world: worlds.World) -> None:
+    world.call("BackupNow")
+    with Redis.from_url(world.app.config["PUQ_BACKUPS_REDIS_URL"]) as client:
+        client.flushdb()
+    assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
+    with world.app.app_context():
+        jobs.work(world.toolbox, burst=True)
+
+    assert [operation.state for operation in world.operations()] == ["done"]
+
+
+def test_redis_that_is_away_does_not_hinder_a_wish(proxmox: Simulator, sqlite_url: str) -> None:
+    world = worlds.make(proxmox, sqlite_url, "redis://127.0.0.1:9/0")
+    world.register()
+
+    assert world.call("BackupNow") == "success"
+
+
+@pytest.mark.databases
+def test_one_of_two_clocks_holds_the_lease(world: worlds.World) -> None:
+    minute = timedelta(minutes=1)
+    mine, other = leases.new_owner(), leases.new_owner()
+
+    assert chores.hold(world.toolbox, "clock", mine, minute)
+    assert not chores.hold(world.toolbox, "clock", other, minute)
+    assert chores.hold(world.toolbox, "clock", mine, minute)
+
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Chore).values(lease_until=now() - minute))
+    assert chores.hold(world.toolbox, "clock", other, minute)
+
+
+def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from puq_backups.operations import leases; print(leases.new_owner())"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert leases.is_dead(ended.stdout.strip())
+    assert not leases.is_dead(leases.new_owner())
+    assert not leases.is_dead("another-boot/1|1|1|abc")
+
+
+def test_stuck_operation_keeps_its_lock_and_ends_when_its_task_does(world: worlds.World) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=2)
+    world.call("BackupNow")
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Operation).values(deadline_at=now()))
+    world.app.test_cli_runner().invoke(args=["backups", "tick"])
+    assert [(operation.state, operation.lock) for operation in world.operations()] == [("stuck", "1")]
+
+    world.drain()
+
+    assert [operation.state for operation in world.operations()] == ["done"]
