@@ -1,5 +1,6 @@
 """A real browser: `browser` (one for this folder), `page` (one for each test, without errors on its console).
 
+`demo` is the running demo, one for each test file: `page.goto(demo.address)`.
 A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import services
 from playwright.sync_api import Browser, Page, sync_playwright
+from running_demo import Demo
 
 SCREENSHOTS = services.ROOT / "tests" / "screenshots"
 FLAGS = [
@@ -64,6 +66,13 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 LOCAL = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    demo = Demo()
+    yield demo
+    demo.end()
 
 
 @pytest.fixture
