@@ -389,7 +389,8 @@ class Backup:
         node = self.world.place(self.storage.storage, self.call.node)[1]
         fmt = "pbs-vm" if pbs else f"vma{ENDINGS[self.compress]}"
         volume = Volume(self.storage.storage, name, "backup", fmt, size, self.ctime, self.vmid, node, used=size)
-        volume.archive = Archive(config_text(config), disks)
+        firewall = (dict(guest.firewall_options), [dict(rule) for rule in guest.firewall_rules])
+        volume.archive = Archive(config_text(config), disks, firewall if any(firewall) else None)
         return volume
 
     # --- the end -----------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from .options import (
 from .propstrings import (
     LIVE_DRIVE_KEYS,
     NEW_DISK,
+    contradicts,
     memory_mib,
     net_parts,
     parse_drive,
@@ -177,6 +178,8 @@ def check_drives(call: Call, changes: Config) -> None:
     for slot in [key for key in changes if key in DRIVE_SLOTS]:
         drive = parse_drive(str(changes[slot]))
         new = NEW_DISK.fullmatch(drive["file"])
+        if contradicts(slot, drive):
+            raise bad_parameters({slot: "unable to parse drive options"})
         if drive["file"] in ("none", "cdrom"):
             continue
         if new or drive["file"].endswith(":cloudinit"):

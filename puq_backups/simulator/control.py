@@ -479,7 +479,9 @@ def _token_revoked(world: World, step: dict[str, Any]) -> None:
 @control("acl")
 def _acl(world: World, step: dict[str, Any]) -> None:
     """Grant `role` to `user` (a user or a full token id) on `path`, or take it with `delete`."""
-    entry = {"path": step["path"], "ugid": step["user"], "roleid": step["role"], "type": "user"}
+    entry = {"path": step["path"], "ugid": step["user"], "roleid": step["role"]}
+    entry["type"] = "token" if "!" in step["user"] else "user"
+    world.privilege_cache.clear()
     world.acl = [one for one in world.acl if any(one[key] != entry[key] for key in ("path", "ugid", "roleid"))]
     if "privileges" in step:
         world.roles[step["role"]] = frozenset(step["privileges"])

@@ -87,6 +87,8 @@ def _add_guest(world: World, vmid: int, entry: dict[str, Any]) -> None:
                 snapshot.get("parent"),
             )
         )
+    guest.firewall_options = dict(entry.get("firewall", {}).get("options", {}))
+    guest.firewall_rules = [dict(rule) for rule in entry.get("firewall", {}).get("rules", [])]
     if entry.get("status") == "running":
         power_on(world, guest)
     world.guests[vmid] = guest

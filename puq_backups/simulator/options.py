@@ -22,7 +22,17 @@ CPU = Param("integer", minimum=1)
 CPU_KEYS = ("affinity", "cores", "cpu", "cpulimit", "cpuunits", "numa", "smp", "sockets", "vcpus")
 MEMORY_KEYS = ("allow-ksm", "balloon", "hugepages", "keephugepages", "memory", "shares")
 HARDWARE_KEYS = ("acpi", "amd-sev", "audio0", "bios", "hotplug", "kvm", "machine", "rng0", "scsihw", "smbios1")
-HARDWARE_MORE = ("tablet", "vga", "vmgenid", "watchdog", "localtime", "intel-tdx")
+HARDWARE_MORE = (
+    "arch",
+    "intel-tdx",
+    "ivshmem",
+    "localtime",
+    "spice_enhancements",
+    "tablet",
+    "vga",
+    "vmgenid",
+    "watchdog",
+)
 OPTION_KEYS = ("agent", "autostart", "description", "freeze", "hookscript", "keyboard", "name", "onboot")
 OPTION_MORE = ("ostype", "protection", "reboot", "startdate", "startup", "tags", "tdf", "template")
 CLOUDINIT_KEYS = ("cicustom", "cipassword", "citype", "ciupgrade", "ciuser", "nameserver", "searchdomain", "sshkeys")
@@ -71,10 +81,20 @@ OPTIONS: Schema = {
         )
     },
     **dict.fromkeys((*BOOLEANS, *BOOLEANS_MORE), BOOLEAN),
-    **{key: Param(format=drive_format) for key in DRIVE_SLOTS},
+    **{key: Param(format=drive_format(key)) for key in DRIVE_SLOTS},
     **{key: Param(format=net_format) for key in NETS},
     "lock": Param(
-        enum=("backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete", "suspending")
+        enum=(
+            "backup",
+            "clone",
+            "create",
+            "migrate",
+            "rollback",
+            "snapshot",
+            "snapshot-delete",
+            "suspending",
+            "suspended",
+        )
     ),
     "args": Param(),
     "cores": CPU,

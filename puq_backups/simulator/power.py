@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .answers import bad_parameters, failed
+from .answers import Refusal, bad_parameters, failed
 from .config import apply_pending
 from .disks import drives, is_cloudinit
 from .loading import power_on
@@ -242,3 +242,48 @@ def reset(call: Call) -> Any:
         guest.started = call.world.now(call.node)
 
     return call.task("qmreset", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/suspend",
+    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "todisk": BOOLEAN, "statestorage": Param()},
+    POWER,
+)
+def suspend(call: Call) -> Any:
+    """Pause a VM, as a task."""
+    refuse_skiplock(call)
+    if not call.world.guest(call.vmid, call.node).running:
+        raise failed(f"VM {call.vmid} not running")
+    if call.params.get("todisk"):
+        raise Refusal(501, "the simulator does not serve suspend with 'todisk'")
+
+    def work(task: Task) -> None:
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        guest.qmpstatus = "paused"
+
+    return call.task("qmpause", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/resume",
+    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "nocheck": BOOLEAN},
+    POWER,
+)
+def resume(call: Call) -> Any:
+    """Let a paused VM run on, as a task."""
+    refuse_skiplock(call)
+    if not call.world.guest(call.vmid, call.node).running:
+        raise failed(f"VM {call.vmid} not running")
+
+    def work(task: Task) -> None:
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        if guest.lock != "backup":
+            refuse_locked(guest)
+        guest.qmpstatus = "running"
+
+    return call.task("qmresume", call.vmid, work)

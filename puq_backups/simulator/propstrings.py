@@ -43,6 +43,12 @@ def size_format(value: str) -> str | None:
     return None if re.fullmatch(r"\d+(\.\d+)?[KMGT]?", value) else f"value '{value}' is no disk size\n"
 
 
+_THROTTLES: Schema = {
+    key: Param("integer", minimum=1)
+    if key.endswith("_length")
+    else Param("number" if key.startswith("m") else "integer")
+    for key in (*THROTTLES, "bps", "bps_rd", "bps_wr")
+}
 DRIVE: Schema = {
     "file": Param(optional=False),
     "media": Param(enum=("cdrom", "disk")),
@@ -52,25 +58,32 @@ DRIVE: Schema = {
     "discard": Param(enum=("ignore", "on")),
     "size": Param(format=size_format),
     "serial": Param(max_length=60),
-    "wwn": Param(pattern="0x[0-9a-fA-F]{16}"),
-    "model": Param(max_length=120),
     "werror": Param(enum=("enospc", "ignore", "report", "stop")),
     "rerror": Param(enum=("ignore", "report", "stop")),
     "import-from": Param(),
-    "queues": Param("integer", minimum=2),
-    "efitype": Param(enum=("2m", "4m")),
-    "version": Param(enum=("v1.2", "v2.0")),
-    **dict.fromkeys(("backup", "replicate", "snapshot", "shared", "detect_zeroes", "iothread", "ssd", "ro"), BOOLEAN),
-    **dict.fromkeys(("scsiblock", "pre-enrolled-keys"), BOOLEAN),
-    **{key: Param("integer", minimum=1) for key in THROTTLES if key.endswith("_length")},
-    **{key: NUMBER for key in THROTTLES if key.startswith("mbps") and not key.endswith("_length")},
-    **{
-        key: Param("integer", minimum=0)
-        for key in THROTTLES
-        if key.startswith("iops") and not key.endswith("_length")
-    },
-    **{key: Param("integer", minimum=0) for key in ("bps", "bps_rd", "bps_wr")},
+    **dict.fromkeys(("backup", "replicate", "snapshot", "shared", "detect_zeroes"), BOOLEAN),
+    **_THROTTLES,
 }
+"""What every bus has; OF_BUS is what each adds."""
+WWN = Param(pattern="0x[0-9a-fA-F]{16}")
+OF_BUS: dict[str, Schema] = {
+    "ide": {"model": Param(max_length=120), "ssd": BOOLEAN, "wwn": WWN},
+    "sata": {"ssd": BOOLEAN, "wwn": WWN},
+    "virtio": {"iothread": BOOLEAN, "ro": BOOLEAN},
+    "scsi": {
+        **dict.fromkeys(("iothread", "ro", "scsiblock", "ssd"), BOOLEAN),
+        "queues": Param("integer", minimum=2),
+        "product": Param(pattern=r"[A-Za-z0-9\-_\s]{,16}"),
+        "vendor": Param(pattern=r"[A-Za-z0-9\-_\s]{,8}"),
+        "wwn": WWN,
+    },
+    "efidisk": {"efitype": Param(enum=("2m", "4m")), "pre-enrolled-keys": BOOLEAN, "ms-cert": Param()},
+    "tpmstate": {"version": Param(enum=("v1.2", "v2.0"))},
+}
+EXCLUDING = (("mbps", "mbps_rd"), ("mbps", "mbps_wr"), ("iops", "iops_rd"), ("iops", "iops_wr"))
+REQUIRED = tuple((f"mbps{side}_max", f"mbps{side}") for side in ("", "_rd", "_wr")) + tuple(
+    (f"iops{side}_max_length", f"iops{side}_max") for side in ("", "_rd", "_wr")
+)
 NET: Schema = {
     "model": Param(optional=False, enum=MODELS),
     "macaddr": Param(format=mac_format),
@@ -130,9 +143,19 @@ def print_net(parts: dict[str, str]) -> str:
     return ",".join([f"{parts['model']}={parts['macaddr']}", *rest])
 
 
-def drive_format(value: str) -> str | None:
-    """A drive string."""
-    return property_string(DRIVE, "file")(re.sub(r"(^|,)volume=", r"\1file=", value))
+def drive_format(slot: str) -> Format:
+    """The drive string of a slot."""
+    form = property_string({**DRIVE, **OF_BUS[slot.rstrip("0123456789")]}, "file")
+    return lambda value: form(re.sub(r"(^|,)volume=", r"\1file=", value))
+
+
+def contradicts(slot: str, drive: dict[str, str]) -> bool:
+    """Whether the parts of a drive string cannot be together."""
+    if any(float(drive.get(one, 0)) and float(drive.get(other, 0)) for one, other in EXCLUDING):
+        return True
+    if any(float(drive.get(one, 0)) and not float(drive.get(other, 0)) for one, other in REQUIRED):
+        return True
+    return drive.get("media") == "cdrom" and (slot.startswith("virtio") or "format" in drive)
 
 
 def net_format(value: str) -> str | None:

@@ -238,6 +238,9 @@ class Restore:
             archived = slot in self.inside.disks or is_cloudinit(drive)
             if archived and old is not None and old.vmid == self.vmid:
                 free(self.world, self.call.node, drive["file"])
+        if self.inside.firewall:
+            self.guest.firewall_options = dict(self.inside.firewall[0])
+            self.guest.firewall_rules = [dict(rule) for rule in self.inside.firewall[1]]
         self.guest.snapshots.clear()
         self.guest.pending, self.guest.pending_delete = {}, []
         self.guest.config = {"memory": "128", **({"lock": "create"} if self.pbs else {})}

@@ -65,6 +65,8 @@ def take(call: Call) -> Any:
         world = call.world
         take_config_lock(world, task, call.vmid)
         guest = world.guest(call.vmid, call.node)
+        if guest.is_template:
+            raise TaskError("you can't take a snapshot if it's a template")
         refuse_locked(guest)
         if any(one.name == name for one in guest.snapshots):
             raise TaskError(f"snapshot name '{name}' already used")
@@ -94,9 +96,9 @@ def delete(call: Call) -> Any:
     def work(task: Task) -> None:
         take_config_lock(call.world, task, call.vmid)
         guest = call.world.guest(call.vmid, call.node)
-        refuse_locked(guest)
         if not any(one.name == name for one in guest.snapshots):
             raise TaskError(f"snapshot '{name}' does not exist")
+        refuse_locked(guest)
         guest.snapshots = [one for one in guest.snapshots if one.name != name]
 
     return call.task("qmdelsnapshot", call.vmid, work)
@@ -113,15 +115,17 @@ def rollback(call: Call) -> Any:
     name = str(call.params["snapname"])
 
     def work(task: Task) -> None:
-        from .power import power_off
+        from .power import power_off, start_qemu
 
         take_config_lock(call.world, task, call.vmid)
         guest = call.world.guest(call.vmid, call.node)
-        refuse_locked(guest)
         found = next((one for one in guest.snapshots if one.name == name), None)
         if found is None:
             raise TaskError(f"snapshot '{name}' does not exist")
+        refuse_locked(guest)
         power_off(call.world, guest)
         guest.config = dict(found.config)
+        if call.params.get("start"):
+            start_qemu(call.world, task, guest)
 
     return call.task("qmrollback", call.vmid, work)

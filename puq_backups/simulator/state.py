@@ -103,6 +103,8 @@ class Guest:
     started: float = 0.0
     ha: str | None = None  # requested state, None where HA does not manage it
     cloudinit_dirty: bool = True
+    firewall_options: dict[str, Any] = field(default_factory=dict)
+    firewall_rules: list[dict[str, Any]] = field(default_factory=list)
     backup_job_ends: float = 0.0  # QEMU's own job goes on when its worker is killed
 
     @property

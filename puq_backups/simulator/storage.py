@@ -257,14 +257,14 @@ def attributes(call: Call) -> Any:
             "format": volume.format,
         }
     rounded = -(-volume.size // 512) * 512
-    found = {
+    return {
         "path": storage.file_path(name),
         "size": rounded if storage.type in FILE_TYPES else volume.size,
         "used": rounded,
         "format": "raw" if storage.type in FILE_TYPES else volume.format,
         "protected": int(volume.protected),
+        "notes": volume.notes or "",
     }
-    return found | ({"notes": volume.notes} if volume.notes is not None else {})
 
 
 @route("PUT", PATH, {**BASE, "notes": Param(), "protected": BOOLEAN})
@@ -274,7 +274,8 @@ def change(call: Call) -> Any:
     _demand(call, storage, name, kind, owner)
     activate(call.world, storage.storage, call.node)
     if kind != "backup":
-        raise failed(f"attribute 'notes' is not supported for storage '{storage.storage}' and volume '{name}'")
+        note = "notes" in call.params
+        raise failed("only backups can have notes" if note else "only backups support attribute 'protected'")
     volume = call.world.volume(f"{storage.storage}:{name}", call.node)
     if volume is None:
         if storage.type == "pbs":
@@ -316,8 +317,8 @@ def take_storage_lock(world: World, task: Task, storage: Storage, node: str) -> 
 def remove(call: Call) -> Any:
     """Remove a volume, as a task. One that is gone already is no error."""
     storage, name, kind, owner = _named(call)
-    _demand(call, storage, name, kind, owner)
     world = call.world
+    _demand_removal(call, storage, kind, owner)
 
     def work(task: Task) -> None:
         activate(world, storage.storage, call.node)
@@ -333,9 +334,19 @@ def remove(call: Call) -> Any:
         task.log(f"Removed volume '{storage.storage}:{name}'")
         tasks.release(world, task, lock)
 
-    subject = f"{owner}@{storage.storage}" if owner else f"@{storage.storage}"
+    subject = f"{owner}@{storage.storage}" if owner else storage.storage
     upid = call.task("imgdel", subject, work)
     return _delayed(call, upid) if "delay" in call.params else upid
+
+
+def _demand_removal(call: Call, storage: Storage, kind: str, owner: int | None) -> None:
+    """The rights to remove: for a guest's archive these, whatever else the caller may."""
+    path = f"/storage/{storage.storage}"
+    if kind == "backup" and owner:
+        access.demand(call.world, call.caller, path, "Datastore.AllocateSpace")
+        access.demand(call.world, call.caller, f"/vms/{owner}", "VM.Backup")
+    else:
+        access.demand(call.world, call.caller, path, "Datastore.Allocate")
 
 
 def _delayed(call: Call, upid: str) -> str | None:
@@ -366,6 +377,8 @@ PRUNE_PARAMS = {**BASE, "prune-backups": PRUNE, "type": Param(enum=("qemu", "lxc
 
 
 def _rules(call: Call, storage: Storage) -> dict[str, int]:
+    if "backup" not in storage.content:
+        raise failed(f"storage '{storage.storage}' does not support backups")
     text = call.params.get("prune-backups") or storage.prune
     if not text:
         raise failed(f"no prune-backups options configured for storage '{storage.storage}'")
@@ -375,8 +388,10 @@ def _rules(call: Call, storage: Storage) -> dict[str, int]:
 @route("GET", "/nodes/{node}/storage/{storage}/prunebackups", PRUNE_PARAMS, ANY_OF_STORAGE)
 def prune_preview(call: Call) -> Any:
     """What pruning would do with each archive."""
-    storage = activate(call.world, call.params["storage"], call.node)
-    marked = retention.mark(_prunable(call, storage), _rules(call, storage))
+    storage = known(call.world, call.params["storage"], call.node)
+    rules = _rules(call, storage)
+    activate(call.world, storage.storage, call.node)
+    marked = retention.mark(_prunable(call, storage), rules)
     return [
         {
             "volid": volume.volid,
@@ -386,7 +401,6 @@ def prune_preview(call: Call) -> Any:
             "vmid": volume.vmid,
         }
         for volume, mark in marked
-        if _sees(call, volume)
     ]
 
 
@@ -404,14 +418,14 @@ def prune(call: Call) -> Any:
     else:
         access.demand(world, call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
         access.demand(world, call.caller, f"/vms/{vmid}", "VM.Backup")
-    storage = known(world, name, call.node)
-    rules = _rules(call, storage)
 
     def work(task: Task) -> None:
+        storage = known(world, name, call.node)
+        rules = _rules(call, storage)
         activate(world, name, call.node)
         for volume, mark in retention.mark(_prunable(call, storage), rules):
             if mark == "remove":
                 erase(world, storage, volume)
-                task.log(f"Removed volume '{volume.volid}'")
+                task.log(f"removing backup '{volume.volid}'")
 
-    return call.task("prunebackups", f"{vmid or ''}@{name}", work)
+    return call.task("prunebackups", f"{vmid}@{name}" if vmid else name, work)

@@ -17,11 +17,12 @@ Place = tuple[str, str | None]
 
 @dataclass(slots=True)
 class Archive:
-    """What an archive holds: the configuration's text, and per drive slot (size, data, format, storage) in bytes."""
+    """What an archive holds: the configuration's text, per drive slot (size, data, format, storage) in bytes,
+    and the firewall's options and rules."""
 
     config: str
     disks: dict[str, tuple[int, int, str, str]]
-    mode: str = "vma"
+    firewall: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
 
 
 @dataclass(slots=True)

@@ -108,6 +108,8 @@ def vzdump(call: Call) -> Any:
     here = [vmid for vmid in vmids if _is_ours(call, vmid)]
     if not here:
         return "OK"
+    if storage := call.params.get("storage"):
+        access.demand(call.world, call.caller, f"/storage/{storage}", "Datastore.AllocateSpace")
     subject = str(here[0]) if len(here) == 1 else ""
 
     elsewhere = sorted(set(vmids) - set(here))
@@ -125,32 +127,24 @@ def _is_ours(call: Call, vmid: int) -> bool:
 
 
 def check_call(call: Call) -> None:
-    """What is refused at once."""
-    params, caller = call.params, call.caller
-    if "vmid" not in params and not any(params.get(key) for key in ("all", "pool", "stop")):
-        raise bad_parameters({"vmid": "property is missing"})
+    """What is refused at once, in Proxmox's order."""
+    world, params, caller = call.world, call.params, call.caller
     for key in ONLY_ROOT:
         if key in params and caller.id != "root@pam":
             raise bad_parameters({key: "Only root may set this option."})
+    if any(key in params for key in NEEDS_SYS_MODIFY):
+        access.demand(world, caller, "/", "Sys.Modify")
+    if params.get("storage") and "prune-backups" in params:
+        access.demand(world, caller, f"/storage/{params['storage']}", "Datastore.Allocate")
+    if "vmid" not in params and not any(params.get(key) for key in ("all", "pool", "stop")):
+        raise bad_parameters({"vmid": "property is missing"})
     if "vmid" in params and params.get("all"):
         raise bad_parameters({"all": "option conflicts with option 'vmid'"})
-    _check_rights(call)
     if "notes-template" in params:
         check_notes(str(params["notes-template"]))
     for key in ("all", "pool", "stop", "exclude"):
         if params.get(key):
             raise Refusal(501, f"the simulator does not serve vzdump with '{key}'")
-
-
-def _check_rights(call: Call) -> None:
-    world, params, caller = call.world, call.params, call.caller
-    if any(key in params for key in NEEDS_SYS_MODIFY):
-        access.demand(world, caller, "/", "Sys.Modify")
-    storage = params.get("storage")
-    if storage and "prune-backups" in params:
-        access.demand(world, caller, f"/storage/{storage}", "Datastore.Allocate")
-    if storage:
-        access.demand(world, caller, f"/storage/{storage}", "Datastore.AllocateSpace")
 
 
 def _quoted(text: str) -> str:

@@ -80,3 +80,16 @@ def test_start_after_a_restore_that_fails_is_only_told(proxmox, api):
     upid = api.data("POST", "/nodes/pve2/qemu", vmid=102, archive=volid, force=1, start=1)
     assert api.wait(upid) == "OK"
     assert "start failed: QEMU exited with code 1" in api.log(upid)
+
+
+def test_firewall_rules_come_back_with_a_restore_and_are_lost_with_the_vm(proxmox, api):
+    path = "/nodes/pve2/qemu/102/firewall"
+    api.data("PUT", f"{path}/options", enable=1, policy_in="DROP")
+    api.data("POST", f"{path}/rules", type="in", action="ACCEPT", proto="tcp", dport="22")
+    api.wait(api.backup(102, "pve2"))
+    volid = proxmox.volumes("nfs")[-1].volid
+    proxmox.control("vm-destroyed", vmid=102)
+    assert api.task("POST", "/nodes/pve2/qemu", vmid=102, archive=volid, force=1) == "OK"
+    assert api.data("GET", f"{path}/options")["policy_in"] == "DROP"
+    (rule,) = api.data("GET", f"{path}/rules")
+    assert (rule["pos"], rule["action"], rule["dport"]) == (0, "ACCEPT", "22")
