@@ -18,7 +18,8 @@ Place = tuple[str, str | None]
 @dataclass(slots=True)
 class Archive:
     """What an archive holds: the configuration's text, per drive slot (size, data, format, storage) in bytes,
-    and the firewall's options and rules."""
+    and the firewall's options and rules.
+    """
 
     config: str
     disks: dict[str, tuple[int, int, str, str]]

@@ -6,6 +6,8 @@ import time
 import pytest
 import requests
 
+DASHED = {"notes_template": "notes-template", "prune_backups": "prune-backups"}
+
 
 class Api:
     """Asks the simulator as one of its tokens; answers are requests' own."""
@@ -19,7 +21,7 @@ class Api:
         self.session.headers["Authorization"] = f"PVEAPIToken={token_id}={secret}"
 
     def ask(self, method, path, /, **params):
-        params = {key.replace("_", "-"): value for key, value in params.items()}
+        params = {DASHED.get(key, key): value for key, value in params.items()}
         place = "params" if method in ("GET", "DELETE") else "data"
         url = f"{self.simulator.url}/api2/json{path}"
         return self.session.request(method, url, timeout=20, **{place: params})
