@@ -43,8 +43,10 @@ def test_doctor_says_that_the_clock_does_not_tick(world: worlds.World) -> None:
 
 
 def test_doctor_names_each_missing_privilege_by_its_call(world: worlds.World) -> None:
-    user = world.proxmox.tokens["svc"][0].split("!")[0]
-    world.proxmox.control("acl", path="/vms/100", user=user, role="PVEAuditor")
+    world.proxmox.control(
+        "acl", path="/", user="panel@pve!puq", role="Less", privileges=["VM.Audit", "Datastore.Audit"]
+    )
+    world.proxmox.control("acl", path="/", user="panel@pve!puq", role="Panel", delete=True)
 
     code, lines = doctor(world)
 

@@ -64,7 +64,8 @@ class World:
 
     def params(self, service_id: str = "1", vmid: int = 100, client: str = "alice", **package: Any) -> dict[str, Any]:
         """The params of a service; `package` gives product settings by our names (`backups=3`)."""
-        token_id, secret = self.proxmox.tokens["svc"]
+        # The documented minimal role, on a privilege-separated token.
+        token_id, secret = self.proxmox.tokens["panel"]
         positions = {name: number for number, (_, name) in enumerate(OPTIONS, 1)}
         settings = {"backups": 3, "storage": "local", **package}
         return {

@@ -188,9 +188,9 @@ def test_terminated_service_loses_its_backups_after_the_grace(
 
 def test_empty_listing_removes_no_row(world: worlds.World, clock: time_machine.Coordinates) -> None:
     world.back_up()
-    world.proxmox.control("acl", path="/", user="svc@pve", role="Panel", delete=True)
-    world.proxmox.control("acl", path="/storage", user="svc@pve", role="PVEDatastoreUser")
-    world.proxmox.control("acl", path="/vms", user="svc@pve", role="PVEAuditor")
+    world.proxmox.control("acl", path="/", user="panel@pve!puq", role="Panel", delete=True)
+    world.proxmox.control("acl", path="/storage", user="panel@pve!puq", role="PVEDatastoreUser")
+    world.proxmox.control("acl", path="/vms", user="panel@pve!puq", role="PVEAuditor")
     run(world, clock, days=1, hours=1)
     run(world, clock, days=1, hours=1.9)
 

@@ -445,6 +445,8 @@ def test_a_missing_right_is_named_or_hides_the_backups(simulator: Simulator, pro
         backups.one(proxmox, "pve1", volid)
     with pytest.raises(ProxmoxDenied, match=r"VM\.Config\.CPU"):
         vms.set_config(proxmox, "pve1", 100, {"cores": 2})
+    without.remove("Datastore.AllocateSpace")
+    simulator.control("acl", path="/", user="panel@pve", role="Panel", privileges=without)
     assert backups.storage_config(proxmox, "nfs") is None
 
 
