@@ -1,6 +1,6 @@
-"""A real browser: `browser` (one for this folder), `page` (one for each test, without errors on its console).
+"""A real browser: `browser` (one for each test file), `page` (one for each test, without errors on its console).
 
-`demo` is the running demo, one for each test file: `page.goto(demo.address)`.
+`demo` is the running demo, one for this folder: `page.goto(demo.address)`.
 A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
 """
 
@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 
 
 # Not for the session: Playwright's loop would stay in the way of whoever starts another one.
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = services.chromium()
     if not executable:
@@ -62,13 +62,14 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
         take_shot(page, request.node.name)
     context.close()
     expected = request.node.get_closest_marker("console_errors")
-    assert expected or errors == []
+    known = expected.args if expected else ()
+    assert [error for error in errors if not any(words in error for words in known)] == []
 
 
 LOCAL = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[Demo]:
     demo = Demo()
     yield demo
