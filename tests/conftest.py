@@ -26,7 +26,9 @@ sys.path.append(str(services.ROOT))
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "databases: run on SQLite, PostgreSQL and MariaDB")
     config.addinivalue_line("markers", "redises: run on the embedded Valkey and the real Redis")
-    config.addinivalue_line("markers", "console_errors: the browser's console may show errors (a 409 is one)")
+    config.addinivalue_line(
+        "markers", "console_errors(words, …): the browser's console may show errors with these words"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

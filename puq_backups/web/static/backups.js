@@ -90,8 +90,8 @@
   };
 
   const rest = (state) => JSON.stringify({ ...state, operation: state.operation && { ...state.operation, progress: 0 } });
-  const seen = (state) => [state.operation ? state.operation.id : "", state.operation ? state.operation.state : "",
-    state.backups.map((backup) => backup.id).sort().join(",")].join("|");
+  const seen = ({ operation, locked, backups }) => [operation?.id, operation?.state, operation?.step, locked ? 1 : 0,
+    backups.map((backup) => backup.id).sort().join(",")].join("|");
 
   const move = (progress) => {
     const bar = find("[data-puqb-progress]"), label = find("[data-puqb-percent]");
@@ -103,6 +103,8 @@
   const take = async (state) => {
     const news = seen(state) !== root.dataset.puqbSeen || (shown && rest(shown) !== rest(state));
     if (news || stale) await refresh();
+    // "… has been asked for" would stand beside "… was created".
+    if (busy && !state.operation) find("[data-puqb-said]")?.remove();
     if (seen(state) !== root.dataset.puqbSeen) stale = true; // the page changed once more since
     if (state.operation) move(state.operation.progress);
     shown = state;

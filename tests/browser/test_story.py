@@ -1,0 +1,149 @@
+"""What a customer does, start to end, in the demo as `make demo` starts it: every part is a process of its own.
+
+Pictures of each station are taken in light, in dark and on a phone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from running_demo import Demo
+
+Shot = Callable[[Page, str], Path]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+# A simulated backup takes ten seconds, and the page asks each three.
+WORK = 45_000
+LOCKED = "A restore is running; other actions wait until it is done."
+
+
+# The form with a wrong name is answered with 400, which Chromium tells on the console.
+@pytest.mark.console_errors("status of 400")
+def test_customer_schedules_backs_up_restores_and_removes(page: Page, demo: Demo, shot: Shot) -> None:
+    sign_in(page, demo.address)
+    set_a_schedule(page)
+    back_up(page, "before the upgrade", "1/10")
+    look(page, shot, "one-backup")
+    ask_to_restore(page, shot)
+    find_the_machine_locked(page, shot)
+    see_it_restored(page)
+    read_the_mail(page, shot)
+    back_up(page, "after the upgrade", "2/10")
+    remove(page, "after the upgrade", "1/10")
+    look(page, shot, "removed")
+
+
+def look(page: Page, shot: Shot, name: str) -> None:
+    """Take the station's pictures; nothing may be wider than a phone."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # both words are among its choices
+        shot(page, f"{name}-{scheme}")
+    page.set_viewport_size(PHONE)
+    shot(page, f"{name}-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.set_viewport_size(DESK)
+
+
+def quota(page: Page) -> Locator:
+    return page.locator(".puqb-quota")
+
+
+def row(page: Page, note: str) -> Locator:
+    return page.get_by_role("row").filter(has_text=note)
+
+
+def outcome(page: Page) -> Locator:
+    return page.locator("#puqb-live-operation")
+
+
+def sign_in(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Alice Adams").click()
+    page.get_by_role("link", name="Backups of bakery-web").click()
+    expect(page.get_by_text("There are no backups yet.")).to_be_visible()
+    expect(quota(page)).to_have_text("0/10")
+
+
+def set_a_schedule(page: Page) -> None:
+    # Days far enough ahead that no slot comes due while the test runs.
+    soon, later = (datetime.now(ZoneInfo("Europe/London")) + timedelta(days=days) for days in (3, 5))
+    for day, time in ((soon, "03:30"), (later, "22:15")):
+        page.get_by_label(f"{day:%A}", exact=True).check()
+        page.get_by_label(f"Time on {day:%A}").fill(time)
+    expect(page.get_by_text("Changes are not saved yet.")).to_be_visible()
+    page.get_by_role("button", name="Save Schedule").click()
+
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    expect(page.get_by_label(f"Time on {later:%A}")).to_have_value("22:15")
+    expect(page.locator("#puqb-live-next time")).to_contain_text(f"{soon:%a}, {soon:%b} {soon.day}, {soon.year}")
+
+
+def back_up(page: Page, note: str, used: str) -> None:
+    page.get_by_label("Backups notes").fill(note)
+    page.get_by_role("button", name="Backup now").click()
+    expect(page.get_by_text("The backup has been asked for.")).to_be_visible()
+    expect(page.locator("[data-puqb-operation]")).to_contain_text("Creating a backup")
+    expect(page.locator("[data-puqb-percent]")).to_have_text(re.compile(r"^[1-9]\d?%$"), timeout=WORK)
+    expect(page.get_by_role("button", name="Backup now")).to_be_disabled()
+
+    expect(outcome(page)).to_contain_text("The backup was created.", timeout=WORK)
+    expect(page.get_by_text("The backup has been asked for.")).to_have_count(0)
+    expect(row(page, note)).to_contain_text(f"{datetime.now(ZoneInfo('Europe/London')):%b %-d, %Y}")
+    expect(row(page, note)).to_contain_text(re.compile(r"\d GiB"))
+    expect(quota(page)).to_have_text(used)
+
+
+def ask_to_restore(page: Page, shot: Shot) -> None:
+    page.get_by_role("button", name="Restore – ").click()
+    dialog = page.get_by_role("dialog")
+    for name in ("bakery-db", "Bakery-Web "):
+        dialog.get_by_label("Type bakery-web to confirm").fill(name)
+        dialog.get_by_role("button", name="Restore backup").click()
+        if name == "bakery-db":
+            expect(dialog).to_contain_text("Type the name of the virtual machine, bakery-web, to confirm.")
+            look(page, shot, "wrong-name")
+
+    expect(page.get_by_text("The restore has been asked for.")).to_be_visible()
+    expect(page.locator("#puqb-lock")).to_have_text(LOCKED)
+    expect(page.get_by_role("button", name="Remove – ")).to_be_disabled()
+    look(page, shot, "restoring")
+
+
+def find_the_machine_locked(page: Page, shot: Shot) -> None:
+    page.get_by_role("link", name="bakery-web").click()
+    for button in ("Start", "Stop", "Change package"):
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("alert")).to_have_text(LOCKED)
+    look(page, shot, "locked-machine")
+
+
+def see_it_restored(page: Page) -> None:
+    page.get_by_role("link", name="Open Backups").click()
+    expect(outcome(page)).to_contain_text("Restoring a backup")
+    expect(outcome(page)).to_contain_text("The backup was restored.", timeout=WORK)
+    expect(page.locator("#puqb-live-status")).to_have_text("Running")
+
+
+def read_the_mail(page: Page, shot: Shot) -> None:
+    page.get_by_role("link", name="Mails").click()
+    expect(page.get_by_role("group").first).to_contain_text("Backup restored successfully: bakery-web")
+    mail = page.frame_locator("iframe")
+    expect(mail.get_by_text("Dear Alice Adams")).to_be_visible()
+    expect(mail.get_by_text("before the upgrade")).to_be_visible()
+    look(page, shot, "mail")
+    page.go_back()
+
+
+def remove(page: Page, note: str, used: str) -> None:
+    row(page, note).get_by_role("button", name="Remove – ").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove backup").click()
+    expect(outcome(page)).to_contain_text("The backup was removed.", timeout=WORK)
+    expect(row(page, note)).to_have_count(0)
+    expect(row(page, "before the upgrade")).to_be_visible()
+    expect(quota(page)).to_have_text(used)
