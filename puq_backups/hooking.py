@@ -67,12 +67,13 @@ def email_template(name: str, *, event: str, folder: str, to: str = "client") ->
 
 
 class Hooks:
-    """The registry of one application."""
+    """The registry of one application. `given` are arguments that every point gives, besides those of its run."""
 
     def __init__(self) -> None:
         self._hooks: dict[str, list[tuple[int, Callable[..., Any]]]] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
         self.emails: list[Email] = []
+        self.given: dict[str, Any] = {}
         self._registered: set[str] = set()
 
     def load_package(self, name: str) -> None:
@@ -128,7 +129,15 @@ class Hooks:
         """
         if not inspect.isfunction(getattr(hookspecs, point, None)):
             raise HookError("There is no hook point {point}.", point=point)
-        return [answer for answer in self._answers(point, arguments) if answer is not None]
+        return [answer for answer in self._answers(point, {**self.given, **arguments}) if answer is not None]
+
+    def ask(self, point: str, **arguments: Any) -> list[dict[str, Any]]:
+        """Run a point whose answers are dicts. Any other answer is a fault of the hook: logged, and left out."""
+        answers = self.run(point, **arguments)
+        for answer in answers:
+            if not isinstance(answer, dict):
+                log.error("a hook at %s answered %s; only a dict means something", point, type(answer).__name__)
+        return [answer for answer in answers if isinstance(answer, dict)]
 
     def _answers(self, point: str, arguments: dict[str, Any]) -> Iterator[Any]:
         for _, function in self._hooks.get(point, []):

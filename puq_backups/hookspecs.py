@@ -29,8 +29,20 @@ def AfterModuleCreate(params: Any) -> None:
     """CreateAccount succeeded."""
 
 
-def PreModuleChangePackage(params: Any) -> dict[str, Any] | None:
+def PreModuleChangePackage(params: Any, toolbox: Any) -> dict[str, Any] | None:
     """Before the host changes a package. {"abortcmd": True} stops the host's own change to the VM."""
+
+
+def PreModuleTerminate(params: Any, toolbox: Any) -> dict[str, Any] | None:
+    """Before the host destroys the VM of a service that ends. {"abortcmd": True} stops that."""
+
+
+def PreModuleChangePassword(params: Any, toolbox: Any) -> dict[str, Any] | None:
+    """Before the host sets a new password in the VM. {"abortcmd": True} stops it."""
+
+
+def PreModuleCustom(params: Any, toolbox: Any) -> dict[str, Any] | None:
+    """Before another function of the host acts on the VM: start, stop, snapshot, … {"abortcmd": True} stops it."""
 
 
 def PreBackup(service_id: str, operation_id: str) -> dict[str, Any] | None:

@@ -9,14 +9,17 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from .errors import Message, ProxmoxError, Refused
-from .models import Operation, Server, Service, database_now
+from .errors import Message, ProxmoxError, Refused, VmMissing
+from .models import Operation, Server, Service, database_now, now
 from .operations import leases
 from .policy import KINDS
 from .pve import vms
 from .toolbox import Toolbox
 
 LEASE = timedelta(minutes=10)
+SEEN_LASTS = timedelta(minutes=5)
+"""How long a lock of Proxmox is believed after it was seen: nobody tells us when it goes."""
+
 HOLDING = ("backup", "restore", "reinstall")
 
 
@@ -25,18 +28,28 @@ def reason(session: Session, service_id: str) -> Message | None:
     service = session.get(Service, str(service_id))
     if service is None:
         return None
-    running = session.scalars(
-        select(Operation).where(Operation.lock == service.id, Operation.kind.in_(HOLDING))
-    ).first()
-    if running is not None:
+    running = select(Operation).where(Operation.lock == service.id, Operation.kind.in_(HOLDING))
+    return reason_of(service, session.scalars(running).first())
+
+
+def reason_of(service: Service, running: Operation | None) -> Message | None:
+    """The same for a service whose `running` operation is known."""
+    if running is not None and running.kind in HOLDING:
         return KINDS[running.kind]
     if service.trouble:
         return Message.from_json(service.trouble)
     if service.restore_failed:
         return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
-    if service.vm_lock:
+    if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < SEEN_LASTS:
         return Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
     return None
+
+
+def reason_now(toolbox: Toolbox, service_id: str) -> Message | None:
+    """Why the host's VM actions must wait, after asking Proxmox; where it cannot be reached ours count alone."""
+    _ask_proxmox(toolbox, service_id)
+    with toolbox.database.open() as session:
+        return reason(session, service_id)
 
 
 @contextmanager
@@ -55,20 +68,36 @@ def vm_action(toolbox: Toolbox, service_id: str) -> Iterator[None]:
 
 
 def _ask_proxmox(toolbox: Toolbox, service_id: str) -> None:
-    """See Proxmox's own lock; where it cannot be reached ours count alone."""
+    """Take down Proxmox's own lock, if it can be reached. The lock of an operation of ours is not taken for another's."""
     with toolbox.database.open() as session:
         service = session.get(Service, service_id)
-        if service is None:
+        if service is None or _is_held(session, service_id):
             return
         server = session.get_one(Server, service.server_id)
     try:
-        seen = vms.status(toolbox.connect(server), service.node, service.vmid)
+        seen = _status(toolbox, server, service)
     except ProxmoxError:
         return
     with toolbox.database.begin() as session:
-        session.execute(
-            update(Service).where(Service.id == service_id).values(vm_lock=seen.lock or "", vm_status=seen.status)
-        )
+        if not _is_held(session, service_id):
+            seen_now = {"vm_lock": seen.lock or "", "vm_status": seen.status, "vm_seen_at": now()}
+            session.execute(update(Service).where(Service.id == service_id).values(**seen_now))
+
+
+def _is_held(session: Session, service_id: str) -> bool:
+    holding = select(Operation.id).where(Operation.lock == service_id, Operation.kind.in_(HOLDING))
+    return session.scalar(holding) is not None
+
+
+def _status(toolbox: Toolbox, server: Server, service: Service) -> vms.VmStatus:
+    proxmox = toolbox.connect(server)
+    try:
+        return vms.status(proxmox, service.node, service.vmid)
+    except VmMissing:
+        node = vms.find_node(proxmox, service.vmid)
+        if not node:
+            raise
+        return vms.status(proxmox, node, service.vmid)
 
 
 def _take(toolbox: Toolbox, service_id: str, owner: str) -> None:

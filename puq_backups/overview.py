@@ -27,8 +27,8 @@ def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) ->
     """Everything the page's template needs, but for addresses, form and token. Moments are aware datetimes."""
     standing = inventory.standing(session, service)
     current = standing.running or next(iter(standing.waiting), None)
-    lock = locks.reason(session, service.id)
     running = standing.running
+    lock = locks.reason_of(service, running)
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "quota": {"used": standing.used(), "limit": service.quota},

@@ -12,6 +12,8 @@ from . import access, client
 def blueprint(toolbox: Toolbox) -> Blueprint:
     """The client's pages. Registering it also registers the hooks: ours by name, then the host's."""
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
+    # The host runs points as well, and has no toolbox to give.
+    toolbox.hooks.given["toolbox"] = toolbox
 
     def load_hooks(_: BlueprintSetupState) -> None:
         for package in ("puq_backups.hooks", *toolbox.settings.hooks):

@@ -1,0 +1,18 @@
+"""What holds up the host's own actions on a VM: its points that act on one are answered with abortcmd meanwhile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from puq_backups import locks
+from puq_backups.hooking import hook
+from puq_backups.toolbox import Toolbox
+
+
+@hook("PreModuleChangePackage")
+@hook("PreModuleTerminate")
+@hook("PreModuleChangePassword")
+@hook("PreModuleCustom")
+def wait_for_backups(params: Mapping[str, Any], toolbox: Toolbox) -> dict[str, Any] | None:
+    """Leave the VM alone while a backup or restore of ours, or Proxmox itself, holds it."""
+    against = locks.reason_now(toolbox, str(params.get("serviceid") or "").strip())
+    return {"abortcmd": True, "reason": str(against)} if against else None
