@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from . import retention, schedules
-from .errors import NotYours, ProxmoxError
+from .errors import NotYours
 from .models import LIVE, Backup, Operation, Server, Service, Storage, now
 from .pve import backups as archives
-from .pve import notes
-from .pve.client import Proxmox
-from .toolbox import Toolbox
 
 
 @dataclass(frozen=True)
@@ -140,93 +136,3 @@ def note_storage(session: Session, server: Server, name: str, node: str, seen: a
         session.add(storage)
     storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
     return storage
-
-
-def sync(toolbox: Toolbox, server: Server) -> None:
-    """Compare our backups on a server with what its storages hold, one listing a storage.
-
-    1. List each storage that a service of ours uses, from a node that reads it.
-    2. Take over size, kept and verification of those found; adopt those that carry a service's marker.
-    3. Ask by name for each that the listing lacks: an empty listing proves nothing.
-    4. Gone in two syncs `missing_after` apart, with the storage active: missing.
-    """
-    proxmox = toolbox.connect(server)
-    for storage, node, holder in _places(toolbox, server):
-        try:
-            seen = archives.storage_status(proxmox, node, storage)
-            listed = {archive.volid: archive for archive in archives.listing(proxmox, node, storage)}
-        except ProxmoxError:
-            continue
-        gone = _gone(toolbox, proxmox, server, (storage, node, holder), listed) if seen.active else set()
-        with toolbox.database.begin() as session:
-            note_storage(session, server, storage, node, seen).synced_at = now()
-            _compare(session, toolbox, server, (storage, holder), listed, gone)
-
-
-def _places(toolbox: Toolbox, server: Server) -> list[tuple[str, str, str]]:
-    """(storage, node to ask, node that holds it or "") of all our backups on a server."""
-    with toolbox.database.open() as session:
-        rows = session.execute(
-            select(Backup.storage, Backup.node, Service.node)
-            .join(Service, Service.id == Backup.service_id)
-            .where(Backup.server_id == server.id, Backup.removed_at.is_(None))
-            .distinct()
-        ).all()
-    found: dict[tuple[str, str], str] = {}
-    for storage, holder, node in rows:
-        found.setdefault((storage, holder), holder or node)
-    return [(storage, node, holder) for (storage, holder), node in found.items() if node]
-
-
-def _ours(session: Session, server: Server, storage: str, holder: str) -> Sequence[Backup]:
-    return session.scalars(
-        select(Backup).where(
-            Backup.server_id == server.id, Backup.storage == storage, Backup.node == holder,
-            Backup.removed_at.is_(None),
-        )
-    ).all()  # fmt: skip
-
-
-def _gone(
-    toolbox: Toolbox, proxmox: Proxmox, server: Server, place: tuple[str, str, str], listed: Iterable[str]
-) -> set[str]:
-    storage, node, holder = place
-    with toolbox.database.open() as session:
-        lacking = {backup.volid for backup in _ours(session, server, storage, holder)} - set(listed)
-    return {volid for volid in lacking if archives.one(proxmox, node, volid) is None}
-
-
-def _compare(
-    session: Session, toolbox: Toolbox, server: Server, place: tuple[str, str],
-    listed: dict[str, archives.Archive], gone: set[str],
-) -> None:  # fmt: skip
-    known = _ours(session, server, *place)
-    for backup in known:
-        if backup.volid in listed:
-            see(backup, listed[backup.volid])
-        elif backup.volid in gone:
-            backup.gone_since = backup.gone_since or now()
-            if now() - backup.gone_since >= toolbox.settings.missing_after > timedelta(0):
-                backup.missing_at = backup.missing_at or now()
-    recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
-    for volid in set(listed) - recorded:
-        _adopt(session, server, place[1], listed[volid])
-
-
-def _adopt(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
-    """Record an archive of ours that lost its row: VMID, storage and both tokens of its marker must agree."""
-    marker = notes.find_marker(archive.notes)
-    if marker is None:
-        return
-    service = session.scalars(
-        select(Service).where(
-            Service.token == marker[0], Service.vmid == archive.vmid, Service.server_id == server.id
-        )
-    ).first()
-    operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
-    if service is None or operation is None or operation.service_id != service.id or operation.state in LIVE:
-        return
-    if operation.storage != archive.volid.partition(":")[0]:
-        return
-    backup = record(session, service, operation, volid=archive.volid, node=holder, disks=1)
-    see(backup, archive)

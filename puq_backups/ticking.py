@@ -7,13 +7,13 @@ from functools import partial
 
 from sqlalchemy import select
 
-from . import accounts, chores, inventory, mailing, queueing, slots
+from . import accounts, chores, mailing, queueing, slots, syncing
 from .models import Server
 from .operations import engine
 from .toolbox import Toolbox
 
 DAY = timedelta(days=1)
-PURGE_EVERY = timedelta(minutes=5)
+PURGE_EVERY = LOOK_EVERY = timedelta(minutes=5)
 
 
 def tick(toolbox: Toolbox) -> dict[str, int]:
@@ -52,7 +52,8 @@ def sync_all(toolbox: Toolbox) -> None:
     with toolbox.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in servers:
-        inventory.sync(toolbox, server)
+        syncing.sync(toolbox, server)
+        syncing.look_at_vms(toolbox, server)
 
 
 def _housekeeping(toolbox: Toolbox) -> None:
@@ -60,7 +61,8 @@ def _housekeeping(toolbox: Toolbox) -> None:
         servers = session.scalars(select(Server)).all()
     for server in servers:
         chores.run_due(
-            toolbox, f"sync {server.id}", toolbox.settings.sync_interval, partial(inventory.sync, toolbox, server)
+            toolbox, f"sync {server.id}", toolbox.settings.sync_interval, partial(syncing.sync, toolbox, server)
         )
+        chores.run_due(toolbox, f"vms {server.id}", LOOK_EVERY, partial(syncing.look_at_vms, toolbox, server))
     chores.run_due(toolbox, "purge", PURGE_EVERY, lambda: accounts.purge_due(toolbox))
     chores.run_due(toolbox, "daily", DAY, lambda: toolbox.hooks.run("DailyCronJob", toolbox=toolbox))

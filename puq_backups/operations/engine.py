@@ -324,6 +324,9 @@ def end(
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
             return
     operation.state, operation.finished_at = state, now()
+    if operation.started_at and operation.kind != "remove":
+        # Proxmox has released what our task held.
+        service.vm_lock = ""
     if operation.kind == "restore":
         _note_restore(operation, service)
     notifications.on_end(session, toolbox, operation, service)

@@ -67,7 +67,7 @@ def take_away(work: Work, backup: Backup) -> Start | None:
 def may_go_ahead(work: Work, point: str, **facts: Any) -> None:
     """Ask the host's `Pre…` hooks; GiveUp with their reason where one aborts or fails."""
     try:
-        answers = work.toolbox.hooks.run(point, service_id=work.service.id, operation_id=work.operation.id, **facts)
+        answers = work.toolbox.hooks.ask(point, service_id=work.service.id, operation_id=work.operation.id, **facts)
     except ProxmoxError:
         raise
     except Exception as error:
