@@ -17,6 +17,8 @@ DAYS = 7
 OFF = {"", "0", "off", "false", "no", "none"}
 LOOK_AHEAD = 28
 LONGEST = timedelta(hours=36)
+# Between the ends of the world's zones, -12 and +14.
+WIDEST = timedelta(hours=26)
 A_DAY = timedelta(days=1)
 
 
@@ -184,16 +186,21 @@ def _slots(schedule: Schedule, after: datetime, last: date) -> Iterator[SlotTime
         day += A_DAY
 
 
+def _past(day: date, taken: Container[date]) -> bool:
+    """Whether that date, or one after it, has a slot: after a move east and back a date is not caught up on."""
+    return any(day + ahead * A_DAY in taken for ahead in range(4))
+
+
 def next_run(schedule: Schedule, after: datetime, *, taken: Container[date] = ()) -> tuple[date, datetime] | None:
     """The first slot after the moment `after` whose date has no slot yet."""
     last = local_date(after, schedule.timezone) + LOOK_AHEAD * A_DAY
-    return next(((slot.date, slot.at) for slot in _slots(schedule, after, last) if slot.date not in taken), None)
+    return next(((slot.date, slot.at) for slot in _slots(schedule, after, last) if not _past(slot.date, taken)), None)
 
 
 def upcoming(schedule: Schedule, after: datetime, count: int, *, taken: Container[date] = ()) -> list[SlotTime]:
     """The next `count` slots after a moment whose dates have no slot yet."""
     last = local_date(after, schedule.timezone) + (LOOK_AHEAD + DAYS * count) * A_DAY
-    return list(islice((slot for slot in _slots(schedule, after, last) if slot.date not in taken), count))
+    return list(islice((slot for slot in _slots(schedule, after, last) if not _past(slot.date, taken)), count))
 
 
 def due(
@@ -201,7 +208,7 @@ def due(
 ) -> Due:
     """The slots of (since, now] without a record: the newest inside `catch_up` runs, all others were missed."""
     last = local_date(now, schedule.timezone) + 2 * A_DAY
-    found = [slot for slot in _slots(schedule, since, last) if slot.at <= now and slot.date not in taken]
+    found = [slot for slot in _slots(schedule, since, last) if slot.at <= now and not _past(slot.date, taken)]
     if found and now - found[-1].at <= catch_up:
         return Due(found[-1], found[:-1])
     return Due(None, found)
@@ -219,7 +226,7 @@ def on_save(
     """
     today = local_date(now, new.timezone)
     at = slot_time(new, today)
-    if at is None or at > now or now - at > catch_up or today in taken or made_today:
+    if at is None or at > now or now - at > catch_up or made_today or _past(today, taken):
         return now
     before = slot_time(old, today) if old else None
     return now if before == at else at - timedelta(microseconds=1)
@@ -240,6 +247,6 @@ def bridge(
     new = replace(new, early=None)
     stayed, moved = next_run(replace(old, days=new.days), now, taken=taken), next_run(new, since, taken=taken)
     limit = last + LONGEST
-    if stayed and moved and stayed[1] <= limit < moved[1]:
+    if stayed and moved and stayed[1] <= limit < moved[1] <= limit + WIDEST:
         return replace(new, early=SlotTime(moved[0], limit))
     return new
