@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,13 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say loudly what this run could not test."""
-    if services.left_out:
+    """Say loudly what this run could not test, and why."""
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")
+    )
+    lines = [f"{what}: {why}" for what, why in sorted(services.left_out.items())]
+    lines += [f"{count} × {why}" for why, count in skipped.items() if why not in services.left_out.values()]
+    if lines:
         terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
-        for what, why in sorted(services.left_out.items()):
-            terminalreporter.line(f"{what}: {why}", red=True)
+        for line in lines:
+            terminalreporter.line(line, red=True)
