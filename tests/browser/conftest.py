@@ -1,6 +1,7 @@
 """A real browser: `browser` (one for each test file), `page` (one for each test, without errors on its console).
 
 `demo` is the running demo, one for this folder: `page.goto(demo.address)`.
+`world` is a host application of this process where Alice is signed in, at `address`: its clock may be moved.
 A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
 """
 
@@ -12,8 +13,13 @@ from typing import Any
 
 import pytest
 import services
+import world as worlds
 from playwright.sync_api import Browser, Page, sync_playwright
 from running_demo import Demo
+
+from puq_backups.simulator import Simulator
+
+from . import serving
 
 SCREENSHOTS = services.ROOT / "tests" / "screenshots"
 FLAGS = [
@@ -74,6 +80,21 @@ def demo() -> Iterator[Demo]:
     demo = Demo()
     yield demo
     demo.end()
+
+
+@pytest.fixture
+def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[worlds.World]:
+    found = worlds.make(proxmox, sqlite_url, redis_url)
+    found.register()
+    found.host.actor = worlds.ALICE
+    yield found
+    found.toolbox.database.engine.dispose()
+
+
+@pytest.fixture
+def address(world: worlds.World) -> Iterator[str]:
+    with serving.serve(world.app) as found:
+        yield found
 
 
 @pytest.fixture

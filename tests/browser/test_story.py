@@ -100,7 +100,7 @@ def back_up(page: Page, note: str, used: str) -> None:
 
 
 def ask_to_restore(page: Page, shot: Shot) -> None:
-    page.get_by_role("button", name="Restore – ").click()
+    page.get_by_role("button", name=re.compile(r"^Restore \W")).click()
     dialog = page.get_by_role("dialog")
     for name in ("bakery-db", "Bakery-Web "):
         dialog.get_by_label("Type bakery-web to confirm").fill(name)
@@ -111,7 +111,7 @@ def ask_to_restore(page: Page, shot: Shot) -> None:
 
     expect(page.get_by_text("The restore has been asked for.")).to_be_visible()
     expect(page.locator("#puqb-lock")).to_have_text(LOCKED)
-    expect(page.get_by_role("button", name="Remove – ")).to_be_disabled()
+    expect(page.get_by_role("button", name=re.compile(r"^Remove \W"))).to_be_disabled()
     look(page, shot, "restoring")
 
 
@@ -141,7 +141,7 @@ def read_the_mail(page: Page, shot: Shot) -> None:
 
 
 def remove(page: Page, note: str, used: str) -> None:
-    row(page, note).get_by_role("button", name="Remove – ").click()
+    row(page, note).get_by_role("button", name=re.compile(r"^Remove \W")).click()
     page.get_by_role("dialog").get_by_role("button", name="Remove backup").click()
     expect(outcome(page)).to_contain_text("The backup was removed.", timeout=WORK)
     expect(row(page, note)).to_have_count(0)

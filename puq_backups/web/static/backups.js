@@ -90,7 +90,7 @@
   };
 
   const rest = (state) => JSON.stringify({ ...state, operation: state.operation && { ...state.operation, progress: 0 } });
-  const seen = ({ operation, locked, backups }) => [operation?.id, operation?.state, operation?.step, locked ? 1 : 0,
+  const seen = ({ operation, backups }) => [operation?.id, operation?.state, operation?.step,
     backups.map((backup) => backup.id).sort().join(",")].join("|");
 
   const move = (progress) => {
