@@ -115,7 +115,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")
     )
     lines = [f"{what}: {why}" for what, why in sorted(services.left_out.items())]
-    lines += [f"{count} × {why}" for why, count in skipped.items() if why not in services.left_out.values()]
+    lines += [f"{count} skipped: {why}" for why, count in skipped.items() if why not in services.left_out.values()]
     if lines:
         terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
         for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -51,3 +52,5 @@ class Demo:
             self.process.wait(60)
         if self.process.stdout:
             self.process.stdout.close()
+        # A demo that was killed could not tidy up.
+        shutil.rmtree(self.folder, ignore_errors=True)
