@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sqlalchemy import select
@@ -11,6 +12,8 @@ from .hooking import Email
 from .models import Backup, Mail, Operation, Service, new_id, now
 from .packages import Package
 from .toolbox import Toolbox
+
+log = logging.getLogger("puq_backups.mail")
 
 
 def on_end(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
@@ -31,7 +34,12 @@ def _write(session: Session, toolbox: Toolbox, event: str, operation: Operation,
         if email.event == event and not _switched_off(email, service):
             recipient = service.client.get("email") if email.to == "client" else toolbox.settings.staff_email
             if recipient:
-                fields = _fields(toolbox, email, operation, service, backup)
+                try:
+                    fields = _fields(toolbox, email, operation, service, backup)
+                except Exception:
+                    # Fields come from the host and its templates: their trouble must not keep an operation from ending.
+                    log.exception("the mail %s of operation %s could not be written", email.name, operation.id)
+                    continue
                 _store(session, toolbox, email, operation, service, recipient, fields)
 
 

@@ -107,3 +107,16 @@ def test_note_cannot_break_out_of_the_mail(world: worlds.World, mailbox: service
     mailing.send_due(world.toolbox)
 
     assert "<script>" not in mailbox[0].get_body(("html",)).get_content()
+
+
+def test_host_that_fails_to_give_an_address_does_not_keep_an_operation_from_ending(
+    world: worlds.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> str:
+        raise RuntimeError("no request")
+
+    monkeypatch.setattr(world.host, "service_url", broken)
+    restored(world)
+
+    assert [operation.state for operation in world.operations()] == ["done", "done"]
+    assert outbox(world) == []
