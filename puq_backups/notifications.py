@@ -37,7 +37,7 @@ def _write(session: Session, toolbox: Toolbox, event: str, operation: Operation,
                 try:
                     fields = _fields(toolbox, email, operation, service, backup)
                 except Exception:
-                    # Fields come from the host and its templates: their trouble must not keep an operation from ending.
+                    # Fields come from the host too: its trouble must not keep an operation from ending.
                     log.exception("the mail %s of operation %s could not be written", email.name, operation.id)
                     continue
                 _store(session, toolbox, email, operation, service, recipient, fields)
