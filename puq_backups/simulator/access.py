@@ -74,11 +74,8 @@ def _by_roles(world: World, identity: str, path: str) -> dict[str, int]:
     for depth in range(len(steps)):
         here = "/".join(steps[: depth + 1]) or "/"
         last = depth == len(steps) - 1
-        entries = {
-            str(entry["roleid"]): int(entry.get("propagate", 1))
-            for entry in world.acl
-            if entry["path"] == here and entry["ugid"] == identity and (last or entry.get("propagate", 1))
-        }
+        granted = world.granted(identity, here)
+        entries = {role: propagate for role, propagate in granted.items() if last or propagate}
         roles = entries or roles
     found: dict[str, int] = {}
     for role, propagate in roles.items():

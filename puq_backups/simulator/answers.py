@@ -55,6 +55,12 @@ def forbidden(path: str = "", *privileges: str) -> Refusal:
     return Refusal(FORBIDDEN, f"Permission check failed{detail}")
 
 
+class Prepared(str):
+    """An answer that is JSON already: lists of a hundred thousand items are put together as text."""
+
+    __slots__ = ()
+
+
 class Transport(Exception):
     """An answer made by the proxy in front of the API: no JSON, no body (401, 595, 596)."""
 

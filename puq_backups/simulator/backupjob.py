@@ -211,6 +211,7 @@ class Backup:
         at = dt.datetime.fromtimestamp(moment, dt.UTC)
         if self.storage.type == "pbs":
             return f"backup/vm/{self.vmid}/{at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+        at += dt.timedelta(seconds=self.world.nodes[self.call.node].utc_offset)
         return f"backup/vzdump-qemu-{self.vmid}-{at.strftime('%Y_%m_%d-%H_%M_%S')}.vma{ENDINGS[self.compress]}"
 
     def _write(self, guest: Guest, name: str) -> Volume:
@@ -389,6 +390,7 @@ class Backup:
         node = self.world.place(self.storage.storage, self.call.node)[1]
         fmt = "pbs-vm" if pbs else f"vma{ENDINGS[self.compress]}"
         volume = Volume(self.storage.storage, name, "backup", fmt, size, self.ctime, self.vmid, node, used=size)
+        volume.utc_offset = self.world.nodes[self.call.node].utc_offset
         firewall = (dict(guest.firewall_options), [dict(rule) for rule in guest.firewall_rules])
         volume.archive = Archive(config_text(config), disks, firewall if any(firewall) else None)
         return volume

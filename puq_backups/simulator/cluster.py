@@ -55,7 +55,9 @@ def _node_summary(world: World, node: Node) -> dict[str, Any]:
 def node_time(call: Call) -> Any:
     """The node's clock and zone."""
     now = int(call.world.now(call.node))
-    return {"time": now, "localtime": now, "timezone": "UTC"}
+    offset = call.world.nodes[call.node].utc_offset
+    zone = f"Etc/GMT{-offset // 3600:+d}" if offset else "UTC"
+    return {"time": now, "localtime": now + offset, "timezone": zone}
 
 
 @route("GET", "/nodes/{node}/status", {"node": NODE}, needs("/nodes/{node}", "Sys.Audit"))
@@ -164,7 +166,7 @@ def vm_resource(world: World, vmid: int) -> dict[str, Any]:
     measures = ("uptime", "mem", "maxmem", "disk", "maxdisk", "cpu", "netin", "netout")
     found = base | kept | {key: short[key] for key in measures}
     found |= {"maxcpu": short["cpus"], "template": int(guest.is_template), "diskread": 0, "diskwrite": 0}
-    found["status"] = short["status"]
+    found["status"], found["name"] = world.last_heard(guest)
     if world.is_9:
         found["memhost"] = 0
     if guest.ha:
@@ -245,7 +247,7 @@ def update_pool(call: Call) -> Any:
             world.pools[name].discard(vmid)
         else:
             world.pools[name].add(vmid)
-    world.privilege_cache.clear()
+    world.rights_changed()
 
 
 @route("GET", "/access/permissions", {"path": Param(), "userid": Param()}, protected=False)

@@ -280,7 +280,7 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
             guest.cloudinit_dirty = True
         if problem := _set(call.world, guest, key, value):
             problems[key] = f"hotplug problem - {problem}\n"
-    call.world.privilege_cache.clear()
+    call.world.rights_changed()
     if problems:
         raise bad_parameters(problems)
 

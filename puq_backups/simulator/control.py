@@ -88,7 +88,7 @@ def perform(world: World, step: dict[str, Any]) -> None:
             CONTROLS[str(name)](world, step)
         except KeyError as missing:
             raise BadControl(f"The control {name!r} needs {missing}.") from missing
-        world.privilege_cache.clear()
+        world.rights_changed()
         world.poke()
 
 
@@ -449,9 +449,16 @@ def _clock_skew(world: World, step: dict[str, Any]) -> None:
         node.clock_skew = float(step["seconds"])
 
 
+@control("clock-zone")
+def _clock_zone(world: World, step: dict[str, Any]) -> None:
+    """The zone of a node: names of archives are in it."""
+    for node in [_node(world, step)] if "node" in step else list(world.nodes.values()):
+        node.utc_offset = int(step["seconds"])
+
+
 @control("vzdump-lock-held")
 def _vzdump_lock_held(world: World, step: dict[str, Any]) -> None:
-    """Somebody else's backup job holds the node's lock until `release-vzdump-lock`."""
+    """Somebody else's backup job holds the node's lock until `vzdump-lock-released`."""
     _node(world, step).vzdump_holder = "elsewhere"
 
 
@@ -481,7 +488,7 @@ def _acl(world: World, step: dict[str, Any]) -> None:
     """Grant `role` to `user` (a user or a full token id) on `path`, or take it with `delete`."""
     entry = {"path": step["path"], "ugid": step["user"], "roleid": step["role"]}
     entry["type"] = "token" if "!" in step["user"] else "user"
-    world.privilege_cache.clear()
+    world.rights_changed()
     world.acl = [one for one in world.acl if any(one[key] != entry[key] for key in ("path", "ugid", "roleid"))]
     if "privileges" in step:
         world.roles[step["role"]] = frozenset(step["privileges"])

@@ -109,7 +109,7 @@ def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
     for members in world.pools.values():
         members.discard(guest.vmid)
     world.acl = [entry for entry in world.acl if entry["path"] != f"/vms/{guest.vmid}"]
-    world.privilege_cache.clear()
+    world.rights_changed()
     world.guests.pop(guest.vmid, None)
 
 
@@ -282,7 +282,7 @@ def _clone(call: Call, task: Task, source: Guest, guest: Guest) -> None:
     guest.config = made
     if params.get("pool"):
         world.pools[str(params["pool"])].add(guest.vmid)
-    world.privilege_cache.clear()
+    world.rights_changed()
 
 
 def _clone_drive(call: Call, task: Task, guest: Guest, slot: str, drive: dict[str, str]) -> str:

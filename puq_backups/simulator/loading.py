@@ -23,6 +23,7 @@ def make_world(state: dict[str, Any], pve: str = "9.2", time_scale: float = 1.0)
     world = World(pve, time_scale)
     world.version = state.get("versions", {}).get(pve) or VERSIONS[pve]
     world.pace = dict(state.get("work", {}))
+    world.tasks_kept = state.get("tasks_kept")
     _add_nodes(world, state)
     for entry in state.get("storages", []):
         world.storages[entry["storage"]] = make_storage(entry, list(world.nodes))
@@ -40,7 +41,9 @@ def _add_nodes(world: World, state: dict[str, Any]) -> None:
     names = state.get("nodes") or [state.get("node", "pve")]
     bridges = [one["iface"] for one in state.get("bridges", [{"iface": "vmbr0"}])]
     for position, name in enumerate(names):
-        world.nodes[name] = Node(name, bridges=list(bridges), booted=time.time() - 6000 - position)
+        offset = int(state.get("utc_offsets", {}).get(name, 0))
+        booted = time.time() - 6000 - position
+        world.nodes[name] = Node(name, bridges=list(bridges), booted=booted, utc_offset=offset)
 
 
 def _add_access(world: World, state: dict[str, Any]) -> None:

@@ -367,7 +367,7 @@ class Restore:
         self.task.log("rescan volumes...")
         rescan(self.world, self.guest, self.task.log)
         self.guest.config.pop("lock", None)
-        self.world.privilege_cache.clear()
+        self.world.rights_changed()
 
     def _line(self, line: str) -> str:
         """One line of the archived configuration as it comes back."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import threading
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from . import access, control, router
-from .answers import ConnectionCut, Garbage, Refusal, Transport
+from .answers import ConnectionCut, Garbage, Prepared, Refusal, Transport
 from .state import World
 
 if TYPE_CHECKING:
@@ -74,13 +75,14 @@ class Handler(BaseHTTPRequestHandler):
         simulator = self.server.simulator
         try:
             given = json.loads(body or b"{}")
-            if (self.command, path) == ("POST", "/simulator/control"):
-                simulator.control_step(given)
-                self._send(200, "OK", {"data": None})
-            elif (self.command, path) == ("POST", "/simulator/reset"):
+            asked = (self.command, path)
+            if asked == ("POST", "/simulator/reset") or given.get("control") == "reset":
                 simulator.reset()
                 self._send(200, "OK", {"data": None})
-            elif (self.command, path) == ("GET", "/simulator/requests"):
+            elif asked == ("POST", "/simulator/control"):
+                simulator.control_step(given)
+                self._send(200, "OK", {"data": None})
+            elif asked == ("GET", "/simulator/requests"):
                 self._send(200, "OK", {"data": simulator.report()})
             else:
                 self._send(404, "Not Found", {"message": f"The simulator has no {self.command} {path}."})
@@ -106,12 +108,20 @@ class Handler(BaseHTTPRequestHandler):
         except Transport as cut:
             seen.status = cut.status
             self._send(cut.status, cut.reason, None)
+        except ConnectionCut:
+            raise
+        except Exception as problem:  # noqa: BLE001 - a fault of the simulator must be seen, not hang the client
+            simulator.world.crashes.append(f"{self.command} {path}: {problem!r}")
+            seen.status = 500
+            self._send(500, f"the simulator failed: {problem!r}", {"data": None})
         else:
             seen.status = 200
             self._send(200, "OK", answer)
 
     def _send(self, status: int, reason: str, answer: Any) -> None:
-        if isinstance(answer, str):
+        if isinstance(answer, dict) and isinstance(answer.get("data"), Prepared):
+            payload = f'{{"data":{answer["data"]}}}'.encode()
+        elif isinstance(answer, str):
             payload = answer.encode()
         else:
             payload = b"" if answer is None else json.dumps(answer, separators=(",", ":")).encode()
@@ -218,4 +228,5 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Count what went wrong inside; the tests of the simulator look at it."""
-        self.simulator.crashes.append(repr((request, client_address)))
+        self.simulator.world.crashes.append(f"{client_address}: {sys.exc_info()[1]!r}")
+        del request

@@ -43,7 +43,6 @@ class Simulator:
     ) -> None:
         self._state = copy.deepcopy(SEED if state is None else state)
         self._pve, self._scale = pve, time_scale
-        self.crashes: list[str] = []
         self._seen: list[Seen] = []
         self.world: World = make_world(self._state, pve, time_scale)
         self._folder = Path(tempfile.mkdtemp(prefix="puq-simulator-"))
@@ -87,7 +86,7 @@ class Simulator:
         self._pve = pve or self._pve
         self.world = make_world(copy.deepcopy(self._state), self._pve, self._scale)
         self.world.fingerprint = self.fingerprint
-        self._seen, self.crashes = [], []
+        self._seen = []
 
     def control(self, name: str, **args: Any) -> None:
         """Bring about a condition or fault; a dash in an argument's name is written as underscore."""
@@ -96,6 +95,11 @@ class Simulator:
     def control_step(self, step: dict[str, Any]) -> None:
         """The same with a step as the recordings have it; BadControl (a ValueError) says what is wrong."""
         control.perform(self.world, step)
+
+    @property
+    def crashes(self) -> list[str]:
+        """What went wrong inside the simulator itself since the last reset: should be empty."""
+        return self.world.crashes
 
     @property
     def tokens(self) -> dict[str, tuple[str, str]]:

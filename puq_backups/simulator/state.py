@@ -21,6 +21,7 @@ Value = str | int | float
 Config = dict[str, Value]
 Answer = TypeVar("Answer")
 DISK_TOTAL = 270_553_174_016
+BROADCAST_SECONDS = 10
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Node:
     online: bool = True
     daemon: bool = True
     clock_skew: float = 0.0
+    utc_offset: int = 0  # of its zone, in seconds
     booted: float = field(default_factory=time.time)
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
     vzdump_holder: str | None = None
@@ -111,6 +113,11 @@ class Guest:
     def running(self) -> bool:
         """Whether a QEMU process exists, paused or not."""
         return self.pid is not None
+
+    @property
+    def status(self) -> str:
+        """The word for it: running or stopped."""
+        return "running" if self.running else "stopped"
 
     @property
     def lock(self) -> str | None:
@@ -198,6 +205,11 @@ class World:
         self.last_task_event: str | None = None
         self.privilege_cache: dict[tuple[str, str], dict[str, int]] = {}
         self.fingerprint = ""
+        self.crashes: list[str] = []  # what went wrong inside the simulator itself
+        self.acl_index: dict[tuple[str, str], dict[str, int]] | None = None
+        self.broadcast: dict[int, tuple[str, str]] = {}
+        self.broadcast_at = -1e9
+        self.tasks_kept: int | None = None
 
     @property
     def is_9(self) -> bool:
@@ -244,6 +256,29 @@ class World:
         """The volume of that id as seen from a node."""
         storage, _, name = volid.partition(":")
         return self.volumes.get(self.place(storage, node), name)
+
+    def rights_changed(self) -> None:
+        """Forget what was worked out from pools and access lists."""
+        self.privilege_cache.clear()
+        self.acl_index = None
+
+    def granted(self, identity: str, path: str) -> dict[str, int]:
+        """The roles that the access list gives an identity right on a path, with their propagate flag."""
+        if self.acl_index is None:
+            self.acl_index = {}
+            for entry in self.acl:
+                roles = self.acl_index.setdefault((str(entry["ugid"]), str(entry["path"])), {})
+                roles[str(entry["roleid"])] = int(entry.get("propagate", 1))
+        return self.acl_index.get((identity, path), {})
+
+    def last_heard(self, guest: Guest) -> tuple[str, str]:
+        """Status and name of a VM as broadcast to the cluster every ten seconds."""
+        if not self.time_scale:
+            return (guest.status, guest.name)
+        if time.monotonic() - self.broadcast_at >= self.scaled(BROADCAST_SECONDS):
+            self.broadcast_at = time.monotonic()
+            self.broadcast = {vmid: (one.status, one.name) for vmid, one in self.guests.items()}
+        return self.broadcast.get(guest.vmid, (guest.status, guest.name))
 
     def pool_of(self, vmid: int) -> str | None:
         """The pool that a VM is in."""

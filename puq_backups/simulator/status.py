@@ -62,7 +62,7 @@ def summary(world: World, guest: Guest) -> dict[str, Any]:
     found: dict[str, Any] = {
         "vmid": guest.vmid,
         "name": guest.name,
-        "status": "running" if running else "stopped",
+        "status": guest.status,
         "cpus": int(config.get("sockets", 1)) * int(config.get("cores", 1)),
         "maxmem": maxmem,
         "maxdisk": boot_disk_size(config),

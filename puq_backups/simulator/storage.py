@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from . import access, retention, tasks
-from .answers import Refusal, bad_parameters, failed
+from .answers import Prepared, Refusal, bad_parameters, failed
 from .control import storage_lock
 from .router import Call, needs, needs_any, route
 from .schema import BOOLEAN, NODE, PRUNE, STORAGE, STORAGE_IN_PATH, Param, vmid_format
@@ -201,7 +201,8 @@ def content(call: Call) -> Any:
         if allowed[key]:
             found.append(volume)
     found.sort(key=lambda one: one.name.lower())
-    return [volume.listed() for volume in found]
+    offset = world.nodes[call.node].utc_offset
+    return Prepared(f"[{','.join([volume.listed(offset) for volume in found])}]")
 
 
 def _sees(call: Call, volume: Volume) -> bool:

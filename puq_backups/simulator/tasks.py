@@ -123,9 +123,18 @@ def start(world: World, node: str, kind: str, subject: str, caller: Caller, work
     task = Task(world, node, kind, subject, caller)
     world.tasks[task.upid] = task
     world.last_task_event = None
+    _rotate(world, node)
     threading.Thread(target=_run, args=(task, worker), name=f"{kind}-{subject}", daemon=True).start()
     world.wait_for(lambda: task.settled.is_set() or not task.running, PATIENCE)
     return task.upid
+
+
+def _rotate(world: World, node: str) -> None:
+    """Forget the oldest ended tasks of a node that has more than are kept."""
+    if world.tasks_kept is not None:
+        ended = [task for task in world.tasks.values() if task.node == node and not task.running and not task.lost]
+        for task in ended[: max(0, len(ended) - world.tasks_kept)]:
+            task.lost = True
 
 
 def _run(task: Task, worker: Worker) -> None:
@@ -150,6 +159,9 @@ def _work(task: Task, worker: Worker) -> None:
     except (TaskError, Refusal) as problem:
         text = problem.in_task if isinstance(problem, Refusal) else " ".join(str(problem).split("\n")).strip()
         task.finish(text, f"TASK ERROR: {text}")
+    except Exception as problem:  # noqa: BLE001 - a fault of the simulator must end the task and be seen
+        task.world.crashes.append(f"{task.type} {task.id}: {problem!r}")
+        task.finish("the simulator failed", f"TASK ERROR: the simulator failed: {problem!r}")
 
 
 def _leave_differently(task: Task) -> None:

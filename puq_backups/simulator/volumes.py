@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 FILE_TYPES = {"dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs"}
 SHARED_TYPES = {"nfs", "cifs", "cephfs", "glusterfs", "pbs", "rbd", "iscsi"}
 ARCHIVE_NAME = re.compile(r"vzdump-(qemu|lxc)-(\d+)-(\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d)\.(vma|tar)(\.(gz|lzo|zst))?$")
+VERIFY_UPID = "UPID:pbs:00000001:00000001:00000001:5F000000:verify:store:root@pam:"
 PBS_NAME = re.compile(r"backup/vm/(\d+)/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$")
 
 Place = tuple[str, str | None]
@@ -47,6 +49,7 @@ class Volume:
     damaged: bool = False
     verification: str | None = None
     subtype: str = "qemu"
+    utc_offset: int = 0  # of the node that wrote its name
 
     @property
     def volid(self) -> str:
@@ -58,26 +61,23 @@ class Volume:
         """The file name without its folder."""
         return self.name.rsplit("/", 1)[-1]
 
-    def listed(self) -> dict[str, Any]:
-        """One item of a storage's content."""
-        found: dict[str, Any] = {
-            "volid": self.volid,
-            "content": self.content,
-            "format": self.format,
-            "size": self.size,
-            "ctime": self.ctime,
-            "vmid": self.vmid,
-        }
+    def listed(self, utc_offset: int = 0) -> str:
+        """One item of a storage's content as JSON; the time in a file's name is read in the lister's zone."""
+        ctime = self.ctime + (self.utc_offset - utc_offset if self.format.startswith("vma") else 0)
+        head = (
+            f'{{"volid":"{self.storage}:{self.name}","content":"{self.content}","format":"{self.format}",'
+            f'"size":{self.size},"ctime":{ctime},"vmid":{self.vmid}'
+        )
         if self.content == "images":
-            return found | {"used": self.used, "parent": self.parent}
-        found["subtype"] = self.subtype
+            return f'{head},"used":{self.used},"parent":{json.dumps(self.parent)}}}'
+        parts = [head, f'"subtype":"{self.subtype}"']
         if self.notes:
-            found["notes"] = self.notes.split("\n")[0]
+            parts.append(f'"notes":{json.dumps(self.notes.split(chr(10))[0])}')
         if self.protected:
-            found["protected"] = 1
+            parts.append('"protected":1')
         if self.verification:
-            found["verification"] = {"state": self.verification, "upid": "UPID:pbs:0:0:0:0:verify:x:root@pam:"}
-        return found
+            parts.append(f'"verification":{{"state":"{self.verification}","upid":"{VERIFY_UPID}"}}')
+        return ",".join(parts) + "}"
 
 
 class Volumes:

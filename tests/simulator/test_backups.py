@@ -145,3 +145,28 @@ def test_retention_by_day_keeps_the_newest_of_each_day(proxmox, api):
         api.wait(api.backup(102, "pve2"))
     marks = api.data("GET", "/nodes/pve2/storage/nfs/prunebackups", vmid=102, prune_backups="keep-daily=2")
     assert [item["mark"] for item in marks] == ["keep", "remove", "keep"]
+
+
+def test_nodes_in_different_zones_read_different_times_from_a_name(proxmox, api):
+    proxmox.control("clock-zone", node="pve1", seconds=7200)
+    assert api.wait(api.backup(100, "pve1")) == "OK"
+    listed = {node: api.data("GET", f"/nodes/{node}/storage/nfs/content", vmid=100)[0] for node in ("pve1", "pve2")}
+    assert listed["pve2"]["volid"] == listed["pve1"]["volid"]
+    assert listed["pve2"]["ctime"] - listed["pve1"]["ctime"] == 7200
+
+
+def test_cluster_resources_lag_behind_by_up_to_ten_seconds(proxmox, api):
+    proxmox.world.time_scale = 1
+    (before,) = [one for one in api.data("GET", "/cluster/resources", type="vm") if one["vmid"] == 100]
+    proxmox.control("vm-power", vmid=100, status="stopped")
+    proxmox.control("migrate", vmid=100, node="pve2")
+    (after,) = [one for one in api.data("GET", "/cluster/resources", type="vm") if one["vmid"] == 100]
+    assert (before["status"], after["status"]) == ("running", "running")
+    assert (before["node"], after["node"]) == ("pve1", "pve2"), "the node is always right"
+
+
+def test_task_logs_rotate_away(proxmox, api):
+    proxmox.world.tasks_kept = 2
+    upids = [api.backup(100, "pve1") for _ in range(4)]
+    assert api.ask("GET", f"/nodes/pve1/tasks/{upids[0]}/status").json()["errors"] == {"upid": "no such task"}
+    assert api.wait(upids[3]) == "OK"
