@@ -12,7 +12,7 @@ from puq_backups.toolbox import Toolbox
 def _ask(toolbox: Toolbox, point: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Let `Pre…` hooks abort or replace params."""
     changed = dict(params)
-    for answer in toolbox.hooks.run(point, params=params):
+    for answer in toolbox.hooks.ask(point, params=params):
         if answer.get("abortcmd"):
             raise Refused("{reason}", reason=answer.get("reason") or "A hook of the provider aborted it.")
         changed.update(answer)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import available_timezones
 
-from puq_backups import accounts, overview
+from puq_backups import accounts, overview, schedules
 from puq_backups.hooking import module_function
 from puq_backups.host import Actor
 from puq_backups.models import Service
@@ -19,7 +18,7 @@ def ClientArea(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> dic
     with toolbox.database.open() as session:
         service = session.get_one(Service, accounts.service_id(params))
         found = overview.facts(session, toolbox, service, actor)
-    found["timezones"] = sorted(available_timezones())
-    for answer in toolbox.hooks.run("ClientAreaPage", vars=dict(found)):
+    found["timezones"] = sorted(schedules.zones())
+    for answer in toolbox.hooks.ask("ClientAreaPage", vars=dict(found)):
         found.update(answer)
     return {"templatefile": TEMPLATE, "vars": found}

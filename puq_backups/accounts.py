@@ -24,10 +24,15 @@ log = logging.getLogger("puq_backups.accounts")
 CLIENT = ("firstname", "lastname", "companyname", "email", "language", "timezone")
 
 
+def is_id(text: str) -> bool:
+    """Whether this may be an id of ours or the host's: some databases refuse to look for anything else."""
+    return 0 < len(text) <= 64 and text.isprintable()  # noqa: PLR2004 - VARCHAR(64)
+
+
 def service_id(params: Mapping[str, Any]) -> str:
     """The service's id in `params`. BadInput where it is missing or too long."""
     found = str(params.get("serviceid") or "").strip()
-    if not found or len(found) > 64:  # noqa: PLR2004 - VARCHAR(64)
+    if not is_id(found):
         raise BadInput("serviceid", "serviceid is missing or longer than 64 characters.")
     return found
 
@@ -82,7 +87,7 @@ def register(toolbox: Toolbox, params: Mapping[str, Any]) -> None:
     if not package.storage:
         raise BadInput("Backups storage", "The product setting Backups storage is empty.")
     client_id = str(params.get("userid") or "").strip()
-    if not client_id or len(client_id) > 64:  # noqa: PLR2004 - VARCHAR(64)
+    if not is_id(client_id):
         raise BadInput("userid", "userid is missing or longer than 64 characters.")
     place = _place(access, int(vmid), str(fields.get("node") or "").strip())
     try:
@@ -152,27 +157,50 @@ def _take_over(session: Session, service: Service, params: Mapping[str, Any]) ->
 
 
 def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None = None) -> None:
-    """Take over package, client and credentials of a registered service, and set its status."""
+    """Take over package, client and credentials of a registered service, and set its status.
+
+    With a `status` a wrong parameter stops nothing: what was known of package and server stays, and staff is told.
+    Without one BadInput names it. Refused where the VM belongs to another service by now.
+    """
     key = service_id(params)
-    with toolbox.database.begin() as session:
-        service = session.get(Service, key)
-        if service is None:
-            raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
+    try:
+        with toolbox.database.begin() as session:
+            service = session.get(Service, key)
+            if service is None:
+                raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
+            _take_over_all(session, toolbox, service, params, strict=status is None)
+            if status:
+                _set_status(service, status)
+            slots.plan(session, service, now())
+            if status == "terminated":
+                _stop_waiting(session, toolbox, service)
+    except IntegrityError:
+        raise Refused("The virtual machine belongs to another service by now.") from None
+
+
+def _take_over_all(
+    session: Session, toolbox: Toolbox, service: Service, params: Mapping[str, Any], *, strict: bool
+) -> None:
+    try:
         if params.get("serverhostname") and params.get("serverpassword"):
-            access = server_access(params, toolbox)
-            service.server_id = _server(session, toolbox, access).id
+            service.server_id = _server(session, toolbox, server_access(params, toolbox)).id
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
             _take_over(session, service, params)
-        if status:
-            if status == "active" and service.status != "active":
-                # What was planned during the pause was not missed.
-                service.slots_from = now()
-            service.status = status
-            service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None
-            service.active_vmid = None if status == "terminated" else service.vmid
-        slots.plan(session, service, now())
-        if status == "terminated":
-            _stop_waiting(session, toolbox, service)
+    except BadInput as error:
+        if strict:
+            raise
+        text = f"The params of service {service.id} are wrong, what was known before stays: {error}"
+        log.warning(text)
+        engine.audit(session, service.id, None, "params", text)
+
+
+def _set_status(service: Service, status: str) -> None:
+    if status == "active" and service.status != "active":
+        # What was planned during the pause was not missed.
+        service.slots_from = now()
+    service.status = status
+    service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None
+    service.active_vmid = None if status == "terminated" else service.vmid
 
 
 def _stop_waiting(session: Session, toolbox: Toolbox, service: Service) -> None:

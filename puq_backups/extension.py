@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from . import cli, config, jobs, locks, module, web
 from .hooking import Hooks
-from .host import Host
+from .host import Actor, Host
 from .models import Database
 from .toolbox import Toolbox
 from .vault import Vault
@@ -57,12 +57,13 @@ class Backups:
             raise RuntimeError("Backups is not initialised: call init_app first.")
         return self._toolbox
 
-    def call(self, name: str, params: Mapping[str, Any]) -> Any:
+    def call(self, name: str, params: Mapping[str, Any], *, actor: Actor | None = None) -> Any:
         """Call a module function by its WHMCS name: its answer, `success` or an error text.
 
-        LookupError where there is no such function.
+        LookupError where there is no such function. Without `actor` it is done for who is signed in, else for the
+        system; what no client may ask for (ChangePackage, …) your own code does for `Actor(is_staff=True)`.
         """
-        return module.call(self.toolbox, name, params)
+        return module.call(self.toolbox, name, params, actor)
 
     def lock_reason(self, service_id: object) -> str | None:
         """Why actions on the service's VM must wait, or None; from what was last seen, without asking Proxmox."""

@@ -68,7 +68,7 @@ def vm_action(toolbox: Toolbox, service_id: str) -> Iterator[None]:
 
 
 def _ask_proxmox(toolbox: Toolbox, service_id: str) -> None:
-    """Take down Proxmox's own lock, if it can be reached. The lock of an operation of ours is not taken for another's."""
+    """Take down Proxmox's own lock, if it can be reached. That of our own operation is not taken for another's."""
     with toolbox.database.open() as session:
         service = session.get(Service, service_id)
         if service is None or _is_held(session, service_id):

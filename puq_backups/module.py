@@ -8,30 +8,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from .accounts import service_id
-from .errors import BackupsError, BadInput, NotYours
+from .errors import BackupsError, BadInput, NotAllowed, NotYours
 from .host import SYSTEM, Actor
 from .models import Service
 from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.module")
-CUSTOM = frozenset({
+OWNERS = frozenset({
     "ClientArea", "BackupNow", "SaveSchedule", "RestoreBackup", "RemoveBackup", "RetryRestore", "Reinstall",
     "CancelOperation", "EditNote", "KeepBackup",
 })  # fmt: skip
-"""The functions for which the actor must own the service."""
+"""The functions for which a client must own the service."""
 
-SUCCESS = "success"
+STAFFS = frozenset({
+    "TestConnection", "CreateAccount", "SuspendAccount", "UnsuspendAccount", "TerminateAccount", "ChangePackage",
+    "AdminCustomButtonArray", "AdminServicesTabFields",
+})  # fmt: skip
+"""The functions that no client may call, of whichever service: staff and the system alone."""
+
+DICTS = frozenset({
+    "MetaData", "ConfigOptions", "AdminServicesTabFields", "ClientAreaCustomButtonArray",
+    "ClientAreaAllowedFunctions", "AdminCustomButtonArray",
+})  # fmt: skip
+"""The functions that answer with a dict, and have no place in it for an error."""
 
 
-def call(toolbox: Toolbox, name: str, params: Mapping[str, Any]) -> Any:
+def call(toolbox: Toolbox, name: str, params: Mapping[str, Any], actor: Actor | None = None) -> Any:
     """Call a module function as WHMCS would: its answer, `success`, or an error text; it never raises.
 
-    LookupError where there is no such function. The actor is the host's current one, else the system.
+    LookupError where there is no such function. Without `actor` it is the host's current one, else the system.
     """
     if name not in toolbox.hooks.functions:
         raise LookupError(f"There is no module function {name}.")
     try:
-        return perform(toolbox, name, params, _actor(toolbox))
+        return perform(toolbox, name, params, actor or _actor(toolbox))
     except BackupsError as error:
         return _answer(name, str(error))
     except Exception:
@@ -41,8 +51,15 @@ def call(toolbox: Toolbox, name: str, params: Mapping[str, Any]) -> Any:
 
 def perform(toolbox: Toolbox, name: str, params: Mapping[str, Any], actor: Actor) -> Any:
     """Call a module function for `actor`; raises what it raises (NotYours, Refused, BadInput, …)."""
-    if name in CUSTOM:
+    if name in STAFFS and not actor.is_staff:
+        raise NotAllowed
+    if name in OWNERS:
         _own(toolbox, service_id(params), actor)
+    return run(toolbox, name, params, actor)
+
+
+def run(toolbox: Toolbox, name: str, params: Mapping[str, Any], actor: Actor) -> Any:
+    """The same for an actor of whom it is known that the service is theirs."""
     function = toolbox.hooks.functions[name]
     given = {"toolbox": toolbox, "params": params, "actor": actor}
     return function(**{wanted: given[wanted] for wanted in inspect.signature(function).parameters})
@@ -75,8 +92,6 @@ def _answer(name: str, text: str) -> Any:
         return {"success": False, "error": text}
     if name == "ClientArea":
         return {"templatefile": "puq_backups/client/error.html", "vars": {"usefulErrorHelper": text}}
-    if name in {"MetaData", "ConfigOptions", "AdminServicesTabFields"} or name.endswith(
-        ("Array", "AllowedFunctions")
-    ):
+    if name in DICTS:
         return {}
     return text

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from . import inventory, locks, policy, queueing, retention, schedules, slots
 from .errors import Message
 from .host import Actor
-from .models import ENDED, Backup, Operation, Service
+from .models import ENDED, Backup, Operation, Service, now
 from .operations import backup as backup_steps
 from .operations import remove as remove_steps
 from .operations import restore as restore_steps
@@ -57,7 +57,9 @@ def _schedule(toolbox: Toolbox, service: Service, standing: inventory.Standing) 
     skip = None
     if service.next_run_date and slots.todays(toolbox, standing, service.next_run_date):
         skip = Message("The next run will be skipped: there is a backup of that day already.")
-    return {**stored, "next_run": service.next_run_at, "next_removal": going, "skip_notice": skip, "notice": None}
+    past = service.next_run_at is not None and service.next_run_at <= now()
+    notice = Message("Today's time is already past: the backup of today starts now.") if past else None
+    return {**stored, "next_run": service.next_run_at, "next_removal": going, "skip_notice": skip, "notice": notice}
 
 
 def _backup(standing: inventory.Standing, actor: Actor, backup: Backup) -> dict[str, Any]:

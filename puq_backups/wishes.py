@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -9,17 +11,19 @@ from sqlalchemy.orm import Session
 
 from . import host as hosts
 from . import inventory, policy, schedules, slots
-from .errors import BadInput, Message, NotAllowed, NotYours, ProxmoxError, Refused
+from .errors import BackupsError, BadInput, NotAllowed, NotYours, ProxmoxError, Refused
 from .host import Actor
-from .models import Backup, Operation, Server, Service, new_id, now
-from .operations import engine
+from .models import Backup, Operation, Server, Service, database_now, new_id, now
+from .operations import engine, leases
 from .packages import Package
 from .pve import backups as archives
 from .pve import notes
 from .ticking import start_waiting
 from .toolbox import Toolbox
 
+log = logging.getLogger("puq_backups.wishes")
 NOTE_LONGEST = 255
+REINSTALL_LEASE = timedelta(hours=1)
 
 
 def note_text(raw: Any) -> str:
@@ -51,10 +55,15 @@ def _locked(session: Session, service_id: str) -> Service:
     return service
 
 
-def _check(action: str, standing: inventory.Standing, actor: Actor, backup: Backup | None = None) -> None:
+def _allow(action: str, actor: Actor) -> None:
+    """NotAllowed where the account lacks the right; said before anything is said of what was sent."""
     forbidden = policy.forbidden(action, actor)
     if forbidden:
         raise NotAllowed(forbidden.text, **forbidden.values)
+
+
+def _check(action: str, standing: inventory.Standing, actor: Actor, backup: Backup | None = None) -> None:
+    _allow(action, actor)
     reason = policy.reason_against(action, standing, backup)
     if reason:
         raise Refused(reason.text, **reason.values)
@@ -76,6 +85,7 @@ def _write(session: Session, service: Service, actor: Actor, kind: str, **more: 
 
 def back_up_now(toolbox: Toolbox, service_id: str, actor: Actor, note: Any) -> str:
     """Ask for a manual backup: the operation's id. The quota is counted with the service's row locked."""
+    _allow("create", actor)
     text = note_text(note)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
@@ -129,6 +139,7 @@ def _none_waits(session: Session, service: Service, backup: Backup | None) -> No
 
 def retry(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str, backup_id: Any = None) -> str:
     """Restore again after a failed restore, from the same backup or another: the new operation's id."""
+    _allow("retry", actor)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         failed = operation_of(session, service_id, operation_id)
@@ -142,17 +153,44 @@ def retry(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str, ba
 
 
 def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> None:
-    """Have the host reinstall the VM after a failed restore, confirmed by the word REINSTALL."""
+    """Have the host reinstall the VM after a failed restore, confirmed by the word REINSTALL.
+
+    The service is held by a lease meanwhile, so that a second click finds it taken.
+    """
+    _allow("reinstall", actor)
+    owner = leases.new_owner()
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         _check("reinstall", inventory.standing(session, service), actor)
         if str(confirm or "").strip() != "REINSTALL":
             raise BadInput("confirm", "Type the word REINSTALL to confirm.")
+        clock = database_now(session)
+        if leases.holds(service.action_owner, service.action_until, clock):
+            raise Refused("Another action on this virtual machine is running.")
+        service.action_owner, service.action_until = owner, clock + REINSTALL_LEASE
         engine.audit(session, service_id, None, "reinstall", f"asked for by {actor.title}")
-    if not hosts.reinstall(toolbox.host, service):
+    done = False
+    try:
+        done = _reinstall(toolbox, service)
+    finally:
+        with toolbox.database.begin() as session:
+            service = _locked(session, service_id)
+            service.restore_failed = None if done else service.restore_failed
+            if service.action_owner == owner:
+                service.action_owner = service.action_until = None
+
+
+def _reinstall(toolbox: Toolbox, service: Service) -> bool:
+    try:
+        done = hosts.reinstall(toolbox.host, service)
+    except BackupsError:
+        raise
+    except Exception as error:
+        log.exception("the host's reinstall of service %s failed", service.id)
+        raise Refused("The reinstallation failed. Please ask the provider's support.") from error
+    if not done:
         raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
-    with toolbox.database.begin() as session:
-        _locked(session, service_id).restore_failed = None
+    return done
 
 
 def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:
@@ -165,9 +203,7 @@ def operation_of(session: Session, service_id: str, operation_id: str) -> Operat
 
 def cancel(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str) -> None:
     """Cancel a waiting operation, or stop a running backup. Refused for all else: a restore is never cut short."""
-    forbidden = policy.forbidden("cancel", actor)
-    if forbidden:
-        raise NotAllowed(forbidden.text, **forbidden.values)
+    _allow("cancel", actor)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         operation = operation_of(session, service_id, operation_id)
@@ -181,11 +217,14 @@ def cancel(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str) -
             raise Refused("It cannot be stopped any more: cutting it short could do harm.")
         server, upid = session.get_one(Server, service.server_id), operation.upid
         operation.keep(cancelled=True)
-    engine.stop_task(toolbox, server, upid)
+    try:
+        engine.stop_task(toolbox, server, upid)
+    except ProxmoxError as error:
+        raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
 
 
-def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) -> Message | None:
-    """Take over the weekly schedule of a form: a notice where a run starts at once."""
+def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) -> None:
+    """Take over the weekly schedule of a form. Where a run of today becomes due at once, the page says so."""
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         standing = inventory.standing(session, service)
@@ -200,12 +239,11 @@ def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) ->
         service.schedule, service.slots_from = new.to_json(), since
         engine.audit(session, service_id, None, "schedule", f"saved by {actor.title}")
         slots.plan(session, service, since)
-        starts_now = service.next_run_at is not None and service.next_run_at <= at
-    return Message("Today's time is already past: the backup of today starts now.") if starts_now else None
 
 
 def edit_note(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:
     """Change a backup's note, in our row and, with the marker, in Proxmox."""
+    _allow("note", actor)
     text = note_text(note)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
@@ -228,6 +266,7 @@ def edit_note(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, n
 
 def keep(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
     """Mark a backup as kept, or no longer. Proxmox is asked first: it may cap how many."""
+    _allow("keep", actor)
     if str(kept) not in {"0", "1"}:
         raise BadInput("kept", "kept must be 1 or 0.")
     with toolbox.database.begin() as session:
@@ -236,7 +275,7 @@ def keep(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, kept: 
         _check("keep", inventory.standing(session, service), actor, backup)
         server = session.get_one(Server, service.server_id)
     try:
-        archives.set_protected(toolbox.connect(server), backup.node or service.node, backup.volid, kept == "1")
+        archives.set_protected(toolbox.connect(server), backup.node or service.node, backup.volid, str(kept) == "1")
     except ProxmoxError as error:
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
     with toolbox.database.begin() as session:

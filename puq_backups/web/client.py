@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,12 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
 from .. import overview
-from ..errors import BackupsError, BadInput, Message, NotYours, Refused
+from ..errors import BackupsError, BadInput, Message, NotYours
 from ..i18n import N_, Translator
-from ..module import perform
+from ..module import run
 from ..toolbox import Toolbox
 
+log = logging.getLogger("puq_backups.web")
 FLASH = "puq_backups"
 POSTS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
@@ -43,19 +45,28 @@ def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
 
 def _poster(toolbox: Toolbox, function: str, said: str) -> Callable[..., ResponseReturnValue]:
     def post(service_id: str, **ids: str) -> ResponseReturnValue:
-        if g.puq_backups_csrf:
-            return page(toolbox, service_id, error=g.puq_backups_csrf)
-        params = {**request.form.to_dict(), **ids, "serviceid": service_id}
-        try:
-            perform(toolbox, function, params, g.puq_backups_actor)
-        except NotYours:
+        form = {**request.form.to_dict(), **ids}
+        error = g.puq_backups_csrf or _tried(toolbox, function, {**form, "serviceid": service_id})
+        if isinstance(error, NotYours):
             return Response(status=404)
-        except (Refused, BackupsError) as error:
-            return page(toolbox, service_id, error=error, form={**request.form.to_dict(), **ids})
+        if error:
+            return page(toolbox, service_id, error=error, form=form)
         flash(said, FLASH)
         return redirect(url_for("puq_backups.page", service_id=service_id), 303)
 
     return post
+
+
+def _tried(toolbox: Toolbox, function: str, params: dict[str, str]) -> BackupsError | None:
+    """What came in the way of a module function; a fault of ours goes to the log, not to the client."""
+    try:
+        run(toolbox, function, params, g.puq_backups_actor)
+    except BackupsError as error:
+        return error
+    except Exception:
+        log.exception("module function %s failed", function)
+        return BackupsError("Something went wrong on our side; the provider's staff can see it in the log.")
+    return None
 
 
 def page(
@@ -63,7 +74,7 @@ def page(
 ) -> ResponseReturnValue:
     """The Backups page; with `error` its status and reason, and what was typed."""
     actor = g.puq_backups_actor
-    area = perform(toolbox, "ClientArea", {"serviceid": service_id}, actor)
+    area = run(toolbox, "ClientArea", {"serviceid": service_id}, actor)
     found = _with_addresses(area["vars"], service_id)
     t = Translator(actor.locale, actor.timezone or found["schedule"]["timezone"])
     said = get_flashed_messages(category_filter=[FLASH])
@@ -102,7 +113,7 @@ def _with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
 
 def state(toolbox: Toolbox, service_id: str) -> ResponseReturnValue:
     """The page's facts as JSON, with an ETag; no Proxmox call."""
-    area = perform(toolbox, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
+    area = run(toolbox, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
     body = json.dumps(overview.state(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
