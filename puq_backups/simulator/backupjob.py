@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from . import retention
 from .answers import Refusal
+from .control import config_lock
 from .disks import drives, is_cdrom, is_cloudinit, slot_volumes
 from .loading import power_on
 from .options import UNUSED_SLOTS
 from .schema import split_properties
+from .snapshots import take_config_lock
 from .state import Guest, Storage, config_text
 from .status import agent_enabled
 from .storage import check_protected_limit, erase
-from .tasks import Interrupted, Task, TaskError
+from .tasks import Interrupted, Task, TaskError, release
 from .volumes import Archive, Volume
 
 if TYPE_CHECKING:
@@ -96,8 +98,6 @@ class Backup:
         self._info(f"Starting Backup of VM {self.vmid} (qemu)")
         self._info(f"Backup started at {self._clock()}")
         self._info(f"status = {'running' if guest.running else 'stopped'}")
-        if guest.lock:
-            raise TaskError(f"VM is locked ({guest.lock})")
         self._lock(guest)
         self._introduce(guest)
         name = self._archive_name()
@@ -114,6 +114,10 @@ class Backup:
     def _lock(self, guest: Guest) -> None:
         if not self.world.quorum:
             raise TaskError(f"unable to open file '/etc/pve/nodes/{self.call.node}/qemu-server/{self.vmid}.conf'")
+        take_config_lock(self.world, self.task, self.vmid)
+        release(self.world, self.task, config_lock(self.vmid))
+        if guest.lock:
+            raise TaskError(f"VM is locked ({guest.lock})")
         guest.config["lock"] = "backup"
         self.locked = True
         self.world.poke()

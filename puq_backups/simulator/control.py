@@ -55,6 +55,10 @@ class Fault:
         """The same, and counted."""
         return self.matches_task(task) and self.take(task.world)
 
+    def is_over(self, world: World) -> Callable[[], bool]:
+        """A question for waiting: has it been released?"""
+        return lambda: self not in world.faults
+
     def take(self, world: World) -> bool:
         """Count one more; the last one ends the fault."""
         self.met += 1
@@ -112,7 +116,7 @@ def before(world: World, faults: list[Fault]) -> None:
         if fault.name == "hold":
             fault.met += 1
             world.poke()
-            world.wait_for(lambda fault=fault: fault not in world.faults, 600)  # type: ignore[misc]
+            world.wait_for(fault.is_over(world), 600)
         if fault.name == "refuse":
             _refuse(fault.args)
         if fault.name == "garbage":

@@ -18,8 +18,13 @@ NAME = Param(optional=False, format=config_id_format, max_length=40)
 
 def take_config_lock(world: World, task: Task, vmid: int, seconds: float = 10) -> None:
     """The flock on a VM's configuration, for the rest of a task."""
-    if not tasks.flock(world, task, config_lock(vmid), world.scaled(seconds)):
-        raise TaskError(f"can't lock file '{config_lock(vmid)}' - got timeout")
+    name = config_lock(vmid)
+    if tasks.flock(world, task, name, 0):
+        return
+    task.log("trying to acquire lock...")
+    if not tasks.flock(world, task, name, world.scaled(seconds)):
+        raise TaskError(f"can't lock file '{name}' - got timeout")
+    task.log(" OK")
 
 
 def refuse_locked(guest: Guest) -> None:

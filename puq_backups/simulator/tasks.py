@@ -181,7 +181,7 @@ def _leave_differently(task: Task) -> None:
 def _hold(task: Task) -> None:
     """Wait while a fault holds tasks of this kind."""
     for fault in [one for one in task.world.faults if one.name == "hold-task" and one.matches_task(task)]:
-        task.wait_for(lambda fault=fault: fault not in task.world.faults, 3600)  # type: ignore[misc]
+        task.wait_for(fault.is_over(task.world), 3600)
 
 
 def _fail_if_told(task: Task) -> None:

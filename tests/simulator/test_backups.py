@@ -170,3 +170,11 @@ def test_task_logs_rotate_away(proxmox, api):
     upids = [api.backup(100, "pve1") for _ in range(4)]
     assert api.ask("GET", f"/nodes/pve1/tasks/{upids[0]}/status").json()["errors"] == {"upid": "no such task"}
     assert api.wait(upids[3]) == "OK"
+
+
+def test_backup_of_a_vm_whose_configuration_is_held_fails_with_the_lock(proxmox, api):
+    proxmox.control("config-lock-held", vmid=100)
+    upid = api.backup(100, "pve1")
+    assert api.wait(upid) == "job errors"
+    assert "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout" in "\n".join(api.log(upid))
+    assert proxmox.vm(100).lock is None
