@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import services
 import world as worlds
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running_demo import Demo
 
 from puq_backups.simulator import Simulator
@@ -32,6 +32,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Milliseconds until an expectation fails: a busy machine may take its time.
+PATIENCE = 15_000
 failed = pytest.StashKey[bool]()
 
 
@@ -48,6 +50,7 @@ def browser() -> Iterator[Browser]:
     executable = services.chromium()
     if not executable:
         pytest.skip(services.left_out["browser"])
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser

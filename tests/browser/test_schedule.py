@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -12,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from puq_backups import ticking
 
+Shot = Callable[[Page, str], Path]
 WEEK = {"Sunday": "12:00", "Wednesday": "23:30"}
 
 
@@ -58,13 +60,14 @@ def test_schedule_makes_backups_and_removes_the_oldest(
 
 
 def test_backup_that_is_kept_stays_and_the_next_oldest_goes(
-    page: Page, clock: time_machine.Coordinates, sunday: datetime, world: worlds.World, address: str
+    page: Page, clock: time_machine.Coordinates, sunday: datetime, world: worlds.World, address: str, shot: Shot
 ) -> None:
     page.goto(f"{address}/services/1/backups/")
     save_the_week(page)
     for days, hours in ((0, 2.1), (3, 13.6), (7, 2.1)):
         at(clock, world, sunday + timedelta(days=days, hours=hours))
     assert dates_on(page)[-1] == day(sunday, 0)
+    shot(page, "announced")
 
     announced(page).get_by_role("button", name="Keep").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
