@@ -177,8 +177,8 @@ def _brought_forward(schedule: Schedule, early: SlotTime, day: date, at: datetim
 
 
 def _slots(schedule: Schedule, after: datetime, last: date) -> Iterator[SlotTime]:
-    """The slots after a moment. One brought forward, or at the end of a gap, may run on another date than its own."""
-    day = local_date(after, schedule.timezone) - 2 * A_DAY
+    """The slots after a moment. One that is brought forward runs up to two dates before its own."""
+    day = local_date(after, schedule.timezone)
     while day <= last:
         at = slot_time(schedule, day)
         if at is not None and at > after:

@@ -392,10 +392,11 @@ def test_saving_a_time_that_is_past_waits_when_something_was_made_today() -> Non
     assert saved(None, daily("UTC", "08:00"), "2026-11-23T10:00", made=True)[0] == TOMORROW
 
 
-def test_saving_a_time_that_is_past_waits_when_today_has_a_slot() -> None:
-    assert (
-        saved(daily("UTC", "03:00"), daily("UTC", "08:00"), "2026-11-23T10:00", taken=("2026-11-23",))[0] == TOMORROW
-    )
+def test_saving_a_time_that_is_past_waits_when_today_or_a_later_date_has_a_slot() -> None:
+    now, old, new = at("2026-11-23T10:00"), daily("UTC", "03:00"), daily("UTC", "08:00")
+
+    for taken in ({TODAY}, {TOMORROW}):
+        assert schedules.on_save(old, new, now, catch_up=CATCH_UP, taken=taken, made_today=False) == now
 
 
 def test_saving_a_time_that_is_past_by_more_than_the_catch_up_waits() -> None:
@@ -470,12 +471,21 @@ def test_early_slot_survives_a_later_save_in_the_same_zone() -> None:
     assert elsewhere.early is None
 
 
-def test_early_slot_never_delays_a_new_time() -> None:
+def test_early_slot_holds_for_a_new_time_unless_that_is_sooner() -> None:
     found = moved(daily("Pacific/Kiritimati", NOON), daily("Pacific/Pago_Pago", NOON))
-    sooner = read({f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "00:30" for day in range(7)}, found)
+    night = Schedule(found.timezone, daily("UTC", "00:30").days, found.early)
 
-    # The 24th 00:30 in Pago Pago is 11:30 UTC, the early slot 10:00.
-    assert moments(sooner)[:2] == [at("2026-11-24T10:00"), at("2026-11-25T11:30")]
+    # The 24th 00:30 in Pago Pago is 11:30 UTC.
+    assert moments(night)[:2] == [at("2026-11-24T10:00"), at("2026-11-25T11:30")]
+    assert moments(Schedule("UTC", night.days, found.early))[0] == at("2026-11-24T00:30")
+
+
+def test_slots_after_an_early_one_may_lie_as_far_apart_as_the_client_put_them() -> None:
+    early = SlotTime(TOMORROW, at("2026-11-23T20:00"))
+    days = tuple(Day(enabled=True, time="23:30" if number == 3 else "00:30") for number in range(7))
+
+    # Wednesday is planned 47 hours after Tuesday, and comes 47 hours after the early one.
+    assert moments(Schedule("UTC", days, early))[:2] == [at("2026-11-23T20:00"), at("2026-11-25T19:00")]
 
 
 def test_early_slot_whose_day_is_switched_off_is_gone() -> None:
@@ -503,6 +513,9 @@ def test_move_leaves_gaps_that_the_clients_own_times_make() -> None:
 
 def test_move_leaves_slots_of_a_week_apart_at_their_times() -> None:
     assert moved(only(1, "Pacific/Kiritimati", NOON), only(1, "Pacific/Pago_Pago", NOON)).early is None
+    # Tuesday is near in the old zone, and just past in the new one, where a week is to wait for it.
+    old, new, now = only(2, "UTC", NOON), only(2, "Pacific/Kiritimati", NOON), "2026-11-24T11:00"
+    assert moved(old, new, now, last="2026-11-23T12:00").early is None
 
 
 def test_move_before_the_first_slot_needs_no_early_slot() -> None:
