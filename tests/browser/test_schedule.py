@@ -68,6 +68,9 @@ def test_backup_that_is_kept_stays_and_the_next_oldest_goes(
         at(clock, world, sunday + timedelta(days=days, hours=hours))
     assert dates_on(page)[-1] == day(sunday, 0)
     shot(page, "announced")
+    page.set_viewport_size({"width": 390, "height": 844})
+    shot(page, "announced-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
     announced(page).get_by_role("button", name="Keep").click()
     expect(page.get_by_text("Saved.")).to_be_visible()

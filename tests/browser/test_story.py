@@ -24,7 +24,7 @@ WORK = 45_000
 LOCKED = "A restore is running; other actions wait until it is done."
 
 
-# Real work of more than a minute on a busy machine. The form with a wrong name is answered with 400, which Chromium tells on the console.
+# It takes more than a minute on a busy machine; Chromium tells on its console that the wrong name got a 400.
 @pytest.mark.timeout(300)
 @pytest.mark.console_errors("status of 400")
 def test_customer_schedules_backs_up_restores_and_removes(page: Page, demo: Demo, shot: Shot) -> None:
