@@ -124,7 +124,8 @@ def _made(work: Work) -> None:
         if volid:
             _recorded(work, volid, disks=len(tasks.included_disks(ended.lines)))
             return
-    found = _by_marker(work) if ended.ok is not False else None
+    # Without a last line, or without its log, only the storage knows whether the archive was finished.
+    found = _by_marker(work) if ended.ok is not False or ended.reason == "unexpected status" else None
     if found is None and work.operation.data.get("cancelled"):
         raise GiveUp("It was stopped.", state="cancelled")
     if found is None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import notifications, policy
-from ..errors import BackupsError, Message, ProxmoxError, Refused, UnknownOutcome, VmMissing
+from ..errors import BackupsError, Message, NotStarted, ProxmoxError, Refused, UnknownOutcome, VmMissing
 from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
 from ..toolbox import Toolbox
@@ -220,6 +220,8 @@ def _call(work: Work, owner: str, call: Start) -> bool:
         answer = call.call()
     except UnknownOutcome as error:
         log.warning("operation %s: %s", operation.id, error)
+        # Proxmox may begin as late as we stopped listening: the time to settle counts from now.
+        operation.intent = {**operation.intent, "at": time.time()}
         return _pause(work, owner, min(2.0, work.toolbox.settings.poll.total_seconds()))
     except ProxmoxError:
         operation.intent = None
@@ -234,15 +236,15 @@ def _pause(work: Work, owner: str, seconds: float) -> bool:
     return seconds <= 0
 
 
-def _judge(work: Work, owner: str, error: Exception) -> bool:
+def _judge(work: Work, owner: str, error: Exception | None) -> bool:
     """What trouble in a step means: look again later, look elsewhere, or the end of the operation."""
     operation = work.operation
-    if isinstance(error, VmMissing) and not operation.upid and _moved(work):
+    if isinstance(error, (VmMissing, NotStarted)):
+        error = _elsewhere(work, error)
+    if error is None:
         return _pause(work, owner, 0)
-    if isinstance(error, ProxmoxError) and error.retryable:
+    if isinstance(error, ProxmoxError) and (error.retryable or isinstance(error, (VmMissing, NotStarted))):
         return _again(work, owner, error)
-    if isinstance(error, VmMissing):
-        error = GiveUp("The virtual machine {vmid} is no longer there.", vmid=work.vmid)
     if isinstance(error, GiveUp) and error.after:
         operation.keep(ending=error.message.to_json())
         watching.forget(operation)
@@ -255,15 +257,21 @@ def _judge(work: Work, owner: str, error: Exception) -> bool:
     return _fault(work, owner, error)
 
 
-def _moved(work: Work) -> bool:
+def _elsewhere(work: Work, error: ProxmoxError) -> BackupsError | None:
+    """The VM is not where it was: None where it was found and is followed, else what to judge instead.
+
+    While the cluster still names the old node its word may lag behind: the error stands, and is waited on.
+    """
     try:
         node = vms.find_node(work.proxmox, work.vmid)
-    except ProxmoxError:
-        return False
-    if not node or node == work.node:
-        return False
+    except ProxmoxError as trouble:
+        return trouble
+    if not node:
+        return GiveUp("The virtual machine {vmid} is no longer there.", vmid=work.vmid)
+    if node == work.node:
+        return error
     work.service.node = work.operation.node = node
-    return True
+    return None
 
 
 def _again(work: Work, owner: str, error: ProxmoxError) -> bool:

@@ -1,0 +1,132 @@
+"""Traps of vzdump: what looks like a success, a failure, or work, and is not."""
+
+from __future__ import annotations
+
+import world as worlds
+from traps.looking import advance_until, back_up, drain_while, said, seen, warned
+
+from puq_backups.pve import tasks
+
+
+def test_trap_ok_without_a_task_when_the_vm_moved_just_before(world: worlds.World) -> None:
+    world.proxmox.control("hold", method="POST", path="*/vzdump", label="sent")
+    world.call("BackupNow")
+    drain_while(world, "sent", lambda: world.proxmox.control("migrate", vmid=100, node="pve2"))
+
+    operation = world.operations()[-1]
+    assert (operation.state, said(operation)) == ("done", "")
+    assert [task.node for task in world.proxmox.tasks("vzdump")] == ["pve2"]
+    assert world.service().node == "pve2"
+    assert len(world.proxmox.volumes("nfs")) == 1 + 1
+
+
+def test_trap_vm_moved_since_it_was_registered(world: worlds.World) -> None:
+    world.proxmox.control("migrate", vmid=100, node="pve3")
+
+    assert back_up(world).state == "done"
+    assert [task.node for task in world.proxmox.tasks("vzdump")] == ["pve3"]
+
+
+def test_trap_task_runs_but_only_waits_for_the_nodes_lock(world: worlds.World) -> None:
+    world.proxmox.control("vzdump-lock-held", node="pve1")
+    world.call("BackupNow")
+    advance_until(world, lambda operation: operation.upid)
+
+    shown = seen(world)["operation"]
+    assert (shown["state"], shown["step"], shown["progress"]) == ("running", "Making the backup", None)
+    assert world.proxmox.vm(100).lock is None
+
+    world.proxmox.control("vzdump-lock-released", node="pve1")
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    assert len(world.proxmox.tasks("vzdump")) == 1
+    assert "--lockwait 180" in "\n".join(world.proxmox.tasks("vzdump")[0].lines)
+
+
+def test_trap_lock_wait_ends_as_unexpected_status(world: worlds.World) -> None:
+    world.proxmox.control("vzdump-lock-held", node="pve1")
+    world.call("BackupNow")
+    advance_until(world, lambda operation: operation.upid)
+    [task] = world.proxmox.tasks("vzdump")
+    tasks.stop(world.client, task.upid)
+    assert world.proxmox.idle()
+    assert task.exitstatus == "unexpected status"
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert operation.state == "failed"
+    assert said(operation).startswith("Proxmox could not make the backup: can't acquire lock '/var/run/vzdump.lock'")
+    assert operation.lock is None
+
+
+def test_trap_archive_is_whole_though_the_task_ended_unexpectedly(world: worlds.World) -> None:
+    world.proxmox.control("task-unexpected", type="vzdump", vmid=100)
+    operation = back_up(world)
+
+    assert (operation.state, said(operation)) == ("done", "")
+    assert [backup.volid for backup in world.held()] == [world.proxmox.volumes("nfs")[-1].volid]
+
+
+def test_trap_warnings_are_a_success_and_kept(world: worlds.World) -> None:
+    world.proxmox.control(
+        "task-warnings", type="vzdump", vmid=100, count=2, text="WARN: EFI disk without MS-2023 cert"
+    )
+    operation = back_up(world)
+
+    assert (operation.state, said(operation)) == ("done", "")
+    assert warned(operation) == ["EFI disk without MS-2023 cert"]
+    assert seen(world)["backups"][0]["restorable"]
+
+
+def test_trap_job_errors_hides_the_reason_in_the_log(world: worlds.World) -> None:
+    text = "VM 100 qmp command 'backup' failed - got timeout"
+    world.proxmox.control("backup-error", vmid=100, text=text)
+    operation = back_up(world)
+
+    assert world.proxmox.tasks("vzdump")[0].exitstatus == "job errors"
+    assert (operation.state, said(operation)) == ("failed", f"Proxmox could not make the backup: {text}")
+    assert seen(world)["last_operation"]["reason"] == said(operation)
+    assert (operation.lock, world.proxmox.vm(100).lock, world.held()) == (None, None, [])
+
+
+def test_trap_an_error_line_alone_is_no_failure(world: worlds.World) -> None:
+    world.proxmox.control("hold-task", type="vzdump", vmid=100, label="asked")
+    world.call("BackupNow")
+    advance_until(world, lambda operation: operation.upid)
+    [task] = world.proxmox.tasks("vzdump")
+    task.log("ERROR: VM 100 qga command 'guest-fsfreeze-freeze' failed - got timeout")
+    world.proxmox.control("release", label="asked")
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    assert len(world.held()) == 1
+
+
+def test_trap_stop_mode_is_refused_under_ha(world: worlds.World) -> None:
+    world.call("ChangePackage", **world.params(storage="nfs", mode="stop"))
+    world.proxmox.control("ha", vmid=100, state="started")
+    operation = back_up(world)
+
+    assert operation.state == "failed"
+    assert "Cannot execute a backup with stop mode on a HA managed" in said(operation)
+
+
+def test_trap_worker_of_proxmox_killed_leaves_its_lock(world: worlds.World) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=30)
+    world.call("BackupNow")
+    advance_until(world, lambda _: world.proxmox.vm(100).lock)
+    world.proxmox.control("worker-killed", upid=world.proxmox.tasks("vzdump")[0].upid)
+    world.proxmox.control("clear", of="slow-backup", vmid=100)
+    world.drain()
+
+    assert world.operations()[-1].state == "failed"
+    assert (world.proxmox.vm(100).lock, world.held()) == ("backup", [])
+
+    world.call("BackupNow")
+    waiting = advance_until(world, lambda operation: operation.why)
+    assert "VM is locked (backup)" in str(waiting.why)
+
+    world.proxmox.control("operator-unlock", vmid=100)
+    world.drain()
+    assert world.operations()[-1].state == "done"
