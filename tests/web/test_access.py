@@ -1,0 +1,216 @@
+"""Who may come in: whoever may not learns nothing, and nothing reaches Proxmox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import world as worlds
+from world import ALICE, BOB, CHARLIE, STAFF
+
+from puq_backups import Actor
+from puq_backups.host import PERMISSIONS
+
+from .conftest import Door, said
+
+PREFIX = "/services/<service_id>/backups"
+FORM = {
+    "confirm": "web100", "kept": "1", "note": "a note", "time_1": "03:00", "day_1": "1", "timezone": "UTC",
+}  # fmt: skip
+RIGHTS = {
+    "/schedule": "schedule", "/create": "create", "/<backup_id>/restore": "restore", "/<backup_id>/remove": "remove",
+    "/<backup_id>/note": "create", "/<backup_id>/keep": "keep", "/reinstall": "restore",
+    "/operations/<operation_id>/retry": "restore", "/operations/<operation_id>/cancel": "create",
+}  # fmt: skip
+
+
+@pytest.fixture
+def full(door: Door) -> Door:
+    """Alice and Bob each have a backup; Alice's form token is at hand."""
+    door.world.back_up("alice's secret note")
+    door.world.back_up("bob's secret note", "2")
+    return door
+
+
+def routes(door: Door, backup: str, operation: str) -> Iterator[tuple[str, str, str]]:
+    """(method, path below the prefix, that path with ids) of every page there is."""
+    for rule in door.world.app.url_map.iter_rules():
+        if rule.endpoint.startswith("puq_backups."):
+            path = rule.rule.removeprefix(PREFIX)
+            method = "POST" if "POST" in (rule.methods or ()) else "GET"
+            yield method, path, path.replace("<backup_id>", backup).replace("<operation_id>", operation)
+
+
+def ids(world: worlds.World, service_id: str) -> tuple[str, str]:
+    return world.held(service_id)[0].id, world.operations(service_id)[0].id
+
+
+def ask(door: Door, method: str, path: str, actor: Actor | None, token: str) -> tuple[int, str]:
+    answer = door.post(path, FORM, actor, token) if method == "POST" else door.get(path, actor)
+    return answer.status_code, answer.text
+
+
+def test_every_form_has_a_right(full: Door) -> None:
+    forms = {path for method, path, _ in routes(full, "b", "o") if method == "POST"}
+
+    assert forms == set(RIGHTS)
+    assert set(RIGHTS.values()) <= PERMISSIONS
+
+
+@pytest.mark.parametrize("actor", [None, CHARLIE, BOB, Actor(), Actor(client_id="1")], ids=str)
+def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(full: Door, actor: Actor | None) -> None:
+    world, token = full.world, full.token()
+    asked, written = len(world.proxmox.requests()), len(world.operations())
+
+    for method, path, address in routes(full, *ids(world, "1")):
+        status, text = ask(full, method, address, actor, token)
+
+        assert status == 404, path
+        assert "web100" not in text
+        assert "secret" not in text
+    assert len(world.proxmox.requests()) == asked
+    assert len(world.operations()) == written
+
+
+def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(full: Door) -> None:
+    there = full.get(actor=BOB)
+    full.service_id = "no-such-service"
+    nowhere = full.get(actor=BOB)
+    staff = full.get(actor=STAFF)
+
+    assert (there.status_code, there.text) == (nowhere.status_code, nowhere.text) == (404, staff.text)
+
+
+@pytest.mark.parametrize("service_id", ["x" * 65, "1%00", "%00", "%F0%9F%92%BE", "1'--", "..%2f1", "%20"])
+def test_odd_service_id_is_404(full: Door, service_id: str) -> None:
+    full.service_id = service_id
+
+    for actor in (None, ALICE, STAFF):
+        assert full.get(actor=actor).status_code == 404
+
+
+def test_sub_user_who_may_not_view_gets_403_everywhere(full: Door) -> None:
+    world, token = full.world, full.token()
+    sub = Actor(client_id="alice", permissions=PERMISSIONS - {"view"})
+    asked = len(world.proxmox.requests())
+
+    for method, path, address in routes(full, *ids(world, "1")):
+        status, text = ask(full, method, address, sub, token)
+
+        assert status == 403, path
+        assert "secret" not in text
+    assert len(world.proxmox.requests()) == asked
+
+
+def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(full: Door) -> None:
+    world, token = full.world, full.token()
+    asked, written = len(world.proxmox.requests()), len(world.operations())
+
+    for method, path, address in routes(full, *ids(world, "1")):
+        rights = PERMISSIONS - {RIGHTS.get(path, "")}
+        for form in (FORM, {}, {"note": "two\nlines", "kept": "2", "day_9": "1"}):
+            full.world.host.actor = sub = Actor(client_id="alice", permissions=rights)
+            if method == "POST":
+                answer = full.post(address, form, sub, token)
+                assert answer.status_code == 403, path
+                assert "Your account does not have the right to do this." in said(answer)
+            else:
+                assert full.get(address, sub).status_code == 200
+    assert len(world.proxmox.requests()) == asked
+    assert len(world.operations()) == written
+
+
+def test_staff_may_come_in_everywhere(full: Door) -> None:
+    world, token = full.world, full.token()
+
+    for method, path, address in routes(full, *ids(world, "1")):
+        assert ask(full, method, address, STAFF, token)[0] in ({303, 400, 409} if method == "POST" else {200}), path
+
+
+FOREIGN = ["bob's", "nobody", "x" * 100, "%00", "%F0%9F%92%BE", "1'--"]
+
+
+def test_foreign_ids_are_404_and_proxmox_is_not_asked(full: Door) -> None:
+    world, token = full.world, full.token()
+    asked, written = len(world.proxmox.requests()), len(world.operations())
+
+    for wrong in FOREIGN:
+        backup, operation = ids(world, "2") if wrong == "bob's" else (wrong, wrong)
+        for method, path, address in routes(full, backup, operation):
+            if "_id>" in path:
+                assert ask(full, method, address, ALICE, token)[0] == 404, (path, wrong)
+    assert len(world.proxmox.requests()) == asked
+    assert len(world.operations()) == written
+    assert not world.held("2")[0].kept
+
+
+def test_retry_with_anothers_backup_is_404(full: Door) -> None:
+    world = full.world
+    world.proxmox.control("archive-damaged", volid=world.held()[0].volid)
+    assert world.call("RestoreBackup", backup_id=ids(world, "1")[0], confirm="web100") == "success"
+    world.drain()
+    failed = world.operations()[-1]
+    assert failed.id == world.service().restore_failed
+    asked = len(world.proxmox.requests())
+
+    answer = full.post(f"/operations/{failed.id}/retry", {"backup_id": ids(world, "2")[0]})
+
+    assert answer.status_code == 404
+    assert len(world.proxmox.requests()) == asked
+    assert world.operations()[-1].id == failed.id
+
+
+def test_removed_backup_is_404(full: Door) -> None:
+    backup = ids(full.world, "1")[0]
+    full.world.call("RemoveBackup", backup_id=backup)
+    full.world.drain()
+
+    for action in ("restore", "remove", "note", "keep"):
+        assert full.post(f"/{backup}/{action}", FORM).status_code == 404
+
+
+def test_form_fields_cannot_stand_in_for_the_address(full: Door) -> None:
+    bobs = ids(full.world, "2")[0]
+    answer = full.post("/create", {"serviceid": "2", "service_id": "2", "backup_id": bobs, "note": "mine"})
+
+    assert answer.status_code == 303
+    assert [operation.note for operation in full.world.operations()] == ["alice's secret note", "mine"]
+    assert len(full.world.operations("2")) == 1
+    full.world.drain()
+
+
+def test_missing_or_wrong_token_is_400_and_does_nothing(full: Door) -> None:
+    world = full.world
+    asked, written = len(world.proxmox.requests()), len(world.operations())
+
+    for method, path, address in routes(full, *ids(world, "1")):
+        for token in (None, "wrong", "ImFiYyI.abc.def") if method == "POST" else ():
+            answer = full.post(address, FORM, token=token)
+            assert answer.status_code == 400, path
+            assert "csrf_token" in said(answer)
+    assert len(world.proxmox.requests()) == asked
+    assert len(world.operations()) == written
+
+
+def test_token_of_another_browser_is_400(full: Door) -> None:
+    other = Door(full.world, full.world.app.test_client())
+
+    assert other.post("/create", {}, token=full.token()).status_code == 400
+
+
+def test_token_in_the_header_is_taken(full: Door) -> None:
+    answer = full.post("/create", {}, token=None, headers={"X-CSRFToken": full.token()})
+
+    assert answer.status_code == 303
+    full.world.drain()
+
+
+def test_token_may_be_switched_off_in_tests_alone(full: Door) -> None:
+    app = full.world.app
+    app.config["WTF_CSRF_ENABLED"] = False
+    app.testing = False
+    assert full.post("/create", {}, token=None).status_code == 400
+
+    app.testing = True
+    assert full.post("/create", {}, token=None).status_code == 303
+    full.world.drain()
