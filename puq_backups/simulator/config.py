@@ -422,7 +422,7 @@ def put(call: Call) -> Any:
     """Change the configuration; the answer comes when it is done."""
     changes, deleted, reverted = _wishes(call)
     lock, owner = config_lock(call.vmid), object()
-    if not tasks.flock(call.world, owner, lock, call.world.scaled(BUSY_SECONDS)):
+    if not tasks.flock(call.world, owner, lock, BUSY_SECONDS):
         raise failed(f"can't lock file '{lock}' - got timeout")
     try:
         change(call, _checked(call, changes), changes, deleted, reverted, lambda _line: None)

@@ -128,7 +128,7 @@ def play(
     with contextlib.closing(Client(simulator, tokens)) as client:
         for number, step in enumerate(steps, 1):
             if step.get("control") == "pause":
-                time.sleep(step["seconds"] * scale)
+                time.sleep(step["seconds"] * (scale or 1))
             elif "control" in step:
                 simulator.control_step({key: fill(value, saved) for key, value in step.items()})
             else:

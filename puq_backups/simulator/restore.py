@@ -121,7 +121,7 @@ def _lock_config(call: Call) -> None:
     if guest is not None and (not call.params.get("force") or guest.node != call.node):
         raise failed(f"{head} VM {vmid} already exists on node '{guest.node}'")
     owner, lock = object(), config_lock(vmid)
-    if not tasks.flock(world, owner, lock, world.scaled(FLOCK_SECONDS)):
+    if not tasks.flock(world, owner, lock, FLOCK_SECONDS):
         raise failed(f"{head} can't lock file '{lock}' - got timeout")
     tasks.release(world, owner, lock)
     if guest is None:
@@ -159,7 +159,7 @@ class Restore:
         self.task.log((KEPT if self.restored else LOST).format(vmid=self.vmid))
 
     def _restore(self) -> None:
-        if not tasks.flock(self.world, self.task, config_lock(self.vmid), self.world.scaled(1)):
+        if not tasks.flock(self.world, self.task, config_lock(self.vmid), 1):
             raise TaskError(f"can't lock file '{config_lock(self.vmid)}' - got timeout")
         if self.guest.config.get("protection"):
             raise TaskError(f"unable to restore VM {self.vmid} - - protection mode enabled")

@@ -22,7 +22,7 @@ def take_config_lock(world: World, task: Task, vmid: int, seconds: float = 10) -
     if tasks.flock(world, task, name, 0):
         return
     task.log("trying to acquire lock...")
-    if not tasks.flock(world, task, name, world.scaled(seconds)):
+    if not tasks.flock(world, task, name, seconds):
         raise TaskError(f"can't lock file '{name}' - got timeout")
     task.log(" OK")
 

@@ -307,7 +307,7 @@ def take_storage_lock(world: World, task: Task, storage: Storage, node: str) -> 
     name = storage_lock(world, storage.storage, node)
     if storage.shared and not world.quorum:
         raise TaskError(f"cfs-lock '{name}' error: no quorum!")
-    if tasks.flock(world, task, name, world.scaled(LOCK_SECONDS)):
+    if tasks.flock(world, task, name, LOCK_SECONDS):
         return name
     if storage.shared:
         raise TaskError(f"cfs-lock '{name}' error: got lock request timeout")

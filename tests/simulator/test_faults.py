@@ -241,3 +241,10 @@ def test_reset_ends_what_runs_and_forgets_what_was_asked(proxmox, api):
     assert proxmox.requests() == []
     assert proxmox.vm(100).lock is None
     assert api.data("GET", "/nodes/pve1/tasks", source="all") == []
+
+
+def test_a_lock_held_for_a_while_wears_off_by_the_waiting_of_others(proxmox, api):
+    proxmox.control("config-lock-held", vmid=100, seconds=26)
+    path = "/nodes/pve1/qemu/100/config"
+    busy = [api.ask("PUT", path, description="x").status_code for _ in range(3)]
+    assert busy == [500, 500, 200], "two waits of 10 s each do not do, the third one does"
