@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from . import accounts, inventory, policy, schedules, slots
 from . import host as hosts
-from . import inventory, policy, schedules, slots
 from .errors import BackupsError, BadInput, NotAllowed, NotYours, ProxmoxError, Refused
 from .host import Actor
 from .models import Backup, Operation, Server, Service, database_now, new_id, now
@@ -23,13 +24,16 @@ from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.wishes")
 NOTE_LONGEST = 255
+NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+"""Control characters, half characters, and what separates lines or paragraphs."""
+
 REINSTALL_LEASE = timedelta(hours=1)
 
 
 def note_text(raw: Any) -> str:
     """The client's note: one line of at most 255 characters. BadInput says what is wrong."""
     note = str(raw or "").strip()
-    if "\n" in note or "\r" in note or any(ord(char) < 32 and char != "\t" for char in note):  # noqa: PLR2004 - control characters
+    if any(unicodedata.category(char) in NOT_IN_A_LINE and char != "\t" for char in note):
         raise BadInput("note", "The note must be one line.")
     if len(note) > NOTE_LONGEST:
         raise BadInput("note", "The note may have at most {longest} characters; it has {length}.",
@@ -107,8 +111,20 @@ def remove(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str) -> s
     return operation.id
 
 
+def _refresh(toolbox: Toolbox, service_id: str) -> None:
+    """Take over what the host says of the service now, where it tells: a restore re-applies the package."""
+    try:
+        params = hosts.service_params(toolbox.host, service_id)
+        if params:
+            accounts.refresh(toolbox, {**params, "serviceid": service_id})
+    except Exception:
+        # What is known of the package is better than no restore in an emergency.
+        log.exception("the host's params of service %s could not be taken over", service_id)
+
+
 def restore(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, confirm: Any) -> str:
     """Ask for a restore, confirmed by the VM's name: the operation's id."""
+    _refresh(toolbox, service_id)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         backup = inventory.find(session, service_id, backup_id)
