@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from . import packages, slots
-from .errors import BadInput, Message, Refused
+from .errors import BadInput, Message, ProxmoxError, Refused
 from .models import Backup, Operation, Server, Service, new_id, now
 from .operations import engine
 from .pve import vms
-from .pve.client import Access
+from .pve.client import Access, Proxmox
 from .schedules import Schedule
 from .toolbox import Toolbox
 
@@ -97,20 +97,18 @@ def register(toolbox: Toolbox, params: Mapping[str, Any]) -> None:
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 
 
-def _place(access: Access, vmid: int, node: str) -> tuple[str, dict[str, Any]]:
-    """The VM's node and config, as Proxmox has them."""
-    from .pve.client import Proxmox
-
+def _place(access: Access, vmid: int, node: str) -> tuple[str, dict[str, Any], str]:
+    """The VM's node, config and power status, as Proxmox has them."""
     proxmox = Proxmox(access)
     found = vms.find_node(proxmox, vmid) or node
     if not found:
         raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)
-    return found, vms.config(proxmox, found, vmid)
+    return found, vms.config(proxmox, found, vmid), vms.status(proxmox, found, vmid).status
 
 
 def _write(
     session: Session, toolbox: Toolbox, params: Mapping[str, Any], ids: tuple[str, str, int], access: Access,
-    place: tuple[str, dict[str, Any]],
+    place: tuple[str, dict[str, Any], str],
 ) -> None:  # fmt: skip
     key, client_id, vmid = ids
     server = _server(session, toolbox, access)
@@ -124,6 +122,7 @@ def _write(
     if other_vm or service.status == "terminated" or not service.identity:
         service.identity, service.trouble = vms.identity(place[1]), None
     service.client_id, service.server_id, service.vmid, service.active_vmid = client_id, server.id, vmid, vmid
+    service.vm_status = place[2]
     service.node, service.vm_name = place[0], str(place[1].get("name") or f"VM {vmid}")
     service.status, service.terminated_at = "active", None
     _take_over(session, service, params)
@@ -172,10 +171,19 @@ def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None =
             if status:
                 _set_status(service, status)
             slots.plan(session, service, now())
-            if status == "terminated":
-                _stop_waiting(session, toolbox, service)
+            running = _stop_operations(session, toolbox, service) if status == "terminated" else None
     except IntegrityError:
         raise Refused("The virtual machine belongs to another service by now.") from None
+    if running:
+        _stop_backup(toolbox, *running)
+
+
+def _stop_backup(toolbox: Toolbox, server: Server, upid: str) -> None:
+    try:
+        engine.stop_task(toolbox, server, upid)
+    except ProxmoxError as error:
+        # The backup then ends by itself, and is removed with the others.
+        log.warning("the backup of a terminated service was not stopped: %s", error)
 
 
 def _take_over_all(
@@ -203,10 +211,17 @@ def _set_status(service: Service, status: str) -> None:
     service.active_vmid = None if status == "terminated" else service.vmid
 
 
-def _stop_waiting(session: Session, toolbox: Toolbox, service: Service) -> None:
+def _stop_operations(session: Session, toolbox: Toolbox, service: Service) -> tuple[Server, str] | None:
+    """Cancel what waits; the task of a running backup, to be stopped after the commit. A restore runs to its end."""
+    running = session.scalars(
+        select(Operation).where(Operation.lock == service.id, Operation.kind == "backup", Operation.upid.is_not(None))
+    ).first()
     waiting = select(Operation).where(Operation.service_id == service.id, Operation.state == "waiting")
     for operation in session.scalars(waiting).all():
         engine.end(session, toolbox, operation, service, "cancelled", Message("The service was terminated."))
+    if running is None or running.step != "make_archive" or not running.upid:
+        return None
+    return session.get_one(Server, service.server_id), running.upid
 
 
 def rotate_secrets(toolbox: Toolbox) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import world as worlds
 
+from puq_backups.operations import engine
 from puq_backups.pve import vms
 
 
@@ -138,3 +139,25 @@ def test_restore_whose_answer_was_lost_is_not_taken_for_the_one_before(world: wo
 
     assert [operation.state for operation in world.operations()] == ["done", "done", "done"]
     assert len(world.proxmox.tasks("qmrestore")) == 2
+
+
+def test_restore_asks_the_host_for_the_package_as_it_is_now(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.host.service_params = lambda service_id: world.params(service_id, cores=3)  # type: ignore[attr-defined]  # optional
+    ask(world, backup.id)
+
+    assert int(world.proxmox.vm(100).config["cores"]) == 3
+
+
+def test_terminating_stops_a_running_backup(world: worlds.World) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=30)
+    world.call("BackupNow")
+    for _ in range(4):
+        engine.advance(world.toolbox, world.operations()[0].id)
+    assert world.call("TerminateAccount") == "success"
+    world.drain()
+
+    [operation] = world.operations()
+    assert operation.state in {"failed", "cancelled"}
+    assert operation.lock is None
+    assert world.proxmox.tasks("vzdump")[0].exitstatus == "interrupted by signal"

@@ -78,7 +78,8 @@ def test_full_quota_removes_the_oldest_first(world: worlds.World, clock: time_ma
 
     assert len(world.held()) == 3
     assert oldest.id not in {backup.id for backup in world.held()}
-    assert [task.type for task in world.proxmox.tasks() if task.type in {"imgdel", "vzdump"}][-2:] == ["imgdel", "vzdump"]
+    writes = [task.type for task in world.proxmox.tasks() if task.type in {"imgdel", "vzdump"}]
+    assert writes[-2:] == ["imgdel", "vzdump"]
     assert len(world.proxmox.volumes("local")) == 3
 
 
