@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from . import packages, slots
 from .errors import BadInput, Message, ProxmoxError, Refused
-from .models import Backup, Operation, Server, Service, new_id, now
+from .models import Backup, Operation, Server, Service, is_id, new_id, now
 from .operations import engine
 from .pve import vms
 from .pve.client import Access, Proxmox
@@ -22,11 +22,6 @@ from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.accounts")
 CLIENT = ("firstname", "lastname", "companyname", "email", "language", "timezone")
-
-
-def is_id(text: str) -> bool:
-    """Whether this may be an id of ours or the host's: some databases refuse to look for anything else."""
-    return 0 < len(text) <= 64 and text.isprintable()  # noqa: PLR2004 - VARCHAR(64)
 
 
 def service_id(params: Mapping[str, Any]) -> str:

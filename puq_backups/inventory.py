@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from . import retention, schedules
 from .errors import NotYours
-from .models import LIVE, Backup, Operation, Server, Service, Storage, now
+from .models import LIVE, Backup, Operation, Server, Service, Storage, is_id, now
 from .pve import backups as archives
 
 
@@ -85,7 +85,7 @@ def standing(session: Session, service: Service) -> Standing:
 
 def find(session: Session, service_id: str, backup_id: str) -> Backup:
     """A backup of this very service. NotYours where it is another's, removed, or nowhere."""
-    backup = session.get(Backup, str(backup_id)) if len(str(backup_id)) <= 64 else None  # noqa: PLR2004 - VARCHAR(64)
+    backup = session.get(Backup, str(backup_id)) if is_id(str(backup_id)) else None
     if backup is None or backup.service_id != service_id or backup.removed_at is not None:
         raise NotYours
     return backup

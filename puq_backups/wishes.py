@@ -14,7 +14,7 @@ from . import accounts, inventory, policy, schedules, slots
 from . import host as hosts
 from .errors import BackupsError, BadInput, NotAllowed, NotYours, ProxmoxError, Refused
 from .host import Actor
-from .models import Backup, Operation, Server, Service, database_now, new_id, now
+from .models import Backup, Operation, Server, Service, database_now, is_id, new_id, now
 from .operations import engine, leases
 from .packages import Package
 from .pve import backups as archives
@@ -211,7 +211,7 @@ def _reinstall(toolbox: Toolbox, service: Service) -> bool:
 
 def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:
     """An operation of this very service. NotYours otherwise."""
-    operation = session.get(Operation, str(operation_id)[:64])
+    operation = session.get(Operation, operation_id) if is_id(operation_id) else None
     if operation is None or operation.service_id != service_id:
         raise NotYours
     return operation

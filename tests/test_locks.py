@@ -156,11 +156,13 @@ def test_own_locks_count_while_proxmox_cannot_be_reached(world: worlds.World) ->
     assert world.proxmox.count("GET", "*/status/current") > 0
 
 
+@pytest.mark.databases
 def test_vm_action_within_another_is_refused(world: worlds.World) -> None:
     with world.backups.vm_action("1"), pytest.raises(Refused, match="Another action"):
         act(world)
 
 
+@pytest.mark.databases
 def test_exception_inside_a_vm_action_frees_the_lease(world: worlds.World) -> None:
     with pytest.raises(ZeroDivisionError), world.backups.vm_action("1"):
         _ = 1 / 0
@@ -181,6 +183,7 @@ def test_lease_of_a_dead_process_holds_nobody_up(world: worlds.World) -> None:
     act(world)
 
 
+@pytest.mark.databases
 def test_operation_waits_for_a_vm_action_and_starts_afterwards(world: worlds.World) -> None:
     with world.backups.vm_action("1"):
         assert world.call("BackupNow") == "success"

@@ -99,6 +99,7 @@ def test_wish_for_a_service_that_is_gone_finds_nothing(world: worlds.World) -> N
         wishes.back_up_now(world.toolbox, "gone", ALICE, "")
 
 
+@pytest.mark.databases
 def test_removal_asked_for_by_two_at_once_is_made_once(world: worlds.World) -> None:
     backup = world.back_up()
     barrier, answers = threading.Barrier(4), []
@@ -120,6 +121,7 @@ def test_removal_asked_for_by_two_at_once_is_made_once(world: worlds.World) -> N
     assert len(world.proxmox.tasks("imgdel")) == 1
 
 
+@pytest.mark.databases
 def test_reinstall_asked_for_by_two_at_once_calls_the_host_once(world: worlds.World) -> None:
     called, barrier, answers = [], threading.Barrier(4), []
 

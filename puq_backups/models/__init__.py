@@ -2,7 +2,7 @@
 
 from .audit import AuditEntry
 from .backup import Backup
-from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, new_id, now
+from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_id, new_id, now
 from .chore import Chore
 from .database import Database, database_now
 from .mail import Mail
@@ -28,6 +28,7 @@ __all__ = [
     "Storage",
     "UTCDateTime",
     "database_now",
+    "is_id",
     "new_id",
     "now",
 ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, abort, current_app, g, request
 from flask_wtf.csrf import ValidationError, validate_csrf
 
-from .. import accounts
 from ..errors import BadInput
-from ..models import Service
+from ..models import Service, is_id
 from ..toolbox import Toolbox
 
 
@@ -21,7 +20,7 @@ def guard(blueprint: Blueprint, toolbox: Toolbox) -> None:
         actor = toolbox.host.current_actor()
         service_id = str((request.view_args or {}).get("service_id", ""))
         with toolbox.database.open() as session:
-            service = session.get(Service, service_id) if accounts.is_id(service_id) else None
+            service = session.get(Service, service_id) if is_id(service_id) else None
         if actor is None or service is None or (not actor.is_staff and actor.client_id != service.client_id):
             abort(404)
         if not actor.may("view"):

@@ -130,6 +130,7 @@ def test_staff_may_come_in_everywhere(full: Door) -> None:
 FOREIGN = ["bob's", "nobody", "x" * 100, "%00", "%F0%9F%92%BE", "1'--"]
 
 
+@pytest.mark.databases
 def test_foreign_ids_are_404_and_proxmox_is_not_asked(full: Door) -> None:
     world, token = full.world, full.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
