@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -30,11 +31,41 @@ def check(work: Work) -> None:
     needed = retention.room_needed(held, on_storage=name)
     if seen.type != "pbs" and not retention.room_reason(seen.avail, needed, _freed(work, held, name)):
         raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
+    _within_limit(work, limits, held)
     inventory.note_storage(work.session, work.server, name, work.node, seen).retention = limits
 
 
+def _within_limit(work: Work, limits: str, held: list[retention.Held]) -> None:
+    """GiveUp where Proxmox will refuse one more archive for the storage's own retention; else warn of a finite one.
+
+    Proxmox counts all unprotected archives with this VM's number, whoever made them.
+    """
+    most = _most(limits)
+    if most is None:
+        return
+    values = {"storage": work.operation.storage, "limits": limits}
+    going = _going(work, held)
+    gone = sum(one.id in going and one.storage == work.operation.storage for one in held)
+    listed = archives.listing(work.proxmox, work.node, work.operation.storage, work.vmid)
+    if sum(not archive.protected for archive in listed) - gone >= most:
+        raise GiveUp(
+            "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and has "
+            "as many. The provider has to change that.",
+            state="refused", most=most, **values,
+        )  # fmt: skip
+    text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."
+    work.operation.warn(Message(text, values))
+
+
+def _most(limits: str) -> int | None:
+    """How many archives a storage's `prune-backups` lets a VM have; None: any number."""
+    if not limits or archives.keeps_all(limits):
+        return None
+    return sum(int(number) for number in re.findall(r"\bkeep-(?!all)\w+=(\d+)", limits))
+
+
 def _retention(work: Work) -> str:
-    """The storage's own retention, as last seen; asked for where it is not known. A finite one is warned of."""
+    """The storage's own retention, as last seen; asked for where it is not known."""
     with work.toolbox.database.open() as session:
         known = inventory.storage_row(session, work.server, work.operation.storage, work.node)
     if known is not None and known.retention is not None:
@@ -42,13 +73,6 @@ def _retention(work: Work) -> str:
     else:
         config = archives.storage_config(work.proxmox, work.operation.storage) or {}
         limits = str(config.get("prune-backups") or "")
-    if limits and not archives.keeps_all(limits):
-        work.operation.warn(
-            Message(
-                "The storage {storage} has a retention of its own ({limits}); it may refuse further backups.",
-                {"storage": work.operation.storage, "limits": limits},
-            )
-        )
     return limits
 
 
@@ -56,25 +80,23 @@ def _rotation(work: Work) -> str:
     return Package.from_json(work.service.package).rotation
 
 
+def _going(work: Work, held: list[retention.Held]) -> list[str]:
+    """The backups that this run removes before it makes its own."""
+    if work.operation.origin != "scheduled" or _rotation(work) != "before":
+        return []
+    removed = len(work.operation.data.get("removed", []))
+    return retention.to_remove_before(held, limit=work.service.quota, removed_already=removed)
+
+
 def _freed(work: Work, held: list[retention.Held], storage: str) -> int:
     """What this run's rotation frees on the storage, in bytes."""
-    if work.operation.origin != "scheduled" or _rotation(work) != "before":
-        return 0
-    removed = len(work.operation.data.get("removed", []))
-    going = set(retention.to_remove_before(held, limit=work.service.quota, removed_already=removed))
+    going = _going(work, held)
     return sum(one.size or 0 for one in held if one.id in going and one.storage == storage and one.frees_space)
 
 
 def make_room(work: Work) -> Outcome:
     """Remove the oldest backup where the quota is full, if the package rotates before."""
-    if work.operation.origin != "scheduled" or _rotation(work) != "before":
-        return None
-    return _remove_next(
-        work,
-        lambda held: retention.to_remove_before(
-            held, limit=work.service.quota, removed_already=len(work.operation.data.get("removed", []))
-        ),
-    )
+    return _remove_next(work, lambda held: _going(work, held))
 
 
 def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ..errors import Message
@@ -15,6 +16,8 @@ from .steps import may_go_ahead, same_vm, storage_there, unlocked
 from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 GIB = 1024**3
+REQUEST_TAKES = 120
+"""Seconds within which HA does what it was asked for."""
 
 
 def check(work: Work) -> None:
@@ -57,15 +60,20 @@ def power_off(work: Work) -> Outcome:
     if status.status == "stopped":
         return None
     limit = int(work.toolbox.settings.shutdown_timeout.total_seconds())
-    if limit and not work.operation.data.get("shutdown_sent"):
-        work.operation.keep(shutdown_sent=True)
+    data = work.operation.data
+    if work.ended is not None:
+        work.operation.keep(off_asked=time.time(), shutdown_ended=True)
+    elif limit and not data.get("shutdown_ended"):
+        # Without an end it was never sent, or never began: the guest has not had its chance yet.
         return _power(work, "qmshutdown", lambda: vms.shutdown(work.proxmox, work.node, work.vmid, timeout=limit))
-    if work.operation.data.get("stop_sent") and work.ended is None:
-        # Under HA the stop is only a request: what counts is the status seen.
-        work.operation.keep(stop_sent=False)
+    if status.ha_managed and _lately(work, "off_asked"):
+        # Under HA a task only asks: what counts is the status seen.
         return Wait(work.toolbox.settings.poll.total_seconds())
-    work.operation.keep(stop_sent=True)
     return _power(work, "qmstop", lambda: vms.stop(work.proxmox, work.node, work.vmid))
+
+
+def _lately(work: Work, when: str) -> bool:
+    return time.time() - float(work.operation.data.get(when) or 0) < REQUEST_TAKES
 
 
 def _power(work: Work, kind: str, call: Any) -> Start:
@@ -104,9 +112,11 @@ def _restored(work: Work) -> None:
             work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
         work.service.identity = vms.identity(config)
         return
-    before = work.operation.data["before"]
-    intact = bool(vms.disks(before)) and {**vms.disks(config)} == {**vms.disks(before)}
-    if not intact:
+    if ended.ok is None and _rewritten(work, config):
+        work.operation.warn(Message("{proxmox} The virtual machine was restored.", {"proxmox": ended.reason}))
+        work.service.identity = vms.identity(config)
+        return
+    if not _untouched(work, config):
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
     work.operation.keep(touched=False)
     raise GiveUp(
@@ -114,6 +124,21 @@ def _restored(work: Work) -> None:
         after="power_on" if work.operation.data.get("was_running") else None,
         proxmox=ended.reason,
     )
+
+
+def _rewritten(work: Work, config: dict[str, Any]) -> bool:
+    """Whether a restore is seen to have gone through: each one gives the VM a new vmgenid, in its last act."""
+    now_it_is = config.get("vmgenid")
+    return bool(now_it_is) and now_it_is != work.operation.data["before"].get("vmgenid") and bool(vms.disks(config))
+
+
+def _untouched(work: Work, config: dict[str, Any]) -> bool:
+    """Whether a failed restore is seen to have changed nothing. New disks may bear the old ones' names."""
+    before, ended = work.operation.data["before"], work.ended
+    assert ended is not None  # noqa: S101 - said by the caller
+    same = vms.disks(config) == vms.disks(before) and config.get("vmgenid") == before.get("vmgenid")
+    told = ended.ok is False and not any("error after data was restored" in line for line in ended.lines)
+    return bool(vms.disks(before)) and same and (told or bool(before.get("vmgenid")))
 
 
 def set_cpu_and_memory(work: Work) -> Outcome:
@@ -202,10 +227,12 @@ def power_on(work: Work) -> Outcome:
         return None
     if work.ended is not None and work.ended.ok is False:
         raise GiveUp("The virtual machine would not start: {proxmox}", proxmox=work.ended.reason)
-    if data.get("start_sent") and work.ended is None:
-        work.operation.keep(start_sent=False)
+    if work.ended is not None:
+        work.operation.keep(on_asked=time.time())
+    if _lately(work, "on_asked"):
         return Wait(work.toolbox.settings.poll.total_seconds())
-    work.operation.keep(start_sent=True)
+    if work.operation.data.get("on_asked"):
+        raise GiveUp("The virtual machine was started, but it does not run.")
     return _power(work, "qmstart", lambda: vms.start(work.proxmox, work.node, work.vmid))
 
 

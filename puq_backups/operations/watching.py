@@ -14,6 +14,8 @@ from .work import Ended, GiveUp, Work
 
 RECENT = 10
 """How many of a service's operations may hold tasks that could be mistaken for a lost one."""
+READ_ONLY = "unable to open file '/etc/pve/"
+"""How a task ends that writes a configuration while the cluster has no quorum."""
 SKEW = 2
 """Seconds by which a task may seem older than the call: a node's clock is known to the second only."""
 
@@ -29,7 +31,7 @@ def watch(work: Work) -> Ended | None:
         work.operation.progress = tasks.progress(lines)
         return None
     ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
-    if not task.ok and is_busy(ended.reason):
+    if not task.ok and (is_busy(ended.reason) or ended.reason.startswith(READ_ONLY)):
         # Nothing was done for the lock's sake: the step is run again from its beginning.
         work.operation.upid = work.operation.intent = None
         raise ProxmoxBusy(ended.reason)

@@ -46,12 +46,12 @@ def running(world: worlds.World, operation_id: str) -> bool:
     return any(one.id == operation_id and one.state == "running" for one in world.operations())
 
 
-def advance_until(world: worlds.World, ready: Callable[[Operation], Any]) -> Operation:
+def advance_until(world: worlds.World, ready: Callable[[Operation], Any], service_id: str = "1") -> Operation:
     """Start the last operation and do its steps until `ready` says so."""
-    operation = world.operations()[-1]
+    operation = world.operations(service_id)[-1]
     engine.start(world.toolbox, operation.id)
-    assert world.proxmox.until(lambda: ready(world.operations()[-1]) or _step(world, operation.id), 15)
-    return world.operations()[-1]
+    assert world.proxmox.until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), 15)
+    return world.operations(service_id)[-1]
 
 
 def _step(world: worlds.World, operation_id: str) -> bool:

@@ -1,0 +1,285 @@
+"""Traps of storages: they prune behind our back, refuse, show nothing, fill up, and are not where the VM is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+import world as worlds
+from traps.looking import advance_until, back_up, kinds, restore, said, scheduled, seen, warned
+
+from puq_backups import syncing
+from puq_backups.models import Server
+from puq_backups.pve import backups as archives
+
+SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Coordinates]:
+    with time_machine.travel(SUNDAY, tick=True) as found:
+        yield found
+
+
+def sync(world: worlds.World) -> None:
+    with world.toolbox.database.open() as session:
+        server = session.query(Server).one()
+    syncing.sync(world.toolbox, server)
+
+
+def on(world: worlds.World, storage: str, **package: object) -> None:
+    assert world.call("ChangePackage", **world.params(storage=storage, **package)) == "success"
+
+
+def test_trap_retention_refuses_the_next_backup_before_anything_is_removed(world: worlds.World) -> None:
+    on(world, "nfs-keep2")
+    first = back_up(world)
+    assert "it may refuse further backups" in warned(first)[0]
+    back_up(world)
+
+    operation = scheduled(world, "2026-11-23")
+
+    assert operation.state == "refused"
+    assert said(operation).startswith(
+        "The storage nfs-keep2 keeps at most 2 backups of a machine by its own retention"
+    )
+    assert (len(world.held()), kinds(world, "vzdump", "imgdel")) == (2, ["vzdump", "vzdump"])
+    assert seen(world)["last_operation"]["reason"] == said(operation)
+
+
+def test_trap_retention_as_wide_as_the_quota_lets_rotation_go_on(world: worlds.World) -> None:
+    on(world, "nfs-keep2", backups=2)
+    back_up(world)
+    back_up(world)
+    operation = scheduled(world, "2026-11-23")
+
+    assert (operation.state, said(operation)) == ("done", "")
+    assert kinds(world, "vzdump", "imgdel") == ["vzdump", "vzdump", "imgdel", "vzdump"]
+
+
+def test_trap_retention_counts_neither_protected_archives_nor_other_machines(world: worlds.World) -> None:
+    on(world, "nfs-keep2")
+    world.register("2", 101, "bob", storage="nfs-keep2")
+    world.back_up(service_id="2")
+    for _ in range(2):
+        kept = world.back_up()
+        assert world.call("KeepBackup", backup_id=kept.id, kept="1") == "success"
+
+    assert back_up(world).state == "done"
+
+
+def test_trap_own_backups_are_never_pruned_by_proxmox(world: worlds.World) -> None:
+    on(world, "nfs-keep2")
+    back_up(world)
+    back_up(world)
+    refused = back_up(world)
+
+    assert refused.state == "refused"
+    assert len([one for one in world.proxmox.volumes("nfs-keep2") if one.vmid == 100]) == 2
+    assert all("--remove 0" in task.lines[0] for task in world.proxmox.tasks("vzdump"))
+
+
+def test_trap_pruned_behind_our_back_is_missing_not_removed(
+    clock: time_machine.Coordinates, world: worlds.World
+) -> None:
+    world.back_up()
+    clock.shift(timedelta(seconds=5))
+    newest = world.back_up()
+    world.proxmox.control("prune-behind", storage="nfs", keep=1, vmid=100)
+    sync(world)
+    clock.shift(timedelta(minutes=61))
+    sync(world)
+
+    shown = {backup["id"]: backup for backup in seen(world)["backups"]}
+    assert [backup["missing"] for backup in shown.values()].count(True) == 1
+    assert not shown[newest.id]["missing"]
+    assert seen(world)["quota"]["used"] == 1
+
+
+def test_trap_listing_is_empty_by_a_missing_right(clock: time_machine.Coordinates, world: worlds.World) -> None:
+    world.back_up()
+    user = world.proxmox.tokens["panel"][0]
+    world.proxmox.control("acl", path="/", user=user, role="Panel", delete=True)
+    world.proxmox.control("acl", path="/storage", user=user, role="Look", privileges=["Datastore.Audit"])
+    for _ in range(3):
+        sync(world)
+        clock.shift(timedelta(hours=1))
+
+    [shown] = seen(world)["backups"]
+    assert (shown["missing"], len(world.held())) == (False, 1)
+
+
+def test_trap_folder_that_is_not_mounted_lists_nothing(clock: time_machine.Coordinates, world: worlds.World) -> None:
+    world.back_up()
+    world.proxmox.control("storage-empty", storage="nfs")
+    sync(world)
+
+    assert [backup["missing"] for backup in seen(world)["backups"]] == [False]
+    operation = restore(world, world.held()[0].id)
+
+    assert (operation.state, said(operation)) == ("failed", "The file of this backup is no longer on its storage.")
+    assert world.proxmox.vm(100).running
+    assert kinds(world, "qmshutdown", "qmrestore") == []
+
+
+def test_trap_storage_full(world: worlds.World) -> None:
+    world.proxmox.control("storage-full", storage="nfs")
+    operation = back_up(world)
+
+    assert operation.state == "failed"
+    assert "No space left on device" in said(operation)
+    assert world.proxmox.vm(100).lock is None
+
+
+def test_trap_storage_full_by_its_last_sizes_is_seen_before_anything_is_removed(world: worlds.World) -> None:
+    for _ in range(3):
+        world.back_up()
+    size = world.held()[0].size or 0
+    world.proxmox.control("storage-config", storage="nfs", total=5 * size)
+    on(world, "nfs", backups=4)
+    operation = scheduled(world, "2026-11-23")
+
+    assert (operation.state, kinds(world, "imgdel"), len(world.held())) == ("waiting", [], 3)
+    assert said(operation) == "The storage nfs has no room for another backup."
+
+
+def test_trap_storage_offline(world: worlds.World) -> None:
+    world.back_up()
+    world.proxmox.control("storage-offline", storage="nfs")
+    operation = back_up(world)
+    sync(world)
+
+    assert (operation.state, said(operation)) == ("failed", "The storage nfs is offline.")
+    [shown] = seen(world)["backups"]
+    assert (shown["missing"], shown["restorable"]) == (False, False)
+    assert "offline" in world.call("RestoreBackup", backup_id=shown["id"], confirm="web100")
+
+
+def test_trap_vm_is_gone(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("vm-destroyed", vmid=100)
+
+    operation = back_up(world)
+    assert (operation.state, said(operation)) == ("failed", "The virtual machine 100 is no longer there.")
+    assert [one.volid for one in world.held()] == [backup.volid]
+
+
+def test_trap_number_belongs_to_another_machine_now(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("vmid-reused", vmid=100)
+    assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert operation.state == "refused"
+    assert "not the one that was registered" in said(operation)
+    assert world.proxmox.vm(100).config["name"] == "other100"
+    assert kinds(world, "qmshutdown", "qmstop", "qmrestore") == []
+
+
+def test_trap_archives_of_an_earlier_owner_are_invisible(world: worlds.World) -> None:
+    world.register("3", 102, "carol", storage="nfs")
+    sync(world)
+
+    assert [volume.vmid for volume in world.proxmox.volumes("nfs")] == [102]
+    assert world.held("3") == []
+    made = world.back_up(service_id="3")
+    sync(world)
+    assert [backup.id for backup in world.held("3")] == [made.id]
+
+
+def test_trap_machine_moved_away_from_a_storage_of_one_node(world: worlds.World) -> None:
+    on(world, "local")
+    backup = world.back_up()
+    world.proxmox.control("migrate", vmid=100, node="pve2")
+    assert back_up(world).state == "done"
+
+    answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
+    assert answer == "This backup is on node pve1 alone, and the machine has moved."
+    assert [one["restorable"] for one in seen(world)["backups"] if one["id"] == backup.id] == [False]
+    assert world.call("RemoveBackup", backup_id=backup.id) == "success"
+    world.drain()
+    assert [volume.node for volume in world.proxmox.volumes("local")] == ["pve2"]
+
+
+@pytest.mark.parametrize("offset", [7200, 3600])
+def test_trap_names_are_in_the_nodes_own_time(world: worlds.World, offset: int) -> None:
+    world.proxmox.control("clock-zone", seconds=offset)
+    first = world.back_up()
+    # The hour that comes twice: a later backup may bear an earlier name.
+    world.proxmox.control("clock-zone", seconds=offset - 3600)
+    second = world.back_up()
+    sync(world)
+
+    assert second.volid < first.volid
+    assert [backup.id for backup in world.held()] == [first.id, second.id]
+    assert [shown["id"] for shown in seen(world)["backups"]] == [second.id, first.id]
+
+
+def test_trap_pbs_names_sizes_and_space(world: worlds.World) -> None:
+    on(world, "pbs", backups=2)
+    first, second = world.back_up(), world.back_up()
+    assert first.volid.startswith("pbs:backup/vm/100/")
+    world.proxmox.control("storage-config", storage="pbs", total=1)
+
+    operation = scheduled(world, "2026-11-23")
+
+    assert "no room" not in said(operation)
+    assert first.id not in {backup.id for backup in world.held()}
+    assert second.id in {backup.id for backup in world.held()}
+
+
+def test_trap_verification_failed_is_not_restorable_and_unverified_is(world: worlds.World) -> None:
+    on(world, "pbs")
+    good, bad = world.back_up(), world.back_up()
+    world.proxmox.control("verification", volid=bad.volid, state="failed")
+    sync(world)
+
+    shown = {backup["id"]: backup["restorable"] for backup in seen(world)["backups"]}
+    assert shown == {good.id: True, bad.id: False}
+    answer = world.call("RestoreBackup", backup_id=bad.id, confirm="web100")
+    assert answer == "The storage found this backup to be damaged."
+
+
+def test_trap_protected_backups_are_capped(world: worlds.World) -> None:
+    world.proxmox.control("storage-config", storage="nfs", max_protected_backups=1)
+    first, second = world.back_up(), world.back_up()
+    assert world.call("KeepBackup", backup_id=first.id, kept="1") == "success"
+
+    answer = world.call("KeepBackup", backup_id=second.id, kept="1")
+
+    assert "number of protected backups per guest is limited to 1" in answer
+    assert [shown["kept"] for shown in seen(world)["backups"]] == [False, True]
+
+
+def test_trap_kept_by_an_operator_is_not_removed(world: worlds.World) -> None:
+    backup = world.back_up()
+    archives.set_protected(world.client, "pve1", backup.volid, True)
+    assert world.call("RemoveBackup", backup_id=backup.id) == "success"
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert operation.state == "failed"
+    assert "protected" in said(operation)
+    assert len(world.held()) == 1
+
+
+def test_trap_removal_of_a_volume_that_is_gone_already(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("archive-gone", volid=backup.volid)
+    world.call("RemoveBackup", backup_id=backup.id)
+    world.drain()
+
+    assert (world.operations()[-1].state, world.held()) == ("done", [])
+
+
+def test_trap_storage_answers_later_than_the_proxy_waits(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("gateway-timeout", method="DELETE", path="*/content/*")
+    world.call("RemoveBackup", backup_id=backup.id)
+    advance_until(world, lambda operation: operation.intent)
+    world.drain()
+
+    assert (world.operations()[-1].state, kinds(world, "imgdel")) == ("done", ["imgdel"])
