@@ -119,13 +119,13 @@ def _write(
     service.client_id, service.server_id, service.vmid, service.active_vmid = client_id, server.id, vmid, vmid
     service.vm_status = place[2]
     service.node, service.vm_name = place[0], str(place[1].get("name") or f"VM {vmid}")
-    service.status, service.terminated_at = "active", None
+    _set_status(service, "active")
     _take_over(session, service, params)
     if not service.schedule:
         zone = service.client.get("timezone") or toolbox.settings.timezone
         service.schedule = Schedule.empty(_zone(zone, toolbox)).to_json()
     session.flush()
-    slots.plan(session, service, now())
+    slots.plan(session, service, service.slots_from or now())
 
 
 def _zone(name: str, toolbox: Toolbox) -> str:
@@ -165,7 +165,7 @@ def refresh(toolbox: Toolbox, params: Mapping[str, Any], *, status: str | None =
             _take_over_all(session, toolbox, service, params, strict=status is None)
             if status:
                 _set_status(service, status)
-            slots.plan(session, service, now())
+            slots.plan(session, service, service.slots_from or now())
             running = _stop_operations(session, toolbox, service) if status == "terminated" else None
     except IntegrityError:
         raise Refused("The virtual machine belongs to another service by now.") from None

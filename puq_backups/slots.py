@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -47,23 +47,46 @@ def claim_due(toolbox: Toolbox) -> int:
         due = select(Service.id, Service.next_run_at).where(Service.next_run_at <= now())
         found = session.execute(due.order_by(Service.next_run_at).limit(BATCH)).all()
     for service_id, planned in found:
-        try:
-            with toolbox.database.begin() as session:
-                _claim(session, toolbox, service_id, planned)
-        except IntegrityError:
-            # Another clock recorded this very slot first.
-            continue
+        _claim_once(toolbox, service_id, planned)
     return len(found)
 
 
-def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetime | None) -> None:
+def claim(toolbox: Toolbox, service_id: str) -> None:
+    """Claim what is due for one service, so that a new schedule drops nothing of the old one."""
+    with toolbox.database.open() as session:
+        planned = session.scalar(
+            select(Service.next_run_at).where(Service.id == service_id, Service.next_run_at <= now())
+        )
+    _claim_once(toolbox, service_id, planned)
+
+
+def _claim_once(toolbox: Toolbox, service_id: str, planned: datetime | None) -> None:
+    if planned is None:
+        return
+    try:
+        with toolbox.database.begin() as session:
+            _claim(session, toolbox, service_id, planned)
+    except IntegrityError:
+        # Another clock recorded this very slot first.
+        return
+
+
+def newest(session: Session, service: Service, before: datetime) -> datetime | None:
+    """The due time of the service's newest slot up to a moment."""
+    slots = select(func.max(Operation.due_at)).where(
+        Operation.service_id == service.id, Operation.slot_date.is_not(None), Operation.due_at <= before
+    )
+    return session.scalar(slots)
+
+
+def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetime) -> None:
     held = session.execute(
         update(Service)
         .where(Service.id == service_id, Service.next_run_at == planned)
         .values(version=Service.version + 1)
     )
     # No row: another clock claimed this slot first, and moved the time on.
-    if planned is None or held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         return
     service, at = session.get_one(Service, service_id), now()
     just_before = planned - timedelta(microseconds=1)
@@ -78,6 +101,8 @@ def _claim(session: Session, toolbox: Toolbox, service_id: str, planned: datetim
     for missed in found.missed:
         slot = _slot(session, service, missed.date, missed.at)
         reason = Message("Nothing ran within {hours} hours of its time.", hours=_hours(toolbox.settings.catch_up))
+        if at - missed.at <= toolbox.settings.catch_up:
+            reason = Message("It was late, and a later run took its place.")
         engine.end(session, toolbox, slot, service, "missed", reason)
     if found.run:
         _run(session, toolbox, service, _slot(session, service, found.run.date, found.run.at))

@@ -241,6 +241,7 @@ def cancel(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str) -
 
 def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) -> None:
     """Take over the weekly schedule of a form. Where a run of today becomes due at once, the page says so."""
+    slots.claim(toolbox, service_id)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         standing = inventory.standing(session, service)
@@ -252,6 +253,8 @@ def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) ->
         made = slots.todays(toolbox, standing, today.isoformat()) is not None
         dates = slots.taken(session, service)
         since = schedules.on_save(old, new, at, catch_up=toolbox.settings.catch_up, taken=dates, made_today=made)
+        last = slots.newest(session, service, at)
+        new = schedules.bridge(old, new, at, since=since, taken=dates, last=last)
         service.schedule, service.slots_from = new.to_json(), since
         engine.audit(session, service_id, None, "schedule", f"saved by {actor.title}")
         slots.plan(session, service, since)

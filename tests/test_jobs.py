@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import world as worlds
 from redis import Redis
+from rq import Worker
 from sqlalchemy import update
 
 from puq_backups import chores, jobs
@@ -87,7 +88,8 @@ def test_killed_worker_is_followed_by_another_without_a_second_task(world: world
 def test_worker_stops_on_sigterm(world: worlds.World) -> None:
     worker = command(world, "worker")
     with Redis.from_url(world.app.config["PUQ_BACKUPS_REDIS_URL"]) as client:
-        wait_until(lambda: client.smembers("rq:workers"))
+        # Registered comes before the signal handlers, idle after them.
+        wait_until(lambda: [one for one in Worker.all(connection=client) if one.get_state() == "idle"])
     worker.send_signal(signal.SIGTERM)
     output = worker.communicate(timeout=20)[0].decode()
 

@@ -34,6 +34,15 @@ POSTS: tuple[tuple[str, str, str], ...] = (
 """Path below the page, the module function it calls, and what it says when that was accepted."""
 
 
+class Token(str):
+    """The CSRF token for our own templates, which a host's base template may still call as Flask-WTF has it."""
+
+    __slots__ = ()
+
+    def __call__(self) -> str:
+        return str(self)
+
+
 def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
     """Add the page, `/state`, the two static files and a POST for each form."""
     blueprint.add_url_rule("/", "page", lambda service_id: page(toolbox, service_id), strict_slashes=False)
@@ -82,7 +91,7 @@ def page(
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     html = render_template(
-        area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=generate_csrf(),
+        area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=Token(generate_csrf()),
         errors={error.field: error.message} if isinstance(error, BadInput) else {}, refusal=refusal,
         message=Message(str(said[0])) if said else None, form=form or {},
     )  # fmt: skip

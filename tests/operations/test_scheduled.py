@@ -211,3 +211,22 @@ def test_volume_gone_for_two_syncs_is_missing_and_frees_its_place(
     with world.toolbox.database.open() as session:
         assert session.get_one(Backup, backup.id).missing_at is not None
     assert world.call("ClientArea")["vars"]["quota"] == {"used": 0, "limit": 3}
+
+
+def test_slot_due_before_a_save_is_not_dropped_by_it(world: worlds.World, clock: time_machine.Coordinates) -> None:
+    clock.move_to(SUNDAY + timedelta(hours=2.2))
+    assert world.call("SaveSchedule", **{**NOON, "time_0": "23:00"}) == "success"
+    run(world, clock, days=0, hours=2.3)
+
+    assert outcomes(world) == [("2026-11-29", "done")]
+
+
+def test_slot_due_before_a_package_change_is_not_dropped_by_it(
+    world: worlds.World, clock: time_machine.Coordinates
+) -> None:
+    clock.move_to(SUNDAY + timedelta(hours=2.2))
+    assert world.call("ChangePackage", **world.params(backups=2)) == "success"
+    assert world.call("CreateAccount", **world.params(backups=2)) == "success"
+    run(world, clock, days=0, hours=2.3)
+
+    assert outcomes(world) == [("2026-11-29", "done")]
