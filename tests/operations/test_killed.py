@@ -64,7 +64,7 @@ def _work_until(world: worlds.World, boundary: int) -> None:
 def at_every_boundary(
     world: worlds.World, ask: Callable[[], None], check: Callable[[int], None], *, stride: int = 1
 ) -> int:
-    """Ask anew for each boundary, kill there, go on here, check (how often was asked): how many boundaries there were."""
+    """Ask anew for each boundary, kill there, go on here, check (how often was asked): how many there were."""
     for times, boundary in enumerate(range(1, ENOUGH, stride), 1):
         ask()
         killed = killed_at(world, boundary)
