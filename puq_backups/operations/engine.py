@@ -223,7 +223,7 @@ def _call(work: Work, owner: str, call: Start) -> bool:
         # Proxmox may begin as late as we stopped listening: the time to settle counts from now.
         operation.intent = {**operation.intent, "at": time.time()}
         return _pause(work, owner, min(2.0, work.toolbox.settings.poll.total_seconds()))
-    except ProxmoxError:
+    except BackupsError:
         operation.intent = None
         raise
     operation.upid = str(getattr(answer, "text", answer))
@@ -243,7 +243,7 @@ def _judge(work: Work, owner: str, error: Exception | None) -> bool:
         error = _elsewhere(work, error)
     if error is None:
         return _pause(work, owner, 0)
-    if isinstance(error, ProxmoxError) and (error.retryable or isinstance(error, (VmMissing, NotStarted))):
+    if isinstance(error, ProxmoxError) and (_passes(error) or _unseen(work)):
         return _again(work, owner, error)
     if isinstance(error, GiveUp) and error.after:
         operation.keep(ending=error.message.to_json())
@@ -255,6 +255,15 @@ def _judge(work: Work, owner: str, error: Exception | None) -> bool:
         otherwise = "refused" if isinstance(error, Refused) else "failed"
         return _end(work, owner, error.state if isinstance(error, GiveUp) else otherwise, error.message)
     return _fault(work, owner, error)
+
+
+def _passes(error: ProxmoxError) -> bool:
+    return error.retryable or isinstance(error, (VmMissing, NotStarted))
+
+
+def _unseen(work: Work) -> bool:
+    """Whether a task of ours may run whose end was not seen, as with a token that was revoked meanwhile."""
+    return bool(work.operation.upid or work.operation.intent) and work.ended is None
 
 
 def _elsewhere(work: Work, error: ProxmoxError) -> BackupsError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..errors import Message
+from ..errors import Message, NotStarted, ProxmoxRefused, VmMissing
 from ..i18n import N_
 from ..models import Backup, Operation
 from ..packages import Package
@@ -83,18 +83,15 @@ def _power(work: Work, kind: str, call: Any) -> Start:
 def restore_disks(work: Work) -> Outcome:
     """Have Proxmox write the backup's disks and configuration over the VM."""
     if work.ended is not None:
-        _restored(work)
-        return None
+        return _restored(work)
     backup = _backup(work)
-    off = power_off(work)
-    if off is not None:
-        return off
-    package = Package.from_json(work.operation.data["package"])
+    status = vms.status(work.proxmox, work.node, work.vmid)
+    unlocked({"lock": status.lock})
+    if status.status != "stopped":
+        return Hop("power_off")
     work.operation.keep(touched=True)
     return Start(
-        call=lambda: archives.restore(
-            work.proxmox, work.node, work.vmid, archive=backup.volid, storage=package.restore_storage or None
-        ),
+        call=lambda: _send(work, backup.volid),
         type="qmrestore",
         id=str(work.vmid),
         audit=f"restore of VM {work.vmid} from {backup.volid}",
@@ -102,28 +99,43 @@ def restore_disks(work: Work) -> Outcome:
     )
 
 
-def _restored(work: Work) -> None:
+def _send(work: Work, volid: str) -> Any:
+    package = Package.from_json(work.operation.data["package"])
+    storage = package.restore_storage or None
+    try:
+        return archives.restore(work.proxmox, work.node, work.vmid, archive=volid, storage=storage)
+    except ProxmoxRefused as error:
+        work.operation.keep(touched=False)
+        if error.retryable or isinstance(error, (VmMissing, NotStarted)):
+            raise
+        raise _nothing_changed(work, str(error)) from error
+
+
+def _nothing_changed(work: Work, reason: str) -> GiveUp:
+    return GiveUp(
+        "The restore failed before anything was changed: {proxmox}",
+        after="power_on" if work.operation.data.get("was_running") else None,
+        proxmox=reason,
+    )
+
+
+def _restored(work: Work) -> Hop | None:
     """Judge the end of Proxmox's restore. Its log claims damage even where nothing was touched, so look at the VM."""
     ended = work.ended
     assert ended is not None  # noqa: S101 - said by the caller
     config = vms.config(work.proxmox, work.node, work.vmid)
-    if ended.ok:
-        for warning in ended.warnings:
+    if ended.ok or (ended.ok is None and _rewritten(work, config)):
+        for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
             work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
         work.service.identity = vms.identity(config)
-        return
-    if ended.ok is None and _rewritten(work, config):
-        work.operation.warn(Message("{proxmox} The virtual machine was restored.", {"proxmox": ended.reason}))
-        work.service.identity = vms.identity(config)
-        return
+        return None
     if not _untouched(work, config):
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
     work.operation.keep(touched=False)
-    raise GiveUp(
-        "The restore failed before anything was changed: {proxmox}",
-        after="power_on" if work.operation.data.get("was_running") else None,
-        proxmox=ended.reason,
-    )
+    if ended.reason.endswith(" - vm is running"):
+        # Somebody started it after our last look.
+        return Hop("power_off")
+    raise _nothing_changed(work, ended.reason)
 
 
 def _rewritten(work: Work, config: dict[str, Any]) -> bool:
