@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from proxmoxer import ProxmoxAPI
 
-from puq_backups import Actor
-
 from .host import backups, params_of
 from .models import Service, db
 from .packages import PACKAGES
@@ -42,8 +40,7 @@ def change_package(service: Service, package: str) -> None:
         _do(lambda vm: vm.config.post(**config), service)
         service.package = package
         db.session.commit()
-    # The client ordered it, but only the provider may tell what a package holds.
-    answer = backups.call("ChangePackage", params_of(service), actor=Actor(is_staff=True, name="shop"))
+    answer = backups.call("ChangePackage", params_of(service))
     if answer != "success":
         raise TaskFailed(answer)
 

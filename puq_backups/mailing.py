@@ -75,7 +75,7 @@ def _deliver(toolbox: Toolbox, mail: Mail) -> str:
     """Hand the mail over: "" or what went wrong."""
     try:
         extra: dict[str, Any] = {}
-        for answer in toolbox.hooks.run(
+        for answer in toolbox.hooks.ask(
             "EmailPreSend", messagename=mail.name, relid=mail.service_id, mergefields=dict(mail.fields)
         ):
             if answer.pop("abortsend", False):

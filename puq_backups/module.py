@@ -20,11 +20,9 @@ OWNERS = frozenset({
 })  # fmt: skip
 """The functions for which a client must own the service."""
 
-STAFFS = frozenset({
-    "TestConnection", "CreateAccount", "SuspendAccount", "UnsuspendAccount", "TerminateAccount", "ChangePackage",
-    "AdminCustomButtonArray", "AdminServicesTabFields",
-})  # fmt: skip
-"""The functions that no client may call, of whichever service: staff and the system alone."""
+STAFFS = frozenset({"AdminCustomButtonArray", "AdminServicesTabFields"})
+"""The functions that tell staff things, and no client. A service's life (CreateAccount, ChangePackage, …) is the
+host's own code's to call, often in the request of the very client whose order it carries out."""
 
 DICTS = frozenset({
     "MetaData", "ConfigOptions", "AdminServicesTabFields", "ClientAreaCustomButtonArray",
