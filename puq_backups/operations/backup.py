@@ -36,7 +36,7 @@ def check(work: Work) -> None:
 
 
 def _within_limit(work: Work, limits: str, held: list[retention.Held]) -> None:
-    """GiveUp where Proxmox will refuse one more archive for the storage's own retention; else warn of a finite one.
+    """GiveUp where the storage's own retention will refuse one more archive; else warn of a finite one.
 
     Proxmox counts all unprotected archives with this VM's number, whoever made them.
     """
@@ -49,8 +49,8 @@ def _within_limit(work: Work, limits: str, held: list[retention.Held]) -> None:
     listed = archives.listing(work.proxmox, work.node, work.operation.storage, work.vmid)
     if sum(not archive.protected for archive in listed) - gone >= most:
         raise GiveUp(
-            "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and has "
-            "as many. The provider has to change that.",
+            "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and "
+            "has as many. The provider has to change that.",
             state="refused", most=most, **values,
         )  # fmt: skip
     text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."

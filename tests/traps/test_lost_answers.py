@@ -1,4 +1,4 @@
-"""Traps of lost answers: whatever was sent may or may not have been done; it is looked for, never repeated blindly."""
+"""Traps of lost answers: what was sent may or may not have been done; it is looked for, never repeated blindly."""
 
 from __future__ import annotations
 

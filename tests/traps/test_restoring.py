@@ -62,7 +62,7 @@ def test_trap_damaged_archive_leaves_a_vm_of_one_line(world: worlds.World) -> No
     operation = restore(world, backup.id)
 
     vm = world.proxmox.vm(100)
-    assert {key: str(vm.config[key]) for key in vm.config if key not in {"digest"}} == {"memory": "128"}
+    assert {key: str(vm.config[key]) for key in vm.config if key != "digest"} == {"memory": "128"}
     assert (operation.state, world.service().restore_failed, vm.running) == ("failed", operation.id, False)
     assert said(operation).startswith("The restore failed: ")
     assert "failed" in (world.backups.lock_reason("1") or "")
