@@ -42,11 +42,18 @@ def storage_there(work: Work, name: str) -> archives.StorageStatus:
     return seen
 
 
+def _gone(work: Work, backup: Backup) -> bool:
+    """Whether the volume is not there any more. A folder that is not mounted looks just as empty."""
+    node = backup.node or work.node
+    if not archives.storage_status(work.proxmox, node, backup.storage).active:
+        return False
+    return archives.one(work.proxmox, node, backup.volid) is None
+
+
 def take_away(work: Work, backup: Backup) -> Start | None:
     """Remove one backup's volume, then its row. Twice does no harm: to Proxmox a volume that is gone is removed."""
     if work.ended is not None and work.operation.data.get("removing") == backup.id:
-        gone = work.ended.ok or archives.one(work.proxmox, backup.node or work.node, backup.volid) is None
-        if not gone:
+        if not work.ended.ok and not _gone(work, backup):
             raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=work.ended.reason)
         backup.removed_at = now()
         removed = [*work.operation.data.get("removed", []), backup.id]
