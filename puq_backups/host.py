@@ -56,7 +56,7 @@ class Host(Protocol):
         ...
 
     def service_url(self, service_id: str) -> str:
-        """The address of the host's own page of a service."""
+        """The full address of the host's own page of a service; workers ask too, without a request."""
         ...
 
 
