@@ -101,6 +101,11 @@ def record(session: Session, service: Service, operation: Operation, *, volid: s
     """The row of the archive that `operation` made; the same row when asked twice."""
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
+    if backup is not None and backup.removed_at is not None:
+        # A name is a second: once its volume is removed, a new archive may get it. The audit keeps the old one.
+        session.delete(backup)
+        session.flush()
+        backup = None
     if backup is None:
         backup = Backup(
             service_id=service.id, server_id=service.server_id, operation_id=operation.id, volid=volid,

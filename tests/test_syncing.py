@@ -6,7 +6,7 @@ import pytest
 import world as worlds
 from sqlalchemy import delete
 
-from puq_backups import ticking
+from puq_backups import inventory, ticking
 from puq_backups.models import Backup
 from puq_backups.simulator import Simulator
 
@@ -86,3 +86,16 @@ def test_backup_of_a_vm_that_migrated_finds_it_again(world: worlds.World) -> Non
     world.back_up()
 
     assert world.service().node == "pve3"
+
+
+def test_archive_under_the_name_of_a_removed_one_is_a_backup_of_its_own(world: worlds.World) -> None:
+    first = world.back_up("first")
+    assert world.call("RemoveBackup", backup_id=first.id) == "success"
+    world.drain()
+    world.call("BackupNow", note="second")
+    operation = world.operations()[-1]
+    with world.toolbox.database.begin() as session:
+        again = inventory.record(session, world.service(), operation, volid=first.volid, node="", disks=1)
+
+    assert [(backup.id, backup.note) for backup in world.held()] == [(again.id, "second")]
+    assert again.id != first.id
