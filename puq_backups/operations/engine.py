@@ -383,7 +383,16 @@ def mark_stuck(session: Session, toolbox: Toolbox) -> None:
     """Running operations past their deadline become stuck: staff is told, the lock is kept, watching goes on."""
     late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
     for operation in session.scalars(late).all():
-        operation.state, operation.deadline_at = "stuck", None
+        marked = session.execute(
+            update(Operation)
+            .where(Operation.id == operation.id, Operation.state == "running")
+            .values(state="stuck", deadline_at=None)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: its worker ended it meanwhile.
+        if marked.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            continue
+        session.refresh(operation)
         notifications.on_stuck(session, toolbox, operation, session.get_one(Service, operation.service_id))
 
 
