@@ -232,7 +232,7 @@ def cancel(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str) -
         if operation.kind != "backup" or operation.step != "make_archive" or not operation.upid:
             raise Refused("It cannot be stopped any more: cutting it short could do harm.")
         server, upid = session.get_one(Server, service.server_id), operation.upid
-        operation.keep(cancelled=True)
+        operation.cancel_asked = True
     try:
         engine.stop_task(toolbox, server, upid)
     except ProxmoxError as error:

@@ -5,6 +5,8 @@ from .backup import Backup
 from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_id, new_id, now
 from .chore import Chore
 from .database import Database, database_now
+from .email_template import EmailTemplate
+from .hidden_volume import HiddenVolume
 from .mail import Mail
 from .operation import ENDED, LIVE, Operation
 from .server import Server
@@ -21,6 +23,8 @@ __all__ = [
     "Base",
     "Chore",
     "Database",
+    "EmailTemplate",
+    "HiddenVolume",
     "Mail",
     "Operation",
     "Server",

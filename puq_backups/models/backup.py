@@ -14,7 +14,8 @@ class Backup(Base):
     """`size` in bytes, None until seen. `node` is set only where the storage is that node's own.
 
     `gone_since` is the first sync that found the volume gone, `missing_at` the one that made it missing,
-    `removed_at` our own removal. `kept` mirrors Proxmox's `protected`.
+    `removed_at` our own removal. `kept` mirrors Proxmox's `protected`. `expires_at` is set for a safety copy: it is
+    the system's own, uses no quota, and is removed at that moment.
     """
 
     __tablename__ = PREFIX + "backup"
@@ -40,6 +41,7 @@ class Backup(Base):
     verification: Mapped[str] = mapped_column(String(16), default="")
     kept: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     gone_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     missing_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..errors import Message
@@ -20,7 +20,8 @@ class Operation(Base):
 
     `slot_date` (ISO) makes it a scheduled backup's slot: one per service and local date. `lock` holds the service
     from start to end and is NULL otherwise. `intent` is the one call on its way to Proxmox, `upid` the task that
-    came of it. `data` is what the steps keep for each other.
+    came of it. `data` is what the steps keep for each other; only the one who has the lease writes it.
+    `cancel_asked` is what anybody may set meanwhile.
     """
 
     __tablename__ = PREFIX + "operation"
@@ -49,6 +50,7 @@ class Operation(Base):
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     data: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     attempts: Mapped[int] = mapped_column(default=0)
+    cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     lock: Mapped[str | None] = mapped_column(ID)
     node: Mapped[str] = mapped_column(String(64), default="")

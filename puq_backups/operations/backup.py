@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from .. import inventory, retention
 from ..errors import Message
 from ..i18n import N_
-from ..models import Backup, now
+from ..models import Backup, Operation, now
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import notes, tasks
@@ -148,11 +150,17 @@ def _made(work: Work) -> None:
             return
     # Without a last line, or without its log, only the storage knows whether the archive was finished.
     found = _by_marker(work) if ended.ok is not False or ended.reason == "unexpected status" else None
-    if found is None and work.operation.data.get("cancelled"):
+    if found is None and _cancel_asked(work):
         raise GiveUp("It was stopped.", state="cancelled")
     if found is None:
         raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=ended.reason)
     _recorded(work, found.volid, disks=1)
+
+
+def _cancel_asked(work: Work) -> bool:
+    """Whether somebody asked to stop it, asked of the database: it may have been after this step's claim."""
+    with work.toolbox.database.open() as session:
+        return bool(session.scalar(select(Operation.cancel_asked).where(Operation.id == work.operation.id)))
 
 
 def _by_marker(work: Work) -> archives.Archive | None:

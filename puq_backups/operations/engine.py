@@ -22,7 +22,7 @@ from ..models import AuditEntry, Operation, Server, Service, database_now, now
 from ..pve import tasks, vms
 from ..toolbox import Toolbox
 from . import backup, leases, remove, restore, watching
-from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from .work import Change, GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 log = logging.getLogger("puq_backups.operations")
 
@@ -192,6 +192,8 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     if isinstance(outcome, Start):
         return _call(work, owner, outcome)
     watching.forget(operation)
+    if isinstance(outcome, Change):
+        return _change(work, owner, outcome)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return _pause(work, owner, outcome.seconds)
@@ -228,6 +230,22 @@ def _call(work: Work, owner: str, call: Start) -> bool:
         raise
     operation.upid = str(getattr(answer, "text", answer))
     return _pause(work, owner, min(1.0, work.toolbox.settings.poll.total_seconds()))
+
+
+def _change(work: Work, owner: str, change: Change) -> bool:
+    """Commit the audit, make the call with no transaction open; the step is then run again and looks.
+
+    A lost answer, or a worker that died, leaves nothing to find: the step waits until the call can no longer
+    come, and compares.
+    """
+    audit(work.session, work.service.id, work.operation, work.operation.step, change.audit)
+    _commit(work, owner)
+    try:
+        change.call()
+    except UnknownOutcome as error:
+        log.warning("operation %s: %s", work.operation.id, error)
+        return _pause(work, owner, work.toolbox.settings.settle.total_seconds())
+    return _pause(work, owner, 0)
 
 
 def _pause(work: Work, owner: str, seconds: float) -> bool:

@@ -47,7 +47,19 @@ class Start:
     node: str | None = None
 
 
-Outcome = Wait | Hop | Start | None
+@dataclass(frozen=True)
+class Change:
+    """A call that changes Proxmox at once, with no task: a firewall rule, a pool, an HA entry.
+
+    The step is run again after it and sees what came of it, so it must compare before it changes. `audit` is
+    written before the call.
+    """
+
+    call: Callable[[], Any]
+    audit: str
+
+
+Outcome = Wait | Hop | Start | Change | None
 Step = Callable[["Work"], Outcome]
 
 

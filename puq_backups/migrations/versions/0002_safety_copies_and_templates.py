@@ -1,0 +1,59 @@
+"""Safety copies, the wish to cancel in a column of its own, mail texts of staff, archives they hid."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.mysql import DATETIME
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+MOMENT = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("puq_backups_backup", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("expires_at", MOMENT, nullable=True))
+        batch_op.create_index(batch_op.f("ix_puq_backups_backup_expires_at"), ["expires_at"], unique=False)
+
+    with op.batch_alter_table("puq_backups_operation", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("cancel_asked", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+    op.create_table(
+        "puq_backups_email_template",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", MOMENT, nullable=False),
+        sa.Column("changed_by", sa.String(length=190), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_puq_backups_email_template")),
+        sa.UniqueConstraint("name", "locale", name=op.f("uq_puq_backups_email_template_name_locale")),
+    )
+    op.create_table(
+        "puq_backups_hidden_volume",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("server_id", sa.String(length=64), nullable=False),
+        sa.Column("volid", sa.String(length=255), nullable=False),
+        sa.Column("hidden_at", MOMENT, nullable=False),
+        sa.Column("hidden_by", sa.String(length=190), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["server_id"], ["puq_backups_server.id"], name=op.f("fk_puq_backups_hidden_volume_server_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_puq_backups_hidden_volume")),
+        sa.UniqueConstraint("server_id", "volid", name=op.f("uq_puq_backups_hidden_volume_server_id_volid")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("puq_backups_hidden_volume")
+    op.drop_table("puq_backups_email_template")
+    with op.batch_alter_table("puq_backups_operation", schema=None) as batch_op:
+        batch_op.drop_column("cancel_asked")
+    with op.batch_alter_table("puq_backups_backup", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_puq_backups_backup_expires_at"))
+        batch_op.drop_column("expires_at")
