@@ -17,6 +17,7 @@ from .host import Actor, Host
 from .models import Database
 from .toolbox import Toolbox
 from .vault import Vault
+from .web import admin
 
 NAME = "puq_backups"
 
@@ -47,6 +48,7 @@ class Backups:
         )  # fmt: skip
         app.extensions[NAME] = self
         app.register_blueprint(web.blueprint(self._toolbox), url_prefix=settings.url_prefix)
+        app.register_blueprint(admin.blueprint(self._toolbox), url_prefix=settings.admin_url_prefix)
         app.register_blueprint(web.static_files())
         app.cli.add_command(cli.backups)
 

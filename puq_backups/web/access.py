@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, current_app, g, request
-from flask_wtf.csrf import ValidationError, validate_csrf
+from flask import Blueprint, abort, g, request
 
-from ..errors import BadInput
 from ..models import Service, is_id
 from ..toolbox import Toolbox
+from . import forms
 
 
 def guard(blueprint: Blueprint, toolbox: Toolbox) -> None:
@@ -27,18 +26,15 @@ def guard(blueprint: Blueprint, toolbox: Toolbox) -> None:
             abort(403)
         g.puq_backups_actor = actor
         if request.method == "POST":
-            g.puq_backups_csrf = _csrf()
+            g.puq_backups_csrf = forms.wrong_token()
 
 
-def _csrf() -> BadInput | None:
-    """What is wrong with the form's token, checked even where the host forgot CSRFProtect."""
-    if current_app.testing and not current_app.config.get("WTF_CSRF_ENABLED", True):
-        return None
-    try:
-        validate_csrf(request.form.get("csrf_token") or request.headers.get("X-CSRFToken"))
-    except ValidationError:
-        return BadInput(
-            "csrf_token",
-            "The form had expired or did not come from this page (csrf_token). Nothing was done; try again.",
-        )
-    return None
+def guard_staff(blueprint: Blueprint, toolbox: Toolbox) -> None:
+    """Check, before each page of staff, that staff is signed in: anybody else learns nothing (404)."""
+
+    @blueprint.before_request
+    def check() -> None:
+        actor = toolbox.host.current_actor()
+        if actor is None or not actor.is_staff:
+            abort(404)
+        g.puq_backups_actor = actor

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, flash, g, get_flashed_messages, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import generate_csrf
 
 from .. import overview
-from ..errors import BackupsError, BadInput, Message, NotYours
+from ..errors import BackupsError, BadInput, NotYours
 from ..i18n import N_, Translator
 from ..module import run
 from ..toolbox import Toolbox
+from . import forms
 
-log = logging.getLogger("puq_backups.web")
-FLASH = "puq_backups"
 POSTS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
     ("create", "BackupNow", N_("The backup has been asked for.")),
@@ -34,15 +31,6 @@ POSTS: tuple[tuple[str, str, str], ...] = (
 """Path below the page, the module function it calls, and what it says when that was accepted."""
 
 
-class Token(str):
-    """The CSRF token for our own templates, which a host's base template may still call as Flask-WTF has it."""
-
-    __slots__ = ()
-
-    def __call__(self) -> str:
-        return str(self)
-
-
 def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
     """Add the page, `/state`, the two static files and a POST for each form."""
     blueprint.add_url_rule("/", "page", lambda service_id: page(toolbox, service_id), strict_slashes=False)
@@ -55,27 +43,16 @@ def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
 def _poster(toolbox: Toolbox, function: str, said: str) -> Callable[..., ResponseReturnValue]:
     def post(service_id: str, **ids: str) -> ResponseReturnValue:
         form = {**request.form.to_dict(), **ids}
-        error = g.puq_backups_csrf or _tried(toolbox, function, {**form, "serviceid": service_id})
+        params = {**form, "serviceid": service_id}
+        error = g.puq_backups_csrf or forms.tried(lambda: run(toolbox, function, params, g.puq_backups_actor))
         if isinstance(error, NotYours):
             return Response(status=404)
         if error:
             return page(toolbox, service_id, error=error, form=form)
-        flash(said, FLASH)
+        forms.say(said)
         return redirect(url_for("puq_backups.page", service_id=service_id), 303)
 
     return post
-
-
-def _tried(toolbox: Toolbox, function: str, params: dict[str, str]) -> BackupsError | None:
-    """What came in the way of a module function; a fault of ours goes to the log, not to the client."""
-    try:
-        run(toolbox, function, params, g.puq_backups_actor)
-    except BackupsError as error:
-        return error
-    except Exception:
-        log.exception("module function %s failed", function)
-        return BackupsError("Something went wrong on our side; the provider's staff can see it in the log.")
-    return None
 
 
 def page(
@@ -86,14 +63,13 @@ def page(
     area = run(toolbox, "ClientArea", {"serviceid": service_id}, actor)
     found = _with_addresses(area["vars"], service_id)
     t = Translator(actor.locale, actor.timezone or found["schedule"]["timezone"])
-    said = get_flashed_messages(category_filter=[FLASH])
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     html = render_template(
-        area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=Token(generate_csrf()),
+        area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=forms.token(),
         errors={error.field: error.message} if isinstance(error, BadInput) else {}, refusal=refusal,
-        message=Message(str(said[0])) if said else None, form=form or {},
+        message=forms.said(), form=form or {},
     )  # fmt: skip
     return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
 

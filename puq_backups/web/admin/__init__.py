@@ -1,0 +1,31 @@
+"""The staff pages: one file a subject, each with `add_pages(blueprint, toolbox)`. A new subject goes into SUBJECTS.
+
+Whoever is not staff gets 404, and a form without its token 400, before a page of ours is asked.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from ...toolbox import Toolbox
+from .. import access, forms
+from . import frame, overview
+
+NAME = "puq_backups_admin"
+SUBJECTS = (overview,)
+
+
+def blueprint(toolbox: Toolbox) -> Blueprint:
+    """All pages of staff. Templates come with the client's blueprint."""
+    found = Blueprint(NAME, __name__)
+    access.guard_staff(found, toolbox)
+
+    @found.before_request
+    def check_token() -> ResponseReturnValue | None:
+        error = forms.wrong_token() if request.method == "POST" else None
+        return frame.refuse(toolbox, error) if error else None
+
+    for subject in SUBJECTS:
+        subject.add_pages(found, toolbox)
+    return found

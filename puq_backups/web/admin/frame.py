@@ -1,0 +1,66 @@
+"""The frame around each staff page: navigation, language, token, and what came of the last form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, current_app, g, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from ...errors import BackupsError, BadInput
+from ...i18n import N_, Translator
+from ...toolbox import Toolbox
+from .. import forms
+
+NAVIGATION: tuple[tuple[str, str], ...] = (
+    ("overview", N_("Overview")),
+    ("services", N_("Services")),
+    ("servers", N_("Servers")),
+    ("activity", N_("Activity")),
+    ("emails", N_("E-mails")),
+)
+"""The endpoint of each section's first page, and its label."""
+
+
+def translator(toolbox: Toolbox) -> Translator:
+    """The language and zone of the staff member who asks."""
+    actor = g.puq_backups_actor
+    return Translator(actor.locale, actor.timezone or toolbox.settings.timezone)
+
+
+def page(
+    toolbox: Toolbox, here: str, template: str, *, error: BackupsError | None = None,
+    form: dict[str, str] | None = None, **facts: Any,
+) -> ResponseReturnValue:  # fmt: skip
+    """A page of the section `here` (an endpoint of NAVIGATION) from a template of `puq_backups/admin/`.
+
+    With `error` it has the error's status and shows its reason; `form` is what was typed.
+    """
+    t = translator(toolbox)
+    wrong = error if isinstance(error, BadInput) and error.field != "csrf_token" else None
+    html = render_template(
+        f"puq_backups/admin/{template}", **facts, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=forms.token(),
+        here=here, navigation=_navigation(), actor=g.puq_backups_actor, form=form or {}, message=forms.said(),
+        errors={wrong.field: wrong.message} if wrong else {}, refusal=error.message if error and not wrong else None,
+        stylesheets=[url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")],
+    )  # fmt: skip
+    return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
+
+
+def _navigation() -> list[dict[str, str]]:
+    return [
+        {"endpoint": endpoint, "label": label, "url": url_for(f".{endpoint}")}
+        for endpoint, label in NAVIGATION
+        if f"puq_backups_admin.{endpoint}" in current_app.view_functions
+    ]
+
+
+def refuse(toolbox: Toolbox, error: BackupsError) -> ResponseReturnValue:
+    """A page that says nothing but why it was not done."""
+    return page(toolbox, "", "error.html", error=error)
+
+
+def done(said: str, endpoint: str, **ids: Any) -> ResponseReturnValue:
+    """Back to a page (303), which says that it was done."""
+    forms.say(said)
+    return redirect(url_for(f".{endpoint}", **ids), 303)

@@ -1,0 +1,67 @@
+"""Who may come in to the staff pages: whoever is not staff learns nothing, and nothing reaches Proxmox."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import world as worlds
+from flask.testing import FlaskClient
+from world import ALICE, CHARLIE, STAFF
+
+from puq_backups import Actor
+
+from .conftest import said
+
+IDS = {"service_id": "1", "server_id": "a", "backup_id": "b", "operation_id": "o"}
+
+
+@pytest.fixture
+def client(world: worlds.World) -> FlaskClient:
+    return world.app.test_client()
+
+
+def routes(world: worlds.World) -> Iterator[tuple[str, str]]:
+    """(method, address) of every staff page there is."""
+    for rule in world.app.url_map.iter_rules():
+        if rule.endpoint.startswith("puq_backups_admin."):
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, re.sub(r"<(?:\w+:)?(\w+)>", lambda found: IDS.get(found[1], "x"), rule.rule)
+
+
+@pytest.mark.parametrize(
+    "actor", [None, ALICE, CHARLIE, Actor(), Actor(client_id="1", permissions=frozenset({"staff"}))], ids=str
+)
+def test_everybody_but_staff_gets_404_everywhere(
+    world: worlds.World, client: FlaskClient, actor: Actor | None
+) -> None:
+    asked, world.host.actor = len(world.proxmox.requests()), actor
+
+    for method, address in routes(world):
+        answer = client.open(address, method=method)
+
+        assert answer.status_code == 404, address
+        assert "web100" not in answer.text
+    assert len(world.proxmox.requests()) == asked
+
+
+def test_form_without_its_token_is_400_and_does_nothing(world: worlds.World, client: FlaskClient) -> None:
+    asked, world.host.actor = len(world.proxmox.requests()), STAFF
+
+    for method, address in routes(world):
+        for form in ({}, {"csrf_token": "wrong"}) if method == "POST" else ():
+            answer = client.post(address, data=form)
+
+            assert answer.status_code == 400, address
+            assert "csrf_token" in said(answer)
+    assert len(world.proxmox.requests()) == asked
+
+
+def test_pages_run_no_script_and_style_nothing_inline(world: worlds.World, client: FlaskClient) -> None:
+    world.host.actor = STAFF
+
+    page = client.get("/admin/backups/").text
+
+    assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", page)
+    assert 'aria-current="page"' in page
