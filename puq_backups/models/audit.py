@@ -14,7 +14,11 @@ class AuditEntry(Base):
     """`action` is a word such as `vzdump` or `remove`, `text` the particulars in English."""
 
     __tablename__ = PREFIX + "audit"
-    __table_args__ = (Index("ix_puq_backups_audit_service", "service_id", "at"),)
+    __table_args__ = (
+        Index("ix_puq_backups_audit_service", "service_id", "at"),
+        Index("ix_puq_backups_audit_actor", "actor", "at"),
+        Index("ix_puq_backups_audit_action", "action", "at"),
+    )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)

@@ -29,6 +29,7 @@ class Operation(Base):
         UniqueConstraint("service_id", "slot_date"),
         UniqueConstraint("lock"),
         Index("ix_puq_backups_operation_due", "state", "wake_at"),
+        Index("ix_puq_backups_operation_ended", "state", "finished_at"),
         Index("ix_puq_backups_operation_service", "service_id", "created_at"),
     )
 

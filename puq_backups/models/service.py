@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from .base import ID, PREFIX, Base, UTCDateTime
+from .base import ID, PREFIX, Base, UTCDateTime, now
 
 
 class Service(Base):
     """`id` is the host's own. `active_vmid` equals `vmid` until termination, so that (server, VMID) is unique
     among services that are not terminated. `next_run_at` is the next slot's moment, `slots_from` the moment
-    after which slots count.
+    after which slots count. `trouble` says why staff have to look at it (a message), `trouble_at` since when;
+    the two are set together.
     """
 
     __tablename__ = PREFIX + "service"
@@ -30,7 +31,7 @@ class Service(Base):
     token: Mapped[str] = mapped_column(String(32), unique=True)
     status: Mapped[str] = mapped_column(String(16), default="active")
     terminated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
     domain: Mapped[str] = mapped_column(String(255), default="")
     client: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
@@ -48,6 +49,12 @@ class Service(Base):
     vm_lock: Mapped[str] = mapped_column(String(32), default="")
     vm_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     trouble: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    restore_failed: Mapped[str | None] = mapped_column(ID)
+    trouble_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    restore_failed: Mapped[str | None] = mapped_column(ID, index=True)
     action_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     action_owner: Mapped[str | None] = mapped_column(String(190))
+
+    @validates("trouble")
+    def _since(self, _: str, trouble: dict[str, Any] | None) -> dict[str, Any] | None:
+        self.trouble_at = (self.trouble_at or now()) if trouble else None
+        return trouble

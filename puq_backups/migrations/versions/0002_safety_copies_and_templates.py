@@ -1,4 +1,6 @@
-"""Safety copies, the wish to cancel in a column of its own, mail texts of staff, archives they hid."""
+"""Safety copies, the wish to cancel in a column of its own, and what staff need: texts, hidden archives, search."""
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,6 +21,27 @@ def upgrade() -> None:
 
     with op.batch_alter_table("puq_backups_operation", schema=None) as batch_op:
         batch_op.add_column(sa.Column("cancel_asked", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.create_index("ix_puq_backups_operation_ended", ["state", "finished_at"], unique=False)
+
+    with op.batch_alter_table("puq_backups_audit", schema=None) as batch_op:
+        batch_op.create_index("ix_puq_backups_audit_actor", ["actor", "at"], unique=False)
+        batch_op.create_index("ix_puq_backups_audit_action", ["action", "at"], unique=False)
+
+    with op.batch_alter_table("puq_backups_chore", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("trouble", sa.JSON(), nullable=True))
+
+    with op.batch_alter_table("puq_backups_service", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("trouble_at", MOMENT, nullable=True))
+        batch_op.create_index(batch_op.f("ix_puq_backups_service_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_puq_backups_service_restore_failed"), ["restore_failed"], unique=False)
+        batch_op.create_index(batch_op.f("ix_puq_backups_service_trouble_at"), ["trouble_at"], unique=False)
+
+    _date_troubles()
+
+    with op.batch_alter_table("puq_backups_storage", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("total", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("our_backups", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("our_bytes", sa.BigInteger(), nullable=True))
 
     op.create_table(
         "puq_backups_email_template",
@@ -49,10 +72,30 @@ def upgrade() -> None:
     )
 
 
+def _date_troubles() -> None:
+    """Staff find services with trouble by its date; what they had before gets today's."""
+    service = sa.table("puq_backups_service", sa.column("trouble", sa.JSON), sa.column("trouble_at", MOMENT))
+    troubled = sa.cast(service.c.trouble, sa.String(4)) != "null"
+    op.execute(sa.update(service).where(troubled).values(trouble_at=datetime.now(UTC).replace(tzinfo=None)))
+
+
 def downgrade() -> None:
     op.drop_table("puq_backups_hidden_volume")
     op.drop_table("puq_backups_email_template")
+    with op.batch_alter_table("puq_backups_storage", schema=None) as batch_op:
+        for name in ("our_bytes", "our_backups", "total"):
+            batch_op.drop_column(name)
+    with op.batch_alter_table("puq_backups_service", schema=None) as batch_op:
+        for name in ("trouble_at", "restore_failed", "created_at"):
+            batch_op.drop_index(batch_op.f(f"ix_puq_backups_service_{name}"))
+        batch_op.drop_column("trouble_at")
+    with op.batch_alter_table("puq_backups_chore", schema=None) as batch_op:
+        batch_op.drop_column("trouble")
+    with op.batch_alter_table("puq_backups_audit", schema=None) as batch_op:
+        batch_op.drop_index("ix_puq_backups_audit_action")
+        batch_op.drop_index("ix_puq_backups_audit_actor")
     with op.batch_alter_table("puq_backups_operation", schema=None) as batch_op:
+        batch_op.drop_index("ix_puq_backups_operation_ended")
         batch_op.drop_column("cancel_asked")
     with op.batch_alter_table("puq_backups_backup", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_puq_backups_backup_expires_at"))
