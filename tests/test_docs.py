@@ -122,7 +122,7 @@ def test_hook_point_is_written_down_with_its_arguments(point: str) -> None:
     when, means = rows("hooks")[f"{point}({', '.join(inspect.signature(POINTS[point]).parameters)})"]
 
     assert len(when) > 10
-    assert means.startswith(("Nothing.", "`{", "Entries"))
+    assert means.startswith(("Nothing.", "`{", "Entries", "A text"))
 
 
 def test_every_hook_point_that_is_named_exists() -> None:

@@ -379,8 +379,9 @@ def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
         toolbox.hooks.run(point, **facts, backup_id=operation.backup_id)
-    elif point != "AfterRemove":
-        toolbox.hooks.run(f"{point}Failed", **facts, reason=str(operation.why or operation.state))
+    else:
+        reason = str(operation.why or operation.state)
+        toolbox.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)
 
 
 def cancel(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
