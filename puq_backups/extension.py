@@ -46,6 +46,9 @@ class Backups:
             settings=settings, database=Database(engine), hooks=self.hooks, host=host, vault=Vault(settings.keys),
             ring=jobs.bell(settings),
         )  # fmt: skip
+        # The host runs points as well, and has no toolbox to give.
+        self.hooks.given["toolbox"] = self._toolbox
+        self.hooks.load_all(settings.hooks)
         app.extensions[NAME] = self
         app.register_blueprint(web.blueprint(self._toolbox), url_prefix=settings.url_prefix)
         app.register_blueprint(admin.blueprint(self._toolbox), url_prefix=settings.admin_url_prefix)

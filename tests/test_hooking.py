@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]
     """Write a host's package of hooks from file names and their text: its name."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
-    start = "from puq_backups.hooking import email_template, hook, module_function\n"
+    start = "from puq_backups.hooking import email_template, hook, module_function, page_function\n"
 
     def write(files: dict[str, str]) -> str:
         (tmp_path / "hostshooks").mkdir()
@@ -96,12 +97,35 @@ def test_argument_at_a_point_without_any_is_refused() -> None:
         Hooks().add("PreCronJob", lambda toolbox: toolbox)
 
 
-AFTER = sorted(
-    point for point, spec in vars(hookspecs).items() if callable(spec) and point.startswith(("After", "Daily"))
-)
+@pytest.mark.parametrize("priority", ["10", None, 1.5])
+def test_priority_that_is_no_whole_number_is_refused(priority: Any) -> None:
+    with pytest.raises(HookError, match=r"^The priority of .*failing is not a whole number\.$"):
+        Hooks().add("AfterBackup", failing, priority)
 
 
-@pytest.mark.parametrize("point", [*AFTER, "PreCronJob"])
+def test_hook_that_takes_any_argument_is_given_all() -> None:
+    hooks = Hooks()
+    hooks.add("AfterBackup", lambda backup_id, **more: (backup_id, more))
+
+    assert hooks.run("AfterBackup", service_id="1", operation_id="o", backup_id="b") == [
+        ("b", {"service_id": "1", "operation_id": "o"})
+    ]
+
+
+def test_argument_that_a_run_leaves_out_has_the_default_of_its_point() -> None:
+    """A host runs the point of its own action with `params` alone."""
+    hooks = Hooks()
+    hooks.add("PreModuleCustom", lambda params, function, own: (params, function, own))
+
+    assert hooks.run("PreModuleCustom", params={"serviceid": 1}) == [({"serviceid": 1}, "", False)]
+    assert hooks.run("PreModuleCustom", params={}, function="BackupNow", own=True) == [({}, "BackupNow", True)]
+
+
+POINTS = {point: spec for point, spec in vars(hookspecs).items() if inspect.isfunction(spec)}
+TOLD = sorted(point for point in POINTS if not point.startswith("Pre") or point == "PreCronJob")
+
+
+@pytest.mark.parametrize("point", TOLD)
 def test_error_of_a_hook_that_is_told_is_logged_and_the_next_runs(
     point: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,7 +140,10 @@ def test_error_of_a_hook_that_is_told_is_logged_and_the_next_runs(
     assert "a fault of the host" in caplog.text
 
 
-@pytest.mark.parametrize("point", ["PreModuleCreate", "PreModuleChangePackage", "PreBackup", "PreRestore"])
+PRE = sorted(point for point, spec in POINTS.items() if point.startswith("Pre") and point != "PreCronJob")
+
+
+@pytest.mark.parametrize("point", PRE)
 def test_error_of_a_hook_that_may_refuse_is_raised(point: str) -> None:
     hooks = Hooks()
     hooks.add(point, failing)
@@ -194,6 +221,61 @@ def test_load_package_shows_what_a_host_file_fails_to_import(package: Writer) ->
 
     with pytest.raises(ModuleNotFoundError, match="a_module_that_the_host_forgot"):
         Hooks().load_package(name)
+
+
+def test_module_function_that_asks_for_something_else_is_refused(package: Writer) -> None:
+    name = package({"on.py": "@module_function\ndef Ping(param):\n  return 'pong'\n"})
+
+    with pytest.raises(HookError, match="Ping asks for param, which a module function is not given; it gives: actor"):
+        Hooks().load_package(name)
+
+
+def test_function_that_only_shows_a_page_is_marked_until_another_takes_its_name(package: Writer) -> None:
+    name = package({
+        "a.py": "@page_function\ndef Chart():\n  return {}\n@page_function\ndef Usage():\n  return {}\n",
+        "b.py": "@module_function\ndef Chart():\n  return 'success'\n",
+    })  # fmt: skip
+    hooks = Hooks()
+
+    hooks.load_package(name)
+
+    assert (hooks.pages, hooks.functions["Chart"]()) == ({"Usage"}, "success")
+
+
+@pytest.fixture
+def installed(package: Writer, tmp_path: Path) -> Callable[[str], None]:
+    """An installed distribution that names a module of hooks as its entry point."""
+
+    def write(value: str) -> None:
+        package({"on.py": "@hook('AfterBackup')\ndef told():\n  return 'a plugin'\n"})
+        folder = tmp_path / "hosts_plugin-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: hosts-plugin\nVersion: 1\n")
+        (folder / "entry_points.txt").write_text(f"[puq_backups.hooks]\nplugin = {value}\n")
+
+    return write
+
+
+def test_hooks_of_an_installed_package_run_before_the_hosts(
+    installed: Callable[[str], None], tmp_path: Path, sqlite_url: str
+) -> None:
+    installed("hostshooks")
+    (tmp_path / "hostshooks_own.py").write_text(
+        "from puq_backups import hook\n@hook('AfterBackup')\ndef told():\n  return 'the host'\n"
+    )
+
+    _, backups = mount(sqlite_url, hooks=["hostshooks_own"], tables=False)
+
+    assert backups.hooks.run("AfterBackup") == ["a plugin", "the host"]
+
+
+def test_entry_point_that_leads_nowhere_is_named(installed: Callable[[str], None], sqlite_url: str) -> None:
+    installed("hostshooks_gone")
+
+    with pytest.raises(
+        HookError, match=r"^The entry point plugin names hostshooks_gone, and there is no such module"
+    ):
+        mount(sqlite_url, tables=False)
 
 
 def test_init_app_loads_our_hooks_and_the_hosts(package: Writer, sqlite_url: str) -> None:
