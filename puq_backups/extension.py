@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from . import cli, config, jobs, locks, module, web
 from .hooking import Hooks
 from .host import Actor, Host
-from .models import Database
+from .models import AuditEntry, Database
 from .toolbox import Toolbox
 from .vault import Vault
 from .web import admin
@@ -43,8 +43,8 @@ class Backups:
                 return db.engine
 
         self._toolbox = Toolbox(
-            settings=settings, database=Database(engine), hooks=self.hooks, host=host, vault=Vault(settings.keys),
-            ring=jobs.bell(settings),
+            settings=settings, database=Database(engine, self._tell_audit), hooks=self.hooks, host=host,
+            vault=Vault(settings.keys), ring=jobs.bell(settings),
         )  # fmt: skip
         # The host runs points as well, and has no toolbox to give.
         self.hooks.given["toolbox"] = self._toolbox
@@ -54,6 +54,12 @@ class Backups:
         app.register_blueprint(admin.blueprint(self._toolbox), url_prefix=settings.admin_url_prefix)
         app.register_blueprint(web.static_files())
         app.cli.add_command(cli.backups)
+
+    def _tell_audit(self, entry: AuditEntry) -> None:
+        self.hooks.run(
+            "LogActivity", description=entry.text, user=entry.actor, action=entry.action,
+            service_id=entry.service_id, operation_id=entry.operation_id,
+        )  # fmt: skip
 
     @property
     def toolbox(self) -> Toolbox:

@@ -4,7 +4,7 @@ from .audit import AuditEntry
 from .backup import Backup
 from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_id, new_id, now
 from .chore import Chore
-from .database import Database, database_now
+from .database import Database, database_now, when_committed
 from .email_template import EmailTemplate
 from .hidden_volume import HiddenVolume
 from .mail import Mail
@@ -35,4 +35,5 @@ __all__ = [
     "is_id",
     "new_id",
     "now",
+    "when_committed",
 ]

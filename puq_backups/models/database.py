@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
+
+from .audit import AuditEntry
 
 CLOCK = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
@@ -17,10 +20,14 @@ CLOCK = {
 
 
 class Database:
-    """Opens sessions on the engine that `engine()` gives (asked each time: it may differ by application)."""
+    """Opens sessions on the engine that `engine()` gives (asked each time: it may differ by application).
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
+    `on_audit` is given each audit entry after its commit.
+    """
+
+    def __init__(self, engine: Callable[[], Engine], on_audit: Callable[[AuditEntry], object] | None = None) -> None:
         self._engine = engine
+        self._on_audit = on_audit
 
     @property
     def engine(self) -> Engine:
@@ -30,8 +37,15 @@ class Database:
         """A session whose objects stay readable after a commit, without a transaction being open."""
         session = Session(self.engine, expire_on_commit=False)
         event.listen(session, "after_begin", _began)
+        event.listen(session, "after_flush", self._flushed)
+        event.listen(session, "after_commit", _committed)
         event.listen(session, "after_transaction_end", _ended)
         return session
+
+    def _flushed(self, session: Session, _: UOWTransaction) -> None:
+        if self._on_audit:
+            for entry in (row for row in session.new if isinstance(row, AuditEntry)):
+                when_committed(session, partial(self._on_audit, entry))
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -47,9 +61,24 @@ def _began(session: Session, transaction: SessionTransaction, connection: Connec
         connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
 
 
+def when_committed(session: Session, call: Callable[[], object]) -> None:
+    """Have `call` run as soon as the session's transaction is committed and over. A rollback drops it, and so does
+    the death of the process in between. It must not raise.
+    """
+    session.info.setdefault("when_committed", []).append(call)
+
+
+def _committed(session: Session) -> None:
+    session.info["committed"] = True
+
+
 def _ended(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.info["in_transaction"] = False
+    if transaction.parent is not None:
+        return
+    session.info["in_transaction"] = False
+    calls, committed = session.info.pop("when_committed", []), session.info.pop("committed", False)
+    for call in calls if committed else []:
+        call()
 
 
 def database_now(session: Session) -> datetime:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from .. import notifications, policy
 from ..errors import BackupsError, Message, NotStarted, ProxmoxError, Refused, UnknownOutcome, VmMissing
-from ..models import AuditEntry, Operation, Server, Service, database_now, now
+from ..models import AuditEntry, Operation, Server, Service, database_now, now, when_committed
 from ..pve import tasks, vms
 from ..toolbox import Toolbox
 from . import backup, leases, remove, restore, watching
@@ -338,15 +338,13 @@ def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
     watching.forget(operation)
     end(work.session, toolbox, operation, work.service, state, reason)
     _commit(work, owner, release=True)
-    if operation.state != "waiting":
-        _tell_hooks(toolbox, operation)
     return False
 
 
 def end(
     session: Session, toolbox: Toolbox, operation: Operation, service: Service, state: str, reason: Message | None
 ) -> None:
-    """End an operation, free the lock and write the mails, in the caller's transaction.
+    """End an operation, free the lock and write the mails, in the caller's transaction; hooks are told after it.
 
     A failed scheduled backup goes back to waiting while tries and time are left.
     """
@@ -365,6 +363,7 @@ def end(
     if operation.kind == "restore":
         _note_restore(operation, service)
     notifications.on_end(session, toolbox, operation, service)
+    when_committed(session, lambda: _tell_hooks(toolbox, operation))
 
 
 def _note_restore(operation: Operation, service: Service) -> None:
@@ -375,11 +374,12 @@ def _note_restore(operation: Operation, service: Service) -> None:
 
 
 def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
-    point = {"backup": "AfterBackup", "restore": "AfterRestore", "remove": "AfterRemove"}[operation.kind]
+    """Run `After…` or `After…Failed`. A skipped slot has its backup: neither."""
+    point = f"After{operation.kind.title()}"
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
         toolbox.hooks.run(point, **facts, backup_id=operation.backup_id)
-    else:
+    elif operation.state != "skipped":
         reason = str(operation.why or operation.state)
         toolbox.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)
 
@@ -415,12 +415,15 @@ def mark_stuck(session: Session, toolbox: Toolbox) -> None:
         notifications.on_stuck(session, toolbox, operation, session.get_one(Service, operation.service_id))
 
 
-def audit(session: Session, service_id: str | None, operation: Operation | None, action: str, text: str) -> None:
-    """Write who has what done, in the caller's transaction."""
+def audit(
+    session: Session, service_id: str | None, operation: Operation | None, action: str, text: str, *, actor: str = ""
+) -> None:  # fmt: skip
+    """Write who has what done, in the caller's transaction: `actor`, else who asked for the operation."""
+    who = actor or (operation.actor if operation else "system")
     session.add(
         AuditEntry(
             at=now(), service_id=service_id, operation_id=operation.id if operation else None,
-            actor=operation.actor if operation else "system", action=action, text=text,
+            actor=who[:190], action=action, text=text,
         )
     )  # fmt: skip
 

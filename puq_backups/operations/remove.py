@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..i18n import N_
 from ..models import Backup
-from .steps import same_vm, take_away
+from .steps import may_go_ahead, same_vm, take_away
 from .work import GiveUp, Start, Step, Work
 
 
@@ -16,6 +16,7 @@ def remove_volume(work: Work) -> Start | None:
     if backup.kept:
         raise GiveUp("This backup is kept. Stop keeping it first, then it can be removed.", state="refused")
     if work.ended is None and work.operation.origin != "purge":
+        may_go_ahead(work, "PreRemove", backup_id=backup.id)
         same_vm(work)
     return take_away(work, backup)
 
