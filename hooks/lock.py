@@ -12,7 +12,12 @@ from puq_backups.toolbox import Toolbox
 @hook("PreModuleTerminate")
 @hook("PreModuleChangePassword")
 @hook("PreModuleCustom")
-def wait_for_backups(params: Mapping[str, Any], toolbox: Toolbox) -> dict[str, Any] | None:
-    """Leave the VM alone while a backup or restore of ours, or Proxmox itself, holds it."""
+def wait_for_backups(params: Mapping[str, Any], toolbox: Toolbox, own: bool) -> dict[str, Any] | None:
+    """Leave the VM alone while a backup or restore of ours, or Proxmox itself, holds it.
+
+    Our own functions wait for each other in their own way: a changed package or a termination is always taken.
+    """
+    if own:
+        return None
     against = locks.reason_now(toolbox, str(params.get("serviceid") or "").strip())
     return {"abortcmd": True, "reason": str(against)} if against else None

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
-from . import cli, config, jobs, locks, module, web
+from . import cli, commanding, config, jobs, locks, module, web
 from .hooking import Hooks
 from .host import Actor, Host
 from .models import AuditEntry, Database
@@ -87,3 +87,13 @@ class Backups:
         """Hold the service while the host acts on its VM. Refused while something of ours or Proxmox's runs."""
         with locks.vm_action(self.toolbox, str(service_id)):
             yield
+
+    @contextmanager
+    def vm_command(self, verb: str, params: Mapping[str, Any], function: str = "") -> Iterator[dict[str, Any]]:
+        """The same with what WHMCS runs around a command: `PreModule<verb>`, which may abort it or change its
+        params, then `AfterModule<verb>` or `AfterModule<verb>Failed`.
+
+        `verb` is ChangePackage, Terminate, ChangePassword, or Custom with the name of your `function`.
+        """
+        with commanding.vm_command(self.toolbox, verb, params, function) as changed:
+            yield changed

@@ -78,7 +78,7 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     An option the client bought (`configoptions`) wins over the product's (`configoptionN`), 0 included; only a
     quota that is empty or unreadable is left to the caller. BadInput names any other wrong option.
     """
-    bought = params.get("configoptions") or {}
+    bought = entries(params, "configoptions")
     found: dict[str, Any] = {}
     for position, (title, name) in enumerate(OPTIONS, 1):
         raw = bought[title] if title in bought else params.get(f"configoption{position}")
@@ -86,8 +86,16 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
             found[name] = _quota(raw)
         elif raw is not None and str(raw).strip() != "":
             found[name] = _value(title, name, str(raw).strip())
-    found["mac"] = _mac(str((params.get("customfields") or {}).get("mac") or "").strip())
+    found["mac"] = _mac(str(entries(params, "customfields").get("mac") or "").strip())
     return Package(**found), found["backups"] is not None
+
+
+def entries(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A parameter that holds names and values; none where it is missing. BadInput where it is anything else."""
+    found = params.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise BadInput(name, "{name} must hold names and values.", name=name)
+    return found
 
 
 def _quota(raw: Any) -> int | None:

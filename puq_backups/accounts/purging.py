@@ -1,0 +1,73 @@
+"""The purge: some days after a service's end its recorded backups go, each by an operation of its own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from ..errors import Message
+from ..models import Backup, Operation, Service, new_id, now
+from ..operations import engine
+from ..toolbox import Toolbox
+
+BATCH = 100
+AGAIN = timedelta(hours=1)
+"""Pause after a removal that failed, as with a storage that is offline."""
+
+
+def purge_due(toolbox: Toolbox) -> int:
+    """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
+    before = now() - toolbox.settings.termination_grace
+    left = exists().where(Backup.service_id == Service.id, *_left())
+    ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
+    with toolbox.database.open() as session:
+        found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
+    return sum(_purge(toolbox, service_id) for service_id in found)
+
+
+def _left() -> tuple[ColumnElement[bool], ...]:
+    """Of backups: it is still there, and its removal is neither under way nor has it just failed."""
+    just_failed = and_(Operation.origin == "purge", Operation.finished_at > now() - AGAIN)
+    tried = exists().where(
+        Operation.service_id == Backup.service_id,
+        Operation.backup_id == Backup.id,
+        or_(Operation.finished_at.is_(None), just_failed),
+    )
+    return Backup.removed_at.is_(None), ~tried
+
+
+def _purge(toolbox: Toolbox, service_id: str) -> int:
+    with toolbox.database.begin() as session:
+        held = session.execute(
+            update(Service)
+            .where(Service.id == service_id, Service.status == "terminated")
+            .values(version=Service.version + 1)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: the termination was called off just now.
+        if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            return 0
+        service = session.get_one(Service, service_id)
+        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *_left())).all()
+        session.add_all([_removal(service, backup) for backup in backups])
+        return len(backups)
+
+
+def _removal(service: Service, backup: Backup) -> Operation:
+    at = now()
+    return Operation(
+        id=new_id(), service_id=service.id, client_id=service.client_id, kind="remove", origin="purge",
+        backup_id=backup.id, token=new_id()[:16], actor="termination", state="waiting", created_at=at,
+        due_at=at, wake_at=at, storage=backup.storage, data={}, warnings=[], attempts=0,
+    )  # fmt: skip
+
+
+def call_off(session: Session, toolbox: Toolbox, service: Service) -> None:
+    """Cancel the removals that wait: the service goes on. One that runs goes to its end."""
+    waiting = select(Operation).where(
+        Operation.service_id == service.id, Operation.state == "waiting", Operation.origin == "purge"
+    )
+    for operation in session.scalars(waiting).all():
+        engine.end(session, toolbox, operation, service, "cancelled", Message("The service goes on."))

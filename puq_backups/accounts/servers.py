@@ -1,0 +1,44 @@
+"""The servers that services are on, and the secrets with which they are reached."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ..models import Server, new_id
+from ..pve.client import Access
+from ..toolbox import Toolbox
+
+
+def server(session: Session, toolbox: Toolbox, access: Access) -> Server:
+    """The row of a server, made where there is none; its secret and fingerprint are taken over."""
+    hosts = ",".join(access.hosts)
+    known = select(Server).where(
+        Server.hosts == hosts, Server.port == access.port, Server.token_id == access.token_id
+    )
+    found = session.scalars(known).first()
+    if found is None:
+        found = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
+        session.add(found)
+    if not found.sealed_secret or toolbox.vault.open(found.sealed_secret) != access.secret:
+        found.sealed_secret = toolbox.vault.seal(access.secret)
+    found.fingerprint = access.fingerprint or ""
+    session.flush()
+    return found
+
+
+def rotate_secrets(toolbox: Toolbox) -> int:
+    """Encrypt each stored secret with the newest key: how many. SettingError where a key is missing.
+
+    A secret that a CreateAccount writes meanwhile stays: it is under the newest key already.
+    """
+    with toolbox.database.open() as session:
+        stored = session.execute(select(Server.id, Server.sealed_secret)).all()
+    for server_id, sealed in stored:
+        with toolbox.database.begin() as session:
+            session.execute(
+                update(Server)
+                .where(Server.id == server_id, Server.sealed_secret == sealed)
+                .values(sealed_secret=toolbox.vault.rotate(sealed))
+            )
+    return len(stored)

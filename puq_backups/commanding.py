@@ -1,0 +1,56 @@
+"""What goes around a command: hooks that may stop or change it, and hooks that are told what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from . import locks
+from .accounts import service_id
+from .errors import BadInput, Refused
+from .toolbox import Toolbox
+
+HOSTS_VERBS = ("ChangePackage", "Terminate", "ChangePassword", "Custom")
+
+
+def ask(toolbox: Toolbox, verb: str, params: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Run `PreModule<verb>`: the params as its hooks have them. Refused where one aborts; its own error otherwise.
+
+    The service cannot be replaced: whose it is was looked at before.
+    """
+    changed = dict(params)
+    for answer in toolbox.hooks.ask(f"PreModule{verb}", params=dict(params), **more):
+        if answer.get("abortcmd"):
+            raise Refused("{reason}", reason=answer.get("reason") or "A hook of the provider aborted it.")
+        changed.update(answer)
+    return {**changed, **{name: params[name] for name in ("serviceid",) if name in params}}
+
+
+@contextmanager
+def told(toolbox: Toolbox, verb: str, params: Mapping[str, Any], **more: Any) -> Iterator[None]:
+    """Run `AfterModule<verb>` after the block, or `AfterModule<verb>Failed` with the error that left it."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        toolbox.hooks.run(f"AfterModule{verb}Failed", params=params, failureResponseMessage=said, **more)
+        raise
+    toolbox.hooks.run(f"AfterModule{verb}", params=params, **more)
+
+
+@contextmanager
+def vm_command(
+    toolbox: Toolbox, verb: str, params: Mapping[str, Any], function: str = ""
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """One command of the host's own on a VM, with all that goes around it; gives the params as hooks have them.
+
+    `verb` is ChangePackage, Terminate, ChangePassword, or Custom with the name of its `function`. The VM is held
+    meanwhile. Refused while something of ours or Proxmox's runs, or where a hook aborts.
+    """
+    if verb not in HOSTS_VERBS:
+        raise BadInput("verb", "{verb} is not one of {verbs}.", verb=verb, verbs=", ".join(HOSTS_VERBS))
+    more = {"function": function} if verb == "Custom" else {}
+    changed = ask(toolbox, verb, params, own=False, **more)
+    with told(toolbox, verb, changed, **more), locks.vm_action(toolbox, service_id(params)):
+        yield changed
