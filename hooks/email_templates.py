@@ -17,9 +17,9 @@ def restore_failed(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Restore failed (staff)", event="restore.failed", folder="restore_failed", to="staff")
+@email_template("Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff")
 def restore_failed_staff(**_: Any) -> dict[str, Any]:
-    """To staff: the same."""
+    """To staff: the same, with the service."""
     return {}
 
 
@@ -44,4 +44,39 @@ def quota_full_of_kept(**_: Any) -> dict[str, Any]:
 @email_template("Operation stuck", event="operation.stuck", folder="operation_stuck", to="staff")
 def operation_stuck(**_: Any) -> dict[str, Any]:
     """To staff: an operation runs longer than it should; its lock is kept."""
+    return {}
+
+
+@email_template(
+    "Backups of a terminated service will be removed", event="service.terminated", folder="backups_will_be_removed",
+    own=("removal_date", "backup_count"),
+)  # fmt: skip
+def backups_will_be_removed(**_: Any) -> dict[str, Any]:
+    """To the client: the service has ended, and until when its backups are kept."""
+    return {}
+
+
+@email_template(
+    "Scheduled backup refused", event="slot.refused", folder="scheduled_backup_refused", to="staff"
+)  # fmt: skip
+def scheduled_backup_refused(**_: Any) -> dict[str, Any]:
+    """To staff: a slot was refused for a reason that the client can do nothing about; once a day for each reason."""
+    return {}
+
+
+@email_template("Service needs attention", event="service.trouble", folder="service_trouble", to="staff")
+def service_trouble(**_: Any) -> dict[str, Any]:
+    """To staff: the VM is not the one that was registered; nothing more is done to it. Once for each trouble."""
+    return {}
+
+
+@email_template(
+    "Daily summary", event="day.ended", folder="daily_summary", to="staff",
+    own=(
+        "since", "done_count", "failed_count", "missed_count", "refused_count", "restored_count", "failed",
+        "unprotected_count", "unprotected", "stuck", "full", "unsent_count",
+    ),
+)  # fmt: skip
+def daily_summary(**_: Any) -> dict[str, Any]:
+    """To staff: what the day brought, and what needs a look."""
     return {}

@@ -32,20 +32,22 @@ class Mark:
     kind: str
     name: str
     priority: int = 0
-    about: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Email:
     """A mail that is sent when `event` happens, to the client or to staff, from `templates/…/emails/<folder>`.
 
-    `fields` gives its own merge fields from the keyword arguments of the event.
+    `own` names its merge fields beside those of every mail; `fields` gives what it knows of them from the keyword
+    arguments `service`, `operation` and `backup`.
     """
 
     name: str
     event: str
     to: str
     folder: str
+    own: tuple[str, ...]
     fields: Callable[..., dict[str, Any]]
 
 
@@ -72,9 +74,11 @@ def page_function(function: F) -> F:
     return _marking(Mark("page", function.__name__))(function)
 
 
-def email_template(name: str, *, event: str, folder: str, to: str = "client") -> Callable[[F], F]:
-    """Mark a function that gives the merge fields of the mail `name`, written when `event` happens."""
-    return _marking(Mark("email", name, about={"event": event, "folder": folder, "to": to}))
+def email_template(
+    name: str, *, event: str, folder: str, to: str = "client", own: tuple[str, ...] = ()
+) -> Callable[[F], F]:
+    """Mark a function that gives the merge fields `own` to the mail `name`, written when `event` happens."""
+    return _marking(Mark("email", name, about={"event": event, "folder": folder, "to": to, "own": own}))
 
 
 @dataclass(frozen=True)

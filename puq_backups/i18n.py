@@ -140,12 +140,26 @@ class Translator:
         return f"< {self.number(0.1)} GiB" if small else f"{self.number(gib)} GiB"
 
 
+def tag(name: str | None) -> str:
+    """The tag of a language as a host or staff names it, as in "de-AT"; "en" for one that nobody knows."""
+    return str(_locale(name or "en")).replace("_", "-")
+
+
+def direction(name: str) -> str:
+    """How a language is written, for an HTML `dir` attribute; there need be no catalogue for it."""
+    return "rtl" if _locale(name).character_order == "right-to-left" else "ltr"
+
+
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(WHMCS_LANGUAGES.get(name.lower(), name).replace("-", "_"))
+    except (ValueError, TypeError, UnknownLocaleError):
+        return Locale("en")
+
+
 def _language(name: str, folder: str) -> tuple[Locale, NullTranslations]:
     """The locale and its texts; both English where there is no catalogue, for a page in one tongue."""
-    try:
-        locale = Locale.parse(WHMCS_LANGUAGES.get(name.lower(), name).replace("-", "_"))
-    except (ValueError, TypeError, UnknownLocaleError):
-        locale = Locale("en")
+    locale = _locale(name)
     texts = _catalogue(str(locale), folder)
     known = locale.language == "en" or isinstance(texts, Translations)
     return (locale if known else Locale("en")), texts

@@ -1,148 +1,226 @@
-"""Sending: what waits in the outbox goes out by SMTP or the host's mailer; a failed one waits longer each time."""
+"""Sending: what waits in the outbox goes out by SMTP or the host's mailer; a failed one waits longer each time.
+
+Never twice: a mail is noted as being sent before the mail server has it. Where nobody can say what became of it (the
+worker died, the server's answer was lost) it stays failed, and staff decides.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-import smtplib
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
-from functools import cache
-from importlib.resources import files
+from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from sqlalchemy import select, update
 
 from . import host as hosts
+from . import letters, mergefields, smtp
 from .config import Settings
-from .errors import Message
 from .i18n import Translator
+from .letters import Letter
 from .models import Mail, now
 from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.mail")
 BATCH = 100
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720))
-SMTP_TIMEOUT = 30
-ABORTED = "a hook aborted it"
+PATIENCE = timedelta(days=3)
+"""How long a mail waits for a mail server that does not answer at all."""
+LEASE = timedelta(minutes=10)
+"""Longer than a mail server may take, with a time limit on each of its answers."""
+LONGEST_KEPT = 15_000
+MAYBE = "It may have arrived: {why}"
+STOPPED = "The worker stopped while it was being sent; it may have arrived."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt: the mail's `state` after it, `error`, and what was sent."""
+
+    state: str
+    error: str = ""
+    letter: Letter | None = None
+    unreached: bool = False
+
+
+def can_send(toolbox: Toolbox) -> bool:
+    """Whether there is a way for mails at all."""
+    return bool(toolbox.settings.smtp_url) or hasattr(toolbox.host, "send_email")
 
 
 def send_due(toolbox: Toolbox) -> int:
-    """Send what waits in the outbox: how many were sent. A failed one waits longer each time, then stays failed."""
-    if not toolbox.settings.smtp_url and not hasattr(toolbox.host, "send_email"):
+    """Send what waits in the outbox: how many were sent. While the mail server does not answer the others wait."""
+    if not can_send(toolbox):
         return 0
+    _settle_lost(toolbox)
     with toolbox.database.open() as session:
         due = select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= now()).order_by(Mail.wake_at)
         ids = session.scalars(due.limit(BATCH)).all()
-    return sum(_send(toolbox, mail_id) for mail_id in ids)
+    sent = 0
+    for mail_id in ids:
+        outcome = _send(toolbox, mail_id)
+        sent += outcome.state == "sent"
+        if outcome.unreached:
+            break
+    return sent
 
 
-def _send(toolbox: Toolbox, mail_id: str) -> bool:
+def _settle_lost(toolbox: Toolbox) -> None:
+    """What was on its way when its worker died is not sent again."""
+    with toolbox.database.begin() as session:
+        lost = update(Mail).where(Mail.state == "sending", Mail.wake_at <= now())
+        session.execute(lost.values(state="failed", error=STOPPED))
+
+
+def _send(toolbox: Toolbox, mail_id: str) -> Outcome:
+    """1. Claim the mail. 2. Write it. 3. Note that it is on its way. 4. Hand it over. 5. Keep what came of it."""
+    mail = _claim(toolbox, mail_id)
+    if mail is None:
+        return Outcome("waiting")
+    outcome = _attempt(toolbox, mail)
+    if outcome.error:
+        log.warning("mail %s (%s): %s: %s", mail.id, mail.name, outcome.state, outcome.error)
+    _keep(toolbox, mail, outcome)
+    return outcome
+
+
+def _claim(toolbox: Toolbox, mail_id: str) -> Mail | None:
     with toolbox.database.begin() as session:
         mail = session.get_one(Mail, mail_id)
         before = mail.wake_at
         pause = PAUSES[min(mail.attempts, len(PAUSES) - 1)]
         taken = session.execute(
             update(Mail)
-            .where(Mail.id == mail_id, Mail.state == "waiting", Mail.wake_at == before)
+            .where(Mail.id == mail_id, Mail.state == "waiting", Mail.wake_at == before, Mail.wake_at <= now())
             .values(attempts=Mail.attempts + 1, wake_at=now() + pause)
             .execution_options(synchronize_session=False)
         )
         # No row: another process is sending it.
-        if taken.rowcount != 1 or before > now():  # type: ignore[attr-defined]  # an UPDATE's result has it
-            return False
+        if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            return None
         session.refresh(mail)
-    error = _deliver(toolbox, mail)
-    with toolbox.database.begin() as session:
-        mail = session.get_one(Mail, mail_id)
-        mail.error = error
-        if error == ABORTED:
-            mail.state = "aborted"
-        elif not error:
-            mail.state, mail.sent_at = "sent", now()
-        elif mail.attempts >= len(PAUSES):
-            mail.state = "failed"
-    return not error
+    return mail
 
 
-def _deliver(toolbox: Toolbox, mail: Mail) -> str:
-    """Hand the mail over: "" or what went wrong."""
+def _attempt(toolbox: Toolbox, mail: Mail) -> Outcome:
     try:
-        extra: dict[str, Any] = {}
-        for answer in toolbox.hooks.ask(
-            "EmailPreSend", messagename=mail.name, relid=mail.service_id, mergefields=dict(mail.fields)
-        ):
-            if answer.pop("abortsend", False):
-                return ABORTED
-            extra.update(answer)
-        email = compose(toolbox.settings, mail, extra)
+        letter = write(toolbox, mail)
+        if letter is None:
+            return Outcome("aborted", "A hook of the provider aborted it.")
+        email = compose(toolbox.settings, mail, letter)
+    except Exception as error:  # noqa: BLE001 - the host's hooks and params may raise anything; the mail waits
+        return _later(mail, error)
+    return _hand_over(toolbox, mail, email, letter) if _begin(toolbox, mail) else Outcome("waiting")
+
+
+def _hand_over(toolbox: Toolbox, mail: Mail, email: EmailMessage, letter: Letter) -> Outcome:
+    try:
         if toolbox.settings.smtp_url:
-            with _smtp(toolbox.settings.smtp_url) as server:
-                server.send_message(email)
+            smtp.deliver(toolbox.settings.smtp_url, email)
         else:
             hosts.send_email(toolbox.host, email)
+    except smtp.MaybeSent as error:
+        return Outcome("failed", MAYBE.format(why=error), letter)
     except Exception as error:  # noqa: BLE001 - whatever a mail server or the host's mailer raises, the mail waits
-        log.warning("mail %s (%s) was not sent: %s", mail.id, mail.name, type(error).__name__)
-        return f"{type(error).__name__}: {error}"[:2000]
-    return ""
+        return _later(mail, error)
+    return Outcome("sent", _unused(letter), letter)
 
 
-def compose(settings: Settings, mail: Mail, extra: Mapping[str, Any] | None = None) -> EmailMessage:
-    """The mail as it goes out: plain text and HTML, in the reader's language and zone."""
+def _unused(letter: Letter) -> str:
+    return f"The shipped text was sent, for the changed one failed. {letter.trouble}" if letter.trouble else ""
+
+
+def _later(mail: Mail, error: Exception) -> Outcome:
+    unreached = isinstance(error, smtp.NotReached)
+    patient = unreached and now() - mail.created_at < PATIENCE
+    over = mail.attempts >= len(PAUSES) and not patient
+    said = str(error) if unreached else f"{type(error).__name__}: {error}"
+    return Outcome("failed" if over else "waiting", said[:2000], unreached=unreached)
+
+
+def _begin(toolbox: Toolbox, mail: Mail) -> bool:
+    """Note that it is on its way; False where staff gave it up meanwhile."""
+    with toolbox.database.begin() as session:
+        begun = session.execute(
+            update(Mail)
+            .where(Mail.id == mail.id, Mail.state == "waiting", Mail.attempts == mail.attempts)
+            .values(state="sending", wake_at=now() + LEASE)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(begun.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has it
+
+
+def _keep(toolbox: Toolbox, mail: Mail, outcome: Outcome) -> None:
+    values: dict[str, Any] = {"state": outcome.state, "error": outcome.error, "wake_at": mail.wake_at}
+    if outcome.state == "sent" and outcome.letter:
+        values |= {"sent_at": now(), **_kept(toolbox, mail, outcome.letter)}
+    with toolbox.database.begin() as session:
+        # What staff has done with it meanwhile (sent again, given up) stands.
+        session.execute(
+            update(Mail)
+            .where(
+                Mail.id == mail.id, Mail.attempts == mail.attempts, Mail.state.in_(("waiting", "sending", "failed"))
+            )
+            .values(**values)
+        )
+
+
+def _kept(toolbox: Toolbox, mail: Mail, letter: Letter) -> dict[str, str]:
+    """What staff can read later of a mail that was sent, as hooks have it."""
+    answers = toolbox.hooks.ask(
+        "EmailPreLog", messagename=mail.name, userid=str(mail.fields.get("client_id") or ""), date=now(),
+        to=mail.recipient, subject=letter.subject, message=letter.text,
+    )  # fmt: skip
+    if any(answer.get("abortLogging") for answer in answers):
+        return {}
+    found = {"subject": letter.subject, "message": letter.text}
+    for answer in answers:
+        found |= {name: str(mergefields.plain(answer[name])) for name in found if name in answer}
+    return {"subject": found["subject"][:255], "message": found["message"][:LONGEST_KEPT]}
+
+
+def write(toolbox: Toolbox, mail: Mail) -> Letter | None:
+    """The mail as it reads now; None where a hook aborts it. Raises what the host's hooks and params raise."""
     translator = Translator(mail.locale, mail.timezone)
-    fields = {**_for_reading(mail.fields, translator), **(extra or {})}
-    names = {"_": translator.gettext, "ngettext": translator.ngettext, "t": translator}
+    fields = {**mergefields.read(mail.fields, translator), **of_host(toolbox, mail.service_id)}
+    extra: dict[str, Any] = {}
+    for answer in toolbox.hooks.ask(
+        "EmailPreSend", messagename=mail.name, relid=mail.service_id or "", mergefields=dict(fields)
+    ):
+        if answer.get("abortsend"):
+            return None
+        extra |= {name: value for name, value in answer.items() if name != "abortsend"}
+    with toolbox.database.open() as session:
+        template = letters.chosen(session, mail.name, mail.locale)
+    return letters.write(mail.folder, template, {**fields, **mergefields.plain(extra)}, translator)
 
-    def part(name: str) -> str:
-        return _templates().get_template(f"puq_backups/emails/{mail.folder}/{name}").render(**fields, **names)
 
+def of_host(toolbox: Toolbox, service_id: str | None) -> dict[str, Any]:
+    """The merge fields that only the host knows: its page's address, and what its fresh params give of them."""
+    if not service_id:
+        return {}
+    try:
+        params = hosts.service_params(toolbox.host, service_id) or {}
+    except Exception:
+        # A service that the host has forgotten: what the mail was written with is enough.
+        log.exception("the host's params of service %s could not be had for a mail", service_id)
+        params = {}
+    client = {f"client_{name}": value for name, value in (params.get("clientsdetails") or {}).items()}
+    given = {**client, **params}
+    found = {field.name: given[field.name] for field in mergefields.OF_THE_HOST if given.get(field.name) is not None}
+    return {"backups_url": toolbox.host.service_url(service_id), **dict(mergefields.plain(found))}
+
+
+def compose(settings: Settings, mail: Mail, letter: Letter) -> EmailMessage:
+    """The mail as it goes out: plain text, and HTML beside it."""
     email = EmailMessage()
-    email["Subject"] = re.sub(r"\s+", " ", part("subject.txt")).strip()
-    email["From"], email["To"] = settings.mail_from or "backups@localhost", re.sub(r"[\r\n]", "", mail.recipient)
-    email["Date"], email["Message-ID"] = formatdate(), make_msgid(mail.id, "puq-backups")
+    email["Subject"] = letters.one_line(letter.subject)
+    email["From"], email["To"] = settings.mail_from or "backups@localhost", mail.recipient
+    email["Date"], email["Message-ID"] = formatdate(), f"<{mail.id}@puq-backups>"
     email["Auto-Submitted"] = "auto-generated"
-    email.set_content(part("body.txt"))
-    email.add_alternative(part("body.html"), subtype="html")
+    email["Content-Language"] = mail.locale
+    email.set_content(letter.text)
+    email.add_alternative(letter.html, subtype="html")
     return email
-
-
-def _for_reading(fields: dict[str, Any], translator: Translator) -> dict[str, Any]:
-    said = dict(fields)
-    for name in ("backup_date", "finished_at"):
-        said[name] = translator.datetime(datetime.fromisoformat(fields[name]))
-    said["backup_size"] = translator.size(fields["backup_size"]) if fields["backup_size"] else ""
-    said["reason"] = translator.say(Message.from_json(fields["reason"]))
-    said["warnings"] = [translator.say(Message.from_json(warning)) for warning in fields["warnings"]]
-    return said
-
-
-@cache
-def _templates() -> Environment:
-    folder = str(files("puq_backups.templates"))
-    return Environment(
-        loader=FileSystemLoader(folder), autoescape=select_autoescape(["html"]), undefined=StrictUndefined
-    )
-
-
-@contextmanager
-def _smtp(url: str) -> Iterator[smtplib.SMTP]:
-    parts = urlsplit(url)
-    context = ssl.create_default_context()
-    place = parts.hostname or "127.0.0.1"
-    server: smtplib.SMTP
-    if parts.scheme == "smtps":
-        server = smtplib.SMTP_SSL(place, parts.port or 465, timeout=SMTP_TIMEOUT, context=context)
-    else:
-        server = smtplib.SMTP(place, parts.port or 25, timeout=SMTP_TIMEOUT)
-    with server:
-        if parse_qs(parts.query).get("starttls") == ["1"]:
-            server.starttls(context=context)
-        if parts.username:
-            server.login(unquote(parts.username), unquote(parts.password or ""))
-        yield server

@@ -11,6 +11,7 @@ from . import inventory, retention
 from .config import Settings
 from .errors import Message
 from .host import Actor
+from .i18n import N_
 from .inventory import Standing
 from .models import Backup, Operation, Service
 
@@ -18,6 +19,7 @@ PERMISSION = {
     "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
     "note": "create", "retry": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
+ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.")
 KINDS = {
     "backup": Message("A backup is being made; other actions wait until it is done."),
     "restore": Message("A restore is running; other actions wait until it is done."),
@@ -129,10 +131,7 @@ def _backup_start(standing: Standing, operation: Operation) -> tuple[str, Messag
         if standing.used(but=operation.id) >= service.quota:
             return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
     elif retention.blocked_by_kept(standing.held(), limit=service.quota):
-        return "refused", Message(
-            "All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.",
-            limit=service.quota,
-        )
+        return "refused", Message(ALL_KEPT, limit=service.quota)
     return None
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import services
 import world as worlds
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from traps.looking import scheduled
 
-from puq_backups import mailing
-from puq_backups.models import Mail
+from puq_backups import letters, mailing, mergefields, notifications
+from puq_backups.i18n import Translator
+from puq_backups.models import Backup, EmailTemplate, Mail, Service, now
 from puq_backups.simulator import Simulator
 
 
@@ -33,6 +44,81 @@ def restored(world: worlds.World, note: str = "before the upgrade") -> None:
 def outbox(world: worlds.World) -> list[Mail]:
     with world.toolbox.database.open() as session:
         return list(session.scalars(select(Mail).order_by(Mail.created_at)))
+
+
+def change(world: worlds.World, **values: Any) -> None:
+    """Set columns of every mail, as time or a worker that died would."""
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Mail).values(**values))
+
+
+def waiting(world: worlds.World, *, locale: str = "en", timezone: str = "UTC", **fields: Any) -> Mail:
+    """A mail of Alice's service that waits, without the restore it tells of."""
+    with world.toolbox.database.begin() as session:
+        about = notifications.Subject(session.get_one(Service, "1"))
+        told = {**notifications.common(session, world.toolbox, about), **fields}
+        mail = Mail(
+            event=f"Backup restored {now()}", service_id="1", name="Backup restored", folder="backup_restored",
+            recipient="alice@example.org", locale=locale, timezone=timezone, fields=told, attempts=0, error="",
+            state="waiting", created_at=now(), wake_at=now(),
+        )  # fmt: skip
+        session.add(mail)
+    return mail
+
+
+def one(world: worlds.World, mail: Mail) -> Mail:
+    """The same mail as it is by now."""
+    with world.toolbox.database.open() as session:
+        return session.get_one(Mail, mail.id)
+
+
+def text(world: worlds.World, name: str, locale: str = "", **parts: Any) -> None:
+    """What staff has written for a mail."""
+    with world.toolbox.database.begin() as session:
+        session.add(EmailTemplate(name=name, locale=locale, changed_at=now(), **parts))
+
+
+def ended(session: Session, service: Service, number: int) -> Service:
+    """The service, terminated, with a backup."""
+    service.terminated_at = now()
+    session.add(
+        Backup(
+            service_id=service.id, server_id=service.server_id, volid=f"local:backup/{number}", storage="local",
+            vmid=service.vmid, kind="manual", local_date="2026-01-01", created_at=now(),
+        )
+    )  # fmt: skip
+    session.flush()
+    return service
+
+
+@contextmanager
+def rude_server(at: str) -> Iterator[int]:
+    """A mail server that hangs up at a point of the first conversation, or refuses the mail; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_be_rude, args=(listening, at))
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(10)
+
+
+def _be_rude(listening: socket.socket, at: str) -> None:
+    connection = listening.accept()[0]
+    with connection, connection.makefile("rb") as lines:
+        if at == "greeting":
+            return
+        connection.sendall(b"220 here\r\n")
+        for line in lines:
+            word = line[:4].strip().lower().decode()
+            if word == at:
+                return
+            connection.sendall({"data": b"354 go on\r\n", "quit": b"221 bye\r\n"}.get(word, b"250 fine\r\n"))
+            if word == "data":
+                for part in lines:
+                    if part == b".\r\n":
+                        break
+                if at == "end":
+                    return
+                connection.sendall(b"554 no\r\n" if at == "refused" else b"250 taken\r\n")
 
 
 def test_restored_mail_arrives_as_text_and_html(world: worlds.World, mailbox: services.Mailbox) -> None:
@@ -109,14 +195,276 @@ def test_note_cannot_break_out_of_the_mail(world: worlds.World, mailbox: service
     assert "<script>" not in mailbox[0].get_body(("html",)).get_content()
 
 
-def test_host_that_fails_to_give_an_address_does_not_keep_an_operation_from_ending(
-    world: worlds.World, monkeypatch: pytest.MonkeyPatch
+def test_host_that_fails_to_give_an_address_keeps_neither_operation_nor_mail(
+    world: worlds.World, mailbox: services.Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: str) -> str:
         raise RuntimeError("no request")
 
-    monkeypatch.setattr(world.host, "service_url", broken)
-    restored(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.host, "service_url", broken)
+        restored(world)
+        assert mailing.send_due(world.toolbox) == 0
 
     assert [operation.state for operation in world.operations()] == ["done", "done"]
+    assert [(mail.state, mail.error) for mail in outbox(world)] == [("waiting", "RuntimeError: no request")]
+    change(world, wake_at=now())
+    assert mailing.send_due(world.toolbox) == 1
+    assert "http://127.0.0.1/services/1" in mailbox[0].get_body(("plain",)).get_content()
+
+
+def test_mail_that_was_on_its_way_when_the_worker_died_is_not_sent_again(
+    world: worlds.World, mailbox: services.Mailbox
+) -> None:
+    waiting(world)
+    change(world, state="sending", wake_at=now() + timedelta(minutes=1))
+    mailing.send_due(world.toolbox)
+    assert [mail.state for mail in outbox(world)] == ["sending"]
+
+    change(world, wake_at=now())
+    mailing.send_due(world.toolbox)
+
+    assert mailbox == []
+    assert [(mail.state, mail.error) for mail in outbox(world)] == [
+        ("failed", "The worker stopped while it was being sent; it may have arrived.")
+    ]
+
+
+def test_mail_is_tried_again_only_where_the_server_surely_did_not_take_it(world: worlds.World) -> None:
+    """Where it hangs up, or what it says: the mail's state and error after it."""
+    cases = {
+        "greeting": ("waiting", "SMTPServerDisconnected"), "rcpt": ("waiting", "SMTPServerDisconnected"),
+        "data": ("waiting", "SMTPServerDisconnected"), "refused": ("waiting", "SMTPDataError"),
+        "end": ("failed", "It may have arrived"), "quit": ("sent", ""),
+    }  # fmt: skip
+    for at, (state, error) in cases.items():
+        mail = waiting(world)
+        with rude_server(at) as port:
+            settings = replace(world.toolbox.settings, smtp_url=f"smtp://127.0.0.1:{port}")
+            mailing.send_due(replace(world.toolbox, settings=settings))
+        found = one(world, mail)
+        assert (at, found.state) == (at, state)
+        assert error in found.error, at
+        change(world, state="sent")
+
+
+def test_two_senders_at_once_send_one_mail(world: worlds.World, mailbox: services.Mailbox) -> None:
+    waiting(world)
+    with ThreadPoolExecutor(8) as pool:
+        sent = sum(pool.map(lambda _: mailing.send_due(world.toolbox), range(8)))
+
+    assert (sent, len(mailbox)) == (1, 1)
+
+
+def test_mails_wait_while_the_server_is_away_and_each_tick_tries_one(world: worlds.World) -> None:
+    for _ in range(3):
+        waiting(world)
+    away = replace(world.toolbox.settings, smtp_url="smtp://127.0.0.1:9")
+    mailing.send_due(replace(world.toolbox, settings=away))
+
+    assert sorted(mail.attempts for mail in outbox(world)) == [0, 0, 1]
+
+
+def test_mail_fails_in_the_end_and_says_why(world: worlds.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting(world)
+    monkeypatch.setattr(world.host, "service_url", lambda _: 1 / 0)
+    for _ in mailing.PAUSES:
+        change(world, wake_at=now())
+        mailing.send_due(world.toolbox)
+
+    assert [(mail.state, mail.error) for mail in outbox(world)] == [("failed", "ZeroDivisionError: division by zero")]
+
+
+EVIL = (
+    "x\r\nBcc: eve@example.org\r\n\r\nbody", "x\nBcc: eve@example.org", "x\u2028Bcc: eve@example.org",
+    "x\x85Bcc: eve@example.org", "=?utf-8?q?x=0D=0ABcc:_eve@example.org?=", "=?utf-8?B?QmNjOiBldmU=?=",
+    "x\x00\x0b\x0cy", "a" * 3000 + "\nBcc: eve@example.org", "\ud800",
+)  # fmt: skip
+
+
+def test_no_merge_field_comes_out_of_its_header(world: worlds.World, mailbox: services.Mailbox) -> None:
+    text(world, "Backup restored", subject="{{ vm_name }} {{ company_name }}")
+    given: dict[str, str] = {}
+    world.backups.hooks.add("EmailPreSend", lambda messagename: dict(given))
+    for evil in EVIL:
+        given["company_name"] = evil
+        waiting(world, vm_name=evil.replace("\ud800", ""), client_name=evil.replace("\ud800", ""))
+        assert mailing.send_due(world.toolbox) == 1, evil
+        headers = bytes(mailbox[-1]).partition(b"\n\n")[0].lower()
+        assert b"\nbcc" not in headers, evil
+        assert mailbox[-1]["Bcc"] is None
+        assert mailbox[-1]["To"] == "alice@example.org"
+        assert len(mailbox[-1]["Subject"]) <= 200
+        assert not re.search(r"\s", str(mailbox[-1]["Subject"]).replace(" ", "")), evil
+
+
+ADDRESSES = (
+    "", "alice", "a@b@c", "alice@example.org\r\nBcc: eve@example.org", "alice@example.org, eve@example.org",
+    "Alice <alice@example.org>", "alice@example.org\x00", "=?utf-8?q?eve?=@example.org", "a b@example.org",
+    "a" * 250 + "@example.org", "(x)alice@example.org", '"a"@example.org', "a@[127.0.0.1]", "a\u202e@example.org",
+)  # fmt: skip
+
+
+def test_address_that_cannot_be_used_is_told_to_staff_and_to_no_mail_server(
+    world: worlds.World, mailbox: services.Mailbox
+) -> None:
+    for number, address in enumerate(ADDRESSES):
+        with world.toolbox.database.begin() as session:
+            service = session.get_one(Service, "1")
+            service.client = {**service.client, "email": address}
+            notifications.on_termination(session, world.toolbox, ended(session, service, number))
+    mailing.send_due(world.toolbox)
+
+    assert [(mail.state, mail.recipient, mail.error) for mail in outbox(world)] == [
+        ("failed", "", "There is no e-mail address that could be used.")
+    ] * len(ADDRESSES)
+    assert mailbox == []
+
+
+def test_mail_reads_in_the_clients_language_and_zone_and_goes_right_to_left_where_that_does(
+    world: worlds.World, mailbox: services.Mailbox
+) -> None:
+    german = waiting(world, locale="de-AT", timezone="Europe/Vienna", finished_at="2026-06-01T22:30:00+00:00")
+    mailing.send_due(world.toolbox)
+    with world.toolbox.database.begin() as session:
+        session.delete(session.get_one(Mail, german.id))
+    text(world, german.name, "ar", html="<p>مرحبا {{ client_name }}</p>", text="مرحبا {{ client_name }}")
+    waiting(world, locale="ar")
+    mailing.send_due(world.toolbox)
+
+    first, second = (mail.get_body(("html",)).get_content() for mail in mailbox)
+    assert '<html lang="de-AT" dir="ltr">' in first
+    assert "02.06.2026, 00:30:00" in first
+    assert '<html lang="ar" dir="rtl">' in second
+    assert '<td class="text" dir="rtl"' in second
+    assert "<p>مرحبا Alice Example</p>" in second
+
+
+def test_closest_version_of_staffs_text_counts(world: worlds.World) -> None:
+    for version, subject in (("de-AT", "Wien"), ("de", "Berlin"), ("", "master"), ("zh-Hant", "Hant")):
+        text(world, "Backup restored", version, subject=subject)
+
+    for locale, read in {
+        "de-AT": "Wien", "de": "Berlin", "de-CH": "Berlin", "pl": "master", "en": "master", "zh-Hant-TW": "Hant",
+    }.items():  # fmt: skip
+        letter = mailing.write(world.toolbox, waiting(world, locale=locale))
+        assert letter is not None
+        assert (locale, letter.subject) == (locale, read)
+
+
+def test_empty_part_is_the_shipped_one_in_the_readers_language(world: worlds.World) -> None:
+    text(world, "Backup restored", subject="Back again: {{ vm_name }}")
+    mail, german = waiting(world, locale="de"), Translator("de")
+
+    letter = mailing.write(world.toolbox, mail)
+
+    fields = {**mergefields.read(mail.fields, german), **mailing.of_host(world.toolbox, "1")}
+    assert letter is not None
+    assert letter.subject == "Back again: web100"
+    assert letter.text == letters.shipped("backup_restored", fields, german).text
+
+
+def test_text_of_staff_that_fails_loses_no_mail(world: worlds.World, mailbox: services.Mailbox) -> None:
+    cases = (
+        ("subject", "Subject", "{{ nothing }}"), ("text", "Plain text", "{{ backup_size|int }}"),
+        ("html", "HTML", "{% for a in 5 %}{% endfor %}"), ("html", "HTML", "{{ vm_name.__class__ }}"),
+        ("text", "Plain text", "{% if false %}x{% endif %}"), ("subject", "Subject", "{{"),
+    )  # fmt: skip
+    for number, (part, label, source) in enumerate(cases):
+        locale = ("de", "pl", "ar", "fr", "it", "es")[number]
+        text(world, "Backup restored", locale, **{"subject": "Ours", "text": "Ours", "html": "Ours", part: source})
+        mail = waiting(world, locale=locale)
+
+        assert mailing.send_due(world.toolbox) == 1, source
+        assert mailbox[-1]["Subject"] == Translator(locale).gettext(
+            "Backup restored successfully: {name}", name="web100"
+        )
+        sent = one(world, mail)
+        assert sent.state == "sent"
+        assert sent.error.startswith(f"The shipped text was sent, for the changed one failed. {label}: ")
+
+
+def test_disabled_mail_is_not_written(world: worlds.World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "puq_backups.mail")
+    text(world, "Backup restored", disabled=True)
+    restored(world)
+
     assert outbox(world) == []
+    assert "the mail Backup restored" in caplog.text
+
+
+def test_what_was_sent_is_kept_as_hooks_have_it(world: worlds.World) -> None:
+    told: list[dict[str, Any]] = []
+
+    def quiet(**facts: Any) -> dict[str, Any]:
+        told.append(facts)
+        return {"message": "(not kept)"} if len(told) == 1 else {"abortLogging": True}
+
+    world.backups.hooks.add("EmailPreLog", quiet)
+    for _ in range(2):
+        waiting(world)
+        mailing.send_due(world.toolbox)
+
+    assert [(mail.state, mail.subject, mail.message) for mail in outbox(world)] == [
+        ("sent", "Backup restored successfully: web100", "(not kept)"), ("sent", None, None)
+    ]  # fmt: skip
+    assert told[0]["messagename"] == "Backup restored"
+    assert (told[0]["to"], told[0]["userid"]) == ("alice@example.org", "alice")
+    assert "was restored" in told[0]["message"]
+
+
+def test_merge_fields_that_only_the_host_knows_come_from_its_params(world: worlds.World) -> None:
+    world.host.service_params = lambda _: {  # type: ignore[attr-defined]  # an optional part of a host
+        "service_product_name": "KVM L", "service_dedicated_ip": "192.0.2.10", "serverpassword": "secret",
+        "clientsdetails": {"city": "Vienna", "password": "secret"},
+    }  # fmt: skip
+
+    found = mailing.of_host(world.toolbox, "1")
+
+    assert found == {
+        "backups_url": "http://127.0.0.1/services/1", "service_product_name": "KVM L",
+        "service_dedicated_ip": "192.0.2.10", "client_city": "Vienna",
+    }  # fmt: skip
+
+
+def test_terminated_client_is_told_until_when_and_again_after_another_termination(
+    world: worlds.World, mailbox: services.Mailbox
+) -> None:
+    world.call("TerminateAccount")
+    assert outbox(world) == []  # without backups there is nothing to tell
+    world.call("UnsuspendAccount")
+    world.back_up()
+
+    for call in ("TerminateAccount", "TerminateAccount", "UnsuspendAccount", "TerminateAccount"):
+        assert world.call(call) == "success"
+    mailing.send_due(world.toolbox)
+
+    assert [mail.name for mail in outbox(world)] == ["Backups of a terminated service will be removed"] * 2
+    ended = world.service().terminated_at
+    assert ended is not None
+    said = Translator("en", "UTC").datetime(ended + timedelta(days=7))
+    assert f"Its backups will be removed on {said}" in mailbox[-1].get_body(("plain",)).get_content()
+
+
+def test_staff_is_told_once_that_a_vm_is_another_one(world: worlds.World) -> None:
+    world.proxmox.control("vmid-reused", vmid=100)
+    for day in ("2026-11-23", "2026-11-24"):
+        assert scheduled(world, day).state == "refused"
+
+    assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
+        ("Service needs attention", "staff@provider.example")
+    ]
+    assert outbox(world)[0].fields["service_id"] == "1"
+
+
+def test_staff_is_told_once_a_day_that_a_storage_refuses(world: worlds.World) -> None:
+    world.call("ChangePackage", **world.params(storage="nfs-keep2", backups=5))
+    world.back_up()
+    world.back_up()
+    for day in ("2026-11-23", "2026-11-24"):
+        assert scheduled(world, day).state == "refused"
+
+    assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
+        ("Scheduled backup refused", "staff@provider.example")
+    ] * 2
+    assert outbox(world)[0].fields["storage"] == "nfs-keep2"

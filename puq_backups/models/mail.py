@@ -12,10 +12,19 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class Mail(Base):
-    """`event` names what it tells of (operation and mail name) and is unique. `state`: waiting, sent, failed."""
+    """`event` names what it tells of (mail name and operation) and is unique.
+
+    `state` is waiting, sending (handed to the mail server, no answer seen), sent, failed, aborted (by a hook) or
+    dropped (given up by staff). `wake_at` is when a waiting one goes out, and until when one may be on its way.
+    `error` is what went wrong last; on a sent one, why it went out in the shipped text. `subject` and `message`
+    are what was sent.
+    """
 
     __tablename__ = PREFIX + "mail"
-    __table_args__ = (Index("ix_puq_backups_mail_due", "state", "wake_at"),)
+    __table_args__ = (
+        Index("ix_puq_backups_mail_due", "state", "wake_at"),
+        Index("ix_puq_backups_mail_of_state", "state", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     event: Mapped[str] = mapped_column(String(190), unique=True)
@@ -29,6 +38,8 @@ class Mail(Base):
     state: Mapped[str] = mapped_column(String(16), default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(Text, default="")
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    subject: Mapped[str | None] = mapped_column(String(255))
+    message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     wake_at: Mapped[datetime] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -43,6 +43,12 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("our_backups", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("our_bytes", sa.BigInteger(), nullable=True))
 
+    with op.batch_alter_table("puq_backups_mail", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("subject", sa.String(length=255), nullable=True))
+        batch_op.add_column(sa.Column("message", sa.Text(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_puq_backups_mail_created_at"), ["created_at"], unique=False)
+        batch_op.create_index("ix_puq_backups_mail_of_state", ["state", "created_at"], unique=False)
+
     op.create_table(
         "puq_backups_email_template",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -82,6 +88,11 @@ def _date_troubles() -> None:
 def downgrade() -> None:
     op.drop_table("puq_backups_hidden_volume")
     op.drop_table("puq_backups_email_template")
+    with op.batch_alter_table("puq_backups_mail", schema=None) as batch_op:
+        batch_op.drop_index("ix_puq_backups_mail_of_state")
+        batch_op.drop_index(batch_op.f("ix_puq_backups_mail_created_at"))
+        batch_op.drop_column("message")
+        batch_op.drop_column("subject")
     with op.batch_alter_table("puq_backups_storage", schema=None) as batch_op:
         for name in ("our_bytes", "our_backups", "total"):
             batch_op.drop_column(name)
