@@ -5,13 +5,45 @@ from typing import Any
 
 from puq_backups import accounts
 from puq_backups.hooking import module_function
-from puq_backups.packages import CHOICES, OPTIONS
+from puq_backups.packages import CHOICES, OPTIONS, Package
+from puq_backups.pve import choices
 from puq_backups.pve.access import version
 from puq_backups.pve.client import Proxmox
 from puq_backups.toolbox import Toolbox
 
-TEXTS = {"storage", "additional_storage", "bridge", "email_restored", "restore_storage"}
-DEFAULTS = {"backups": "0", "mode": "snapshot", "compression": "zstd", "rotation": "before"}
+LOADERS = {
+    "storage": "LoadStorages", "additional_storage": "LoadDiskStorages", "restore_storage": "LoadDiskStorages",
+    "bridge": "LoadBridges", "template": "LoadTemplates",
+}  # fmt: skip
+"""The module function that fetches the choices of a setting, live."""
+
+DESCRIPTIONS = {
+    "backups": "How many backups a client may have; 0: none.",
+    "storage": "The Proxmox storage that backups go to. Needed.",
+    "mode": "How the machine is treated meanwhile: snapshot lets it run.",
+    "compression": "How backups are compressed; 0: not at all.",
+    "cores": "Cores; empty: as they are.",
+    "memory": "Memory in MiB; empty: as it is.",
+    "system_disk": "Size of the first disk in GiB; it is never made smaller.",
+    "system_mbps_rd": "Limit in MB/s; 0: none, empty: as it is.",
+    "system_mbps_wr": "Limit in MB/s; 0: none, empty: as it is.",
+    "system_iops_rd": "Limit in operations a second; 0: none, empty: as it is.",
+    "system_iops_wr": "Limit in operations a second; 0: none, empty: as it is.",
+    "additional_disk": "Size of the second disk in GiB; 0 or empty: none is made.",
+    "additional_storage": "Where the second disk is made; empty: where the first one is.",
+    "additional_mbps_rd": "Limit in MB/s; 0: none, empty: as it is.",
+    "additional_mbps_wr": "Limit in MB/s; 0: none, empty: as it is.",
+    "additional_iops_rd": "Limit in operations a second; 0: none, empty: as it is.",
+    "additional_iops_wr": "Limit in operations a second; 0: none, empty: as it is.",
+    "bridge": "The network's bridge, such as vmbr0; empty: as it is.",
+    "vlan": "1 to 4094; 0 removes the tag, empty: as it is.",
+    "rate": "Limit of the network in MB/s; 0: none, empty: as it is.",
+    "template": "The VM that a reinstallation copies; empty: none.",
+    "email_restored": "none: the mail after a restore is not sent.",
+    "rotation": "before: the oldest backup goes, then the new one is made; after: the other way round.",
+    "restore_storage": "Where a restore puts the disks; empty: where they were.",
+}
+LONG = frozenset({"storage", "additional_storage", "bridge", "email_restored", "restore_storage"})
 
 
 @module_function
@@ -32,14 +64,45 @@ def ConfigOptions() -> dict[str, dict[str, Any]]:
 
 
 def _option(title: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"FriendlyName": title, "Type": "text", "Size": "25" if name in TEXTS else "10"}
+    default = "0" if name == "backups" else getattr(Package(), name) or ""
+    found = {"FriendlyName": title, "Type": "text", "Default": default, "Description": DESCRIPTIONS[name]}
     if name in CHOICES:
-        found = {"FriendlyName": title, "Type": "dropdown", "Options": ",".join(CHOICES[name])}
-    return {**found, "Default": DEFAULTS.get(name, "")}
+        return {**found, "Type": "dropdown", "Options": ",".join(CHOICES[name])}
+    if name in LOADERS:
+        found |= {"Loader": LOADERS[name], "SimpleMode": True}
+    return {**found, "Size": "25" if name in LONG else "10"}
 
 
 @module_function
 def TestConnection(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, Any]:
     """Whether Proxmox answers with these credentials."""
-    version(Proxmox(accounts.server_access(params, toolbox)))
+    version(_proxmox(toolbox, params))
     return {"success": True, "error": ""}
+
+
+@module_function
+def LoadStorages(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+    """The storages for backups, each with its type and room."""
+    return choices.storages(_proxmox(toolbox, params), "backup")
+
+
+@module_function
+def LoadDiskStorages(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+    """The storages for disks, each with its type and room."""
+    return choices.storages(_proxmox(toolbox, params), "images")
+
+
+@module_function
+def LoadBridges(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+    """The bridges, each with its nodes."""
+    return choices.bridges(_proxmox(toolbox, params))
+
+
+@module_function
+def LoadTemplates(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+    """The templates, each with its name and node."""
+    return choices.templates(_proxmox(toolbox, params))
+
+
+def _proxmox(toolbox: Toolbox, params: Mapping[str, Any]) -> Proxmox:
+    return Proxmox(accounts.server_access(params, toolbox))

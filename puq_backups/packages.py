@@ -29,6 +29,14 @@ CHOICES = {
 }
 
 HIGHEST = {"vlan": 4094}
+STORAGE = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
+NAMES = {
+    "storage": STORAGE, "additional_storage": STORAGE, "restore_storage": STORAGE,
+    "bridge": (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}"), "the name of a bridge, such as vmbr0"),
+}  # fmt: skip
+"""The form of a name, and how to say it."""
+
+WHOLE, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
 MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 """Of one card: the lowest bit of the first byte would make it a group's."""
 
@@ -82,10 +90,12 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     found: dict[str, Any] = {}
     for position, (title, name) in enumerate(OPTIONS, 1):
         raw = bought[title] if title in bought else params.get(f"configoption{position}")
+        # A configurable option may carry its label behind a bar.
+        text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
         if name == "backups":
-            found[name] = _quota(raw)
-        elif raw is not None and str(raw).strip() != "":
-            found[name] = _value(title, name, str(raw).strip())
+            found[name] = _quota(text)
+        elif text:
+            found[name] = _value(title, name, text)
     found["mac"] = _mac(str(entries(params, "customfields").get("mac") or "").strip())
     return Package(**found), found["backups"] is not None
 
@@ -98,12 +108,8 @@ def entries(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _quota(raw: Any) -> int | None:
-    try:
-        number = int(str(raw).strip())
-    except ValueError:
-        return None
-    return number if 0 <= number < 10**6 else None
+def _quota(text: str) -> int | None:
+    return int(text) if WHOLE.fullmatch(text) and int(text) < 10**6 else None
 
 
 def _mac(text: str) -> str:
@@ -124,17 +130,21 @@ def _value(title: str, name: str, text: str) -> Any:
         return text.lower()
     kind = str(Package.__dataclass_fields__[name].type)
     if kind == "str":
-        return text.split("|", maxsplit=1)[0]
+        return _name(title, name, text)
     return _number(title, text, float if kind.startswith("float") else int, HIGHEST.get(name))
 
 
+def _name(title: str, name: str, text: str) -> str:
+    form, said = NAMES.get(name, (None, ""))
+    if form and not form.fullmatch(text):
+        raise BadInput(title, "{title} must be {form}; it is {value}.", title=title, form=said, value=text)
+    return text
+
+
 def _number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
-    try:
-        number = kind(text)
-    except ValueError:
-        number = -1
-    if 0 <= number < 10**9 and (highest is None or number <= highest):
-        return number
+    good = (DECIMAL if kind is float else WHOLE).fullmatch(text)
+    if good and kind(text) < 10**9 and (highest is None or kind(text) <= highest):
+        return kind(text)
     if highest is not None:
         raise BadInput(
             title, "{title} must be a number from 0 to {highest}; it is {value}.",

@@ -89,28 +89,46 @@ def test_a_readable_quota_is_taken(quota: Any) -> None:
     assert both(backups=quota) == (Package(backups=int(quota)), True)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("cores", "two", "CPU cores must be a number from 0; it is two."),
-        ("memory", "-1", "RAM MiB must be a number from 0; it is -1."),
-        ("memory", "2 GB", "RAM MiB must be a number from 0; it is 2 GB."),
-        ("cores", "1.5", "CPU cores must be a number from 0; it is 1.5."),
-        ("system_disk", 10**9, "System disk GiB must be a number from 0; it is 1000000000."),
-        ("rate", "nan", "Network rate MB/s must be a number from 0; it is nan."),
-        ("rate", "inf", "Network rate MB/s must be a number from 0; it is inf."),
-        ("vlan", "4095", "VLAN tag must be a number from 0 to 4094; it is 4095."),
-        ("mode", "hot", "Backup mode must be one of snapshot, suspend, stop; it is hot."),
-        ("compression", "zip", "Compression must be one of zstd, lzo, gzip, 0; it is zip."),
-        ("rotation", "never", "Rotation must be one of before, after; it is never."),
-    ],
-)
-def test_a_wrong_value_is_refused_by_its_title(name: str, value: Any, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        package(**{name: value})
+NUMBERS = [name for name, value in EACH.items() if isinstance(value, int | float) and name not in {"backups", "vlan"}]
+WHOLE = [name for name in NUMBERS if isinstance(EACH[name], int)]
+STORAGES = ("storage", "additional_storage", "restore_storage")
+WRONG = [
+    *((name, value, "a number from 0") for name in NUMBERS for value in ("two", "-1", "2 GB", "nan", "1_0", 10**9)),
+    *((name, "1.5", "a number from 0") for name in WHOLE),
+    *(("vlan", value, "a number from 0 to 4094") for value in ("4095", "-1", "x")),
+    ("mode", "hot", "one of snapshot, suspend, stop"),
+    ("compression", "zip", "one of zstd, lzo, gzip, 0"),
+    ("rotation", "never", "one of before, after"),
+    *(
+        (name, value, "the name of a Proxmox storage")
+        for name in STORAGES
+        for value in ("../nodes", "a b", "-x", "ü1")
+    ),
+    *(("bridge", value, "the name of a bridge, such as vmbr0") for value in ("vmbr0,tag=1", "0", "vmbr" * 5)),
+]
 
-    assert str(caught.value) == said
-    assert caught.value.field == TITLES[POSITIONS[name] - 1]
+
+@pytest.mark.parametrize("bought", [False, True], ids=["product", "bought"])
+@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+def test_a_wrong_value_is_refused_by_its_title(name: str, value: Any, said: str, bought: bool) -> None:
+    title = TITLES[POSITIONS[name] - 1]
+    with pytest.raises(BadInput) as caught:
+        package({title: value}) if bought else package(**{name: value})
+
+    assert str(caught.value) == f"{title} must be {said}; it is {value}."
+    assert caught.value.field == title
+
+
+def test_each_setting_is_tried_with_a_wrong_value() -> None:
+    """The quota alone is left to the caller, and the name of a mail may be any."""
+    assert {name for name, _, _ in WRONG} == {*EACH} - {"backups", "email_restored"}
+
+
+@pytest.mark.parametrize("name", ["configoptions", "customfields"])
+@pytest.mark.parametrize("wrong", ["vmid", ["Backups"], 7])
+def test_options_that_are_no_names_and_values_are_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(BadInput, match=f"^{name} must hold names and values"):
+        read({name: wrong})
 
 
 @pytest.mark.parametrize("mac", ["BC:24:11:00:00:01", "bc:24:11:00:00:01", " BC:24:11:00:00:01 ", ""])
@@ -137,7 +155,9 @@ def test_choices_are_taken_in_any_case() -> None:
 
 def test_read_takes_the_value_before_the_bar() -> None:
     """A host's configurable option may carry its label behind a bar."""
-    assert package({"Backups storage": "pbs|Fast storage"}).storage == "pbs"
+    found = package({"Backups storage": "pbs|Fast storage", "Backups": "10|10 backups", "CPU cores": "2|Two"})
+
+    assert (found.storage, found.backups, found.cores) == ("pbs", 10, 2)
 
 
 @pytest.mark.parametrize("nothing", [None, [], ""])

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from ..i18n import N_
 from ..models import Backup
+from ..pve import backups as archives
 from .steps import may_go_ahead, same_vm, take_away
-from .work import GiveUp, Start, Step, Work
+from .work import Change, GiveUp, Start, Step, Work
+
+
+def lift_protection(work: Work) -> Change | None:
+    """Let a kept backup of a terminated service go: Proxmox removes nothing that is protected."""
+    backup = work.find(Backup, work.operation.backup_id)
+    if work.operation.origin != "purge" or not backup.kept or backup.removed_at:
+        return None
+    node = backup.node or work.node
+    found = archives.one(work.proxmox, node, backup.volid)
+    if found is None or not found.protected:
+        backup.kept = False
+        return None
+    return Change(
+        call=lambda: archives.set_protected(work.proxmox, node, backup.volid, protected=False),
+        audit=f"no longer keep {backup.volid}",
+    )
 
 
 def remove_volume(work: Work) -> Start | None:
@@ -21,5 +38,8 @@ def remove_volume(work: Work) -> Start | None:
     return take_away(work, backup)
 
 
-STEPS: tuple[Step, ...] = (remove_volume,)
-LABELS: dict[str, str] = {"remove_volume": N_("Removing the backup")}
+STEPS: tuple[Step, ...] = (lift_protection, remove_volume)
+LABELS: dict[str, str] = {
+    "lift_protection": N_("Preparing the removal"),
+    "remove_volume": N_("Removing the backup"),
+}
