@@ -82,6 +82,14 @@ def _about(session: Session, operation: Operation, service: Service) -> Subject:
     return Subject(service, operation, backup)
 
 
+def about_latest(session: Session, email: Email, service: Service) -> Subject:
+    """What the mail would last have been about, to show it with."""
+    kind = email.event.partition(".")[0]
+    ours = select(Operation).where(Operation.service_id == service.id).order_by(Operation.created_at.desc())
+    operation = session.scalars(ours.where(Operation.kind == ("backup" if kind == "slot" else kind)).limit(1)).first()
+    return _about(session, operation, service) if operation else Subject(service)
+
+
 def _write(
     session: Session, toolbox: Toolbox, event: str, told: str, about: Subject, facts: Mapping[str, Any] | None = None
 ) -> None:
