@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from puq_backups import accounts, overview, schedules
+from puq_backups import accounts, module, overview, schedules
 from puq_backups.hooking import module_function
 from puq_backups.host import Actor
 from puq_backups.models import Service
 from puq_backups.toolbox import Toolbox
 
 TEMPLATE = "puq_backups/client/backups.html"
+BUTTONS = {
+    "create": "BackupNow", "schedule": "SaveSchedule", "restore": "RestoreBackup", "remove": "RemoveBackup",
+    "keep": "KeepBackup", "note": "EditNote", "reinstall": "Reinstall",
+}  # fmt: skip
+"""The function behind each action that the page asks reasons for."""
 
 
 @module_function
@@ -19,6 +24,15 @@ def ClientArea(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> dic
         service = session.get_one(Service, accounts.service_id(params))
         found = overview.facts(session, toolbox, service, actor)
     found["timezones"] = sorted(schedules.zones())
-    for answer in toolbox.hooks.ask("ClientAreaPage", vars=dict(found)):
-        found.update(answer)
+    _grey_what_is_not_offered(found, module.offered(toolbox, actor))
+    for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
+        for answer in toolbox.hooks.ask(point, vars=dict(found)):
+            found.update(answer)
     return {"templatefile": TEMPLATE, "vars": found}
+
+
+def _grey_what_is_not_offered(found: dict[str, Any], offered: set[str]) -> None:
+    """Give the reason beside each button whose function a host has taken out of the lists."""
+    missing = [action for action, function in BUTTONS.items() if function not in offered]
+    for reasons in (found["may"], *(backup["reason_against"] for backup in found["backups"])):
+        reasons.update((action, module.NOT_OFFERED) for action in missing if action in reasons)

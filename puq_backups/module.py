@@ -12,7 +12,7 @@ from typing import Any
 
 from . import commanding
 from .accounts import service_id
-from .errors import BackupsError, BadInput, NotAllowed, NotYours, Refused
+from .errors import BackupsError, BadInput, Message, NotAllowed, NotYours, Refused
 from .host import SYSTEM, Actor
 from .masking import masked, secrets_in, without
 from .models import Service
@@ -44,6 +44,7 @@ EMPTY_DICT = frozenset({
 })  # fmt: skip
 """The functions that answer with a dict, and have no place in it for an error."""
 
+NOT_OFFERED = Message("Your provider does not offer this here.")
 SUCCESS = "success"
 FAULT = "Something went wrong on our side; the log has the details."
 LONGEST_ANSWER = 500

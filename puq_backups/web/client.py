@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from .. import overview
-from ..errors import BackupsError, BadInput, NotYours
+from ..errors import BackupsError, BadInput, NotAllowed, NotYours
 from ..i18n import N_, Translator
-from ..module import run
+from ..module import NOT_OFFERED, offered, run
 from ..toolbox import Toolbox
 from . import forms
+from .extras import extras
 
 POSTS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
@@ -30,29 +31,47 @@ POSTS: tuple[tuple[str, str, str], ...] = (
 )
 """Path below the page, the module function it calls, and what it says when that was accepted."""
 
+SAID = {function: said for _, function, said in POSTS}
+
 
 def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
     """Add the page, `/state`, the two static files and a POST for each form."""
     blueprint.add_url_rule("/", "page", lambda service_id: page(toolbox, service_id), strict_slashes=False)
     blueprint.add_url_rule("/state", "state", lambda service_id: state(toolbox, service_id))
-    for path, function, said in POSTS:
-        endpoint = function
-        blueprint.add_url_rule(f"/{path}", endpoint, _poster(toolbox, function, said), methods=["POST"])
+    for path, function, _ in POSTS:
+        blueprint.add_url_rule(f"/{path}", function, _poster(toolbox, function), methods=["POST"])
 
 
-def _poster(toolbox: Toolbox, function: str, said: str) -> Callable[..., ResponseReturnValue]:
+def _poster(toolbox: Toolbox, function: str) -> Callable[..., ResponseReturnValue]:
     def post(service_id: str, **ids: str) -> ResponseReturnValue:
-        form = {**request.form.to_dict(), **ids}
-        params = {**form, "serviceid": service_id}
-        error = g.puq_backups_csrf or forms.tried(lambda: run(toolbox, function, params, g.puq_backups_actor))
-        if isinstance(error, NotYours):
-            return Response(status=404)
-        if error:
-            return page(toolbox, service_id, error=error, form=form)
-        forms.say(said)
-        return redirect(url_for("puq_backups.page", service_id=service_id), 303)
+        return asked(toolbox, service_id, function, {**request.form.to_dict(), **ids})
 
     return post
+
+
+def asked(toolbox: Toolbox, service_id: str, function: str, form: dict[str, str]) -> ResponseReturnValue:
+    """Call a custom function for who is signed in: back to the page with a message, or the page with the reason.
+
+    A function that only shows something answers with a page of its own.
+    """
+    answers: list[Any] = []
+    params = {**form, "serviceid": service_id}
+    error = g.puq_backups_csrf or forms.tried(lambda: answers.append(_call(toolbox, function, params)))
+    if isinstance(error, NotYours):
+        return Response(status=404)
+    if error:
+        return page(toolbox, service_id, error=error, form=form)
+    if isinstance(answers[0], Mapping):
+        return _rendered(answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+    forms.say(SAID.get(function, N_("It is done.")))
+    return redirect(url_for("puq_backups.page", service_id=service_id), 303)
+
+
+def _call(toolbox: Toolbox, function: str, params: dict[str, str]) -> Any:
+    actor = g.puq_backups_actor
+    if function not in offered(toolbox, actor):
+        raise NotAllowed(NOT_OFFERED.text)
+    return run(toolbox, function, params, actor)
 
 
 def page(
@@ -61,17 +80,21 @@ def page(
     """The Backups page; with `error` its status and reason, and what was typed."""
     actor = g.puq_backups_actor
     area = run(toolbox, "ClientArea", {"serviceid": service_id}, actor)
-    found = _with_addresses(area["vars"], service_id)
-    t = Translator(actor.locale, actor.timezone or found["schedule"]["timezone"])
+    found = _with_addresses(area["vars"], service_id) | extras(toolbox, area["vars"]["service"], actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
-    html = render_template(
-        area["templatefile"], **found, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=forms.token(),
-        errors={error.field: error.message} if isinstance(error, BadInput) else {}, refusal=refusal,
-        message=forms.said(), form=form or {},
-    )  # fmt: skip
-    return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
+    errors = {error.field: error.message} if isinstance(error, BadInput) else {}
+    found |= {"errors": errors, "refusal": refusal, "message": forms.said(), "form": form or {}}
+    return _rendered(area["templatefile"], found, found["schedule"]["timezone"]), error.status if error else 200
+
+
+def _rendered(template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
+    """A template with its values and what every page has: texts in the reader's language, and the form's token."""
+    actor = g.puq_backups_actor
+    t = Translator(actor.locale, actor.timezone or timezone)
+    common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.token()}
+    return Response(render_template(template, **{**values, **common}), headers={"Cache-Control": "no-store"})
 
 
 def _with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
