@@ -9,6 +9,8 @@ from puq_backups.hooking import module_function
 from puq_backups.host import Actor
 from puq_backups.toolbox import Toolbox
 
+SUCCESS = "success"
+
 
 @module_function
 def ClientAreaCustomButtonArray() -> dict[str, str]:
@@ -52,65 +54,69 @@ def AdminServicesTabFields(toolbox: Toolbox, params: Mapping[str, Any], actor: A
 @module_function
 def BackupNow(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Make a manual backup; `note` is optional."""
-    return _taken(wishes.back_up_now(toolbox, service_id(params), actor, params.get("note")))
+    wishes.back_up_now(toolbox, service_id(params), actor, params.get("note"))
+    return SUCCESS
 
 
 @module_function
 def SaveSchedule(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Save the weekly schedule: `day_0`…`day_6`, `time_0`…`time_6`, `timezone`."""
-    return _taken(wishes.save_schedule(toolbox, service_id(params), actor, params))
+    wishes.save_schedule(toolbox, service_id(params), actor, params)
+    return SUCCESS
 
 
 @module_function
 def RestoreBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Restore `backup_id`; `confirm` is the VM's name."""
     backup_id, confirm = _id(params, "backup_id"), params.get("confirm")
-    return _taken(wishes.restore(toolbox, service_id(params), actor, backup_id, confirm))
+    wishes.restore(toolbox, service_id(params), actor, backup_id, confirm)
+    return SUCCESS
 
 
 @module_function
 def RemoveBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Remove `backup_id` for good."""
-    return _taken(wishes.remove(toolbox, service_id(params), actor, _id(params, "backup_id")))
+    wishes.remove(toolbox, service_id(params), actor, _id(params, "backup_id"))
+    return SUCCESS
 
 
 @module_function
 def RetryRestore(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Restore again after the failed `operation_id`, from `backup_id` or the same backup."""
     failed, other = _id(params, "operation_id"), params.get("backup_id")
-    return _taken(wishes.retry(toolbox, service_id(params), actor, failed, other))
+    wishes.retry(toolbox, service_id(params), actor, failed, other)
+    return SUCCESS
 
 
 @module_function
 def Reinstall(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Reinstall the VM after a failed restore; `confirm` is the word REINSTALL."""
-    return _taken(wishes.reinstall(toolbox, service_id(params), actor, params.get("confirm")))
+    wishes.reinstall(toolbox, service_id(params), actor, params.get("confirm"))
+    return SUCCESS
 
 
 @module_function
 def CancelOperation(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Cancel the waiting `operation_id`, or stop a running backup."""
-    return _taken(wishes.cancel(toolbox, service_id(params), actor, _id(params, "operation_id")))
+    wishes.cancel(toolbox, service_id(params), actor, _id(params, "operation_id"))
+    return SUCCESS
 
 
 @module_function
 def EditNote(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Change the `note` of `backup_id`."""
     backup_id, note = _id(params, "backup_id"), params.get("note")
-    return _taken(wishes.edit_note(toolbox, service_id(params), actor, backup_id, note))
+    wishes.edit_note(toolbox, service_id(params), actor, backup_id, note)
+    return SUCCESS
 
 
 @module_function
 def KeepBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
     """Keep `backup_id` from rotation and removal (`kept` = 1), or no longer (0)."""
     backup_id, kept = _id(params, "backup_id"), params.get("kept")
-    return _taken(wishes.keep(toolbox, service_id(params), actor, backup_id, kept))
+    wishes.keep(toolbox, service_id(params), actor, backup_id, kept)
+    return SUCCESS
 
 
 def _id(params: Mapping[str, Any], name: str) -> str:
     return str(params.get(name) or "")
-
-
-def _taken(_: object) -> str:
-    """What WHMCS is told of a wish that was accepted."""
-    return "success"
