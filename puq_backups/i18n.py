@@ -123,6 +123,10 @@ class Translator:
         """The name of a day of the week; 0 is Sunday."""
         return str(get_day_names("wide", "stand-alone", self.locale)[(day - 1) % 7])
 
+    def language(self, name: str) -> str:
+        """The name of a language in the reader's own, as in "German" for "de"."""
+        return str(_locale(name).get_display_name(self.locale) or name)
+
     def number(self, value: float) -> str:
         """A number with at most one decimal."""
         return format_decimal(value, "0.#", locale=self.locale)

@@ -10,10 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from ...toolbox import Toolbox
 from .. import access, forms
-from . import frame, overview
+from . import emails, frame, outbox, overview
 
 NAME = "puq_backups_admin"
-SUBJECTS = (overview,)
+SUBJECTS = (overview, emails, outbox)
 
 
 def blueprint(toolbox: Toolbox) -> Blueprint:
