@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from .errors import BackupsError, Message
 from .models import Chore, database_now, now
 from .operations import leases
 from .toolbox import Toolbox
@@ -48,31 +50,60 @@ def hold(toolbox: Toolbox, name: str, owner: str, span: timedelta) -> bool:
         return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 
-def done(toolbox: Toolbox, name: str, owner: str, again: timedelta) -> None:
-    """Give the lease back; the chore is due `again` from now."""
+def done(toolbox: Toolbox, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
+    """Give the lease back; the chore is due again at `due_at`. `trouble` is what came in its way."""
+    stored = trouble.to_json() if trouble else None
+    _give_back(toolbox, name, owner, ran_at=now(), due_at=due_at, trouble=stored)
+
+
+def _give_back(toolbox: Toolbox, name: str, owner: str, **more: Any) -> None:
     with toolbox.database.begin() as session:
         session.execute(
-            update(Chore)
-            .where(Chore.name == name, Chore.owner == owner)
-            .values(owner=None, lease_until=None, ran_at=now(), due_at=now() + again)
+            update(Chore).where(Chore.name == name, Chore.owner == owner).values(owner=None, lease_until=None, **more)
         )
 
 
-def run_due(toolbox: Toolbox, name: str, every: timedelta, work: Callable[[], object]) -> bool:
-    """Do a chore if it is due and nobody else is at it. Its trouble is logged and waits for the next time."""
+def run_due(
+    toolbox: Toolbox, name: str, again: timedelta | Callable[[datetime], datetime], work: Callable[[], object]
+) -> bool:  # fmt: skip
+    """Do a chore if it is due and nobody else is at it. What comes in its way waits for the next time.
+
+    It is due `again` after its end, or when `again` says from the moment of its beginning. `work` raises, or
+    returns a Message of what it had to leave out; it is kept with the chore for staff.
+    """
     ensure(toolbox, name)
-    with toolbox.database.open() as session:
-        if not session.scalar(select(Chore.name).where(Chore.name == name, Chore.due_at <= now())):
-            return False
-    owner = leases.new_owner()
-    if not hold(toolbox, name, owner, LEASE):
+    began, owner = now(), leases.new_owner()
+    if not _is_due(toolbox, name) or not hold(toolbox, name, owner, LEASE):
         return False
+    if not _is_due(toolbox, name):
+        # Another process did it between our look and our hold.
+        _give_back(toolbox, name, owner)
+        return False
+    trouble = _tried(name, work)
+    done(toolbox, name, owner, again(began) if callable(again) else now() + again, trouble)
+    return True
+
+
+def _is_due(toolbox: Toolbox, name: str) -> bool:
+    with toolbox.database.open() as session:
+        return session.scalar(select(Chore.name).where(Chore.name == name, Chore.due_at <= now())) is not None
+
+
+def next_midnight(moment: datetime) -> datetime:
+    """When the next day begins, by UTC."""
+    return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+
+
+def _tried(name: str, work: Callable[[], object]) -> Message | None:
     try:
-        work()
+        found = work()
+    except BackupsError as error:
+        log.warning("chore %s: %s", name, error)
+        return error.message
     except Exception:
         log.exception("chore %s failed", name)
-    done(toolbox, name, owner, every)
-    return True
+        return Message("Something went wrong on our side; the provider's staff can see it in the log.")
+    return found if isinstance(found, Message) else None
 
 
 def beat(toolbox: Toolbox, name: str) -> None:

@@ -12,7 +12,6 @@ from .models import Server
 from .operations import engine
 from .toolbox import Toolbox
 
-DAY = timedelta(days=1)
 PURGE_EVERY = LOOK_EVERY = timedelta(minutes=5)
 
 
@@ -65,4 +64,4 @@ def _housekeeping(toolbox: Toolbox) -> None:
         )
         chores.run_due(toolbox, f"vms {server.id}", LOOK_EVERY, partial(syncing.look_at_vms, toolbox, server))
     chores.run_due(toolbox, "purge", PURGE_EVERY, lambda: accounts.purge_due(toolbox))
-    chores.run_due(toolbox, "daily", DAY, lambda: toolbox.hooks.run("DailyCronJob", toolbox=toolbox))
+    chores.run_due(toolbox, "daily", chores.next_midnight, lambda: toolbox.hooks.run("DailyCronJob", toolbox=toolbox))
