@@ -101,6 +101,7 @@ def back_up_now(toolbox: Toolbox, service_id: str, actor: Actor, note: Any) -> s
 
 def remove(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str) -> str:
     """Ask for the removal of a backup: the operation's id."""
+    _allow("remove", actor)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         backup = inventory.find(session, service_id, backup_id)
@@ -124,6 +125,7 @@ def _refresh(toolbox: Toolbox, service_id: str) -> None:
 
 def restore(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, confirm: Any) -> str:
     """Ask for a restore, confirmed by the VM's name: the operation's id."""
+    _allow("restore", actor)
     _refresh(toolbox, service_id)
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
@@ -223,7 +225,7 @@ def cancel(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str) -
     with toolbox.database.begin() as session:
         service = _locked(session, service_id)
         operation = operation_of(session, service_id, operation_id)
-        engine.audit(session, service_id, operation, "cancel", f"asked for by {actor.title}")
+        engine.audit(session, service_id, operation, "cancel", f"asked for by {actor.title}", actor=actor.title)
         if operation.state == "waiting":
             engine.cancel(session, toolbox, operation, service)
             return
@@ -256,7 +258,7 @@ def save_schedule(toolbox: Toolbox, service_id: str, actor: Actor, form: Any) ->
         last = slots.newest(session, service, at)
         new = schedules.bridge(old, new, at, since=since, taken=dates, last=last)
         service.schedule, service.slots_from = new.to_json(), since
-        engine.audit(session, service_id, None, "schedule", f"saved by {actor.title}")
+        engine.audit(session, service_id, None, "schedule", f"saved by {actor.title}", actor=actor.title)
         slots.plan(session, service, since)
 
 
@@ -299,4 +301,6 @@ def keep(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, kept: 
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
     with toolbox.database.begin() as session:
         inventory.find(session, service_id, backup_id).kept = str(kept) == "1"
-        engine.audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}")
+        engine.audit(
+            session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}", actor=actor.title
+        )
