@@ -44,6 +44,9 @@ def _told(
         raise BadInput("service_id", "There is no service {service}.", service=service_id[:64])
     about = notifications.about_latest(session, email, service)
     found = notifications.common(session, toolbox, about) | notifications.own(session, toolbox, email, about)
+    if about.operation is None:
+        # What never happened to this service has a sample.
+        found = {name: value for name, value in found.items() if value}
     own_locale, zone = notifications.reader(toolbox, email, service)
     return {**samples, **found}, locale or own_locale, zone
 
