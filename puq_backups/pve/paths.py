@@ -37,6 +37,11 @@ def vmid(number: int | str) -> Part:
     return _part("vmid", text, text.isascii() and text.isdigit() and int(text) in VMIDS)
 
 
+def service(number: int | str) -> Part:
+    """A VM as HA names it."""
+    return Part(f"vm:{vmid(number)}")
+
+
 def storage(name: str) -> Part:
     """A storage's id."""
     return _part("storage", name, STORAGE.fullmatch(name))

@@ -22,13 +22,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class VmPlace:
-    """Where a VM is. Only `node` and `lock` are live; `status` lags up to 20 seconds, "unknown" on a dead node."""
+    """Where a VM is. `status` and `name` lag up to 20 seconds; "unknown" on a dead node. `pool` needs Pool.Audit."""
 
     node: str
     name: str
     status: str
     lock: str | None
     template: bool
+    pool: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def _place(row: dict[str, Any]) -> VmPlace:
         status=str(row.get("status", "unknown")),
         lock=row.get("lock") or None,
         template=_yes(row.get("template")),
+        pool=row.get("pool") or None,
     )
 
 
@@ -134,12 +136,16 @@ def destroy(proxmox: Proxmox, node: str, vmid: int) -> Upid:
 
 def clone(
     proxmox: Proxmox, node: str, template: int, vmid: int, *, name: str | None = None, storage: str | None = None,
-    pool: str | None = None, target: str | None = None,
+    pool: str | None = None, target: str | None = None, description: str | None = None,
 ) -> Upid:  # fmt: skip
-    """Make VM `vmid` a full copy of a template on `node`; `target` is another node, on shared storage."""
+    """Make VM `vmid` a full copy of a template on `node`; `target` is another node, on shared storage.
+
+    Without `storage` each disk goes where the template's is. Of the template stay all options and its firewall.
+    """
     return proxmox.post_task(
         *_vm(node, template), "clone",
         newid=int(paths.vmid(vmid)), full=1, name=name, storage=storage, pool=pool, target=target,
+        description=description,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from . import access, config
-from .answers import Refusal, failed, forbidden
+from .answers import Refusal, bad_parameters, failed, forbidden
 from .disks import (
     CLOUDINIT_SIZE,
     allocate,
@@ -28,7 +28,7 @@ from .snapshots import refuse_locked, take_config_lock
 from .state import Config, Guest, World, new_mac
 from .storage import activate
 from .tasks import Task, TaskError
-from .volumes import FILE_TYPES
+from .volumes import FILE_TYPES, Volume
 
 QEMU = "11.0.0"
 
@@ -215,24 +215,34 @@ def make_template(call: Call) -> Any:
 )
 def clone(call: Call) -> Any:
     """Clone a VM or template, as a task."""
-    world, params, vmid = call.world, call.params, call.vmid
-    newid = int(params["newid"])
+    world, vmid = call.world, call.vmid
+    newid = int(call.params["newid"])
     _check_clone(call, newid)
     source = world.guest(vmid, call.node)
     refuse_locked(source)
     if newid in world.guests:
         raise failed(f"unable to create VM {newid}: config file already exists")
-    target_node = str(params.get("target", call.node))
-    guest = world.guests[newid] = Guest(newid, target_node, {"lock": "clone"})
+    # Made on the source's node; a clone for another one moves there in its last act.
+    guest = world.guests[newid] = Guest(newid, call.node, {"lock": "clone"})
 
     def work(task: Task) -> None:
+        made: list[Volume] = []
         try:
-            _clone(call, task, source, guest)
-        except TaskError:
+            _clone(call, task, source, guest, made)
+        except (TaskError, Refusal) as problem:
+            for volume in made:
+                world.volumes.remove(volume)
             world.guests.pop(newid, None)
-            raise
+            text = problem.in_task if isinstance(problem, Refusal) else str(problem)
+            raise TaskError(f"clone failed: {text}") from None
 
     return call.task("qmclone", vmid, work)
+
+
+def _target(call: Call) -> str | None:
+    """The other node that a clone is for."""
+    target = call.params.get("target")
+    return None if target in (None, call.node, "localhost") else str(target)
 
 
 def _check_clone(call: Call, newid: int) -> None:
@@ -245,9 +255,9 @@ def _check_clone(call: Call, newid: int) -> None:
         raise forbidden()
     if pool and pool not in world.pools:
         raise failed(f"pool '{pool}' does not exist")
-    if "storage" in params:
-        image_storage(world, str(params["storage"]), call.node)
-        access.demand(world, call.caller, f"/storage/{params['storage']}", "Datastore.AllocateSpace")
+    _check_clone_storages(call, source)
+    for key in [key for key in source.config if key in NETS]:
+        config.demand_bridge(world, call.caller, str(source.config[key]))
     linked = source.is_template and not params.get("full")
     for slot, drive in drives(source.config).items():
         volume = world.volume(drive["file"], call.node)
@@ -260,8 +270,34 @@ def _check_clone(call: Call, newid: int) -> None:
             raise failed(f"Linked clone feature is not supported for drive '{slot}'")
 
 
-def _clone(call: Call, task: Task, source: Guest, guest: Guest) -> None:
+def _check_clone_storages(call: Call, source: Guest) -> None:
+    """The right to put each disk where it goes; a clone for another node needs shared storages at both ends."""
+    world, target, storage = call.world, _target(call), call.params.get("storage")
+    if target is not None and target not in world.nodes:
+        raise failed(f"no such cluster node '{target}'")
+    if storage is not None:
+        found = image_storage(world, str(storage), call.node)
+        if "images" not in found.content:
+            raise bad_parameters({"storage": f"storage '{storage}' does not support vm images"})
+        if target is not None:
+            image_storage(world, str(storage), target)
+        if target is not None and not found.shared:
+            raise failed(f"can't clone to non-shared storage '{storage}'")
+    if not world.quorum:
+        raise failed("cluster not ready - no quorum?")
+    used = [drive for drive in drives(source.config).values() if ":" in drive["file"]]
+    for drive in used:
+        name = str(storage or drive["file"].partition(":")[0])
+        if not is_cdrom(drive):
+            access.demand(world, call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
+    local = any(not world.storages[drive["file"].partition(":")[0]].shared for drive in used)
+    if target is not None and local:
+        raise failed(f"can't clone VM to node '{target}' (VM uses local storage)")
+
+
+def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Volume]) -> None:
     world, params = call.world, call.params
+    guest.firewall_options, guest.firewall_rules = dict(source.firewall_options), list(source.firewall_rules)
     task.sleep(world.scaled(world.pace.get("clone", 0)))
     if world.is_9:
         task.log(f"creating a clone of VM {source.vmid} with ID {guest.vmid}")
@@ -272,20 +308,22 @@ def _clone(call: Call, task: Task, source: Guest, guest: Guest) -> None:
     if "vmgenid" in made:
         made["vmgenid"] = str(uuid.uuid4())
     for slot in sorted(slot for slot in made if slot in DRIVE_SLOTS):
-        made[slot] = _clone_drive(call, task, guest, slot, drives(made)[slot])
+        made[slot] = _clone_drive(call, task, guest, slot, drives(made)[slot], volumes)
     for key in [key for key in made if key.startswith("unused")]:
         del made[key]
     for key in ("name", "description"):
         if key in params:
             made[key] = params[key]
     made.setdefault("name", f"Copy-of-VM-{source.name}")
-    guest.config = made
+    guest.config, guest.node = made, _target(call) or guest.node
     if params.get("pool"):
         world.pools[str(params["pool"])].add(guest.vmid)
     world.rights_changed()
 
 
-def _clone_drive(call: Call, task: Task, guest: Guest, slot: str, drive: dict[str, str]) -> str:
+def _clone_drive(
+    call: Call, task: Task, guest: Guest, slot: str, drive: dict[str, str], volumes: list[Volume]
+) -> str:
     world = call.world
     volume = world.volume(drive["file"], call.node)
     if volume is None:
@@ -298,6 +336,7 @@ def _clone_drive(call: Call, task: Task, guest: Guest, slot: str, drive: dict[st
     base = f"vm-{guest.vmid}-cloudinit" if cloudinit else ""
     fmt = str(call.params.get("format") or volume.format)
     fresh = allocate(world, guest.node, storage, guest.vmid, size, fmt, task.log, base=base)
+    volumes.append(fresh)
     fresh.data, fresh.used = volume.data, volume.used
     if world.is_9:
         task.log(f"allocated target volume '{fresh.volid}'")

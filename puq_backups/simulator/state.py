@@ -104,6 +104,7 @@ class Guest:
     pid: int | None = None
     started: float = 0.0
     ha: str | None = None  # requested state, None where HA does not manage it
+    ha_options: dict[str, Any] = field(default_factory=dict)  # the rest of its HA entry
     cloudinit_dirty: bool = True
     firewall_options: dict[str, Any] = field(default_factory=dict)
     firewall_rules: list[dict[str, Any]] = field(default_factory=list)
