@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ..errors import Message, NotStarted, ProxmoxRefused, VmMissing
@@ -11,13 +10,18 @@ from ..models import Backup, Operation
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
-from . import disks
+from .power import power_off, power_on
+from .reapply import (
+    grow_additional_disk,
+    grow_system_disk,
+    limit_additional_disk,
+    limit_system_disk,
+    make_additional_disk,
+    set_cpu_and_memory,
+    set_network,
+)  # fmt: skip
 from .steps import may_go_ahead, same_vm, storage_there, unlocked
-from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
-
-GIB = 1024**3
-REQUEST_TAKES = 120
-"""Seconds within which HA does what it was asked for."""
+from .work import GiveUp, Hop, Outcome, Start, Step, Work
 
 
 def check(work: Work) -> None:
@@ -49,35 +53,6 @@ def _kept_config(work: Work) -> dict[str, Any] | None:
 
 def _backup(work: Work) -> Backup:
     return work.find(Backup, work.operation.backup_id)
-
-
-def power_off(work: Work) -> Outcome:
-    """Shut the VM down, stop it if it does not, and wait until Proxmox has released it."""
-    status = vms.status(work.proxmox, work.node, work.vmid)
-    work.service.vm_status, work.service.vm_lock = status.status, status.lock or ""
-    if status.lock:
-        unlocked({"lock": status.lock})
-    if status.status == "stopped":
-        return None
-    limit = int(work.toolbox.settings.shutdown_timeout.total_seconds())
-    data = work.operation.data
-    if work.ended is not None:
-        work.operation.keep(off_asked=time.time(), shutdown_ended=True)
-    elif limit and not data.get("shutdown_ended"):
-        # Without an end it was never sent, or never began: the guest has not had its chance yet.
-        return _power(work, "qmshutdown", lambda: vms.shutdown(work.proxmox, work.node, work.vmid, timeout=limit))
-    if status.ha_managed and _lately(work, "off_asked"):
-        # Under HA a task only asks: what counts is the status seen.
-        return Wait(work.toolbox.settings.poll.total_seconds())
-    return _power(work, "qmstop", lambda: vms.stop(work.proxmox, work.node, work.vmid))
-
-
-def _lately(work: Work, when: str) -> bool:
-    return time.time() - float(work.operation.data.get(when) or 0) < REQUEST_TAKES
-
-
-def _power(work: Work, kind: str, call: Any) -> Start:
-    return Start(call=call, type=kind, id=str(work.vmid), audit=f"{kind} of VM {work.vmid}", tolerate=True)
 
 
 def restore_disks(work: Work) -> Outcome:
@@ -151,111 +126,6 @@ def _untouched(work: Work, config: dict[str, Any]) -> bool:
     same = vms.disks(config) == vms.disks(before) and config.get("vmgenid") == before.get("vmgenid")
     told = ended.ok is False and not any("error after data was restored" in line for line in ended.lines)
     return bool(vms.disks(before)) and same and (told or bool(before.get("vmgenid")))
-
-
-def set_cpu_and_memory(work: Work) -> Outcome:
-    """Set CPU and RAM if different from the restored values."""
-    package, config = _state(work)
-    changes: dict[str, Any] = {}
-    total = int(config.get("cores") or 1) * int(config.get("sockets") or 1)
-    if package.cores and package.cores != total:
-        changes |= {"cores": package.cores, "sockets": 1}
-    if package.memory and package.memory != vms.memory_mib(config):
-        changes["memory"] = package.memory
-    memory = package.memory or vms.memory_mib(config)
-    if int(config.get("balloon") or 0) > memory:
-        # Proxmox refuses a balloon above the memory, so both go in one call.
-        changes["balloon"] = memory
-    return disks.configure(work, config, changes, "CPU and memory")
-
-
-def grow_system_disk(work: Work) -> Outcome:
-    """Resize the system disk if different; it is never made smaller."""
-    package, config = _state(work)
-    return disks.grow(work, config, vms.boot_disk(config), package.system_disk)
-
-
-def limit_system_disk(work: Work) -> Outcome:
-    """Re-apply the system disk's bandwidth limits."""
-    package, config = _state(work)
-    return disks.limit(work, config, vms.boot_disk(config), _limits(package, "system"))
-
-
-def make_additional_disk(work: Work) -> Outcome:
-    """Re-attach the additional disk the backup lacked, or make one if the VM has none."""
-    package, config = _state(work)
-    return disks.make(work, config, package)
-
-
-def grow_additional_disk(work: Work) -> Outcome:
-    """Resize the additional disk if different; it is never made smaller."""
-    package, config = _state(work)
-    return disks.grow(work, config, disks.additional(config), package.additional_disk)
-
-
-def limit_additional_disk(work: Work) -> Outcome:
-    """Re-apply the additional disk's bandwidth limits."""
-    package, config = _state(work)
-    return disks.limit(work, config, disks.additional(config), _limits(package, "additional"))
-
-
-def set_network(work: Work) -> Outcome:
-    """Re-apply bridge, VLAN, bandwidth and MAC."""
-    package, config = _state(work)
-    before = vms.parse_net(str(work.operation.data["before"].get("net0") or "") or "virtio")
-    net = vms.parse_net(str(config.get("net0") or "") or before.format())
-    options = dict(net.options)
-    if package.bridge:
-        options["bridge"] = package.bridge
-    for name, value in (("tag", package.vlan), ("rate", package.rate)):
-        if value:
-            options[name] = disks.number(value)
-        elif value is not None:
-            options.pop(name, None)
-    wanted = vms.Net(model=net.model, mac=package.mac or before.mac or net.mac, options=options)
-    changes = {} if same_net(wanted, net) or not options.get("bridge") else {"net0": wanted.format()}
-    return disks.configure(work, config, changes, "network")
-
-
-def same_net(one: vms.Net, other: vms.Net) -> bool:
-    """Whether two network cards are the same: MACs in any case, numbers by value."""
-
-    def facts(net: vms.Net) -> tuple[Any, ...]:
-        options = {name: disks.number(value) for name, value in net.options.items()}
-        return net.model, (net.mac or "").upper(), options
-
-    return facts(one) == facts(other)
-
-
-def power_on(work: Work) -> Outcome:
-    """Start the VM, after once more applying a package that changed meanwhile."""
-    data = work.operation.data
-    if not data.get("ending") and work.service.package != data["package"] and not data.get("applied_again"):
-        work.operation.keep(package=work.service.package, applied_again=True)
-        return Hop("set_cpu_and_memory")
-    status = vms.status(work.proxmox, work.node, work.vmid)
-    work.service.vm_status, work.service.vm_lock = status.status, status.lock or ""
-    if status.status == "running":
-        return None
-    if work.ended is not None and work.ended.ok is False:
-        raise GiveUp("The virtual machine would not start: {proxmox}", proxmox=work.ended.reason)
-    if work.ended is not None:
-        work.operation.keep(on_asked=time.time())
-    if _lately(work, "on_asked"):
-        return Wait(work.toolbox.settings.poll.total_seconds())
-    if work.operation.data.get("on_asked"):
-        raise GiveUp("The virtual machine was started, but it does not run.")
-    return _power(work, "qmstart", lambda: vms.start(work.proxmox, work.node, work.vmid))
-
-
-def _state(work: Work) -> tuple[Package, dict[str, Any]]:
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
-    return Package.from_json(work.operation.data["package"]), config
-
-
-def _limits(package: Package, disk: str) -> dict[str, float | None]:
-    return {name: getattr(package, f"{disk}_{name}") for name in ("mbps_rd", "mbps_wr", "iops_rd", "iops_wr")}
 
 
 STEPS: tuple[Step, ...] = (
