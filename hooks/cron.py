@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from puq_backups import ticking
+from puq_backups import summary, ticking
 from puq_backups.hooking import hook
 from puq_backups.toolbox import Toolbox
 
@@ -16,3 +16,9 @@ def backup_task(toolbox: Toolbox) -> dict[str, Any]:
     counts = ticking.tick(toolbox)
     log.info("tick: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     return counts
+
+
+@hook("DailyCronJob")
+def daily_summary(toolbox: Toolbox) -> None:
+    """Tell staff of the day, by mail."""
+    summary.tell(toolbox)

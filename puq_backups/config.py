@@ -121,6 +121,9 @@ class Settings:
     signature: str = ""
     """Text at the end of the mails."""
 
+    unprotected_after: timedelta = timedelta(hours=48)
+    """How long after its last good backup a service whose scheduled ones come to nothing is shown to staff."""
+
     hooks: tuple[str, ...] = ()
     """Modules or packages of the host that hold hooks. In the environment separated by commas."""
 

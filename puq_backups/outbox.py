@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import notifications
+from . import mailfacts
 from .errors import Refused
 from .host import Actor
 from .i18n import N_
@@ -90,7 +90,7 @@ def _recipient(session: Session, toolbox: Toolbox, mail: Mail) -> str:
     if email is None or mail.event.startswith("test "):
         return mail.recipient
     service = session.get(Service, mail.service_id) if mail.service_id else None
-    return notifications.address_of(toolbox, email, service) or mail.recipient
+    return mailfacts.address_of(toolbox, email, service) or mail.recipient
 
 
 def _move(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from . import letters, mailing, mergefields, notifications, texts
+from . import composing, letters, mailfacts, mergefields, texts
 from .errors import BadInput
 from .hooking import Email
 from .host import Actor
@@ -26,7 +26,7 @@ def preview(toolbox: Toolbox, email: Email, version: EmailTemplate, service_id: 
         stored, locale, zone = _told(session, toolbox, email, service_id, version.locale)
     translator = Translator(locale, zone)
     labels = {name: f"[{label}]" for name, label in texts.of_hooks(toolbox, email).items()}
-    said = {**labels, **mergefields.read(stored, translator), **mailing.of_host(toolbox, service_id)}
+    said = {**labels, **mergefields.read(stored, translator), **composing.of_host(toolbox, service_id)}
     if not texts.is_changed(version):
         return letters.shipped(email.folder, said, translator)
     return letters.own(email.folder, version, said, translator)
@@ -42,18 +42,18 @@ def _told(
     service = session.get(Service, service_id) if is_id(service_id) else None
     if service is None:
         raise BadInput("service_id", "There is no service {service}.", service=service_id[:64])
-    about = notifications.about_latest(session, email, service)
-    found = notifications.common(session, toolbox, about) | notifications.own(session, toolbox, email, about)
+    about = mailfacts.about_latest(session, email, service)
+    found = mailfacts.common(session, toolbox, about) | mailfacts.own(session, toolbox, email, about)
     if about.operation is None:
         # What never happened to this service has a sample.
         found = {name: value for name, value in found.items() if value}
-    own_locale, zone = notifications.reader(toolbox, email, service)
+    own_locale, zone = mailfacts.reader(toolbox, email, service)
     return {**samples, **found}, locale or own_locale, zone
 
 
 def send_test(toolbox: Toolbox, email: Email, locale: str, service_id: str, to: str, actor: Actor) -> None:
     """Write the mail in its saved text to an address; it goes out like any other. BadInput names what is wrong."""
-    recipient = notifications.address(to)
+    recipient = mailfacts.address(to)
     if not recipient:
         raise BadInput("to", "This is not an address that a mail could be sent to.")
     with toolbox.database.begin() as session:

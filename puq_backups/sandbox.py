@@ -14,21 +14,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.runtime import LoopContext, Undefined
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
 
 from .errors import BackupsError, Message
+from .filters import FILTERS, LONGEST_OUTPUT, TESTS, TOO_MUCH, Fault, printed
 
 LONGEST_TEMPLATE = 48 * 1024
 """Bytes in UTF-8: MariaDB's TEXT holds 64 KiB."""
-LONGEST_OUTPUT = 256 * 1024
 MOST_NODES = 5_000
 MOST_ROUNDS = 10_000
 MOST_SECONDS = 1.0
 DEEPEST = 40
 HIGHEST = 10**15
-TOO_MUCH = "There is too much here; write a simpler text."
 
 ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign, nodes.Name, nodes.Const,
@@ -53,14 +51,6 @@ class BadTemplate(BackupsError):
             super().__init__("Line {line}: {problem}", line=line, problem=problem)
         else:
             super().__init__("{problem}", problem=problem)
-
-
-class Fault(Exception):
-    """What is wrong with a text, and the line where that is known at once."""
-
-    def __init__(self, text: str, line: int | None = None, **values: Any) -> None:
-        super().__init__(text)
-        self.message, self.line = Message(text, values), line
 
 
 def render(source: str, fields: Mapping[str, Any], *, html: bool) -> str:
@@ -121,7 +111,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, *, html: bool) -> None:
         super().__init__(
-            autoescape=html, undefined=StrictUndefined, optimized=False, finalize=_printed, cache_size=0,
+            autoescape=html, undefined=StrictUndefined, optimized=False, finalize=printed, cache_size=0,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self.globals.clear()
@@ -219,63 +209,3 @@ def _walk(node: nodes.Node, depth: int = 0) -> Iterator[tuple[nodes.Node, int]]:
     yield node, depth
     for child in node.iter_child_nodes():
         yield from _walk(child, depth + 1)
-
-
-def _printed(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, Undefined):
-        return str(value)
-    if isinstance(value, (str, int, float)):
-        return value
-    raise Fault("This is a list: print what it holds with {loop} or {join}.", loop="{% for %}", join="|join")
-
-
-def _text(value: Any) -> str:
-    said = _printed(value)
-    return said if isinstance(said, str) else str(said)
-
-
-def _join(values: Iterable[Any], between: str = "") -> str:
-    texts = [_text(value) for value in values]
-    if sum(map(len, texts)) + len(texts) * len(between) > LONGEST_OUTPUT:
-        raise Fault(TOO_MUCH)
-    return between.join(texts)
-
-
-def _shorten(value: Any, length: int = 255) -> str:
-    text = _text(value)
-    return text if len(text) <= length else text[: max(length - 1, 0)].rstrip() + "…"
-
-
-def _default(value: Any, instead: Any = "", boolean: bool = False) -> Any:
-    return instead if isinstance(value, Undefined) or (boolean and not value) else value
-
-
-FILTERS: dict[str, Callable[..., Any]] = {
-    "upper": lambda value: _text(value).upper(),
-    "lower": lambda value: _text(value).lower(),
-    "capitalize": lambda value: _text(value).capitalize(),
-    "title": lambda value: _text(value).title(),
-    "trim": lambda value: _text(value).strip(),
-    "truncate": _shorten,
-    "join": _join,
-    "default": _default,
-    "escape": lambda value: escape(_text(value)),
-    "nl2br": lambda value: Markup("<br>\n").join(_text(value).splitlines()),
-    "length": len,
-    "first": lambda values: next(iter(values), ""),
-    "last": lambda values: next(reversed(values), ""),
-    "round": lambda value, digits=0: round(value, min(max(digits, 0), 10)),
-    "int": int,
-}
-"""What a text may do to a value. None of them makes more than a few times as much of it."""
-FILTERS |= {"e": FILTERS["escape"], "d": _default, "count": len}
-
-TESTS: dict[str, Callable[..., bool]] = {
-    "defined": lambda value: not isinstance(value, Undefined),
-    "undefined": lambda value: isinstance(value, Undefined),
-    "none": lambda value: value is None,
-    "odd": lambda value: value % 2 == 1,
-    "even": lambda value: value % 2 == 0,
-}

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from traps.looking import scheduled
 
-from puq_backups import letters, mailing, mergefields, notifications
+from puq_backups import composing, letters, mailfacts, mailing, mergefields, notifications
 from puq_backups.i18n import Translator
 from puq_backups.models import Backup, EmailTemplate, Mail, Service, now
 from puq_backups.simulator import Simulator
@@ -55,8 +55,8 @@ def change(world: worlds.World, **values: Any) -> None:
 def waiting(world: worlds.World, *, locale: str = "en", timezone: str = "UTC", **fields: Any) -> Mail:
     """A mail of Alice's service that waits, without the restore it tells of."""
     with world.toolbox.database.begin() as session:
-        about = notifications.Subject(session.get_one(Service, "1"))
-        told = {**notifications.common(session, world.toolbox, about), **fields}
+        about = mailfacts.About(session.get_one(Service, "1"))
+        told = {**mailfacts.common(session, world.toolbox, about), **fields}
         mail = Mail(
             event=f"Backup restored {now()}", service_id="1", name="Backup restored", folder="backup_restored",
             recipient="alice@example.org", locale=locale, timezone=timezone, fields=told, attempts=0, error="",
@@ -347,7 +347,7 @@ def test_closest_version_of_staffs_text_counts(world: worlds.World) -> None:
     for locale, read in {
         "de-AT": "Wien", "de": "Berlin", "de-CH": "Berlin", "pl": "master", "en": "master", "zh-Hant-TW": "Hant",
     }.items():  # fmt: skip
-        letter = mailing.write(world.toolbox, waiting(world, locale=locale))
+        letter = composing.write(world.toolbox, waiting(world, locale=locale))
         assert letter is not None
         assert (locale, letter.subject) == (locale, read)
 
@@ -356,9 +356,9 @@ def test_empty_part_is_the_shipped_one_in_the_readers_language(world: worlds.Wor
     text(world, "Backup restored", subject="Back again: {{ vm_name }}")
     mail, german = waiting(world, locale="de"), Translator("de")
 
-    letter = mailing.write(world.toolbox, mail)
+    letter = composing.write(world.toolbox, mail)
 
-    fields = {**mergefields.read(mail.fields, german), **mailing.of_host(world.toolbox, "1")}
+    fields = {**mergefields.read(mail.fields, german), **composing.of_host(world.toolbox, "1")}
     assert letter is not None
     assert letter.subject == "Back again: web100"
     assert letter.text == letters.shipped("backup_restored", fields, german).text
@@ -419,7 +419,7 @@ def test_merge_fields_that_only_the_host_knows_come_from_its_params(world: world
         "clientsdetails": {"city": "Vienna", "password": "secret"},
     }  # fmt: skip
 
-    found = mailing.of_host(world.toolbox, "1")
+    found = composing.of_host(world.toolbox, "1")
 
     assert found == {
         "backups_url": "http://127.0.0.1/services/1", "service_product_name": "KVM L",

@@ -16,7 +16,7 @@ from sqlalchemy import event, select
 from werkzeug.test import TestResponse
 from world import ALICE, STAFF
 
-from puq_backups import mailing, notifications
+from puq_backups import mailfacts, mailing
 from puq_backups.models import AuditEntry, EmailTemplate, Mail, Service, new_id, now
 from puq_backups.simulator import Simulator
 
@@ -64,8 +64,8 @@ def outbox(world: worlds.World, count: int = 1, **values: Any) -> list[Mail]:
     """Mails in the outbox, the newest first."""
     mails = []
     with world.toolbox.database.begin() as session:
-        about = notifications.Subject(session.get_one(Service, "1"))
-        fields = notifications.common(session, world.toolbox, about)
+        about = mailfacts.About(session.get_one(Service, "1"))
+        fields = mailfacts.common(session, world.toolbox, about)
         for number in range(count):
             at = now() - timedelta(minutes=number)
             given = {
