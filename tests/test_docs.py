@@ -132,7 +132,7 @@ def test_every_hook_point_that_is_named_exists() -> None:
 
 
 def test_example_of_a_hook_does_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    [example] = re.findall(r"```python\n(.*?)```", page("hooks"), re.DOTALL)
+    example = re.findall(r"```python\n(.*?)```", page("hooks"), re.DOTALL)[0]
     module, hooks = ModuleType("example"), Hooks()
     exec(example, module.__dict__)  # noqa: S102 - our own page
     hooks.register(module)
