@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from puq_backups import wishes
+from puq_backups import overview, wishes
 from puq_backups.accounts import service_id
 from puq_backups.hooking import module_function
 from puq_backups.host import Actor
+from puq_backups.models import Service
 from puq_backups.toolbox import Toolbox
 
 SUCCESS = "success"
@@ -44,10 +45,17 @@ def AdminCustomButtonArray() -> dict[str, str]:
 @module_function
 def AdminServicesTabFields(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> dict[str, str]:
     """What staff sees of a service in the billing application."""
-    found = toolbox.hooks.functions["ClientArea"](toolbox, params, actor)["vars"]
+    with toolbox.database.open() as session:
+        service = session.get_one(Service, service_id(params))
+        found = overview.facts(session, toolbox, service, actor)
+    last, next_run = found["last_operation"], found["schedule"]["next_run"]
     return {
         "Backups": f"{found['quota']['used']}/{found['quota']['limit']}",
+        "Virtual machine": f"{service.vmid} on {service.node}, {service.vm_status}",
+        "Service": service.status,
         "Lock": str(found["lock_reason"] or "none"),
+        "Next backup": f"{next_run:%Y-%m-%d %H:%M} UTC" if next_run else "none",
+        "Last operation": f"{last['kind']} {last['state']}. {last['reason'] or ''}".strip() if last else "none",
     }
 
 

@@ -19,12 +19,15 @@ DICTS = {
     "MetaData", "ConfigOptions", "TestConnection", "ClientArea", "ClientAreaCustomButtonArray",
     "ClientAreaAllowedFunctions", "AdminCustomButtonArray", "AdminServicesTabFields",
 }  # fmt: skip
+LOADERS = ("LoadStorages", "LoadDiskStorages", "LoadBridges", "LoadTemplates")
+"""A dict of choices, or a text that says why not."""
+
 LIFECYCLE = ("CreateAccount", "SuspendAccount", "UnsuspendAccount", "TerminateAccount", "ChangePackage")
 OWNERS = (
     "BackupNow", "SaveSchedule", "RestoreBackup", "RemoveBackup", "RetryRestore", "Reinstall", "CancelOperation",
     "EditNote", "KeepBackup",
 )  # fmt: skip
-FUNCTIONS = sorted({*DICTS, *LIFECYCLE, *OWNERS})
+FUNCTIONS = sorted({*DICTS, *LOADERS, *LIFECYCLE, *OWNERS})
 NOT_ALLOWED = "Your account does not have the right to do this."
 SECRET = "5d0c9a1e-0000-4000-8000-999999999999"
 
@@ -48,29 +51,99 @@ def test_every_function_is_known_here(world: worlds.World) -> None:
     assert sorted(world.backups.hooks.functions) == FUNCTIONS
 
 
-@pytest.mark.parametrize("actor", [None, ALICE, STAFF], ids=["system", "client", "staff"])
-def test_call_without_params_answers_in_the_functions_own_shape(world: worlds.World, actor: Actor | None) -> None:
-    world.host.actor = actor
+ODD: list[Any] = [
+    {}, None, [], "text", 7, {"serviceid": None}, {"serviceid": []}, {"serviceid": {}}, {"serviceid": b"1"},
+    {"serviceid": "x" * 65}, {"serviceid": "a\x00b"}, {"serviceid": "nobody's"}, {"serviceid": 10**80},
+    {"serviceid": 1, "customfields": None, "configoptions": None, "clientsdetails": None, "serverport": "x"},
+    {"serviceid": 1, "customfields": ["vmid"], "configoptions": "Backups", "clientsdetails": 7, "userid": ["alice"]},
+    {"serviceid": 1, "serverhostname": ["a"], "serverport": "²", "serverpassword": {"a": 1}, "serverusername": 7},
+    {"serviceid": 1, "serverhostname": "127.0.0.1", "serverpassword": "\x00", "customfields": {"vmid": "²³¹"}},
+    {"serviceid": 1, "backup_id": "\x00", "operation_id": None, "kept": "1", "note": "n" * 300},
+    {"serviceid": 1, "backup_id": ["b"], "operation_id": {"o": 1}, "kept": [], "note": b"n", "confirm": 7.5},
+    {"serviceid": 1, "day_0": [], "time_0": {}, "timezone": 7}, {"serviceid": 1, 5: 5, None: None},
+    {"serviceid": 1, "configoption1": [3], "configoption2": {}, "configoption9": "inf", "domain": "\x00"},
+]  # fmt: skip
+ACTORS = (None, Actor(), ALICE, BOB, STAFF, Actor(client_id="alice", permissions=frozenset()))
 
-    for name in FUNCTIONS:
-        answer = world.backups.call(name, {})
 
-        assert isinstance(answer, dict if name in DICTS else str), name
-        assert answer != "success"
+def test_whatever_it_is_given_no_function_raises_and_each_keeps_its_shape(world: worlds.World) -> None:
+    for params, world.host.actor, name in product(ODD, ACTORS, FUNCTIONS):
+        answer = world.backups.call(name, params)
+
+        assert isinstance(answer, dict if name in DICTS else str), (name, params)
+        assert "Something went wrong on our side" not in str(answer), (name, params)
     assert world.proxmox.requests() == []
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"serviceid": None}, {"serviceid": "x" * 65}, {"serviceid": "a\x00b"}, {"serviceid": "nobody's"},
-        {"serviceid": 1, "customfields": None, "configoptions": None, "clientsdetails": None, "serverport": "x"},
-        {"serviceid": 1, "backup_id": "\x00", "operation_id": None, "kept": "1", "note": "n" * 300},
-    ],
-)  # fmt: skip
-def test_call_with_wrong_params_never_raises(world: worlds.World, params: dict[str, Any]) -> None:
-    for name in FUNCTIONS:
-        assert isinstance(world.backups.call(name, params), dict if name in DICTS else str), name
+def test_without_params_nothing_is_accepted(world: worlds.World) -> None:
+    for world.host.actor, name in product(ACTORS, FUNCTIONS):
+        assert world.backups.call(name, {}) != "success", name
+
+
+def test_each_function_has_whmcs_own_shape(world: worlds.World) -> None:
+    """For staff, with good params: the dicts that WHMCS reads, and their keys."""
+    world.host.actor = STAFF
+    answers = {name: world.backups.call(name, world.params()) for name in sorted(DICTS)}
+
+    assert answers["MetaData"].keys() == {"DisplayName", "APIVersion", "RequiresServer", "DefaultSSLPort"}
+    assert answers["TestConnection"] == {"success": True, "error": ""}
+    assert answers["ClientArea"].keys() == {"templatefile", "vars"}
+    for name in ("ClientAreaCustomButtonArray", "ClientAreaAllowedFunctions", "AdminCustomButtonArray"):
+        assert {type(one) for one in [*answers[name], *answers[name].values()]} == {str}
+    assert {type(one) for one in answers["AdminServicesTabFields"].values()} == {str}
+    for option in answers["ConfigOptions"].values():
+        assert option.keys() >= {"FriendlyName", "Type", "Default", "Description"}
+        assert ("Options" in option) == (option["Type"] == "dropdown") == ("Size" not in option)
+    assert len(answers["ConfigOptions"]) == 24
+
+
+def test_host_that_asks_its_request_has_no_actor_in_a_job(world: worlds.World) -> None:
+    def outside() -> Actor | None:
+        raise RuntimeError("Working outside of request context.")
+
+    world.host.current_actor = outside  # type: ignore[method-assign]  # as Flask's session does
+    assert world.backups.call("ChangePackage", world.params(backups=9)) == "success"
+    assert world.service().quota == 9
+
+
+def test_calls_are_logged_without_their_secrets(world: worlds.World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="puq_backups.module")
+    secret = world.params()["serverpassword"]
+    more = {
+        "customfields": {"vmid": 100, "root password": "hunter22"},
+        "note": f"my key is {secret}",
+        "csrf_token": "t",
+    }
+
+    assert world.backups.call("ChangePackage", world.params() | more) == "success"
+    world.backups.call("SuspendAccount", {"serviceid": "nobody", "password": "hunter22"})
+    world.backups.hooks.add("PreModuleCustom", lambda params: 1 / len(params["serverpassword"][:0]))
+    world.backups.call("BackupNow", world.params() | more)
+
+    told = [record.getMessage() for record in caplog.records if record.name == "puq_backups.module"]
+    assert re.match(
+        r"ChangePackage\(\{'serviceid': '1', 'userid': 'alice', .*\) in \d+\.\d{3} s: 'success'$", told[0]
+    )
+    assert "'serverpassword': '***'" in told[0]
+    assert "'note': 'my key is ***'" in told[0]
+    assert re.search(r"SuspendAccount\(.*\) in .* s: The service nobody is not registered", told[1])
+    assert "ZeroDivisionError" in caplog.text
+    for text in (secret, "hunter22"):
+        assert text not in caplog.text
+
+
+def test_secret_in_an_error_is_not_answered(world: worlds.World, caplog: pytest.LogCaptureFixture) -> None:
+    def telling(params: dict[str, Any]) -> None:
+        raise Refused(f"no {params['serverpassword']}") if world.extra else ValueError(params["serverpassword"])
+
+    world.backups.hooks.add("PreModuleChangePackage", telling)
+    secret = world.params()["serverpassword"]
+
+    assert "the log has the details" in world.backups.call("ChangePackage", world.params())
+    world.extra["known"] = True
+    assert world.backups.call("ChangePackage", world.params()) == "no ***"
+    assert "ValueError: ***" in caplog.text
+    assert secret not in caplog.text
 
 
 def test_call_of_an_unknown_function_is_a_lookup_error(world: worlds.World) -> None:
@@ -93,7 +166,10 @@ def test_functions_of_staff_tell_a_client_nothing(world: worlds.World) -> None:
     assert world.proxmox.requests() == []
 
     world.host.actor = STAFF
-    assert world.call("AdminServicesTabFields") == {"Backups": "0/3", "Lock": "none"}
+    assert world.call("AdminServicesTabFields") == {
+        "Backups": "0/3", "Virtual machine": "100 on pve1, running", "Service": "active", "Lock": "none",
+        "Next backup": "none", "Last operation": "none",
+    }  # fmt: skip
     assert world.call("AdminCustomButtonArray") == {"Backup now": "BackupNow"}
 
 
@@ -251,7 +327,7 @@ def test_unsuspend_of_a_vm_that_went_to_another_service_is_refused(world: worlds
     assert world.service().status == "terminated"
 
 
-ODD = [True, "abort", ["abortcmd"], 7]
+NO_DICTS = [True, "abort", ["abortcmd"], 7]
 
 
 def answering(odd: Any) -> Callable[[], Any]:
@@ -262,7 +338,7 @@ def answering(odd: Any) -> Callable[[], Any]:
 def test_hook_that_answers_no_dict_is_logged_and_stops_nothing(
     world: worlds.World, point: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for odd in ODD:
+    for odd in NO_DICTS:
         world.backups.hooks.add(point, answering(odd))
 
     world.register()
@@ -272,7 +348,7 @@ def test_hook_that_answers_no_dict_is_logged_and_stops_nothing(
     world.drain()
 
     assert world.operations()[-1].state == "done"
-    for odd in ODD:
+    for odd in NO_DICTS:
         assert f"a hook at {point} answered {type(odd).__name__}" in caplog.text
 
 
