@@ -20,10 +20,12 @@ from flask import Flask
 from hosting import mount
 from services import ROOT
 
-from puq_backups import hookspecs
+from puq_backups import hookspecs, outbox
 from puq_backups.cli import backups as commands
 from puq_backups.config import PREFIX, Settings
+from puq_backups.filters import FILTERS, TESTS
 from puq_backups.hooking import Hooks
+from puq_backups.mergefields import COMMON, OF_THE_HOST, OWN
 from puq_backups.models import ENDED, LIVE, VERSION_TABLE, Base
 from puq_backups.operations.engine import STEPS
 from puq_backups.packages import CHOICES, OPTIONS
@@ -145,13 +147,35 @@ def test_example_of_a_hook_does_what_it_says(capsys: pytest.CaptureFixture[str])
 
 
 def test_mails_are_written_down_and_no_others() -> None:
-    table = {name: row for name, row in rows("hooks").items() if len(row) == 3 and name != "mail"}
+    table = {name: row for name, row in rows("emails").items() if len(row) == 3 and name != "mail"}
 
     assert table == {
         mail.name: [f"`{mail.event}`", mail.to, f"`{mail.folder}`"] for mail in loaded().emails
     }  # fmt: skip
     folder = Path(str(files("puq_backups.templates"))) / "puq_backups" / "emails"
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {mail.folder for mail in loaded().emails}
+
+
+def test_merge_fields_are_written_down_and_no_others() -> None:
+    table = {name: row for name, row in rows("emails").items() if len(row) == 2 and name != "field"}
+
+    own = {field.name: [mail.name for mail in loaded().emails if field.name in mail.own] for field in OWN}
+    assert table == {
+        **{field.name: [field.label, field.kind] for field in (*COMMON, *OF_THE_HOST)},
+        **{field.name: [field.label, ", ".join(own[field.name])] for field in OWN},
+    }
+
+
+def test_what_a_text_of_staff_may_do_is_written_down() -> None:
+    said = page("emails").partition("a small part of Jinja")[2].partition("## Merge fields")[0]
+
+    assert {*FILTERS, *TESTS} <= set(re.findall(r"`(\w+)`", said))
+
+
+def test_states_of_the_outbox_are_written_down() -> None:
+    states = page("emails").partition("## The outbox")[2].partition("- A mail")[0]
+
+    assert re.findall(r"^\| `(\w+)`", states, re.MULTILINE) == list(outbox.STATES)
 
 
 def test_module_functions_are_written_down_and_no_others() -> None:
