@@ -213,7 +213,8 @@ def _call(work: Work, owner: str, call: Start) -> bool:
     at = time.time()
     operation.intent = {
         "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate,
-        "node": call.node or work.node, "at": at, "since": at + work.proxmox.clock_offset,
+        "node": call.node or work.node, "findable": call.findable, "at": at,
+        "since": at + work.proxmox.clock_offset,
     }  # fmt: skip
     operation.progress = operation.reason = None
     audit(work.session, work.service.id, operation, call.type, call.audit)

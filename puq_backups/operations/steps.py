@@ -16,16 +16,21 @@ def same_vm(work: Work) -> dict[str, Any]:
     config = vms.config(work.proxmox, work.node, work.vmid)
     identity = vms.identity(config)
     if work.service.identity and identity != work.service.identity:
-        trouble = Message(
-            "The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
-            vmid=work.vmid,
-        )
-        work.service.trouble = trouble.to_json()
-        raise GiveUp(trouble.text, state="refused", **trouble.values)
+        raise not_ours(work)
     work.service.identity = work.service.identity or identity
     work.service.vm_name = str(config.get("name") or f"VM {work.vmid}")
     work.service.vm_seen_at = now()
     return config
+
+
+def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
+    """Another machine has the VM's number: lock the service for staff; raise what is returned."""
+    trouble = Message(
+        "The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
+        vmid=work.vmid,
+    )
+    work.service.trouble = trouble.to_json()
+    return GiveUp(trouble.text, state=state, **trouble.values)
 
 
 def unlocked(config: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from sqlalchemy import select
 
@@ -47,16 +48,8 @@ def find_lost(work: Work) -> bool:
     Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
     """
     intent = dict(work.operation.intent or {})
-    found = tasks.find(
-        work.proxmox,
-        intent["node"],
-        type=intent["type"],
-        id=intent["id"],
-        since=int(intent["since"]) - SKEW,
-        marker=intent["marker"],
-    )
     known = _known_tasks(work)
-    fresh = [upid.text for upid in found if upid.text not in known]
+    fresh = [upid.text for upid in _candidates(work, intent) if upid.text not in known]
     if fresh:
         work.operation.upid = fresh[0]
         return True
@@ -64,6 +57,19 @@ def find_lost(work: Work) -> bool:
         return False
     work.operation.intent = None
     return True
+
+
+def _candidates(work: Work, intent: dict[str, Any]) -> list[tasks.Upid]:
+    if not intent.get("findable", True):
+        return []
+    return tasks.find(
+        work.proxmox,
+        intent["node"],
+        type=intent["type"],
+        id=intent["id"],
+        since=int(intent["since"]) - SKEW,
+        marker=intent["marker"],
+    )
 
 
 def _known_tasks(work: Work) -> set[str]:

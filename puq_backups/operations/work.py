@@ -35,7 +35,8 @@ class Start:
 
     `type` and `id` are those of the task, `marker` is found in its log: with the time they lead back to a task
     whose answer was lost. `tolerate`: the step itself judges a failed task. `node`: where it is not the VM's.
-    `audit` is written before the call.
+    `findable` False: nothing about the task tells for which VM it is, so it is not looked for; the step is run again
+    once it can no longer come, and sees what came of it. `audit` is written before the call.
     """
 
     call: Callable[[], Any]
@@ -45,6 +46,7 @@ class Start:
     marker: str | None = None
     tolerate: bool = False
     node: str | None = None
+    findable: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 MADE_NO_SENSE = {"", "job errors", "unexpected status"}
 """Exit statuses that say nothing; the reason is in the log."""
 
-PROGRESS = re.compile(r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+ bytes)")
+PROGRESS = re.compile(
+    r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+ bytes|transferred .+ of .+ \((\d{1,3})(?:\.\d+)?%\))"
+)
 ARCHIVE = re.compile(r"^INFO: creating (.+) archive '(.+)'$")
 DISK = re.compile(r"^INFO: include disk '([a-z]+\d+)' '([^']*)'")
 FAILED = re.compile(r"^ERROR: Backup of VM \d+ failed - (.+)$")
@@ -24,7 +26,7 @@ WARNING = re.compile(r"^WARN(?:ING)?: (.+)$")
 def progress(lines: Iterable[str]) -> int | None:
     """The last percentage named, 0 to 100; None before the first. 100 is not yet the end."""
     found = [match for line in lines if (match := PROGRESS.match(line))]
-    return min(int(found[-1].group(1) or found[-1].group(2)), 100) if found else None
+    return min(int(found[-1].group(found[-1].lastindex or 1)), 100) if found else None
 
 
 def archive_target(lines: Iterable[str], storage: str) -> str | None:

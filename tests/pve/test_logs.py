@@ -40,6 +40,8 @@ BACKUP = [
         (["progress 12% (read 1288503296 bytes, duration 5 sec)"], 12),
         (["progress 7% (read 100 bytes, zeroes = 0% (0 bytes), duration 5 sec)"], 7),
         (["INFO: backup is sparse: 20.10 GiB (62%) total zero data"], None),
+        (["INFO: transferred 32.00 GiB in 98 seconds (334.4 MiB/s)"], None),
+        (["transferred 0.0 B of 32.0 MiB (0.00%)", "transferred 13.1 MiB of 32.0 MiB (40.94%)"], 40),
     ],
 )
 def test_progress_is_the_last_percentage(lines: list[str], percent: int | None) -> None:
