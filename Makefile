@@ -10,7 +10,7 @@ demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.
 	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
 
 test: .venv/test.done browser  ## All tests; what could not be tested is said at the end
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint test  ## The tests, and lint, types and contracts
 

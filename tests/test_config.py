@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.fernet import Fernet
 from puq_backups.config import PREFIX, READERS, Settings, duration, load
 from puq_backups.errors import SettingError
 
-KEY = Fernet.generate_key().decode()
+KEY = urlsafe_b64encode(bytes(32)).decode()
 
 
 def loaded(environ: dict[str, str] | None = None, **settings: Any) -> Settings:
