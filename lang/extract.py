@@ -17,6 +17,7 @@ ERRORS = {
     if isinstance(thing, type) and issubclass(thing, errors.BackupsError) and thing not in OPERATORS
 }
 TEXTS = {"N_": 0, "_": 0, "gettext": 0, "Message": 0, "BadInput": 1} | dict.fromkeys(ERRORS - {"BadInput"}, 0)
+TEXTS |= {"email_template": 0}
 """Calls whose texts are said to people, and which of their arguments is the text."""
 
 

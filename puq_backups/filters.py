@@ -11,15 +11,15 @@ from markupsafe import Markup, escape
 from .errors import Message
 
 LONGEST_OUTPUT = 256 * 1024
-TOO_MUCH = "There is too much here; write a simpler text."
+TOO_MUCH = Message("There is too much here; write a simpler text.")
 
 
 class Fault(Exception):
     """What is wrong with a text, and the line where that is known at once."""
 
-    def __init__(self, text: str, line: int | None = None, **values: Any) -> None:
-        super().__init__(text)
-        self.message, self.line = Message(text, values), line
+    def __init__(self, message: Message, line: int | None = None) -> None:
+        super().__init__(str(message))
+        self.message, self.line = message, line
 
 
 def printed(value: Any) -> Any:
@@ -29,7 +29,7 @@ def printed(value: Any) -> Any:
         return str(value)
     if isinstance(value, (str, int, float)):
         return value
-    raise Fault("This is a list: print what it holds with {loop} or {join}.", loop="{% for %}", join="|join")
+    raise Fault(Message("This is a list: print what it holds with {loop} or {join}.", loop="{% for %}", join="|join"))
 
 
 def _text(value: Any) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 
 from . import composing, mergefields, smtp
 from . import host as hosts
+from .i18n import N_
 from .letters import Letter
 from .models import Mail, now
 from .toolbox import Toolbox
@@ -29,7 +30,8 @@ LEASE = timedelta(minutes=10)
 """Longer than a mail server may take, with a time limit on each of its answers."""
 LONGEST_KEPT = 15_000
 MAYBE = "It may have arrived: {why}"
-STOPPED = "The worker stopped while it was being sent; it may have arrived."
+STOPPED = N_("The worker stopped while it was being sent; it may have arrived.")
+ABORTED = N_("A hook of the provider aborted it.")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _attempt(toolbox: Toolbox, mail: Mail) -> Outcome:
     try:
         letter = composing.write(toolbox, mail)
         if letter is None:
-            return Outcome("aborted", "A hook of the provider aborted it.")
+            return Outcome("aborted", ABORTED)
         email = composing.compose(toolbox.settings, mail, letter)
     except Exception as error:  # noqa: BLE001 - the host's hooks and params may raise anything; the mail waits
         return _later(mail, error)

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from . import letters, mailfacts, policy
 from .hooking import Email
+from .i18n import N_
 from .mailfacts import About
 from .models import Mail, Operation, Service, new_id, now
 from .packages import Package
 from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.mail")
+NO_ADDRESS = N_("There is no e-mail address that could be used.")
 
 
 def on_end(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
@@ -96,7 +98,7 @@ def _store(
         timezone=zone, fields=fields, state="waiting", attempts=0, error="", created_at=now(), wake_at=now(),
     )  # fmt: skip
     if not mail.recipient:
-        mail.state, mail.error = "failed", "There is no e-mail address that could be used."
+        mail.state, mail.error = "failed", NO_ADDRESS
     session.add(mail)
 
 

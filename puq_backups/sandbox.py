@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from .errors import BackupsError, Message
 from .filters import FILTERS, LONGEST_OUTPUT, TESTS, TOO_MUCH, Fault, printed
+from .i18n import N_
 
 LONGEST_TEMPLATE = 48 * 1024
 """Bytes in UTF-8: MariaDB's TEXT holds 64 KiB."""
@@ -47,10 +48,8 @@ class BadTemplate(BackupsError):
     """A text cannot be used; the sentence names the line and what is wrong there."""
 
     def __init__(self, problem: Message | str, line: int | None = None) -> None:
-        if line:
-            super().__init__("Line {line}: {problem}", line=line, problem=problem)
-        else:
-            super().__init__("{problem}", problem=problem)
+        text = N_("Line {line}: {problem}") if line else "{problem}"
+        super().__init__(text, line=line, problem=problem)
 
 
 def render(source: str, fields: Mapping[str, Any], *, html: bool) -> str:
@@ -69,7 +68,7 @@ def check(source: str, samples: Mapping[str, Any], *, html: bool) -> None:
         tree = Sandbox(html=html).read(source)
         for name in sorted(meta.find_undeclared_variables(tree) - set(samples)):
             line = next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), None)
-            raise Fault("There is no merge field {name}.", line, name=name)
+            raise Fault(Message("There is no merge field {name}.", name=name), line)
     render(source, samples, html=html)
 
 
@@ -100,7 +99,7 @@ def _problem(error: Exception) -> Message | str:
     if isinstance(error, (TemplateSyntaxError, UndefinedError)):
         return str(error.message)
     if isinstance(error, (RecursionError, SyntaxError)):
-        return Message(TOO_MUCH)
+        return TOO_MUCH
     return f"{type(error).__name__}: {error}"
 
 
@@ -124,9 +123,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def read(self, source: str) -> nodes.Template:
         """The text as a tree of allowed nodes whose loops are counted."""
         if len(source.encode(errors="replace")) > LONGEST_TEMPLATE:
-            raise Fault("It is longer than {most} KiB.", most=LONGEST_TEMPLATE // 1024)
+            raise Fault(Message("It is longer than {most} KiB.", most=LONGEST_TEMPLATE // 1024))
         if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\r\n\t" for char in source):
-            raise Fault("It holds a character that no text has.")
+            raise Fault(Message("It holds a character that no text has."))
         tree = self.parse(source)
         for count, (node, depth) in enumerate(_walk(tree)):
             if count >= MOST_NODES or depth > DEEPEST:
@@ -139,14 +138,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _allow(self, node: nodes.Node) -> None:
         if not isinstance(node, ALLOWED) or (isinstance(node, nodes.For) and node.recursive):
             what = SAID.get(type(node), type(node).__name__.lower())
-            raise Fault("{what} cannot be used here.", node.lineno, what=what)
+            raise Fault(Message("{what} cannot be used here.", what=what), node.lineno)
         if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise Fault("There is no filter {name}.", node.lineno, name=node.name)
+            raise Fault(Message("There is no filter {name}.", name=node.name), node.lineno)
         if isinstance(node, nodes.Test) and node.name not in TESTS:
-            raise Fault("There is no test {name}.", node.lineno, name=node.name)
+            raise Fault(Message("There is no test {name}.", name=node.name), node.lineno)
         literal = isinstance(node, nodes.List) or (isinstance(node, nodes.Tuple) and node.ctx == "load")
         if literal and not all(isinstance(item, nodes.Const) for item in node.iter_child_nodes()):
-            raise Fault("A list may hold texts and numbers only.", node.lineno)
+            raise Fault(Message("A list may hold texts and numbers only."), node.lineno)
 
     def fill(self, tree: nodes.Template, fields: Mapping[str, Any]) -> str:
         """The tree as a text."""
@@ -154,7 +153,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for part in self.from_string(tree).generate(**fields):
             size += len(part)
             if size > LONGEST_OUTPUT:
-                raise Fault("It becomes longer than {most} KiB.", most=LONGEST_OUTPUT // 1024)
+                raise Fault(Message("It becomes longer than {most} KiB.", most=LONGEST_OUTPUT // 1024))
             said.append(part)
         return "".join(said)
 
@@ -162,7 +161,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Count what a text does; BadTemplate where it is too much."""
         self._left -= rounds
         if self._left < 0 or time.thread_time() > self._until:
-            raise Fault("It takes too long: its loops go round too often.")
+            raise Fault(Message("It takes too long: its loops go round too often."))
 
     def _rounds(self, values: Iterable[Any]) -> Iterator[Any]:
         for value in values:
@@ -182,10 +181,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002 - Jinja's form
         self.spend()
         if not all(isinstance(value, (int, float)) for value in (left, right)):
-            raise Fault("{what} is for numbers only.", what=operator)
+            raise Fault(Message("{what} is for numbers only.", what=operator))
         found = self.binop_table[operator](left, right)
         if not -HIGHEST <= found <= HIGHEST:
-            raise Fault("A number becomes too large.")
+            raise Fault(Message("A number becomes too large."))
         return found
 
     def getitem(self, obj: Any, argument: Any) -> Any:

@@ -124,7 +124,7 @@ class Pages:
         shipped = letters.outline(email.folder, locale)
         parts = {part: (getattr(version, part) if version else "") or text for part, text in shipped.items()}
         typed = {part: request.form[part] for part in parts if part in request.form}
-        form = {"to": self.toolbox.settings.staff_email, **request.form.to_dict(), **{**parts, **typed}}
+        form = {"to": self.toolbox.settings.staff_email, **request.form.to_dict(), **parts, **typed}
         return frame.page(
             self.toolbox, "emails", "email.html", error=error, form=form, email=email, slug=texts.slug(email),
             locale=locale, languages=_languages(versions, locale), version=version,
