@@ -91,19 +91,22 @@ def _take_over_all(
 
 
 def _end(session: Session, toolbox: Toolbox, service: Service) -> tuple[Server, str] | None:
-    """Cancel what waits; the task of a running backup, to be stopped after the commit. A restore runs to its end."""
+    """Cancel what waits and have a running backup stop: its task, if there is one, is stopped after the commit.
+
+    A restore runs to its end.
+    """
     notifications.on_termination(session, toolbox, service)
-    running = session.scalars(
-        select(Operation).where(Operation.lock == service.id, Operation.kind == "backup", Operation.upid.is_not(None))
-    ).first()
     waiting = select(Operation).where(
         Operation.service_id == service.id, Operation.state == "waiting", Operation.origin != "purge"
     )
     for operation in session.scalars(waiting).all():
         engine.end(session, toolbox, operation, service, "cancelled", Message("The service was terminated."))
-    if running is None or running.step != "make_archive" or not running.upid:
+    running = session.scalar(select(Operation).where(Operation.lock == service.id, Operation.kind == "backup"))
+    if running is None:
         return None
-    return session.get_one(Server, service.server_id), running.upid
+    running.cancel_asked = True
+    stoppable = running.upid if running.step == "make_archive" else None
+    return (session.get_one(Server, service.server_id), stoppable) if stoppable else None
 
 
 def _stop_backup(toolbox: Toolbox, server: Server, upid: str) -> None:

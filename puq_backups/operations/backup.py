@@ -98,6 +98,8 @@ def _freed(work: Work, held: list[retention.Held], storage: str) -> int:
 
 def make_room(work: Work) -> Outcome:
     """Remove the oldest backup where the quota is full, if the package rotates before."""
+    if not work.operation.data.get("removing"):
+        _stop_if_asked(work)
     return _remove_next(work, lambda held: _going(work, held))
 
 
@@ -121,6 +123,7 @@ def make_archive(work: Work) -> Start | Wait | None:
     if found is not None:
         _recorded(work, found.volid, disks=1)
         return None
+    _stop_if_asked(work)
     unlocked(same_vm(work))
     work.operation.keep(asked=True)
     marker = notes.marker(work.service.token, work.operation.token)
@@ -150,17 +153,17 @@ def _made(work: Work) -> None:
             return
     # Without a last line, or without its log, only the storage knows whether the archive was finished.
     found = _by_marker(work) if ended.ok is not False or ended.reason == "unexpected status" else None
-    if found is None and _cancel_asked(work):
-        raise GiveUp("It was stopped.", state="cancelled")
     if found is None:
+        _stop_if_asked(work)
         raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=ended.reason)
     _recorded(work, found.volid, disks=1)
 
 
-def _cancel_asked(work: Work) -> bool:
-    """Whether somebody asked to stop it, asked of the database: it may have been after this step's claim."""
+def _stop_if_asked(work: Work) -> None:
+    """GiveUp where somebody asked to stop it; asked of the database: it may have been after this step's claim."""
     with work.toolbox.database.open() as session:
-        return bool(session.scalar(select(Operation.cancel_asked).where(Operation.id == work.operation.id)))
+        if session.scalar(select(Operation.cancel_asked).where(Operation.id == work.operation.id)):
+            raise GiveUp("It was stopped.", state="cancelled")
 
 
 def _by_marker(work: Work) -> archives.Archive | None:
