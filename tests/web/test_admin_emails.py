@@ -339,6 +339,16 @@ def test_no_form_is_taken_without_its_token(world: worlds.World, browser: FlaskC
     assert [one.state for one in rows(world, Mail)] == ["failed"]
 
 
+def test_text_typed_under_an_expired_token_is_not_lost(browser: FlaskClient) -> None:
+    text = "Dear {{ client_name }},\n<b>it took me hours to write this</b>"
+
+    answer = browser.post(PREFIX + EDIT, data={"text": text, "csrf_token": "expired"})
+
+    assert answer.status_code == 400
+    assert text in unescape(answer.text)
+    assert "<b>it" not in answer.text
+
+
 def test_what_is_not_there_is_not_found(browser: FlaskClient) -> None:
     for path in ("/emails/nonsense", "/emails/nonsense/preview", "/outbox/nonsense", "/outbox/%00"):
         assert get(browser, path).status_code == 404

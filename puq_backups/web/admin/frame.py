@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, g, redirect, render_template, url_for
+from flask import Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...errors import BackupsError, BadInput
@@ -56,8 +56,8 @@ def _navigation() -> list[dict[str, str]]:
 
 
 def refuse(toolbox: Toolbox, error: BackupsError) -> ResponseReturnValue:
-    """A page that says nothing but why it was not done."""
-    return page(toolbox, "", "error.html", error=error)
+    """A page that says why it was not done, and what was typed: a token may expire over a long text."""
+    return page(toolbox, "", "error.html", error=error, form=request.form.to_dict())
 
 
 def done(said: str, endpoint: str, **ids: Any) -> ResponseReturnValue:
