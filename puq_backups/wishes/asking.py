@@ -1,0 +1,75 @@
+"""What all wishes have in common: the service's row locked, the reasons against them, the operation written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from .. import inventory, policy
+from ..errors import NotAllowed, NotYours, Refused
+from ..host import Actor
+from ..models import Backup, Operation, Service, is_id, new_id, now
+from ..operations import engine
+from ..packages import Package
+
+
+def locked(session: Session, service_id: str) -> Service:
+    """The service, its row locked: two wishes at once are looked at one after the other."""
+    session.execute(
+        update(Service)
+        .where(Service.id == service_id)
+        .values(version=Service.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    service = session.get(Service, service_id, populate_existing=True)
+    if service is None:
+        raise NotYours
+    return service
+
+
+def allow(action: str, actor: Actor) -> None:
+    """NotAllowed where the account lacks the right; said before anything is said of what was sent."""
+    forbidden = policy.forbidden(action, actor)
+    if forbidden:
+        raise NotAllowed(forbidden.text, **forbidden.values)
+
+
+def check(action: str, standing: inventory.Standing, actor: Actor, backup: Backup | None = None) -> None:
+    allow(action, actor)
+    reason = policy.reason_against(action, standing, backup)
+    if reason:
+        raise Refused(reason.text, **reason.values)
+
+
+def write(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
+    at = now()
+    facts: dict[str, Any] = {"origin": "manual", "storage": Package.from_json(service.package).storage, "data": {}}
+    operation = Operation(
+        id=new_id(), service_id=service.id, client_id=service.client_id, kind=kind, token=new_id()[:16],
+        actor=actor.title[:190], state="waiting", created_at=at, due_at=at, wake_at=at, warnings=[], attempts=0,
+        **{**facts, **more},
+    )  # fmt: skip
+    session.add(operation)
+    engine.audit(session, service.id, operation, kind, f"asked for by {actor.title}")
+    session.flush()
+    return operation
+
+
+def none_waits(session: Session, service: Service, backup: Backup | None) -> None:
+    """Refuse a second wish of the same kind while the first one waits."""
+    waiting = select(Operation).where(
+        Operation.service_id == service.id, Operation.state == "waiting", Operation.kind.in_(("restore", "remove"))
+    )
+    for operation in session.scalars(waiting):
+        if backup is None or operation.kind == "restore" or operation.backup_id == backup.id:
+            raise Refused("This has been asked for already and is about to start.")
+
+
+def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:
+    """An operation of this very service. NotYours otherwise."""
+    operation = session.get(Operation, operation_id) if is_id(operation_id) else None
+    if operation is None or operation.service_id != service_id:
+        raise NotYours
+    return operation
