@@ -1,0 +1,103 @@
+"""Every hook point is run by the code, with the very arguments that its specification names."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import services
+import world as worlds
+from world import ALICE
+
+from puq_backups import hookspecs, texts
+from puq_backups.simulator import Simulator
+
+POINTS = {point: spec for point, spec in vars(hookspecs).items() if inspect.isfunction(spec)}
+STOPPED = {"abortcmd": True, "reason": "Not in August."}
+
+
+@pytest.fixture
+def world(
+    proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: services.Mailbox
+) -> Iterator[worlds.World]:  # fmt: skip
+    found = worlds.make(
+        proxmox, sqlite_url, redis_url, smtp_url=mailbox.url, mail_from="Backups <backups@provider.example>"
+    )
+    yield found
+    found.toolbox.database.engine.dispose()
+
+
+class Listener(defaultdict[str, list[dict[str, Any]]]):
+    """What each point was run with; while `stop` is set, those that may refuse an operation do."""
+
+    def __init__(self, world: worlds.World) -> None:
+        super().__init__(list)
+        self.stop = False
+        for point in POINTS:
+            world.backups.hooks.add(point, self._hook(point))
+
+    def _hook(self, point: str) -> Any:
+        def told(**given: Any) -> dict[str, Any] | None:
+            self[point].append(given)
+            return STOPPED if self.stop and point in {"PreBackup", "PreRestore", "PreRemove"} else None
+
+        return told
+
+
+def live(world: worlds.World) -> None:
+    """A service's life from its first day to its last, each command once taken and once not."""
+    hosted, nowhere = world.backups.vm_command, {"serviceid": "nowhere"}
+    world.register()
+    for function in ("CreateAccount", "SuspendAccount", "UnsuspendAccount", "ChangePackage", "TerminateAccount"):
+        assert world.backups.call(function, nowhere) != "success"
+        assert world.backups.call(function, world.params()) == "success"
+    assert world.backups.call("UnsuspendAccount", world.params()) == "success"
+    with hosted("ChangePassword", world.params()):
+        pass
+    with pytest.raises(OSError, match="none"), hosted("ChangePassword", world.params()):
+        raise OSError("none")
+
+
+def operate(world: worlds.World, listener: Listener) -> None:
+    """Each kind of operation once done and once refused by a hook."""
+    backup = world.back_up()
+    wishes = {
+        "BackupNow": {}, "RestoreBackup": {"backup_id": backup.id, "confirm": "web100"},
+        "RemoveBackup": {"backup_id": backup.id},
+    }  # fmt: skip
+    for listener.stop in (True, False):
+        for function, fields in wishes.items():
+            assert world.call(function, **fields) == "success"
+            world.drain()
+    assert world.call("RemoveBackup", backup_id=backup.id) != "success"
+
+
+def visit(world: worlds.World) -> None:
+    """The page, the form of a mail's text, and a tick of the clock, which sends the mails."""
+    world.host.actor = ALICE
+    assert world.app.test_client().get("/services/1/backups/").status_code == 200
+    texts.of_hooks(world.toolbox, world.backups.hooks.emails[0])
+    assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
+
+
+def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world: worlds.World) -> None:
+    listener = Listener(world)
+    live(world)
+    operate(world, listener)
+    visit(world)
+
+    assert set(POINTS) - set(listener) == set()
+    for point, spec in POINTS.items():
+        names = {*inspect.signature(spec).parameters, "toolbox"}
+        for given in listener[point]:
+            assert set(given) == names, point
+
+    ended = [point for point in POINTS if point.startswith("After") and "operation_id" in listener[point][0]]
+    told = [given["operation_id"] for point in ended for given in listener[point]]
+    assert sorted(told) == sorted(operation.id for operation in world.operations())
+    for kind in ("Backup", "Restore", "Remove"):
+        [failed] = listener[f"After{kind}Failed"]
+        assert (failed["state"], failed["reason"]) == ("refused", "Not in August.")
