@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
 
-from . import accounts, chores, jobs, migrating, ticking
+from . import accounts, chores, heartbeats, jobs, migrating, ticking
 from .doctor import examine
 from .errors import SettingError
 from .models import Chore, Operation, Server, Service
@@ -105,6 +105,7 @@ def status() -> None:
             "services": session.scalar(select(func.count()).select_from(Service)),
             "servers": session.scalar(select(func.count()).select_from(Server)),
             "last": {name: at.isoformat() for name, at in beats if at},
+            "health": {part.name: part.level for part in heartbeats.parts(session)},
         }
     click.echo(json.dumps(found, indent=1, sort_keys=True))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy import select
 
-from .errors import ProxmoxError
-from .models import Chore, Server, Service, now
+from . import heartbeats
+from .errors import BackupsError, Message
+from .i18n import N_
+from .models import Server, Service
 from .packages import Package
 from .pve import access, backups
 from .pve.client import Proxmox
@@ -34,7 +35,7 @@ class Finding:
     """`level` is ok, warning or error."""
 
     level: str
-    text: str
+    text: Message
 
 
 def examine(toolbox: Toolbox) -> Iterator[Finding]:
@@ -42,42 +43,48 @@ def examine(toolbox: Toolbox) -> Iterator[Finding]:
     yield from _ourselves(toolbox)
     with toolbox.database.open() as session:
         servers = session.scalars(select(Server).order_by(Server.hosts)).all()
-        found = {
-            server.id: session.scalars(
-                select(Service).where(Service.server_id == server.id, Service.status != "terminated").limit(MOST_VMS)
-            ).all()
-            for server in servers
-        }
     for server in servers:
-        yield from _server(toolbox, server, list(found[server.id]))
+        yield from of_server(toolbox, server)
+
+
+def of_server(toolbox: Toolbox, server: Server) -> Iterator[Finding]:
+    """Look at a server: whether it answers, its clock, the token's rights on what services need, its storages.
+
+    Of many services those that were last registered are looked at.
+    """
+    ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
+    with toolbox.database.open() as session:
+        services = session.scalars(ours.order_by(Service.created_at.desc()).limit(MOST_VMS)).all()
+    yield from _server(toolbox, server, list(services))
 
 
 def _ourselves(toolbox: Toolbox) -> Iterator[Finding]:
     if not toolbox.settings.smtp_url and not hasattr(toolbox.host, "send_email"):
-        yield Finding("error", "No mail can be sent: PUQ_BACKUPS_SMTP_URL is empty and the host has no send_email.")
+        no_mail = Message("No mail can be sent: PUQ_BACKUPS_SMTP_URL is empty and the host has no send_email.")
+        yield Finding("error", no_mail)
     if not toolbox.settings.staff_email:
-        yield Finding("warning", "PUQ_BACKUPS_STAFF_EMAIL is empty: staff is not told of trouble.")
+        yield Finding("warning", Message("PUQ_BACKUPS_STAFF_EMAIL is empty: staff is not told of trouble."))
     with toolbox.database.open() as session:
-        ticked = session.scalar(select(Chore.ran_at).where(Chore.name == "tick"))
-    if ticked is None or now() - ticked > timedelta(minutes=10):
-        yield Finding("error", "The clock does not tick: run `flask backups clock`, or `tick` from cron each minute.")
-    else:
-        yield Finding("ok", f"The last tick was at {ticked:%Y-%m-%d %H:%M:%S} UTC.")
+        parts = heartbeats.parts(session)
+    for part in parts:
+        yield Finding(part.level, part.advice or Message(part.label))
 
 
 def _server(toolbox: Toolbox, server: Server, services: list[Service]) -> Iterator[Finding]:
-    name = f"{server.hosts}:{server.port} ({server.token_id})"
-    proxmox = toolbox.connect(server)
+    name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
     try:
-        yield Finding("ok", f"{name} answers with version {access.version(proxmox)}.")
+        proxmox = toolbox.connect(server)
+        answer = {**name, "version": access.version(proxmox)}
+        yield Finding("ok", Message("{server} answers with version {version}.", answer))
         if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - a minute is told
-            yield Finding("warning", f"{name}: its clock differs from ours by {proxmox.clock_offset:.0f} seconds.")
+            late = {**name, "seconds": f"{proxmox.clock_offset:.0f}"}
+            yield Finding("warning", Message("{server}: its clock differs from ours by {seconds} seconds.", late))
         for path, wanted in _wanted(services):
             yield from _rights(proxmox, name, path, wanted)
         for storage in sorted({Package.from_json(service.package).storage for service in services}):
-            yield from _storage(proxmox, name, storage)
-    except ProxmoxError as error:
-        yield Finding("error", f"{name}: {error}")
+            yield from _storage(proxmox, {**name, "storage": storage})
+    except BackupsError as error:
+        yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
 
 
 def _wanted(services: list[Service]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -90,23 +97,24 @@ def _wanted(services: list[Service]) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"/sdn/zones/localnetwork/{bridge}", OF_BRIDGE
 
 
-def _rights(proxmox: Proxmox, name: str, path: str, wanted: dict[str, str]) -> Iterator[Finding]:
+def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str, str]) -> Iterator[Finding]:
     held = access.permissions(proxmox, path).get(path, {})
     for privilege, calls in wanted.items():
         if privilege not in held:
-            yield Finding("error", f"{name}: the token lacks {privilege} on {path}, needed for {calls}.")
+            lacking = {**name, "privilege": privilege, "path": path, "calls": calls}
+            text = N_("{server}: the token lacks {privilege} on {path}, needed for {calls}.")
+            yield Finding("error", Message(text, lacking))
 
 
-def _storage(proxmox: Proxmox, name: str, storage: str) -> Iterator[Finding]:
-    config = backups.storage_config(proxmox, storage)
+def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
+    config = backups.storage_config(proxmox, name["storage"])
     if config is None:
-        yield Finding(
-            "warning",
-            f"{name}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).",
+        unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
+        yield Finding("warning", Message(unseen, name))
+    elif not backups.keeps_all(str(config.get("prune-backups") or "")):
+        finite = Message(
+            "{server}: storage {storage} has a retention of its own ({limits}); it refuses backups once its count is "
+            "reached, or removes them behind our back. Set keep-all=1.",
+            {**name, "limits": config["prune-backups"]},
         )
-    elif config.get("prune-backups") and not backups.keeps_all(str(config["prune-backups"])):
-        yield Finding(
-            "warning",
-            f"{name}: storage {storage} has a retention of its own ({config['prune-backups']}); it refuses backups "
-            "once its count is reached, or removes them behind our back. Set keep-all=1.",
-        )
+        yield Finding("warning", finite)

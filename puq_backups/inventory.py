@@ -140,4 +140,6 @@ def note_storage(session: Session, server: Server, name: str, node: str, seen: a
         storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
         session.add(storage)
     storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
+    # An offline storage says 0.
+    storage.total = seen.total or storage.total
     return storage

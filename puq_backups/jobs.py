@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from . import mailing, queueing, ticking
+from . import chores, mailing, queueing, ticking
 from .config import Settings
 from .models import Operation, now
 from .operations import engine, leases
@@ -23,6 +23,7 @@ from .toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
+BEAT_EVERY = 30.0
 
 
 def queue(settings: Settings) -> Queue:
@@ -83,16 +84,21 @@ def _worker(ours: Queue) -> SimpleWorker:
 
 
 def _ring_on(toolbox: Toolbox, stop: threading.Event) -> None:
-    """Ring for operations whose time has come, each second, from the worker's side."""
+    """Ring for operations whose time has come, each second, and leave a sign of life now and then."""
+    beaten = float("-inf")
     while not stop.wait(1.0):
         try:
             queueing.ring_due(toolbox)
+            if time.monotonic() - beaten > BEAT_EVERY:
+                chores.beat(toolbox, "worker")
+                beaten = time.monotonic()
         except Exception:
             log.exception("could not look for due operations")
 
 
 def _burst(toolbox: Toolbox, ours: Queue) -> None:
     while True:
+        chores.beat(toolbox, "worker")
         ticking.start_waiting(toolbox)
         queueing.ring_due(toolbox)
         _worker(ours).work(burst=True, logging_level="WARNING")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from . import inventory
-from .errors import ProxmoxError
+from .errors import Message, ProxmoxError
 from .models import LIVE, Backup, Operation, Server, Service, now
 from .pve import backups as archives
 from .pve import notes, vms
@@ -35,15 +35,15 @@ def look_at_vms(toolbox: Toolbox, server: Server) -> None:
                 service.vm_lock = place.lock or ""
 
 
-def sync(toolbox: Toolbox, server: Server) -> None:
-    """Compare our backups on a server with what its storages hold, one listing a storage.
+def sync(toolbox: Toolbox, server: Server) -> Message | None:
+    """Compare our backups on a server with what its storages hold, one listing a storage: what came in the way.
 
     1. List each storage that a service of ours uses, from a node that reads it.
     2. Take over size, kept and verification of those found; adopt those that carry a service's marker.
     3. Ask by name for each that the listing lacks: an empty listing proves nothing.
     4. Gone in two syncs `missing_after` apart, with the storage active: missing.
     """
-    proxmox = toolbox.connect(server)
+    proxmox, trouble = toolbox.connect(server), None
     for storage, node, holder in _places(toolbox, server):
         try:
             seen = archives.storage_status(proxmox, node, storage)
@@ -52,11 +52,17 @@ def sync(toolbox: Toolbox, server: Server) -> None:
             listed = {archive.volid: archive for archive in found}
             gone = _gone(toolbox, proxmox, server, (storage, node, holder), listed) if seen.active else set()
         except ProxmoxError as error:
-            log.warning("storage %s on %s was not compared: %s", storage, node, error)
+            values = {"storage": storage, "node": node, "reason": error}
+            trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", values)
+            log.warning("%s", trouble)
             continue
         with toolbox.database.begin() as session:
-            inventory.note_storage(session, server, storage, node, seen).synced_at = now()
-            _compare(session, toolbox, server, (storage, holder), listed, gone)
+            row = inventory.note_storage(session, server, storage, node, seen)
+            known = _compare(session, toolbox, server, (storage, holder), listed, gone)
+            there = [backup for backup in known if backup.volid in listed]
+            row.synced_at, row.our_backups = now(), len(there)
+            row.our_bytes = sum(backup.size or 0 for backup in there)
+    return trouble
 
 
 def _places(toolbox: Toolbox, server: Server) -> list[tuple[str, str, str]]:
@@ -95,7 +101,8 @@ def _gone(
 def _compare(
     session: Session, toolbox: Toolbox, server: Server, place: tuple[str, str],
     listed: dict[str, archives.Archive], gone: set[str],
-) -> None:  # fmt: skip
+) -> Sequence[Backup]:  # fmt: skip
+    """Take over what was listed and what was gone; the backups that were known before."""
     known = _ours(session, server, *place)
     for backup in known:
         if backup.volid in listed:
@@ -108,6 +115,7 @@ def _compare(
     recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
     for volid in set(listed) - recorded:
         _adopt(session, server, place[1], listed[volid])
+    return known
 
 
 def _adopt(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:

@@ -24,11 +24,13 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> worlds.World:
 
 def doctor(world: worlds.World) -> tuple[int, list[str]]:
     found = world.app.test_cli_runner().invoke(args=["backups", "doctor"])
+    assert not found.exception or isinstance(found.exception, SystemExit), found.exception
     return found.exit_code, found.output.splitlines()
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_set_up(world: worlds.World) -> None:
-    world.app.test_cli_runner().invoke(args=["backups", "tick"])
+    for command in (["tick"], ["worker", "--burst"]):
+        assert world.app.test_cli_runner().invoke(args=["backups", *command]).exit_code == 0
 
     code, lines = doctor(world)
 
