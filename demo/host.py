@@ -45,6 +45,8 @@ def params_of(service: Service) -> dict[str, Any]:
         "serviceid": service.id,
         "userid": client.id,
         "domain": service.name,
+        # For mails: any merge field that only a billing application knows.
+        "service_product_name": service.package,
         **server_params(),
         **product_params(service.package),
         "configoptions": {},

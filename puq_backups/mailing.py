@@ -128,7 +128,7 @@ def _hand_over(toolbox: Toolbox, mail: Mail, email: EmailMessage, letter: Letter
 
 
 def _unused(letter: Letter) -> str:
-    return f"The shipped text was sent, for the changed one failed. {letter.trouble}" if letter.trouble else ""
+    return f"The shipped text was sent, for the changed one failed. {letter.trouble[:1000]}" if letter.trouble else ""
 
 
 def _later(mail: Mail, error: Exception) -> Outcome:

@@ -19,7 +19,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from traps.looking import scheduled
 
-from puq_backups import composing, letters, mailfacts, mailing, mergefields, notifications
+from puq_backups import composing, letters, mailfacts, mailing, mergefields, notifications, sandbox, summary, texts
+from puq_backups import outbox as box
 from puq_backups.i18n import Translator
 from puq_backups.models import Backup, EmailTemplate, Mail, Service, now
 from puq_backups.simulator import Simulator
@@ -468,3 +469,34 @@ def test_staff_is_told_once_a_day_that_a_storage_refuses(world: worlds.World) ->
         ("Scheduled backup refused", "staff@provider.example")
     ] * 2
     assert outbox(world)[0].fields["storage"] == "nfs-keep2"
+
+
+@pytest.mark.databases
+def test_each_database_keeps_what_staff_and_mails_need(
+    proxmox: Simulator, database_url: str, redis_url: str, mailbox: services.Mailbox
+) -> None:
+    """One mail for eight senders, the longest text there may be, a page of the outbox, and the day's summary."""
+    world = worlds.make(
+        proxmox, database_url, redis_url, smtp_url=mailbox.url, mail_from="b@provider.example",
+        staff_email="staff@provider.example",
+    )  # fmt: skip
+    world.register()
+    email = next(email for email in world.backups.hooks.emails if email.name == "Backup restored")
+    longest = "ü" * (sandbox.LONGEST_TEMPLATE // 2)
+    texts.save(world.toolbox, email, texts.draft(email, "", {"text": longest}), "", worlds.STAFF)
+    waiting(world)
+    with ThreadPoolExecutor(8) as pool:
+        sent = sum(pool.map(lambda _: mailing.send_due(world.toolbox), range(8)))
+    waiting(world)
+    summary.tell(world.toolbox)
+    summary.tell(world.toolbox)
+
+    assert (sent, len(mailbox)) == (1, 1)
+    assert mailbox[0].get_body(("plain",)).get_content().strip() == longest
+    with world.toolbox.database.open() as session:
+        page = box.page(session, "", "")
+        older = box.page(session, "", f"{page.mails[0].created_at.isoformat()} {page.mails[0].id}")
+        assert [mail.name for mail in page.mails] == ["Daily summary", "Backup restored", "Backup restored"]
+        assert [mail.id for mail in older.mails] == [mail.id for mail in page.mails[1:]]
+        assert box.counts(session) == {"waiting": 2}
+    world.toolbox.database.engine.dispose()
