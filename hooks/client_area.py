@@ -12,7 +12,7 @@ from puq_backups.toolbox import Toolbox
 TEMPLATE = "puq_backups/client/backups.html"
 BUTTONS = {
     "create": "BackupNow", "schedule": "SaveSchedule", "restore": "RestoreBackup", "remove": "RemoveBackup",
-    "keep": "KeepBackup", "note": "EditNote", "reinstall": "Reinstall",
+    "keep": "KeepBackup", "note": "EditNote", "reinstall": "Reinstall", "cancel": "CancelOperation",
 }  # fmt: skip
 """The function behind each action that the page asks reasons for."""
 

@@ -20,7 +20,7 @@ from .toolbox import Toolbox
 
 LABELS: dict[str, str] = {**restore_steps.LABELS, **backup_steps.LABELS, **remove_steps.LABELS}
 CHECK: dict[str, str] = {"backup": backup_steps.LABELS["check"], "restore": restore_steps.LABELS["check"]}
-ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall")
+ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall", "cancel")
 
 
 def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""A client's sub-users: what they lack the right for is off on the page, with the reason beside it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from world import ALICE, STAFF
+
+from puq_backups import Actor
+from puq_backups.host import PERMISSIONS
+
+from .conftest import Door
+from .pages import Elements
+
+NO_RIGHT = "Your account does not have the right to do this."
+BUTTONS = {
+    "create": {"puqb-create", "puqb-edit-{}-open", "puqb-cancel-open"}, "restore": {"puqb-restore-{}-open"},
+    "remove": {"puqb-remove-{}-open"}, "keep": {"keep"}, "schedule": {"schedule"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def full(door: Door) -> Door:
+    """A backup is there, and a second one waits and may be cancelled."""
+    door.world.back_up("before the update")
+    with door.world.backups.vm_action("1"):
+        assert door.world.call("BackupNow") == "success"
+    return door
+
+
+def off(door: Door, actor: Actor) -> tuple[set[str], str]:
+    """The buttons that are off for want of the right, by their ids or the forms they are in; and the page."""
+    text = door.get(actor=actor).text
+    elements = Elements(text)
+    told = {found["id"] for tag, found in elements.all if tag == "p" and str(found.get("id")).startswith("puqb-why-")}
+    names = set()
+    for tag, found in elements.all:
+        if "disabled" in found and found.get("title") == NO_RIGHT:
+            assert str(found["aria-describedby"]).strip() in told, found
+            names.add(found.get("id") or "keep")
+        if tag == "fieldset" and "disabled" in found:
+            names.add("schedule")
+    return names, text
+
+
+def test_page_shows_what_a_sub_user_may_not_and_why(full: Door) -> None:
+    backup = full.world.held()[0].id
+    for actor in (ALICE, STAFF, Actor(client_id="alice", permissions=PERMISSIONS)):
+        names, text = off(full, actor)
+        assert (names, NO_RIGHT in text) == (set(), False)
+
+    for right, buttons in BUTTONS.items():
+        names, text = off(full, Actor(client_id="alice", permissions=PERMISSIONS - {right}))
+        assert names == {button.format(backup) for button in buttons}, right
+        assert re.search(rf'<p class="puqb-reason" id="puqb-why-[^"]+">.*?{NO_RIGHT}', text, re.DOTALL)
+
+    names, _ = off(full, Actor(client_id="alice", permissions={"view"}))
+    assert names == {button.format(backup) for buttons in BUTTONS.values() for button in buttons}
+
+
+def test_page_shows_what_a_sub_user_may_not_after_a_failed_restore(full: Door) -> None:
+    full.world.drain()
+    with full.world.toolbox.database.begin() as session:
+        session.merge(full.world.service()).restore_failed = full.world.operations()[0].id
+
+    names, _ = off(full, Actor(client_id="alice", permissions=PERMISSIONS - {"restore"}))
+
+    assert {"puqb-retry-open", "puqb-reinstall-open"} <= names
