@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import services
+import time_machine
 import world as worlds
 from world import ALICE
 
-from puq_backups import hookspecs, texts
+from puq_backups import hookspecs, slots, texts
 from puq_backups.simulator import Simulator
 
 POINTS = {point: spec for point, spec in vars(hookspecs).items() if inspect.isfunction(spec)}
@@ -101,3 +103,30 @@ def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world
     for kind in ("Backup", "Restore", "Remove"):
         [failed] = listener[f"After{kind}Failed"]
         assert (failed["state"], failed["reason"]) == ("refused", "Not in August.")
+
+
+def test_slots_that_never_started_are_told_with_their_reason(world: worlds.World) -> None:
+    """Missed and refused ones; a skipped slot has its backup."""
+    week = (
+        {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "12:00" for day in range(7)} | {"timezone": "UTC"}
+    )
+    with time_machine.travel(datetime(2026, 11, 29, 10, tzinfo=UTC)) as clock:
+        world.register(backups=1)
+        assert world.call("SaveSchedule", **week) == "success"
+        kept = world.back_up()
+        assert world.call("KeepBackup", backup_id=kept.id, kept="1") == "success"
+        listener = Listener(world)
+        for day in (29, 30, 33):
+            clock.move_to(datetime(2026, 11, 1, 12, 1, tzinfo=UTC) + timedelta(days=day - 1))
+            slots.claim_due(world.toolbox)
+            world.drain()
+
+    slotted = [(one.slot_date, one.state) for one in world.operations() if one.slot_date]
+    assert sorted(slotted) == [
+        ("2026-11-29", "skipped"), ("2026-11-30", "refused"), ("2026-12-01", "missed"), ("2026-12-02", "missed"),
+        ("2026-12-03", "refused"),
+    ]  # fmt: skip
+    told = [(given["state"], given["reason"]) for given in listener["AfterBackupFailed"]]
+    assert [state for state, _ in told] == ["refused", "missed", "missed", "refused"]
+    assert "are kept, so none can make room" in told[0][1]
+    assert told[1][1] == "Nothing ran within 12 hours of its time."
