@@ -67,10 +67,16 @@ def send_due(toolbox: Toolbox) -> int:
 
 
 def _settle_lost(toolbox: Toolbox) -> None:
-    """What was on its way when its worker died is not sent again."""
-    with toolbox.database.begin() as session:
-        lost = update(Mail).where(Mail.state == "sending", Mail.wake_at <= now())
-        session.execute(lost.values(state="failed", error=STOPPED))
+    """What was on its way when its worker died is not sent again.
+
+    One row at a time by its key: an UPDATE over a range locks what others are writing, and MariaDB gives up.
+    """
+    lost = (Mail.state == "sending", Mail.wake_at <= now())
+    with toolbox.database.open() as session:
+        ids = session.scalars(select(Mail.id).where(*lost).limit(BATCH)).all()
+    for mail_id in ids:
+        with toolbox.database.begin() as session:
+            session.execute(update(Mail).where(Mail.id == mail_id, *lost).values(state="failed", error=STOPPED))
 
 
 def _send(toolbox: Toolbox, mail_id: str) -> Outcome:
