@@ -12,9 +12,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
 from . import cli, commanding, config, jobs, locks, module, web
-from .hooking import Hooks
 from .host import Actor, Host
 from .models import AuditEntry, Database
+from .registry import Hooks
 from .toolbox import Toolbox
 from .vault import Vault
 from .web import admin

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .config import Settings
-from .hooking import Hooks
 from .host import Host
 from .models import Database, Server
 from .pve.client import Access, Proxmox
+from .registry import Hooks
 from .vault import Vault
 
 

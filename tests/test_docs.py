@@ -24,11 +24,11 @@ from puq_backups import hookspecs, outbox
 from puq_backups.cli import backups as commands
 from puq_backups.config import PREFIX, Settings
 from puq_backups.filters import FILTERS, TESTS
-from puq_backups.hooking import Hooks
 from puq_backups.mergefields import COMMON, OF_THE_HOST, OWN
 from puq_backups.models import ENDED, LIVE, VERSION_TABLE, Base
 from puq_backups.operations.engine import STEPS
 from puq_backups.packages import CHOICES, OPTIONS
+from puq_backups.registry import Hooks
 from puq_backups.simulator import Simulator
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from puq_backups import letters, sandbox
-from puq_backups.hooking import Email, Hooks
+from puq_backups.hooking import Email
 from puq_backups.i18n import Translator
 from puq_backups.mergefields import COMMON, FIELDS, OF_THE_HOST, read, samples
+from puq_backups.registry import Hooks
 
 HOOKS = Hooks()
 HOOKS.load_package("puq_backups.hooks")

@@ -14,7 +14,7 @@ from hosting import mount
 
 from puq_backups import hook, hookspecs
 from puq_backups.errors import HookError
-from puq_backups.hooking import Hooks
+from puq_backups.registry import Hooks
 
 Writer = Callable[[dict[str, str]], str]
 
