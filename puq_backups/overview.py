@@ -13,13 +13,15 @@ from .errors import Message
 from .host import Actor
 from .models import ENDED, Backup, Operation, Service, now
 from .operations import backup as backup_steps
+from .operations import reinstall as reinstall_steps
 from .operations import remove as remove_steps
 from .operations import restore as restore_steps
 from .packages import Package
 from .toolbox import Toolbox
 
-LABELS: dict[str, str] = {**restore_steps.LABELS, **backup_steps.LABELS, **remove_steps.LABELS}
-CHECK: dict[str, str] = {"backup": backup_steps.LABELS["check"], "restore": restore_steps.LABELS["check"]}
+KINDS = {"backup": backup_steps, "restore": restore_steps, "remove": remove_steps, "reinstall": reinstall_steps}
+LABELS: dict[str, str] = {name: label for steps in KINDS.values() for name, label in steps.LABELS.items()}
+CHECK: dict[str, str] = {kind: steps.LABELS["check"] for kind, steps in KINDS.items() if "check" in steps.LABELS}
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall", "cancel")
 
 
@@ -78,13 +80,18 @@ def _last(session: Session, service: Service) -> Operation | None:
     return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
 
 
+def step_of(operation: Operation) -> str:
+    """The label of an operation's step, "" before the first."""
+    label = CHECK.get(operation.kind) if operation.step == "check" else LABELS.get(operation.step)
+    return label or ""
+
+
 def _operation(session: Session, service: Service, operation: Operation | None) -> dict[str, Any] | None:
     if operation is None:
         return None
-    label = CHECK.get(operation.kind) if operation.step == "check" else LABELS.get(operation.step, "")
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {
-        "id": operation.id, "kind": operation.kind, "state": operation.state, "step": label or "",
+        "id": operation.id, "kind": operation.kind, "state": operation.state, "step": step_of(operation),
         "progress": operation.progress, "queue_position": queueing.position(session, operation, service),
         "reason": operation.why, "warnings": [Message.from_json(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,

@@ -27,6 +27,10 @@ KINDS = {
     "reinstall": Message("The virtual machine is being reinstalled; other actions wait until it is done."),
 }
 
+OTHERS_FIRST = Message("A restore or removal goes first.")
+NODE_BUSY = Message("The node is busy with another backup.")
+STORAGE_BUSY = Message("The backup storage is busy with other backups.")
+
 
 def forbidden(action: str, actor: Actor) -> Message | None:
     """Why this account may not do `action`, whatever the state of things."""
@@ -117,7 +121,7 @@ def reason_against_start(
     if operation.kind != "backup":
         return None
     if any(other.kind != "backup" for other in standing.waiting):
-        return Later(Message("A restore or removal goes first."))
+        return Later(OTHERS_FIRST)
     return _backup_start(standing, operation) or _room(session, settings, service, operation)
 
 
@@ -146,7 +150,7 @@ def _room(session: Session, settings: Settings, service: Service, operation: Ope
         )
     )  # fmt: skip
     if session.scalar(running.where(Service.node == service.node)) >= settings.per_node:  # type: ignore[operator]  # a count
-        return Later(Message("The node is busy with another backup."))
+        return Later(NODE_BUSY)
     if session.scalar(running.where(Operation.storage == operation.storage)) >= settings.per_storage:  # type: ignore[operator]  # a count
-        return Later(Message("The backup storage is busy with other backups."))
+        return Later(STORAGE_BUSY)
     return None

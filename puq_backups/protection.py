@@ -45,6 +45,16 @@ def unprotected(settings: Settings) -> Select[Any]:
     )
 
 
+def without_good(since: datetime) -> Select[Any]:
+    """Active services with a quota and a schedule that have made no good backup since then.
+
+    This sees what `unprotected` cannot: a clock that stands still leaves no slot behind. A service younger than
+    that is left out.
+    """
+    planned = (Service.status == "active", Service.quota > 0, Service.next_run_at.is_not(None))
+    return select(Service).where(*planned, Service.created_at < since, ~_good(Backup.created_at >= since))
+
+
 def _good(when: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(Backup.service_id == Service.id, when, *GOOD)
 

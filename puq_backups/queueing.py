@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from .models import Operation, Service, now
@@ -47,6 +47,22 @@ def position(session: Session, operation: Operation, service: Service) -> int | 
         return None
     order = [waiting.id for waiting in in_order(session, service.server_id, service.node)]
     return order.index(operation.id) + 1 if operation.id in order else None
+
+
+def places(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
+    """The place of each operation that waits for one of the nodes (server id, node), by its id, in one query."""
+    waiting = (
+        select(Operation, Service.server_id, Service.node)
+        .join(Service, Service.id == Operation.service_id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now())
+        .where(or_(false(), *(and_(Service.server_id == server, Service.node == node) for server, node in nodes)))
+        .order_by(Operation.due_at, Operation.created_at, Operation.id)
+        .limit(BATCH)
+    )
+    queues: dict[tuple[str, str], list[Operation]] = {}
+    for operation, server_id, node in session.execute(waiting):
+        queues.setdefault((server_id, node), []).append(operation)
+    return {operation.id: place for queue in queues.values() for place, operation in enumerate(fair(queue), 1)}
 
 
 def servers_waiting(session: Session) -> list[str]:

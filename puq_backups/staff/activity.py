@@ -1,0 +1,117 @@
+"""The activity log: who had what done, when; filtered, by pages, or as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import Session
+
+from ..models import AuditEntry, Database, Service
+from . import paging
+
+ORDER = paging.Order(AuditEntry.at)
+BATCH = 2000
+COLUMNS = ("at", "service_id", "operation_id", "actor", "action", "text")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would calculate."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is asked for; "" and None: all. `since` and `until` (exclusive) are moments."""
+
+    service: str = ""
+    client: str = ""
+    actor: str = ""
+    action: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def read(form: Mapping[str, str], zone: tzinfo) -> Filter:
+    """The filter out of an address; `from` and `to` are days in the reader's zone. A wrong one counts for none."""
+    words = {name: _word(form.get(name, "")) for name in ("service", "client", "actor", "action")}
+    first, last = _day(form.get("from", "")), _day(form.get("to", ""))
+    return Filter(
+        **words,
+        since=datetime.combine(first, time(), zone) if first else None,
+        until=datetime.combine(last + timedelta(days=1), time(), zone) if last else None,
+    )
+
+
+def _word(text: str) -> str:
+    # A database may refuse to look for what cannot be printed.
+    return "".join(filter(str.isprintable, text)).strip()[:190]
+
+
+def _day(text: str) -> date | None:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    # A day at the end of the calendar has no next one, and no moment in some zones.
+    return found if 1970 <= found.year < 9999 else None  # noqa: PLR2004
+
+
+def rows(session: Session, wanted: Filter) -> Select[Any]:
+    """The entries that a filter lets through."""
+    found = select(AuditEntry)
+    if wanted.service:
+        found = found.where(AuditEntry.service_id == wanted.service)
+    if wanted.client:
+        theirs = select(Service.id).where(Service.client_id == wanted.client)
+        found = found.where(AuditEntry.service_id.in_(session.scalars(theirs).all()))
+    if wanted.actor:
+        found = found.where(AuditEntry.actor == _actor(session, wanted.actor))
+    if wanted.action:
+        found = found.where(AuditEntry.action == wanted.action)
+    if wanted.since:
+        found = found.where(AuditEntry.at >= wanted.since)
+    return found.where(AuditEntry.at < wanted.until) if wanted.until else found
+
+
+def _actor(session: Session, text: str) -> str:
+    """The actor as the log names it: "Sam" is found as "staff (Sam)"."""
+    named = f"staff ({text})"
+    return named if session.scalar(select(exists().where(AuditEntry.actor == named))) else text
+
+
+def page(session: Session, wanted: Filter, *, before: str = "", after: str = "") -> paging.Page[AuditEntry]:
+    """A page of the entries, newest first."""
+    return paging.page(session, rows(session, wanted), ORDER, before=before, after=after)
+
+
+def as_csv(database: Database, wanted: Filter) -> Iterator[str]:
+    """The entries as a CSV file, newest first, a piece at a time: each piece has a short transaction of its own."""
+    yield _line(COLUMNS)
+    after = ""
+    while True:
+        with database.open() as session:
+            found = paging.page(session, rows(session, wanted), ORDER, after=after, size=BATCH)
+        if found.rows:
+            yield "".join(_line(_cells(entry)) for entry in found.rows)
+        after = found.after
+        if not after:
+            return
+
+
+def _cells(entry: AuditEntry) -> list[str]:
+    at = entry.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    found = [at, entry.service_id, entry.operation_id, entry.actor, entry.action, entry.text]
+    return [_harmless(cell or "") for cell in found]
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,141 @@
+"""Operations in lists: which run, wait or have ended, of which service, and why those wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from .. import overview, policy, queueing
+from ..config import Settings
+from ..errors import Message
+from ..models import ENDED, LIVE, Operation, Server, Service, database_now, now
+from ..operations import leases
+from ..toolbox import Toolbox
+from . import paging
+
+STATES = (*LIVE, *ENDED)
+ORDERS = {
+    "running": paging.Order(Operation.started_at, newest_first=False),
+    "stuck": paging.Order(Operation.started_at, newest_first=False),
+    "waiting": paging.Order(Operation.wake_at, newest_first=False),
+    **{state: paging.Order(Operation.finished_at) for state in ENDED},
+}
+"""What runs or waits longest comes first; of what has ended the newest."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An operation in a list. `why` is its reason, or why it waits; `place` its place in its node's queue."""
+
+    operation: Operation
+    service: Service
+    server: Server
+    step: str
+    why: Message | None
+    place: int | None = None
+
+
+def in_state(
+    session: Session, toolbox: Toolbox, state: str, *, since: datetime | None = None, before: str = "",
+    after: str = "", size: int = paging.SIZE,
+) -> paging.Page[Line]:  # fmt: skip
+    """A page of the operations in a state; of ended ones those that ended `since` then."""
+    found = paging.page(session, _rows(state, since), ORDERS[state], before=before, after=after, size=size)
+    listed = lines(session, found.rows)
+    return paging.Page(waiting(session, toolbox.settings, listed) if state == "waiting" else listed,
+                       found.before, found.after)  # fmt: skip
+
+
+def _rows(state: str, since: datetime | None) -> Select[Operation]:
+    rows = select(Operation).where(Operation.state == state)
+    return rows.where(Operation.finished_at >= since) if since and state in ENDED else rows
+
+
+def counts(session: Session, since: datetime) -> dict[str, int]:
+    """How many operations are in each state, of ended ones since then; counted up to one more than MOST."""
+    columns = [
+        select(func.count())
+        .select_from(_rows(state, since).with_only_columns(Operation.id).limit(paging.MOST + 1).subquery())
+        .scalar_subquery()
+        .label(state)
+        for state in STATES
+    ]
+    return dict(zip(STATES, session.execute(select(*columns)).one(), strict=True))
+
+
+def lines(session: Session, operations: Sequence[Operation]) -> list[Line]:
+    """Operations with their services and servers, in two queries."""
+    ids = {operation.service_id for operation in operations}
+    services = {one.id: one for one in session.scalars(select(Service).where(Service.id.in_(ids)))}
+    of = {service.server_id for service in services.values()}
+    servers = {one.id: one for one in session.scalars(select(Server).where(Server.id.in_(of)))}
+    return [
+        Line(operation, service, servers[service.server_id], overview.step_of(operation), operation.why)
+        for operation in operations
+        for service in (services[operation.service_id],)
+    ]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What holds waiting operations up: services, by what, and how many backups run on each node and storage."""
+
+    running: dict[str, str]
+    first: set[str]
+    nodes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    storages: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def waiting(session: Session, settings: Settings, listed: list[Line]) -> list[Line]:
+    """The lines with why each of them waits and its place in the queue, in five queries however many there are."""
+    if not listed:
+        return []
+    held, clock = _held(session, listed), database_now(session)
+    places = queueing.places(session, {(line.service.server_id, line.service.node) for line in listed})
+    return [
+        replace(line, place=places.get(line.operation.id), why=_why(line, held, settings, clock)) for line in listed
+    ]
+
+
+def _held(session: Session, listed: list[Line]) -> Held:
+    ids = [line.service.id for line in listed]
+    running = select(Operation.service_id, Operation.kind).where(Operation.lock.in_(ids))
+    others = (Operation.service_id.in_(ids), Operation.state == "waiting", Operation.kind != "backup")
+    found = Held(
+        {service_id: kind for service_id, kind in session.execute(running)},  # noqa: C416 - rows are no tuples to mypy
+        set(session.scalars(select(Operation.service_id).where(*others))),
+    )
+    running_backups = (
+        select(Service.server_id, Service.node, Operation.storage, func.count())
+        .join(Service, Service.id == Operation.service_id)
+        .where(Operation.kind == "backup", Operation.state.in_(("running", "stuck")))
+        .group_by(Service.server_id, Service.node, Operation.storage)
+    )
+    for server_id, node, storage, number in session.execute(running_backups):
+        found.nodes[server_id, node] += number
+        found.storages[server_id, storage] += number
+    return found
+
+
+def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message:
+    """What `engine.start` would find, in its order."""
+    operation, service = line.operation, line.service
+    if operation.wake_at > now():
+        again = Message("It is tried again at {when}.", {"when": operation.wake_at})
+        return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
+    if leases.holds(service.action_owner, service.action_until, clock):
+        return Message("The billing application acts on the virtual machine just now.")
+    if service.id in held.running:
+        return policy.KINDS[held.running[service.id]]
+    if operation.kind == "backup" and service.id in held.first:
+        return policy.OTHERS_FIRST
+    if operation.kind == "backup" and held.nodes[service.server_id, service.node] >= settings.per_node:
+        return policy.NODE_BUSY
+    if operation.kind == "backup" and held.storages[service.server_id, operation.storage] >= settings.per_storage:
+        return policy.STORAGE_BUSY
+    return Message("It starts with the next look at the queue.")

@@ -1,0 +1,109 @@
+"""Finding services: by what staff knows of them, or by what is wrong with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from .. import protection
+from ..i18n import N_
+from ..models import LIVE, Backup, Operation, Server, Service, now
+from . import paging
+
+ORDER = paging.Order(Service.created_at)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+HOURS, MOST_HOURS = 48, 24 * 365
+LONGEST = 255
+TROUBLES = {
+    "restore_failed": N_("The last restore failed"),
+    "stuck": N_("An operation is stuck"),
+    "other_vm": N_("The virtual machine is not the registered one"),
+    "no_good_backup": N_("No good backup lately"),
+}
+"""What services may be listed by, and its label."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A service in a list. `used` counts the backups that are there; `live` is what runs or waits, the first."""
+
+    service: Service
+    server: Server
+    used: int
+    last_good: datetime | None
+    live: Operation | None
+
+
+def hours(text: str) -> int:
+    """How far back "lately" goes, out of a form: within a year, HOURS where it says nothing sensible."""
+    return min(max(int(text), 1), MOST_HOURS) if text.isdecimal() and len(text) < 6 else HOURS  # noqa: PLR2004 - a year has four digits
+
+
+def services(
+    session: Session, *, text: str = "", trouble: str = "", lately: int = HOURS, server_id: str = "",
+    before: str = "", after: str = "",
+) -> paging.Page[Hit]:  # fmt: skip
+    """A page of services, the last registered first. `lately` in hours.
+
+    `text` is a service's, client's or VM's number, or a part of the VM's name or the domain, in any case.
+    """
+    rows = _troubled(trouble, now() - timedelta(hours=lately))
+    # A database may refuse to look for what cannot be printed.
+    text = "".join(filter(str.isprintable, text)).strip()[:LONGEST]
+    if text:
+        rows = rows.where(_matches(text))
+    if server_id:
+        rows = rows.where(Service.server_id == server_id)
+    found = paging.page(session, rows, ORDER, before=before, after=after)
+    return paging.Page(hits(session, found.rows), found.before, found.after)
+
+
+def _troubled(trouble: str, since: datetime) -> Select[Any]:
+    rows = select(Service)
+    stuck = select(Operation.service_id).where(Operation.state == "stuck")
+    found = {
+        # "IS NOT NULL" alone lets some databases read the whole table.
+        "restore_failed": rows.where(Service.restore_failed > ""),
+        "stuck": rows.where(Service.id.in_(stuck)),
+        "other_vm": rows.where(Service.trouble_at > LONG_AGO),
+        "no_good_backup": protection.without_good(since),
+    }
+    return found.get(trouble, rows)
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    ways: list[ColumnElement[bool]] = [
+        Service.id == text, Service.client_id == text, Service.vm_name.icontains(text, autoescape=True),
+        Service.domain.icontains(text, autoescape=True),
+    ]  # fmt: skip
+    # Up to nine digits: a VMID, and within what every database takes for a whole number.
+    if text.isascii() and text.isdecimal() and len(text) <= 9:  # noqa: PLR2004
+        ways.append(Service.vmid == int(text))
+    return or_(*ways)
+
+
+def hits(session: Session, found: Any) -> list[Hit]:
+    """Services with what a list shows of them, in four queries."""
+    ids, theirs = [service.id for service in found], {service.server_id for service in found}
+    servers = {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(theirs)))}
+    used = _used(session, ids)
+    last = protection.last_good(session, found)
+    live: dict[str, Operation] = {}
+    running = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(LIVE))
+    for operation in session.scalars(running.order_by(Operation.lock.is_(None), Operation.created_at)):
+        live.setdefault(operation.service_id, operation)
+    return [
+        Hit(service, servers[service.server_id], used[service.id], last.get(service.id), live.get(service.id))
+        for service in found
+    ]
+
+
+def _used(session: Session, ids: list[str]) -> Counter[str]:
+    there = (Backup.service_id.in_(ids), Backup.removed_at.is_(None), Backup.missing_at.is_(None))
+    rows = select(Backup.service_id, func.count()).where(*there, Backup.kind != "safety").group_by(Backup.service_id)
+    return Counter({service_id: number for service_id, number in session.execute(rows)})  # noqa: C416 - rows are no tuples to mypy
