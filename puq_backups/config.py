@@ -21,6 +21,7 @@ from .errors import SettingError
 
 PREFIX = "PUQ_BACKUPS_"
 NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+SAFETY_COPY = ("offer", "always", "off")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -97,6 +98,13 @@ class Settings:
     busy_patience: timedelta = timedelta(minutes=30)
     """How long an operation waits on locks and unreachable nodes before anything was changed."""
 
+    safety_copy: str = "offer"
+    """Whether a restore keeps the present state of the VM first: `offer` (the client chooses), `always` or `off`. The
+    configurable option `Safety copy` overrides it."""
+
+    safety_copy_days: int = 3
+    """How many days a safety copy is kept."""
+
     termination_grace: timedelta = timedelta(days=7)
     """How long the backups of a terminated service are kept; 0: removed at once."""
 
@@ -123,6 +131,10 @@ class Settings:
 
     unprotected_after: timedelta = timedelta(hours=48)
     """How long after its last good backup a service whose scheduled ones come to nothing is shown to staff."""
+
+    lang_overrides: str = "lang/overrides"
+    """Folder of the provider's own words, `<locale>/LC_MESSAGES/puq_backups.po`; a relative one is beside the
+    application's module. It need not be there."""
 
     hooks: tuple[str, ...] = ()
     """Modules or packages of the host that hold hooks. In the environment separated by commas."""
@@ -214,8 +226,14 @@ def _check(settings: Settings) -> None:
         ZoneInfo(settings.timezone)
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
+    if settings.safety_copy not in SAFETY_COPY:
+        choices = ", ".join(SAFETY_COPY)
+        raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)
     if settings.ca_file and not Path(settings.ca_file).is_file():
         raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
+    overrides = Path(settings.lang_overrides)
+    if overrides.is_absolute() and not overrides.is_dir():
+        raise SettingError("PUQ_BACKUPS_LANG_OVERRIDES: there is no folder {folder}.", folder=settings.lang_overrides)
     for name in ("poll", "settle", "connect_timeout", "read_timeout"):
         if getattr(settings, name) <= timedelta(0):
             raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())

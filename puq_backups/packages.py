@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from .config import SAFETY_COPY
 from .errors import BadInput
 
 OPTIONS = (
@@ -22,10 +23,14 @@ OPTIONS = (
 )  # fmt: skip
 """The 24 product settings in their order: the name a provider sees, and ours."""
 
+BOUGHT_ONLY = (("Safety copy", "safety_copy"),)
+"""Options that a client may buy and that no product setting has."""
+
 CHOICES = {
     "mode": ("snapshot", "suspend", "stop"),
     "compression": ("zstd", "lzo", "gzip", "0"),
     "rotation": ("before", "after"),
+    "safety_copy": SAFETY_COPY,
 }
 
 HIGHEST = {"vlan": 4094}
@@ -70,6 +75,8 @@ class Package:
     rotation: str = "before"
     restore_storage: str = ""
     mac: str = ""
+    safety_copy: str = ""
+    """Empty: the setting `PUQ_BACKUPS_SAFETY_COPY` counts."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,8 +95,9 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     """
     bought = entries(params, "configoptions")
     found: dict[str, Any] = {}
-    for position, (title, name) in enumerate(OPTIONS, 1):
-        raw = bought[title] if title in bought else params.get(f"configoption{position}")
+    product = {title: params.get(f"configoption{position}") for position, (title, _) in enumerate(OPTIONS, 1)}
+    for title, name in (*OPTIONS, *BOUGHT_ONLY):
+        raw = bought.get(title, product.get(title))
         # A configurable option may carry its label behind a bar.
         text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
         if name == "backups":
