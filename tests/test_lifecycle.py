@@ -13,7 +13,7 @@ from sqlalchemy import select
 from world import ALICE, STAFF
 
 from puq_backups import Refused, accounts
-from puq_backups.models import AuditEntry
+from puq_backups.models import AuditEntry, Service
 from puq_backups.operations import engine
 from puq_backups.simulator import Simulator
 
@@ -265,6 +265,36 @@ def test_removal_that_fails_is_tried_again_after_a_pause(world: worlds.World) ->
 
     assert [(one.kind, one.state) for one in world.operations()[1:]] == [("remove", "failed")] * 2
     assert len(world.held()) == 1
+
+
+@pytest.mark.parametrize("quota", ["", None, "many", -1, 2.5])
+def test_quota_that_cannot_be_read_keeps_the_last_one_and_staff_is_told(world: worlds.World, quota: Any) -> None:
+    """Zero is a quota like any other, whoever of the two says it."""
+    for bought, limit in (
+        ({"Backups": 7}, 7),
+        ({"Backups": quota}, 7),
+        ({"Backups": "0"}, 0),
+        ({"Backups": quota}, 0),
+    ):
+        params = world.params(backups=9) | {"configoptions": bought}
+        assert world.backups.call("ChangePackage", params) == "success"
+        assert world.service().quota == limit
+
+    with world.toolbox.database.open() as session:
+        told = session.scalars(select(AuditEntry).where(AuditEntry.action == "quota").order_by(AuditEntry.at)).all()
+    assert [entry.text for entry in told] == [
+        f"The quota (Backups) of service 1 is empty or unreadable; {stays} stays." for stays in (7, 0)
+    ]
+
+
+def test_vm_that_is_the_registered_one_again_is_no_trouble_any_more(world: worlds.World) -> None:
+    real = world.service().identity
+    for identity, troubled in (("uuid=another", True), (real, False)):
+        with world.toolbox.database.begin() as session:
+            service = session.get_one(Service, "1")
+            service.identity, service.trouble = identity, {"text": "Another machine.", "values": {}}
+        world.register()
+        assert (world.service().trouble is not None, world.service().identity) == (troubled, identity)
 
 
 def test_service_of_another_owner_or_vm_gets_a_token_of_its_own(world: worlds.World) -> None:

@@ -97,13 +97,16 @@ def _row(session: Session, key: str) -> Service:
 
 def _bind(service: Service, server_id: str, client_id: str, machine: Machine) -> None:
     """Have the service be this VM of this client. Another VM or owner gets a token of its own: what was made
-    before is not theirs. The VM's identity is taken down once, and anew only where another VM is meant.
+    before is not theirs. The VM's identity is taken down once, and anew only where another VM is meant; a VM that
+    is the registered one again is no trouble any more.
     """
     other_vm = (service.server_id, service.vmid) != (server_id, machine.vmid)
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
     if other_vm or service.status == "terminated" or not service.identity:
-        service.identity, service.trouble = machine.identity, None
+        service.identity = machine.identity
+    if service.identity == machine.identity:
+        service.trouble = None
     service.client_id, service.server_id, service.vmid = client_id, server_id, machine.vmid
     service.node, service.vm_name, service.vm_status = machine.node, machine.name, machine.status
 
