@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from . import inventory, schedules
 from .errors import Message
-from .models import Backup, Operation, Service, new_id, now
+from .models import Backup, Operation, Service, now
 from .operations import engine
 from .packages import Package
 from .toolbox import Toolbox
@@ -114,10 +114,9 @@ def _hours(span: timedelta) -> str:
 
 
 def _slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
-    slot = Operation(
-        service_id=service.id, client_id=service.client_id, kind="backup", origin="scheduled",
-        slot_date=day.isoformat(), token=new_id()[:16], actor="schedule", created_at=now(), due_at=at, wake_at=now(),
-        storage=Package.from_json(service.package).storage, state="waiting", data={}, warnings=[], attempts=0,
+    slot = Operation.asked(
+        service, "backup", origin="scheduled", actor="schedule", slot_date=day.isoformat(), due_at=at,
+        storage=Package.from_json(service.package).storage,
     )  # fmt: skip
     session.add(slot)
     session.flush()

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import Message
-from ..models import Backup, Operation, Service, new_id, now
+from ..models import Backup, Operation, Service, now
 from ..operations import engine
 from ..toolbox import Toolbox
 
@@ -51,17 +51,13 @@ def _purge(toolbox: Toolbox, service_id: str) -> int:
             return 0
         service = session.get_one(Service, service_id)
         backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *_left())).all()
-        session.add_all([_removal(service, backup) for backup in backups])
+        session.add_all([
+            Operation.asked(
+                service, "remove", origin="purge", actor="termination", backup_id=backup.id, storage=backup.storage
+            )
+            for backup in backups
+        ])  # fmt: skip
         return len(backups)
-
-
-def _removal(service: Service, backup: Backup) -> Operation:
-    at = now()
-    return Operation(
-        id=new_id(), service_id=service.id, client_id=service.client_id, kind="remove", origin="purge",
-        backup_id=backup.id, token=new_id()[:16], actor="termination", state="waiting", created_at=at,
-        due_at=at, wake_at=at, storage=backup.storage, data={}, warnings=[], attempts=0,
-    )  # fmt: skip
 
 
 def call_off(session: Session, toolbox: Toolbox, service: Service) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..errors import Message
-from .base import ID, PREFIX, Base, UTCDateTime, new_id
+from .base import ID, PREFIX, Base, UTCDateTime, new_id, now
+from .service import Service
 
 LIVE = ("waiting", "running", "stuck")
 ENDED = ("done", "failed", "cancelled", "missed", "refused", "skipped")
@@ -68,6 +69,16 @@ class Operation(Base):
     deadline_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     lease_owner: Mapped[str | None] = mapped_column(String(190))
+
+    @classmethod
+    def asked(cls, service: Service, kind: str, *, origin: str, actor: str, **more: Any) -> Operation:
+        """An operation that waits from now on; not in a session yet. `more` names further columns."""
+        at = now()
+        facts = {"created_at": at, "due_at": at, "wake_at": at, "data": {}, **more}
+        return cls(
+            id=new_id(), service_id=service.id, client_id=service.client_id, kind=kind, origin=origin,
+            token=new_id()[:16], actor=actor[:190], state="waiting", warnings=[], attempts=0, **facts,
+        )  # fmt: skip
 
     @property
     def why(self) -> Message | None:

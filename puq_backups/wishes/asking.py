@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from .. import inventory, policy
 from ..errors import NotAllowed, NotYours, Refused
 from ..host import Actor
-from ..models import Backup, Operation, Service, is_id, new_id, now
+from ..models import Backup, Operation, Service, is_id
 from ..operations import engine
 from ..packages import Package
 
@@ -44,13 +44,9 @@ def check(action: str, standing: inventory.Standing, actor: Actor, backup: Backu
 
 
 def write(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
-    at = now()
-    facts: dict[str, Any] = {"origin": "manual", "storage": Package.from_json(service.package).storage, "data": {}}
-    operation = Operation(
-        id=new_id(), service_id=service.id, client_id=service.client_id, kind=kind, token=new_id()[:16],
-        actor=actor.title[:190], state="waiting", created_at=at, due_at=at, wake_at=at, warnings=[], attempts=0,
-        **{**facts, **more},
-    )  # fmt: skip
+    """The operation, written down and waiting; by default a manual one to the package's storage."""
+    facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
+    operation = Operation.asked(service, kind, actor=actor.title, **facts)
     session.add(operation)
     engine.audit(session, service.id, operation, kind, f"asked for by {actor.title}")
     session.flush()

@@ -1,10 +1,13 @@
-"""The wish to have the VM reinstalled."""
+"""The wish to have the VM reinstalled after a failed restore: by the host, where it has a way of its own, else by us."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from .. import host as hosts
 from .. import inventory
@@ -12,6 +15,8 @@ from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
 from ..models import Service, database_now
 from ..operations import engine, leases
+from ..packages import Package
+from ..ticking import start_waiting
 from ..toolbox import Toolbox
 from . import asking
 
@@ -19,18 +24,39 @@ log = logging.getLogger("puq_backups.wishes")
 REINSTALL_LEASE = timedelta(hours=1)
 
 
-def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> None:
-    """Have the host reinstall the VM after a failed restore, confirmed by the word REINSTALL.
-
-    The service is held by a lease meanwhile, so that a second click finds it taken.
-    """
+def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> str | None:
+    """Ask for a reinstallation, confirmed by the word REINSTALL: the operation's id. None where the host did it."""
     asking.allow("reinstall", actor)
+    own = hosts.own_reinstall(toolbox.host)
+    if own is not None:
+        _by_the_host(toolbox, service_id, actor, confirm, own)
+        return None
+    asking.refresh(toolbox, service_id)
+    with toolbox.database.begin() as session:
+        service = _confirmed(session, service_id, actor, confirm)
+        if not Package.from_json(service.package).template:
+            raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
+        asking.none_waits(session, service, None)
+        operation = asking.write(session, service, actor, "reinstall")
+    start_waiting(toolbox)
+    return operation.id
+
+
+def _confirmed(session: Session, service_id: str, actor: Actor, confirm: Any) -> Service:
+    service = asking.locked(session, service_id)
+    asking.check("reinstall", inventory.standing(session, service), actor)
+    if str(confirm or "").strip() != "REINSTALL":
+        raise BadInput("confirm", "Type the word REINSTALL to confirm.")
+    return service
+
+
+def _by_the_host(
+    toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any, own: Callable[[Service], None]
+) -> None:
+    """The service is held by a lease meanwhile, so that a second click finds it taken."""
     owner = leases.new_owner()
     with toolbox.database.begin() as session:
-        service = asking.locked(session, service_id)
-        asking.check("reinstall", inventory.standing(session, service), actor)
-        if str(confirm or "").strip() != "REINSTALL":
-            raise BadInput("confirm", "Type the word REINSTALL to confirm.")
+        service = _confirmed(session, service_id, actor, confirm)
         clock = database_now(session)
         if leases.holds(service.action_owner, service.action_until, clock):
             raise Refused("Another action on this virtual machine is running.")
@@ -38,7 +64,8 @@ def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> 
         engine.audit(session, service_id, None, "reinstall", f"asked for by {actor.title}")
     done = False
     try:
-        done = _reinstall(toolbox, service)
+        _run(own, service)
+        done = True
     finally:
         with toolbox.database.begin() as session:
             service = asking.locked(session, service_id)
@@ -47,14 +74,11 @@ def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> 
                 service.action_owner = service.action_until = None
 
 
-def _reinstall(toolbox: Toolbox, service: Service) -> bool:
+def _run(own: Callable[[Service], None], service: Service) -> None:
     try:
-        done = hosts.reinstall(toolbox.host, service)
+        own(service)
     except BackupsError:
         raise
     except Exception as error:
         log.exception("the host's reinstall of service %s failed", service.id)
         raise Refused("The reinstallation failed. Please ask the provider's support.") from error
-    if not done:
-        raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
-    return done
