@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import Message
@@ -22,6 +23,17 @@ def number(value: Any) -> str:
         return str(value)
 
 
+def gib(size: int) -> str:
+    """Bytes in GiB, for people."""
+    return number(round(size / GIB, 1))
+
+
+def stays(slot: str, size: int, wanted: int) -> Message:
+    """That a disk of `size` bytes stays larger than the `wanted` GiB of the package."""
+    text = "The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller."
+    return Message(text, slot=slot, size=gib(size), wanted=wanted)
+
+
 def additional(config: dict[str, Any]) -> str | None:
     """The slot of the additional disk: the first that is not the system disk's."""
     boot = vms.boot_disk(config)
@@ -32,15 +44,18 @@ def _order(slot: str) -> tuple[str, int]:
     return re.sub(r"\d+$", "", slot), int(re.sub(r"\D", "", slot) or 0)
 
 
-def configure(work: Work, config: dict[str, Any], changes: dict[str, Any], what: str) -> Start | None:
-    """Change the configuration, if there is anything to change. The digest keeps off somebody else's change."""
-    if not changes:
+def configure(
+    work: Work, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
+) -> Start | None:
+    """Change and drop options, if there are any to change. The digest keeps off somebody else's change."""
+    if not changes and not dropped:
         return None
+    digest = config.get("digest")
     return Start(
-        call=lambda: vms.set_config(work.proxmox, work.node, work.vmid, changes, digest=config.get("digest")),
+        call=lambda: vms.set_config(work.proxmox, work.node, work.vmid, changes, delete=dropped, digest=digest),
         type="qmconfig",
         id=str(work.vmid),
-        audit=f"{what} of VM {work.vmid}: {', '.join(sorted(changes))}",
+        audit=f"{what} of VM {work.vmid}: {', '.join(sorted((*changes, *dropped)))}",
     )
 
 
@@ -50,12 +65,7 @@ def grow(work: Work, config: dict[str, Any], slot: str | None, wanted: int | Non
         return None
     size = vms.size_bytes(str(vms.disks(config)[slot].options.get("size") or "0"))
     if size > wanted * GIB:
-        work.operation.warn(
-            Message(
-                "The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller.",
-                {"slot": slot, "size": number(round(size / GIB, 1)), "wanted": wanted},
-            )
-        )
+        work.operation.warn(stays(slot, size, wanted))
     if size >= wanted * GIB:
         return None
     return Start(

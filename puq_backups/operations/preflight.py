@@ -1,0 +1,205 @@
+"""Before a restore: what would happen, in words, and what stands against it. Nothing is changed by looking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import Message, ProxmoxDenied, ProxmoxRefused
+from ..models import Backup, Service
+from ..packages import Package
+from ..pve import access, notes, vms
+from ..pve import backups as archives
+from ..pve.client import Proxmox
+from . import contents, disks
+from .contents import Contents
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a restore would do. It is refused where `reasons_against` has any.
+
+    `happens` and `warnings` are sentences for the client, in the order of events; `running` and `snapshots` are the
+    VM's at the moment of looking; `sizes` are the bytes of each disk in the backup, by slot, as far as known.
+    """
+
+    reasons_against: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
+    happens: tuple[Message, ...] = ()
+    running: bool = False
+    snapshots: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        sentences = ("reasons_against", "warnings", "happens")
+        return {
+            **{name: [message.to_json() for message in getattr(self, name)] for name in sentences},
+            "running": self.running, "snapshots": list(self.snapshots), "sizes": dict(self.sizes),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+        def sentences(name: str) -> tuple[Message, ...]:
+            found = (Message.from_json(one) for one in stored.get(name, ()))
+            return tuple(message for message in found if message)
+
+        return cls(
+            sentences("reasons_against"), sentences("warnings"), sentences("happens"), bool(stored.get("running")),
+            tuple(stored.get("snapshots", ())), dict(stored.get("sizes", {})),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What was seen: the VM, the backup, and what it holds (None where it could not be read)."""
+
+    proxmox: Proxmox
+    service: Service
+    backup: Backup
+    package: Package
+    config: dict[str, Any]
+    lost: bool
+    status: vms.VmStatus
+    snapshots: list[str]
+
+
+def look(
+    proxmox: Proxmox, service: Service, backup: Backup, package: Package, *, kept: dict[str, Any] | None = None
+) -> Plan:
+    """Ask Proxmox what a restore of `backup` over the service's VM would do; about eight calls, none of them writes.
+
+    `kept` is the VM's configuration from before a restore that failed: what is there now is a ruin
+    (`keeping.kept_config`). ProxmoxError where Proxmox cannot be asked; VmMissing where the VM has moved or is gone.
+    """
+    found = vms.config(proxmox, service.node, service.vmid)
+    scene = _Scene(
+        proxmox, service, backup, package, kept or found, bool(kept),
+        vms.status(proxmox, service.node, service.vmid), vms.snapshots(proxmox, service.node, service.vmid),
+    )  # fmt: skip
+    against = list(_against(scene, found))
+    inside, unread = (None, None) if against else _inside(scene)
+    if unread and not unread.passable:
+        against.append(unread.message)
+    targets = contents.targets(proxmox, service.node, inside, package) if inside else contents.Targets()
+    room = contents.room(inside, targets, scene.config, backup) if inside else contents.Room()
+    return Plan(
+        reasons_against=(*against, *targets.reasons, *room.reasons),
+        warnings=(*_warnings(scene, found, inside), *([unread.message] if unread else []), *room.warnings),
+        happens=tuple(_happens(scene, inside)),
+        running=scene.status.status == "running",
+        snapshots=tuple(scene.snapshots),
+        sizes=inside.sizes if inside else {},
+    )
+
+
+def _against(scene: _Scene, found: dict[str, Any]) -> Iterator[Message]:
+    """Why it cannot be restored at all, before the backup is opened."""
+    backup, service = scene.backup, scene.service
+    if backup.service_id != service.id or backup.server_id != service.server_id or backup.removed_at:
+        yield Message("This backup does not belong to the service.")
+        return
+    if backup.node not in {"", service.node}:
+        yield Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
+        return
+    if found.get("protection") and not _may(scene, "VM.Config.Options"):
+        yield Message(
+            "The virtual machine is protected against changes, and the API token lacks the privilege "
+            "VM.Config.Options to lift that."
+        )
+    storage = archives.storage_status(scene.proxmox, service.node, backup.storage)
+    if not storage.active:
+        yield Message("The storage {storage} is offline.", storage=backup.storage)
+        return
+    archive = _archive(scene, on_pbs=storage.type == "pbs")
+    if archive is None:
+        yield Message("The file of this backup is no longer on its storage.")
+        return
+    marker = notes.find_marker(archive.notes)
+    if marker and marker[0] != service.token and backup.kind != "adopted":
+        yield Message("The file under this backup's name belongs to another service.")
+    if "failed" in {archive.verification, backup.verification}:
+        yield Message("The storage found this backup to be damaged.")
+
+
+def _archive(scene: _Scene, *, on_pbs: bool) -> archives.Archive | None:
+    """The archive as it is now. Only the list of a PBS has its verification."""
+    proxmox, node, volid = scene.proxmox, scene.service.node, scene.backup.volid
+    if not on_pbs:
+        return archives.one(proxmox, node, volid)
+    listed = archives.listing(proxmox, node, scene.backup.storage, scene.backup.vmid)
+    return next((archive for archive in listed if archive.volid == volid), None)
+
+
+def _may(scene: _Scene, privilege: str) -> bool:
+    path = f"/vms/{scene.service.vmid}"
+    return privilege in access.permissions(scene.proxmox, path).get(path, {})
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """Why the backup's configuration could not be read; `passable`: it may be restored all the same."""
+
+    message: Message
+    passable: bool
+
+
+def _inside(scene: _Scene) -> tuple[Contents | None, _Unread | None]:
+    try:
+        config = archives.archived_config(scene.proxmox, scene.service.node, scene.backup.volid)
+    except ProxmoxDenied as error:
+        text = "What this backup holds could not be looked at beforehand: {proxmox}"
+        return None, _Unread(Message(text, proxmox=error), passable=True)
+    except ProxmoxRefused as error:
+        if error.retryable:
+            raise
+        return None, _Unread(Message("This backup cannot be read: {proxmox}", proxmox=error), passable=False)
+    return Contents.of(config), None
+
+
+def _warnings(scene: _Scene, found: dict[str, Any], inside: Contents | None) -> Iterator[Message]:
+    if found.get("lock"):
+        yield Message(
+            "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
+        )
+    if scene.snapshots:
+        yield Message(
+            "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(scene.snapshots)
+        )
+    if inside is None:
+        return
+    for slot in sorted(set(inside.left_out) - set(vms.disks(scene.config))):
+        yield Message("The disk {slot} was left out of this backup and does not come back.", slot=slot)
+    for slot, wanted in inside.wanted(scene.package).items():
+        size = inside.sizes.get(slot)
+        if size and size > wanted * disks.GIB:
+            yield disks.stays(slot, size, wanted)
+
+
+def _happens(scene: _Scene, inside: Contents | None) -> Iterator[Message]:
+    if scene.status.status == "running":
+        yield Message("The virtual machine is running: it is shut down first, and started again at the end.")
+    else:
+        yield Message("The virtual machine is off; it is started at the end.")
+    yield from _disks(scene, inside) if inside else ()
+    yield Message("CPU, memory, disks and network are set to what your package has.")
+    yield Message("Name, notes, options, addresses and firewall rules stay as they are now.")
+
+
+def _disks(scene: _Scene, inside: Contents) -> Iterator[Message]:
+    has = vms.disks(scene.config)
+    for slot in inside.slots:
+        size = disks.gib(inside.sizes[slot]) if slot in inside.sizes else "?"
+        if slot in has:
+            yield Message("The disk {slot} ({size} GiB) goes back to its state in this backup.", slot=slot, size=size)
+        else:
+            text = "The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now."
+            yield Message(text, slot=slot, size=size)
+    # After a failed restore nobody knows which of its other disks are still there.
+    for slot in sorted(set(has) - set(inside.slots)) if not scene.lost else ():
+        yield Message("The disk {slot} is not in this backup: it keeps its data and is attached again.", slot=slot)
+    for slot, wanted in inside.wanted(scene.package).items():
+        if 0 < inside.sizes.get(slot, 0) < wanted * disks.GIB:
+            yield Message("The disk {slot} is enlarged to {wanted} GiB.", slot=slot, wanted=wanted)
+    if scene.package.additional_disk and not inside.additional and not disks.additional(scene.config):
+        yield Message("A new, empty additional disk of {size} GiB is added.", size=scene.package.additional_disk)
