@@ -144,6 +144,18 @@ def AfterRestoreFailed(service_id: str, operation_id: str, state: str, reason: s
     """A restore ended otherwise: `state` is failed, refused or cancelled."""
 
 
+def PreReinstall(service_id: str, operation_id: str) -> Answer:
+    """Before a reinstallation of ours touches the VM. {"abortcmd": True, "reason": "…"} refuses it."""
+
+
+def AfterReinstall(service_id: str, operation_id: str) -> None:
+    """The VM was made again from its template, has its package and was started."""
+
+
+def AfterReinstallFailed(service_id: str, operation_id: str, state: str, reason: str) -> None:
+    """A reinstallation of ours ended otherwise: `state` is failed, refused or cancelled."""
+
+
 def PreRemove(service_id: str, operation_id: str, backup_id: str) -> Answer:
     """Before a backup is removed by its own operation. {"abortcmd": True, "reason": "…"} refuses it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
@@ -66,13 +67,10 @@ def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     return ask(service_id) if ask else None
 
 
-def reinstall(host: Host, service: Any) -> bool:
-    """Let the host reinstall a service's VM its own way; False where it has none."""
-    own = getattr(host, "reinstall", None)
-    if own is None:
-        return False
-    own(service)
-    return True
+def own_reinstall(host: Host) -> Callable[[Any], None] | None:
+    """The host's own way to reinstall a service's VM, or None where it leaves that to us."""
+    found: Callable[[Any], None] | None = getattr(host, "reinstall", None)
+    return found
 
 
 def send_email(host: Host, email: EmailMessage) -> bool:

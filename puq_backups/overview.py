@@ -19,9 +19,10 @@ from .operations import restore as restore_steps
 from .packages import Package
 from .toolbox import Toolbox
 
-KINDS = {"backup": backup_steps, "restore": restore_steps, "remove": remove_steps, "reinstall": reinstall_steps}
-LABELS: dict[str, str] = {name: label for steps in KINDS.values() for name, label in steps.LABELS.items()}
-CHECK: dict[str, str] = {kind: steps.LABELS["check"] for kind, steps in KINDS.items() if "check" in steps.LABELS}
+LABELS: dict[str, dict[str, str]] = {
+    "backup": backup_steps.LABELS, "restore": restore_steps.LABELS, "remove": remove_steps.LABELS,
+    "reinstall": reinstall_steps.LABELS,
+}  # fmt: skip
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall", "cancel")
 
 
@@ -82,8 +83,7 @@ def _last(session: Session, service: Service) -> Operation | None:
 
 def step_of(operation: Operation) -> str:
     """The label of an operation's step, "" before the first."""
-    label = CHECK.get(operation.kind) if operation.step == "check" else LABELS.get(operation.step)
-    return label or ""
+    return LABELS[operation.kind].get(operation.step, "")
 
 
 def _operation(session: Session, service: Service, operation: Operation | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Message, ProxmoxBusy, ProxmoxError
+from ..errors import Message, ProxmoxBusy, ProxmoxError, VmMissing
 from ..models import Backup, now
 from ..pve import backups as archives
 from ..pve import vms
@@ -31,6 +31,17 @@ def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
     )
     work.service.trouble = trouble.to_json()
     return GiveUp(trouble.text, state=state, **trouble.values)
+
+
+def present(work: Work) -> dict[str, Any] | None:
+    """The VM's config; None where it is nowhere in the cluster. VmMissing where it was moved meanwhile."""
+    try:
+        return vms.config(work.proxmox, work.node, work.vmid)
+    except VmMissing:
+        # Who may not see a VM is denied its config: of one that is missing there, the list says the truth.
+        if vms.find_node(work.proxmox, work.vmid) is None:
+            return None
+        raise
 
 
 def unlocked(config: dict[str, Any]) -> None:

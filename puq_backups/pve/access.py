@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,3 +91,15 @@ def version(proxmox: Proxmox) -> str:
 def permissions(proxmox: Proxmox, path: str | None = None) -> dict[str, dict[str, Any]]:
     """What our token may do: {path: {privilege: 1 where it reaches further down}}; `path` asks for one only."""
     return proxmox.get_dict("access", "permissions", path=path)
+
+
+def lacking(proxmox: Proxmox, paths: Iterable[str], privileges: Iterable[str]) -> list[str]:
+    """Which of these privileges our token has on none of these paths.
+
+    On /vms only what reaches further down counts: a right on one VM goes when that VM is destroyed.
+    """
+    held: set[str] = set()
+    for path in paths:
+        granted = permissions(proxmox, path).get(path, {})
+        held |= {name for name, reaches in granted.items() if path != "/vms" or int(reaches)}
+    return [name for name in privileges if name not in held]

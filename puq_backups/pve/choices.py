@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from . import paths, vms
+from . import networks, vms
 from .client import Proxmox
 
 GIB = 1024**3
@@ -30,8 +30,8 @@ def bridges(proxmox: Proxmox) -> dict[str, str]:
     """The bridges of all nodes that are online, each with the nodes that have it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for node in _online(proxmox):
-        for row in proxmox.get_list("nodes", paths.node(node), "network", type="any_bridge"):
-            found[str(row["iface"])].append(node)
+        for name in networks.bridges(proxmox, node):
+            found[name].append(node)
     return {name: f"{name} ({', '.join(nodes)})" for name, nodes in sorted(found.items())}
 
 

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from .. import inventory, policy
+from .. import accounts, inventory, policy
+from .. import host as hosts
 from ..errors import NotAllowed, NotYours, Refused
 from ..host import Actor
 from ..models import Backup, Operation, Service, is_id
 from ..operations import engine
 from ..packages import Package
+from ..toolbox import Toolbox
+
+log = logging.getLogger("puq_backups.wishes")
+FIRST = ("restore", "remove", "reinstall")
+"""What goes before waiting backups."""
+
+
+def refresh(toolbox: Toolbox, service_id: str) -> None:
+    """Take over what the host says of the service now, where it tells: what follows applies the package."""
+    try:
+        params = hosts.service_params(toolbox.host, service_id)
+        if params:
+            accounts.refresh(toolbox, {**params, "serviceid": service_id})
+    except Exception:
+        # What is known of the package is better than no restore in an emergency.
+        log.exception("the host's params of service %s could not be taken over", service_id)
 
 
 def locked(session: Session, service_id: str) -> Service:
@@ -56,10 +74,10 @@ def write(session: Session, service: Service, actor: Actor, kind: str, **more: A
 def none_waits(session: Session, service: Service, backup: Backup | None) -> None:
     """Refuse a second wish of the same kind while the first one waits."""
     waiting = select(Operation).where(
-        Operation.service_id == service.id, Operation.state == "waiting", Operation.kind.in_(("restore", "remove"))
+        Operation.service_id == service.id, Operation.state == "waiting", Operation.kind.in_(FIRST)
     )
     for operation in session.scalars(waiting):
-        if backup is None or operation.kind == "restore" or operation.backup_id == backup.id:
+        if backup is None or operation.kind != "remove" or operation.backup_id == backup.id:
             raise Refused("This has been asked for already and is about to start.")
 
 

@@ -1,4 +1,4 @@
-"""The wish to have the VM reinstalled after a failed restore: by the host, where it has a way of its own, else by us."""
+"""The wish to have the VM reinstalled after a failed restore: by the host, where it has its own way, else by us."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _by_the_host(
         if leases.holds(service.action_owner, service.action_until, clock):
             raise Refused("Another action on this virtual machine is running.")
         service.action_owner, service.action_until = owner, clock + REINSTALL_LEASE
-        engine.audit(session, service_id, None, "reinstall", f"asked for by {actor.title}")
+        engine.audit(session, service_id, None, "reinstall", f"asked for by {actor.title}", actor=actor.title)
     done = False
     try:
         _run(own, service)

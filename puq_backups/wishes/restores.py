@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .. import accounts, inventory
-from .. import host as hosts
+from .. import inventory
 from ..errors import BadInput, Refused
 from ..host import Actor
 from ..models import Backup, Operation, Service
@@ -16,13 +14,11 @@ from ..ticking import start_waiting
 from ..toolbox import Toolbox
 from . import asking
 
-log = logging.getLogger("puq_backups.wishes")
-
 
 def restore(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, confirm: Any) -> str:
     """Ask for a restore, confirmed by the VM's name: the operation's id."""
     asking.allow("restore", actor)
-    _refresh(toolbox, service_id)
+    asking.refresh(toolbox, service_id)
     with toolbox.database.begin() as session:
         service = asking.locked(session, service_id)
         backup = inventory.find(session, service_id, backup_id)
@@ -34,17 +30,6 @@ def restore(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str, con
         operation = _ask_restore(session, service, actor, backup)
     start_waiting(toolbox)
     return operation.id
-
-
-def _refresh(toolbox: Toolbox, service_id: str) -> None:
-    """Take over what the host says of the service now, where it tells: a restore re-applies the package."""
-    try:
-        params = hosts.service_params(toolbox.host, service_id)
-        if params:
-            accounts.refresh(toolbox, {**params, "serviceid": service_id})
-    except Exception:
-        # What is known of the package is better than no restore in an emergency.
-        log.exception("the host's params of service %s could not be taken over", service_id)
 
 
 def retry(toolbox: Toolbox, service_id: str, actor: Actor, operation_id: str, backup_id: Any = None) -> str:

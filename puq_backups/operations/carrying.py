@@ -1,0 +1,87 @@
+"""What a reinstalled VM keeps of the one before: its name and addresses, its keys, its size."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import Message
+from ..packages import Package
+from ..pve import vms
+from . import disks
+from .steps import unlocked
+from .work import Outcome, Work
+
+OWN = re.compile(
+    r"description|tags|onboot|protection|cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares|net\d+"
+)
+"""What is the VM's own: where it had none, the template's is dropped."""
+CARRIED = re.compile(
+    rf"{OWN.pattern}|name|agent|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys|nameserver|searchdomain"
+    r"|ipconfig\d+"
+)
+OF_SYSTEM = re.compile(
+    r"boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template|parent|lock|vga|cdrom|rng0|tablet"
+    r"|acpi|kvm|keyboard|hotplug|cipassword|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
+)
+"""What belongs to the system on the disks, and so comes with the template."""
+
+
+def carry_over(work: Work) -> Outcome:
+    """Give the new VM its name, description, networks with their MACs, cloud-init values and size."""
+    before = work.operation.data["before"]
+    if work.ended is not None and work.ended.ok:
+        # Proxmox may write a value in another way than it was given; that is no reason to give it again.
+        return None
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    unlocked(config)
+    _tell(work, before)
+    changes = {key: value for key, value in before.items() if CARRIED.fullmatch(key) and config.get(key) != value}
+    dropped = [key for key in config if OWN.fullmatch(key) and key not in before]
+    return disks.configure(work, config, changes, "what it had before", dropped)
+
+
+def _tell(work: Work, before: dict[str, Any]) -> None:
+    """Warn of what cannot be carried over."""
+    if before.get("cipassword"):
+        work.operation.warn(
+            Message("The password that was set at the installation cannot be carried over. Please set a new one.")
+        )
+    left = sorted(key for key in before if not CARRIED.fullmatch(key) and not OF_SYSTEM.fullmatch(key))
+    if left:
+        work.operation.warn(
+            Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
+        )
+
+
+def keep_system_disk(work: Work) -> Outcome:
+    """Give the system disk the size and the limits it had; the package's come after and win."""
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    unlocked(config)
+    former = _system_disk(work.operation.data["before"])
+    slot = vms.boot_disk(config)
+    if former is None or slot is None:
+        return None
+    package = Package.from_json(work.operation.data["package"])
+    wanted, now_it_is = _gib(former), _gib(vms.disks(config)[slot])
+    if not package.system_disk and wanted > now_it_is:
+        return disks.grow(work, config, slot, wanted)
+    drive = vms.disks(config)[slot]
+    options = {name: value for name, value in drive.options.items() if not _is_limit(name)}
+    options |= {name: value for name, value in former.options.items() if _is_limit(name)}
+    changes = {} if options == drive.options else {slot: vms.Drive(drive.volid, options).format()}
+    return disks.configure(work, config, changes, f"former limits of {slot}")
+
+
+def _is_limit(option: str) -> bool:
+    return option.startswith(("mbps", "iops"))
+
+
+def _system_disk(config: dict[str, Any]) -> vms.Drive | None:
+    slot = vms.boot_disk(config)
+    return vms.disks(config)[slot] if slot else None
+
+
+def _gib(drive: vms.Drive) -> int:
+    """A disk's size in GiB, rounded up."""
+    return -(-vms.size_bytes(str(drive.options.get("size") or "0")) // disks.GIB)
