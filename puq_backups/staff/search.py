@@ -107,3 +107,8 @@ def _used(session: Session, ids: list[str]) -> Counter[str]:
     there = (Backup.service_id.in_(ids), Backup.removed_at.is_(None), Backup.missing_at.is_(None))
     rows = select(Backup.service_id, func.count()).where(*there, Backup.kind != "safety").group_by(Backup.service_id)
     return Counter({service_id: number for service_id, number in session.execute(rows)})  # noqa: C416 - rows are no tuples to mypy
+
+
+def count(session: Session, trouble: str) -> int:
+    """How many services have a trouble of TROUBLES, counted up to one more than `paging.MOST`."""
+    return paging.count(session, _troubled(trouble, now()).with_only_columns(Service.id))

@@ -1,0 +1,87 @@
+"""A service's page for staff, beyond what its client sees: facts, what holds it, operations with their log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from .. import overview, packages
+from ..errors import Message
+from ..models import AuditEntry, Operation, Server, Service, database_now
+from ..operations import leases
+from ..packages import Package
+from ..policy import KINDS
+from ..toolbox import Toolbox
+from . import looking, paging
+
+ORDER = paging.Order(Operation.created_at)
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Past:
+    """An operation with the calls it has made, oldest first, and the tasks that came of them."""
+
+    operation: Operation
+    step: str
+    log: Sequence[AuditEntry]
+    upids: list[str]
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """`holds` says what holds the VM, as last seen; `purge_at` when a terminated service's backups are removed."""
+
+    service: Service
+    server: Server
+    package: list[tuple[str, Any]]
+    holds: list[tuple[Message, datetime | None]]
+    purge_at: datetime | None
+    operations: paging.Page[Past]
+
+
+def facts(session: Session, toolbox: Toolbox, service: Service, *, before: str = "", after: str = "") -> Dossier:
+    """Everything but what the client's page has as well, in six queries and without asking Proxmox."""
+    rows = select(Operation).where(Operation.service_id == service.id)
+    found = paging.page(session, rows, ORDER, before=before, after=after, size=SHOWN)
+    terminated, grace = service.terminated_at, toolbox.settings.termination_grace
+    return Dossier(
+        service, session.get_one(Server, service.server_id), _package(service), _holds(session, service),
+        terminated + grace if terminated else None,
+        paging.Page(_with_logs(session, service, found.rows), found.before, found.after),
+    )  # fmt: skip
+
+
+def _package(service: Service) -> list[tuple[str, Any]]:
+    """The product settings that say something, by the names a provider knows."""
+    package, titles = Package.from_json(service.package), {name: title for title, name in packages.OPTIONS}
+    named = [(titles.get(field.name, "MAC"), getattr(package, field.name)) for field in fields(package)]
+    return [(title, value) for title, value in named if value not in {None, ""}]
+
+
+def _holds(session: Session, service: Service) -> list[tuple[Message, datetime | None]]:
+    """What holds the VM: our operation, the host's own action, Proxmox's lock; each with since when it does."""
+    found: list[tuple[Message, datetime | None]] = []
+    running = session.scalars(select(Operation).where(Operation.lock == service.id)).first()
+    if running:
+        found.append((KINDS[running.kind], running.started_at))
+    if leases.holds(service.action_owner, service.action_until, database_now(session)):
+        found.append((Message("The billing application acts on the virtual machine just now."), None))
+    if service.vm_lock:
+        lock = Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
+        found.append((lock, service.vm_seen_at))
+    return found
+
+
+def _with_logs(session: Session, service: Service, operations: Sequence[Operation]) -> list[Past]:
+    ids = [operation.id for operation in operations]
+    of = (AuditEntry.service_id == service.id, AuditEntry.operation_id.in_(ids))
+    logs: dict[str, list[AuditEntry]] = {}
+    for entry in session.scalars(select(AuditEntry).where(*of).order_by(AuditEntry.at)):
+        logs.setdefault(str(entry.operation_id), []).append(entry)
+    return [Past(one, overview.step_of(one), logs.get(one.id, []), looking.upids(one)) for one in operations]
