@@ -12,12 +12,14 @@ import pytest
 import services
 import time_machine
 import world as worlds
+from operations import test_reinstall
 from world import ALICE
 
 from puq_backups import hookspecs, slots, texts
 from puq_backups.simulator import Simulator
 
 POINTS = {point: spec for point, spec in vars(hookspecs).items() if inspect.isfunction(spec)}
+REFUSING = {"PreBackup", "PreRestore", "PreRemove", "PreReinstall"}
 STOPPED = {"abortcmd": True, "reason": "Not in August."}
 
 
@@ -44,7 +46,7 @@ class Listener(defaultdict[str, list[dict[str, Any]]]):
     def _hook(self, point: str) -> Any:
         def told(**given: Any) -> dict[str, Any] | None:
             self[point].append(given)
-            return STOPPED if self.stop and point in {"PreBackup", "PreRestore", "PreRemove"} else None
+            return STOPPED if self.stop and point in REFUSING else None
 
         return told
 
@@ -77,6 +79,14 @@ def operate(world: worlds.World, listener: Listener) -> None:
     assert world.call("RemoveBackup", backup_id=backup.id) != "success"
 
 
+def reinstall(world: worlds.World, listener: Listener) -> None:
+    """After a failed restore; refused by a hook, then done."""
+    test_reinstall.register(world, template=9000)
+    test_reinstall.fail_restore(world)
+    for listener.stop, state in ((True, "refused"), (False, "done")):
+        assert test_reinstall.ask(world).state == state
+
+
 def visit(world: worlds.World) -> None:
     """The page, the form of a mail's text, and a tick of the clock, which sends the mails."""
     world.host.actor = ALICE
@@ -89,6 +99,7 @@ def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world
     listener = Listener(world)
     live(world)
     operate(world, listener)
+    reinstall(world, listener)
     visit(world)
 
     assert set(POINTS) - set(listener) == set()
@@ -99,8 +110,8 @@ def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world
 
     ended = [point for point in POINTS if point.startswith("After") and "operation_id" in listener[point][0]]
     told = [given["operation_id"] for point in ended for given in listener[point]]
-    assert sorted(told) == sorted(operation.id for operation in world.operations())
-    for kind in ("Backup", "Restore", "Remove"):
+    assert sorted(told) == sorted(operation.id for operation in world.operations() if operation.started_at)
+    for kind in ("Backup", "Restore", "Remove", "Reinstall"):
         [failed] = listener[f"After{kind}Failed"]
         assert (failed["state"], failed["reason"]) == ("refused", "Not in August.")
 
