@@ -180,5 +180,5 @@ def test_package_of_a_later_version_can_be_read() -> None:
 def test_safety_copy_is_bought_and_is_no_product_setting() -> None:
     assert package({"Safety copy": "Always|Each time"}).safety_copy == "always"
     assert read({"configoption25": "always"})[0].safety_copy == ""
-    with pytest.raises(BadInput, match="^Safety copy must be one of offer, always, off; it is maybe.$"):
+    with pytest.raises(BadInput, match=r"^Safety copy must be one of offer, always, off; it is maybe\.$"):
         package({"Safety copy": "maybe"})
