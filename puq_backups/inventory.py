@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -97,25 +98,37 @@ def local_date(service: Service, operation: Operation) -> str:
     return operation.slot_date or schedules.local_date(operation.created_at, zone).isoformat()
 
 
+def archive_storage(operation: Operation) -> str:
+    """The storage to which an operation's own archive goes: a restore's is its safety copy."""
+    return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
+
+
 def record(session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int) -> Backup:
-    """The row of the archive that `operation` made; the same row when asked twice."""
+    """The row of the archive that `operation` made; the same row when asked twice. A restore's is a safety copy."""
+    safety = operation.kind == "restore"
+    forget_removed(session, service.server_id, volid)
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
-    if backup is not None and backup.removed_at is not None:
-        # A name is a second: once its volume is removed, a new archive may get it. The audit keeps the old one.
-        session.delete(backup)
-        session.flush()
-        backup = None
     if backup is None:
         backup = Backup(
             service_id=service.id, server_id=service.server_id, operation_id=operation.id, volid=volid,
-            storage=volid.partition(":")[0], node=node, vmid=service.vmid, kind=operation.origin,
+            storage=volid.partition(":")[0], node=node, vmid=service.vmid,
+            kind="safety" if safety else operation.origin,
             note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
             disks=disks, created_at=operation.started_at or now(),
+            expires_at=now() + timedelta(days=operation.data["safety_days"]) if safety else None,
         )  # fmt: skip
         session.add(backup)
         session.flush()
     return backup
+
+
+def forget_removed(session: Session, server_id: str, volid: str) -> None:
+    """Make way for an archive that got a removed one's name: a name is a second. The audit keeps the old one."""
+    removed = (Backup.server_id == server_id, Backup.volid == volid, Backup.removed_at.is_not(None))
+    for backup in session.scalars(select(Backup).where(*removed)).all():
+        session.delete(backup)
+    session.flush()
 
 
 def see(backup: Backup, archive: archives.Archive) -> None:

@@ -123,6 +123,11 @@ def reader(toolbox: Toolbox, email: Email, service: Service | None) -> tuple[str
     """The language and zone of whoever reads the mail."""
     if email.to == "staff" or service is None:
         return "en", toolbox.settings.timezone
+    return client(toolbox, service)
+
+
+def client(toolbox: Toolbox, service: Service) -> tuple[str, str]:
+    """The language and zone of a service's client."""
     zone = service.client.get("timezone") or service.schedule.get("timezone") or toolbox.settings.timezone
     return i18n.tag(service.client.get("language"))[:16], str(zone)[:64]
 

@@ -131,7 +131,7 @@ def _adopt(session: Session, server: Server, holder: str, archive: archives.Arch
     operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
     if service is None or operation is None or operation.service_id != service.id or operation.state in LIVE:
         return
-    if operation.storage != archive.volid.partition(":")[0]:
+    if inventory.archive_storage(operation) != archive.volid.partition(":")[0]:
         return
     backup = inventory.record(session, service, operation, volid=archive.volid, node=holder, disks=1)
     inventory.see(backup, archive)

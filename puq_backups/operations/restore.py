@@ -10,6 +10,7 @@ from ..models import Backup, Operation
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
+from . import safety
 from .power import power_off, power_on
 from .reapply import (
     grow_additional_disk,
@@ -20,35 +21,33 @@ from .reapply import (
     set_cpu_and_memory,
     set_network,
 )  # fmt: skip
+from .safety import make_safety_copy, plan_safety_copy, see_safety_copy
 from .steps import may_go_ahead, same_vm, storage_there, unlocked
 from .work import GiveUp, Hop, Outcome, Start, Step, Work
 
 
 def check(work: Work) -> None:
-    """Make sure of VM, archive and storage, and keep the VM's configuration, before anything is touched."""
-    backup, kept = _backup(work), _kept_config(work)
+    """Make sure of VM, archive, storages and room, and keep what the VM is like, before anything is touched."""
+    backup, failed = _backup(work), _failed(work)
     may_go_ahead(work, "PreRestore", backup_id=backup.id)
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    if not work.service.restore_failed:
-        config = same_vm(work)
+    config = same_vm(work) if failed is None else vms.config(work.proxmox, work.node, work.vmid)
     unlocked(config)
-    storage_there(work, backup.storage)
-    if archives.one(work.proxmox, work.node, backup.volid) is None:
-        raise GiveUp("The file of this backup is no longer on its storage.")
-    before = kept or config
-    status = vms.status(work.proxmox, work.node, work.vmid)
+    package = Package.from_json(work.service.package)
+    kept = failed.data.get("before") if failed else None
+    plan = preflight.look(work.proxmox, work.service, backup, package, kept=kept)
+    work.operation.keep(preflight=plan.to_json())
+    if plan.reasons_against:
+        reason = plan.reasons_against[0]
+        raise GiveUp(reason.text, state="refused", **reason.values)
+    keeping.keep(work, config, failed)
     work.operation.keep(
-        before=before,
-        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid),
-        package=work.service.package,
-        was_running=status.status == "running",
-    )
+        snapshots=list(plan.snapshots), package=work.service.package, was_running=plan.running,
+        undo=keeping.put_back_protection.__name__,
+    )  # fmt: skip
 
 
-def _kept_config(work: Work) -> dict[str, Any] | None:
-    """After a failed restore the VM's own configuration is lost: the one kept by that operation stands."""
-    failed = work.find(Operation, work.service.restore_failed) if work.service.restore_failed else None
-    return failed.data.get("before") if failed else None
+def _failed(work: Work) -> Operation | None:
+    return work.find(Operation, work.service.restore_failed) if work.service.restore_failed else None
 
 
 def _backup(work: Work) -> Backup:
@@ -75,23 +74,42 @@ def restore_disks(work: Work) -> Outcome:
 
 
 def _send(work: Work, volid: str) -> Any:
-    package = Package.from_json(work.operation.data["package"])
-    storage = package.restore_storage or None
+    storage = Package.from_json(work.operation.data["package"]).restore_storage or None
     try:
-        return archives.restore(work.proxmox, work.node, work.vmid, archive=volid, storage=storage)
+        return archives.restore(
+            work.proxmox, work.node, work.vmid, archive=volid, storage=storage, overrides=_overrides(work)
+        )
     except ProxmoxRefused as error:
         work.operation.keep(touched=False)
-        if error.retryable or isinstance(error, (VmMissing, NotStarted)):
+        if passes(error):
             raise
-        raise _nothing_changed(work, str(error)) from error
+        if error.http_status in {400, 403} and _with_less(work, str(error)):
+            raise LookAgain from error
+        raise _nothing_changed(str(error)) from error
 
 
-def _nothing_changed(work: Work, reason: str) -> GiveUp:
-    return GiveUp(
-        "The restore failed before anything was changed: {proxmox}",
-        after="power_on" if work.operation.data.get("was_running") else None,
-        proxmox=reason,
+def _overrides(work: Work) -> dict[str, Any]:
+    """What the VM is to have instead of the backup's values, from the first moment on."""
+    data = work.operation.data
+    level = data.get("overrides", OVERRIDES[0])
+    machine = beforehand(Package.from_json(data["package"]), data["before"]) if level != OVERRIDES[-1] else {}
+    return {**keeping.beforehand(data["before"]), **machine} if level == OVERRIDES[0] else machine
+
+
+def _with_less(work: Work, reason: str) -> bool:
+    """Go on with fewer values sent along; False where there were none: the refusal was not for their sake."""
+    at = OVERRIDES.index(work.operation.data.get("overrides", OVERRIDES[0]))
+    if at + 1 == len(OVERRIDES):
+        return False
+    work.operation.keep(overrides=OVERRIDES[at + 1])
+    work.operation.warn(
+        Message("Not all values could be sent with the restore, they are set after it: {proxmox}", proxmox=reason)
     )
+    return True
+
+
+def _nothing_changed(reason: str) -> GiveUp:
+    return GiveUp("The restore failed before anything was changed: {proxmox}", proxmox=reason)
 
 
 def _restored(work: Work) -> Hop | None:
@@ -110,7 +128,9 @@ def _restored(work: Work) -> Hop | None:
     if ended.reason.endswith(" - vm is running"):
         # Somebody started it after our last look.
         return Hop("power_off")
-    raise _nothing_changed(work, ended.reason)
+    if DENIED in ended.reason and _with_less(work, ended.reason):
+        return Hop("restore_disks")
+    raise _nothing_changed(ended.reason)
 
 
 def _rewritten(work: Work, config: dict[str, Any]) -> bool:
@@ -129,8 +149,9 @@ def _untouched(work: Work, config: dict[str, Any]) -> bool:
 
 
 STEPS: tuple[Step, ...] = (
-    check, power_off, restore_disks, set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk,
-    grow_additional_disk, limit_additional_disk, set_network, power_on,
+    check, plan_safety_copy, power_off, make_safety_copy, see_safety_copy, lift_protection, restore_disks,
+    set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk, grow_additional_disk, limit_additional_disk,
+    set_network, put_back_settings, put_back_firewall, put_back_protection, power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     "check": N_("Checking the backup and the virtual machine"),
@@ -144,4 +165,6 @@ LABELS: dict[str, str] = {
     "limit_additional_disk": N_("Setting the additional disk's limits"),
     "set_network": N_("Setting the network"),
     "power_on": N_("Starting the virtual machine"),
+    **keeping.LABELS,
+    **safety.LABELS,
 }
