@@ -47,6 +47,16 @@ def _order(slot: str) -> tuple[str, int]:
 def configure(
     work: Work, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
 ) -> Start | None:
+    """Change and drop options, if there are any to change and this was not just done.
+
+    Proxmox may write a value otherwise than it was given: once is enough.
+    """
+    return None if _went_well(work) else change(work, config, changes, what, dropped)
+
+
+def change(
+    work: Work, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
+) -> Start | None:
     """Change and drop options, if there are any to change. The digest keeps off somebody else's change."""
     if not changes and not dropped:
         return None
@@ -59,6 +69,10 @@ def configure(
     )
 
 
+def _went_well(work: Work) -> bool:
+    return work.ended is not None and bool(work.ended.ok)
+
+
 def grow(work: Work, config: dict[str, Any], slot: str | None, wanted: int | None) -> Start | None:
     """Resize a disk to `wanted` GiB, as an absolute size so that twice does no harm; a larger one stays."""
     if not slot or not wanted:
@@ -66,7 +80,7 @@ def grow(work: Work, config: dict[str, Any], slot: str | None, wanted: int | Non
     size = vms.size_bytes(str(vms.disks(config)[slot].options.get("size") or "0"))
     if size > wanted * GIB:
         work.operation.warn(stays(slot, size, wanted))
-    if size >= wanted * GIB:
+    if size >= wanted * GIB or _went_well(work):
         return None
     return Start(
         call=lambda: vms.resize(work.proxmox, work.node, work.vmid, slot, f"{wanted}G"),
@@ -97,22 +111,34 @@ def limit(work: Work, config: dict[str, Any], slot: str | None, limits: dict[str
 
 
 def make(work: Work, config: dict[str, Any], package: Package) -> Start | None:
-    """Give the VM its additional disk: its own from before the restore, left unused with its data, else a new one."""
+    """Give the VM its disks back that the backup lacked, with their data; else the package's one, if it has none."""
+    if lost := _lost(work, config):
+        return change(work, config, lost, "re-attach what the backup lacked")
     if not package.additional_disk or additional(config):
         return None
-    slot = _free_slot(config)
-    before = work.operation.data["before"]
-    lost = vms.disks(before).get(additional(before) or "")
-    left = {drive.volid: key for key, drive in vms.unused(config).items()}
-    if lost and lost.volid in left:
-        return configure(work, config, {slot: lost.format()}, "re-attach the additional disk")
-    storage = package.additional_storage or vms.disks(config)[str(vms.boot_disk(config))].volid.partition(":")[0]
-    return configure(work, config, {slot: f"{storage}:{package.additional_disk}"}, "new additional disk")
+    storage = package.additional_storage or vms.disks(config)[_boot(config)].volid.partition(":")[0]
+    return configure(
+        work, config, {_free_slot(config): f"{storage}:{package.additional_disk}"}, "new additional disk"
+    )
 
 
-def _free_slot(config: dict[str, Any]) -> str:
+def _lost(work: Work, config: dict[str, Any]) -> dict[str, str]:
+    """The disks from before that hang in no slot any more, with their slots. One whose slot the backup has was to be
+    freed: it is left where it is.
+    """
+    left = {drive.volid for drive in vms.unused(config).values()}
+    before = vms.disks(work.operation.data["before"])
+    return {slot: drive.format() for slot, drive in before.items() if drive.volid in left and slot not in config}
+
+
+def _boot(config: dict[str, Any]) -> str:
     boot = vms.boot_disk(config)
     if boot is None:
         raise GiveUp("The virtual machine has no system disk.")
-    bus = _order(boot)[0]
+    return boot
+
+
+def _free_slot(config: dict[str, Any]) -> str:
+    """The first free slot beside the system disk."""
+    bus = _order(_boot(config))[0]
     return next(f"{bus}{at}" for at in range(SLOTS[bus]) if f"{bus}{at}" not in config)

@@ -17,18 +17,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import notifications, policy
-from ..errors import BackupsError, Message, NotStarted, ProxmoxError, Refused, UnknownOutcome, VmMissing
+from ..errors import BackupsError, Message, Refused, UnknownOutcome
 from ..models import AuditEntry, Operation, Server, Service, database_now, now, when_committed
-from ..pve import tasks, vms
+from ..pve import tasks
 from ..toolbox import Toolbox
-from . import backup, leases, remove, restore, watching
-from .work import Change, GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from . import backup, judging, leases, reinstall, remove, restore, watching
+from .work import Change, Hop, Outcome, Start, Step, Wait, Work
 
 log = logging.getLogger("puq_backups.operations")
 
-STEPS: Mapping[str, Sequence[Step]] = {"backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS}
-FAULTS_ALLOWED = 5
-LONGEST_PAUSE = 60.0
+STEPS: Mapping[str, Sequence[Step]] = {
+    "backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS, "reinstall": reinstall.STEPS,
+}  # fmt: skip
 
 
 class LeaseLost(Exception):
@@ -188,7 +188,7 @@ def _step(work: Work) -> Step:
 
 def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     operation = work.operation
-    operation.keep(troubled_since=None, tries=0, faults=0)
+    operation.keep(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Start):
         return _call(work, owner, outcome)
     watching.forget(operation)
@@ -255,87 +255,23 @@ def _pause(work: Work, owner: str, seconds: float) -> bool:
     return seconds <= 0
 
 
-def _judge(work: Work, owner: str, error: Exception | None) -> bool:
-    """What trouble in a step means: look again later, look elsewhere, or the end of the operation."""
-    operation = work.operation
-    if isinstance(error, (VmMissing, NotStarted)):
-        error = _elsewhere(work, error)
-    if error is None:
-        return _pause(work, owner, 0)
-    if isinstance(error, ProxmoxError) and (_passes(error) or _unseen(work)):
-        return _again(work, owner, error)
-    if isinstance(error, GiveUp) and error.after:
-        operation.keep(ending=error.message.to_json())
-        watching.forget(operation)
-        operation.step = error.after
+def _judge(work: Work, owner: str, error: Exception) -> bool:
+    verdict = judging.judge(work, error)
+    if isinstance(verdict, judging.End):
+        return _end(work, owner, verdict.state, verdict.reason)
+    if isinstance(verdict, Hop):
+        watching.forget(work.operation)
+        work.operation.step, work.operation.reason = verdict.step, None
         _commit(work, owner, release=True)
         return True
-    if isinstance(error, BackupsError):
-        otherwise = "refused" if isinstance(error, Refused) else "failed"
-        return _end(work, owner, error.state if isinstance(error, GiveUp) else otherwise, error.message)
-    return _fault(work, owner, error)
-
-
-def _passes(error: ProxmoxError) -> bool:
-    return error.retryable or isinstance(error, (VmMissing, NotStarted))
-
-
-def _unseen(work: Work) -> bool:
-    """Whether a task of ours may run whose end was not seen, as with a token that was revoked meanwhile."""
-    return bool(work.operation.upid or work.operation.intent) and work.ended is None
-
-
-def _elsewhere(work: Work, error: ProxmoxError) -> BackupsError | None:
-    """The VM is not where it was: None where it was found and is followed, else what to judge instead.
-
-    While the cluster still names the old node its word may lag behind: the error stands, and is waited on.
-    """
-    try:
-        node = vms.find_node(work.proxmox, work.vmid)
-    except ProxmoxError as trouble:
-        return trouble
-    if not node:
-        return GiveUp("The virtual machine {vmid} is no longer there.", vmid=work.vmid)
-    if node == work.node:
-        return error
-    work.service.node = work.operation.node = node
-    return None
-
-
-def _again(work: Work, owner: str, error: ProxmoxError) -> bool:
-    """Busy or unreachable: come back with growing pauses. Once something was changed it is never given up."""
-    operation = work.operation
-    since = float(operation.data.get("troubled_since") or time.time())
-    patience = work.toolbox.settings.busy_patience.total_seconds()
-    idle = not operation.upid and not operation.intent
-    if idle and not operation.data.get("touched") and time.time() - since > patience:
-        return _end(work, owner, "failed", error.message)
-    tries = int(operation.data.get("tries") or 0)
-    operation.keep(troubled_since=since, tries=tries + 1)
-    operation.reason = error.message.to_json()
-    pause = min(work.toolbox.settings.poll.total_seconds() * 2 ** min(tries, 6), LONGEST_PAUSE)
-    return _pause(work, owner, pause)
-
-
-def _fault(work: Work, owner: str, error: Exception) -> bool:
-    """A fault of ours: kept from looping, told to staff, and no lock is freed under a task that may run."""
-    operation = work.operation
-    log.error("operation %s, step %s: a fault of puq-backups", operation.id, operation.step, exc_info=error)
-    work.session.rollback()
-    work.session.refresh(operation)
-    faults = int(operation.data.get("faults") or 0) + 1
-    operation.keep(faults=faults)
-    reason = Message("Something went wrong on our side; the provider's staff can see it in the log.")
-    if faults >= FAULTS_ALLOWED and not operation.upid and not operation.intent:
-        return _end(work, owner, "failed", reason)
-    operation.reason = reason.to_json()
-    return _pause(work, owner, LONGEST_PAUSE)
+    work.operation.reason = verdict.why.to_json() if verdict.why else None
+    return _pause(work, owner, verdict.seconds)
 
 
 def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
     operation, toolbox = work.operation, work.toolbox
     if state == "done" and operation.data.get("ending"):
-        state, reason = "failed", Message.from_json(operation.data["ending"])
+        state, reason = operation.data["ending_state"], Message.from_json(operation.data["ending"])
     watching.forget(operation)
     end(work.session, toolbox, operation, work.service, state, reason)
     _commit(work, owner, release=True)
@@ -351,6 +287,7 @@ def end(
     """
     operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
     operation.reason = reason.to_json() if reason else None
+    audit(session, service.id, operation, "ended", f"{operation.kind} {state}" + (f": {reason}" if reason else ""))
     delays = toolbox.settings.retry_delays
     if state == "failed" and operation.kind == "backup" and operation.slot_date and operation.attempts <= len(delays):
         again = now() + delays[max(operation.attempts, 1) - 1]
@@ -361,7 +298,7 @@ def end(
     if operation.started_at and operation.kind != "remove":
         # Proxmox has released what our task held.
         service.vm_lock = ""
-    if operation.kind == "restore":
+    if operation.kind in {"restore", "reinstall"}:
         _note_restore(operation, service)
     notifications.on_end(session, toolbox, operation, service)
     when_committed(session, lambda: _tell_hooks(toolbox, operation))
@@ -371,7 +308,8 @@ def _note_restore(operation: Operation, service: Service) -> None:
     if operation.state == "done":
         service.restore_failed = None
     elif operation.data.get("touched"):
-        service.restore_failed = operation.id
+        # After a reinstallation that failed it is still the failed restore that is to be settled.
+        service.restore_failed = operation.data.get("failed") or operation.id
 
 
 def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
@@ -379,7 +317,8 @@ def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
     point = f"After{operation.kind.title()}"
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
-        toolbox.hooks.run(point, **facts, backup_id=operation.backup_id)
+        about = {} if operation.backup_id is None else {"backup_id": operation.backup_id}
+        toolbox.hooks.run(point, **facts, **about)
     elif operation.state != "skipped":
         reason = str(operation.why or operation.state)
         toolbox.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)

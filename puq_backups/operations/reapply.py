@@ -14,6 +14,21 @@ from .steps import unlocked
 from .work import Outcome, Work
 
 
+def beforehand(package: Package, before: dict[str, Any]) -> dict[str, Any]:
+    """CPU, memory and network as options that go with a restore, so that the VM is never without them.
+
+    What is not known before the restore (the backup's own balloon) is set right by the steps after it.
+    """
+    found: dict[str, Any] = {"cores": package.cores, "sockets": 1} if package.cores else {}
+    if package.memory:
+        found["memory"] = package.memory
+        if before.get("balloon") is not None:
+            found["balloon"] = min(int(before["balloon"]), package.memory)
+    if before.get("net0"):
+        found["net0"] = _network(package, vms.parse_net(str(before["net0"]))).format()
+    return found
+
+
 def set_cpu_and_memory(work: Work) -> Outcome:
     """Set CPU and RAM if different from the restored values."""
     package, config = _state(work)
@@ -61,10 +76,17 @@ def limit_additional_disk(work: Work) -> Outcome:
 
 
 def set_network(work: Work) -> Outcome:
-    """Re-apply bridge, VLAN, bandwidth and MAC."""
+    """Re-apply bridge, VLAN, bandwidth and MAC; what the package leaves alone is as it was before the restore."""
     package, config = _state(work)
-    before = vms.parse_net(str(work.operation.data["before"].get("net0") or "") or "virtio")
-    net = vms.parse_net(str(config.get("net0") or "") or before.format())
+    found, before = str(config.get("net0") or ""), str(work.operation.data["before"].get("net0") or "")
+    wanted = _network(package, vms.parse_net(before or found or "virtio"))
+    same = bool(found) and same_net(wanted, vms.parse_net(found))
+    changes = {} if same or not wanted.options.get("bridge") else {"net0": wanted.format()}
+    return disks.configure(work, config, changes, "network")
+
+
+def _network(package: Package, net: vms.Net) -> vms.Net:
+    """The package's network card, made of this one."""
     options = dict(net.options)
     if package.bridge:
         options["bridge"] = package.bridge
@@ -73,9 +95,7 @@ def set_network(work: Work) -> Outcome:
             options[name] = disks.number(value)
         elif value is not None:
             options.pop(name, None)
-    wanted = vms.Net(model=net.model, mac=package.mac or before.mac or net.mac, options=options)
-    changes = {} if same_net(wanted, net) or not options.get("bridge") else {"net0": wanted.format()}
-    return disks.configure(work, config, changes, "network")
+    return vms.Net(model=net.model, mac=package.mac or net.mac, options=options)
 
 
 def same_net(one: vms.Net, other: vms.Net) -> bool:

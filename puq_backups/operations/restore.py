@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Message, NotStarted, ProxmoxRefused, VmMissing
+from ..errors import Message, ProxmoxRefused
 from ..i18n import N_
 from ..models import Backup, Operation
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
-from . import safety
+from . import keeping, preflight, safety
+from .judging import passes
+from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
 from .power import power_off, power_on
 from .reapply import (
+    beforehand,
     grow_additional_disk,
     grow_system_disk,
     limit_additional_disk,
@@ -20,10 +23,14 @@ from .reapply import (
     make_additional_disk,
     set_cpu_and_memory,
     set_network,
-)  # fmt: skip
+)
 from .safety import make_safety_copy, plan_safety_copy, see_safety_copy
-from .steps import may_go_ahead, same_vm, storage_there, unlocked
-from .work import GiveUp, Hop, Outcome, Start, Step, Work
+from .steps import may_go_ahead, same_vm, unlocked
+from .work import GiveUp, Hop, LookAgain, Outcome, Start, Step, Work
+
+OVERRIDES = ("all", "machine", "none")
+"""What is sent with the restore, less with each refusal: the kept options too, CPU, memory and network, nothing."""
+DENIED = "Permission check failed"
 
 
 def check(work: Work) -> None:
@@ -150,8 +157,8 @@ def _untouched(work: Work, config: dict[str, Any]) -> bool:
 
 STEPS: tuple[Step, ...] = (
     check, plan_safety_copy, power_off, make_safety_copy, see_safety_copy, lift_protection, restore_disks,
-    set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk, grow_additional_disk, limit_additional_disk,
-    set_network, put_back_settings, put_back_firewall, put_back_protection, power_on,
+    set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk, grow_additional_disk,
+    limit_additional_disk, set_network, put_back_settings, put_back_firewall, put_back_protection, power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     "check": N_("Checking the backup and the virtual machine"),

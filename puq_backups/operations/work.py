@@ -87,6 +87,10 @@ class GiveUp(BackupsError):
         self.after = after
 
 
+class LookAgain(BackupsError):
+    """The call was refused and changed nothing: the step is run again at once, and does otherwise."""
+
+
 @dataclass
 class Work:
     """One operation on its way. Attributes set on `operation` and `service`, and rows added to `session`, are

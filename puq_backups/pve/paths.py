@@ -42,6 +42,11 @@ def service(number: int | str) -> Part:
     return Part(f"vm:{vmid(number)}")
 
 
+def position(number: int) -> Part:
+    """A place in a list, from 0."""
+    return Part(str(int(number)))
+
+
 def storage(name: str) -> Part:
     """A storage's id."""
     return _part("storage", name, STORAGE.fullmatch(name))

@@ -30,6 +30,7 @@ PASSING = {502, 503, 504, 596}
 BUSY = re.compile(
     r"VM is locked \(|can't lock file '.*got timeout|got lock request timeout|-locked command timed out"
     r"|no quorum|another backup is already running|possibly running or in use"
+    r"|checksum mismatch \(file change|detected modified configuration"
 )
 MISSING = re.compile(r"Configuration file '[^']*' does not exist")
 

@@ -1,0 +1,248 @@
+"""What a restore would revert: kept as it was just before, and put back, or told where rights do not reach.
+
+An operation keeps the VM's configuration as `before` and its firewall as `firewall` among its data. What was not
+there before but came with the backup is dropped again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ..errors import Message, ProxmoxRefused
+from ..i18n import N_
+from ..models import Operation, Service
+from ..pve import firewall, vms
+from . import disks
+from .judging import passes
+from .steps import unlocked
+from .work import Change, GiveUp, Hop, LookAgain, Outcome, Start, Work
+
+GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
+    "options": (
+        re.compile(r"name|onboot|description|agent"),
+        N_(
+            "Name, description, agent and start at boot are those of the backup; Proxmox did not take the former "
+            "ones: {proxmox}"
+        ),
+    ),
+    "tags": (
+        re.compile(r"tags"),
+        N_("The tags are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+    ),
+    "addresses": (
+        re.compile(r"nameserver|searchdomain|ipconfig\d+"),
+        N_("Addresses and name servers are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+    ),
+    "cards": (
+        re.compile(r"net[1-9]\d*"),
+        N_("The further network cards are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+    ),
+}
+"""What is put back together, since one privilege allows it; and what is said where it cannot be."""
+FIREWALL = N_("The firewall is that of the backup; Proxmox did not take the former rules: {proxmox}")
+UNREAD = N_("The firewall could not be read, so its rules are those of the backup: {proxmox}")
+UNSTEADY = N_("The firewall's rules changed again and again while they were put back; please look at them.")
+PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
+CHANGES = 2
+"""How often each rule, one way or the other, may be changed before the firewall is left as it is."""
+
+
+def kept_config(session: Session, service: Service) -> dict[str, Any] | None:
+    """The VM's configuration from before a restore that failed; None where none did."""
+    failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
+    return failed.data.get("before") if failed else None
+
+
+def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) -> None:
+    """Keep what the VM is like, before anything is touched.
+
+    After a failed restore the VM has lost all that: what the first operation kept stands.
+    """
+    if failed is not None and failed.data.get("before"):
+        work.operation.keep(before=failed.data["before"], firewall=failed.data.get("firewall"))
+        return
+    try:
+        options = firewall.options(work.proxmox, work.node, work.vmid)
+        rules = firewall.rules(work.proxmox, work.node, work.vmid).rules
+    except ProxmoxRefused as error:
+        if passes(error):
+            raise
+        work.operation.warn(Message(UNREAD, proxmox=error))
+        work.operation.keep(before=config, firewall=None)
+        return
+    work.operation.keep(before=config, firewall={"options": options, "rules": rules})
+
+
+def settings(config: dict[str, Any], group: str) -> dict[str, str]:
+    """The options of a group."""
+    pattern = GROUPS[group][0]
+    return {key: str(value).strip() for key, value in config.items() if pattern.fullmatch(key)}
+
+
+def beforehand(before: dict[str, Any]) -> dict[str, Any]:
+    """The kept options that go with a restore, so that the VM is never without them."""
+    return {key: value for key, value in before.items() if any(group.fullmatch(key) for group, _ in GROUPS.values())}
+
+
+def lift_protection(work: Work) -> Outcome:
+    """Take the protection against changes away: Proxmox restores over no VM that has it."""
+    config = _config(work)
+    if not _protected(config):
+        return None
+    return _setting(work, config, {"protection": 0}, "lift the protection", _not_lifted)
+
+
+def _not_lifted(work: Work, reason: object) -> None:
+    text = "The protection of the virtual machine {vmid} could not be lifted: {proxmox}"
+    raise GiveUp(text, state="refused", vmid=work.vmid, proxmox=reason)
+
+
+def put_back_protection(work: Work) -> Outcome:
+    """Protect the VM again as it was; one that only the backup protected is no longer."""
+    config, wanted = _config(work), _protected(work.operation.data["before"])
+    if _protected(config) == wanted or _is_left(work, "protection"):
+        return None
+    changes = {"protection": int(wanted)}
+    return _setting(work, config, changes, "put back the protection", _protection_left)
+
+
+def _protection_left(work: Work, reason: object) -> None:
+    _leave(work, "protection", PROTECTION, reason)
+
+
+def _protected(config: dict[str, Any]) -> bool:
+    return str(config.get("protection") or 0) == "1"
+
+
+def put_back_settings(work: Work) -> Outcome:
+    """Put name, description, agent, start at boot, tags, addresses and further cards back, where different."""
+    config, before = _config(work), work.operation.data["before"]
+    for group in GROUPS:
+        now_it_is, wanted = settings(config, group), settings(before, group)
+        if now_it_is == wanted or _is_left(work, group):
+            continue
+        if work.ended is not None and work.ended.ok and work.operation.data.get("putting") == group:
+            # Proxmox writes a value otherwise than it was given: once is enough.
+            _leave(work, group)
+            continue
+        work.operation.keep(putting=group)
+        changes = {key: before[key] for key, value in wanted.items() if now_it_is.get(key) != value}
+        dropped = [key for key in now_it_is if key not in wanted]
+        return _setting(work, config, changes, f"put back {group}", _group_left, dropped)
+    return None
+
+
+def _group_left(work: Work, reason: object) -> None:
+    group = work.operation.data["putting"]
+    _leave(work, group, GROUPS[group][1], reason)
+
+
+def put_back_firewall(work: Work) -> Outcome:
+    """Put the firewall's options and rules back, where different; rules one by one, the last one first."""
+    wanted = work.operation.data.get("firewall")
+    if not wanted or _is_left(work, "firewall"):
+        return None
+    options = firewall.options(work.proxmox, work.node, work.vmid)
+    found = firewall.rules(work.proxmox, work.node, work.vmid)
+    call = _options_call(work, options, wanted["options"]) or _rules_call(work, found, wanted["rules"])
+    if call is None:
+        return None
+    left = _changes_left(work, found.rules, wanted["rules"])
+    if left <= 0:
+        _leave(work, "firewall", UNSTEADY)
+        return None
+    work.operation.keep(firewall_changes_left=left - 1)
+    return Change(call=lambda: _bear(work, call), audit=f"put back the firewall of VM {work.vmid}")
+
+
+def _changes_left(work: Work, rules: list[firewall.Rule], wanted: list[firewall.Rule]) -> int:
+    """Each change is one call, and somebody else may change rules too: an end is needed."""
+    known = work.operation.data.get("firewall_changes_left")
+    return CHANGES * (len(rules) + len(wanted) + 1) if known is None else int(known)
+
+
+def _options_call(work: Work, options: dict[str, str], wanted: dict[str, str]) -> Callable[[], None] | None:
+    if options == wanted:
+        return None
+    changes = {name: value for name, value in wanted.items() if options.get(name) != value}
+    dropped = [name for name in options if name not in wanted]
+    return lambda: firewall.set_options(work.proxmox, work.node, work.vmid, changes, delete=dropped)
+
+
+def _rules_call(work: Work, found: firewall.Rules, wanted: list[firewall.Rule]) -> Callable[[], None] | None:
+    """The next step to the wanted rules: what stands before their common end goes, then the missing ones come."""
+    if found.rules == wanted:
+        return None
+    common = _common_end(found.rules, wanted)
+    if common < len(found.rules):
+        return lambda: firewall.remove_first(work.proxmox, work.node, work.vmid, found.digest)
+    return lambda: firewall.put_first(work.proxmox, work.node, work.vmid, wanted[-common - 1])
+
+
+def _common_end(one: list[firewall.Rule], other: list[firewall.Rule]) -> int:
+    same = 0
+    while same < min(len(one), len(other)) and one[-same - 1] == other[-same - 1]:
+        same += 1
+    return same
+
+
+def _bear(work: Work, call: Callable[[], None]) -> None:
+    """Make a call whose refusal is told and borne: it must not keep a restored VM off."""
+    try:
+        call()
+    except ProxmoxRefused as error:
+        if passes(error):
+            raise
+        _leave(work, "firewall", FIREWALL, error)
+
+
+def _config(work: Work) -> dict[str, Any]:
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    unlocked(config)
+    return config
+
+
+def _setting(
+    work: Work, config: dict[str, Any], changes: dict[str, Any], what: str, refused: Callable[[Work, object], None],
+    dropped: Sequence[str] = (),
+) -> Start | Hop | None:  # fmt: skip
+    """Change options; where Proxmox refuses, `refused` says what becomes of it, and the step looks again."""
+    if work.ended is not None and work.ended.ok is False:
+        refused(work, work.ended.reason)
+        return Hop(work.operation.step)
+    start = disks.change(work, config, changes, what, dropped)
+    return replace(start, call=lambda: _or_refused(work, start.call, refused), tolerate=True) if start else None
+
+
+def _or_refused(work: Work, call: Callable[[], Any], refused: Callable[[Work, object], None]) -> Any:
+    try:
+        return call()
+    except ProxmoxRefused as error:
+        if passes(error):
+            raise
+        refused(work, error)
+        raise LookAgain from error
+
+
+def _is_left(work: Work, what: str) -> bool:
+    return what in work.operation.data.get("left", [])
+
+
+def _leave(work: Work, what: str, told: str = "", reason: object = "") -> None:
+    """Leave something as it is from here on, and tell why."""
+    work.operation.keep(left=[*work.operation.data.get("left", []), what])
+    if told:
+        work.operation.warn(Message(told, proxmox=reason) if reason else Message(told))
+
+
+LABELS: dict[str, str] = {
+    "lift_protection": N_("Lifting the protection against changes"),
+    "put_back_settings": N_("Putting name, options and addresses back"),
+    "put_back_firewall": N_("Putting the firewall back"),
+    "put_back_protection": N_("Putting the protection against changes back"),
+}

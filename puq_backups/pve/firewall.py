@@ -1,0 +1,64 @@
+"""The firewall of a VM: its options and its rules, read and changed one call at a time. Nothing here is a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import paths
+from .client import Proxmox
+
+Rule = dict[str, str]
+RULE = (
+    "type", "action", "enable", "macro", "source", "dest", "proto", "sport", "dport", "icmp-type", "iface", "log",
+    "comment",
+)  # fmt: skip
+"""What a rule is made of; Proxmox's answers hold more."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in their order; `digest` changes with them."""
+
+    rules: list[Rule]
+    digest: str | None = None
+
+
+def options(proxmox: Proxmox, node: str, vmid: int) -> dict[str, str]:
+    """The options that are set. Needs VM.Audit."""
+    found = proxmox.get_dict(*_of(node, vmid), "options")
+    return {name: str(value) for name, value in found.items() if name != "digest"}
+
+
+def set_options(
+    proxmox: Proxmox, node: str, vmid: int, changes: Mapping[str, str], *, delete: Sequence[str] = ()
+) -> None:
+    """Set options and drop others. Needs VM.Config.Network."""
+    proxmox.put(*_of(node, vmid), "options", **changes, delete=list(delete) or None)
+
+
+def rules(proxmox: Proxmox, node: str, vmid: int) -> Rules:
+    """The rules. Needs VM.Audit."""
+    rows = sorted(proxmox.get_list(*_of(node, vmid), "rules"), key=lambda row: int(row.get("pos") or 0))
+    return Rules([_rule(row) for row in rows], next((str(row["digest"]) for row in rows if "digest" in row), None))
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    rule = {name: str(row[name]).strip() for name in RULE if row.get(name) not in (None, "")}
+    # Left out it is off, in what is read as in what is written.
+    return {**rule, "enable": rule.get("enable", "0")}
+
+
+def put_first(proxmox: Proxmox, node: str, vmid: int, rule: Rule) -> None:
+    """Add a rule before all others; Proxmox adds them nowhere else. Needs VM.Config.Network."""
+    proxmox.post(*_of(node, vmid), "rules", **rule)
+
+
+def remove_first(proxmox: Proxmox, node: str, vmid: int, digest: str | None) -> None:
+    """Remove the first rule, unless the rules are no longer those of `digest`. Needs VM.Config.Network."""
+    proxmox.delete(*_of(node, vmid), "rules", paths.position(0), digest=digest)
+
+
+def _of(node: str, vmid: int) -> tuple[str, ...]:
+    return "nodes", paths.node(node), "qemu", paths.vmid(vmid), "firewall"
