@@ -9,7 +9,7 @@ from .steps import may_go_ahead, same_vm, take_away
 from .work import Change, GiveUp, Start, Step, Work
 
 
-def lift_protection(work: Work) -> Change | None:
+def stop_keeping(work: Work) -> Change | None:
     """Let a kept backup of a terminated service go: Proxmox removes nothing that is protected."""
     backup = work.find(Backup, work.operation.backup_id)
     if work.operation.origin != "purge" or not backup.kept or backup.removed_at:
@@ -38,8 +38,8 @@ def remove_volume(work: Work) -> Start | None:
     return take_away(work, backup)
 
 
-STEPS: tuple[Step, ...] = (lift_protection, remove_volume)
+STEPS: tuple[Step, ...] = (stop_keeping, remove_volume)
 LABELS: dict[str, str] = {
-    "lift_protection": N_("Preparing the removal"),
+    "stop_keeping": N_("Preparing the removal"),
     "remove_volume": N_("Removing the backup"),
 }
