@@ -93,7 +93,8 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
     return {
         "id": operation.id, "kind": operation.kind, "state": operation.state, "step": step_of(operation),
         "progress": operation.progress, "queue_position": queueing.position(session, operation, service),
-        "reason": operation.why, "warnings": [Message.from_json(warning) for warning in operation.warnings],
+        "transferred": operation.data.get("bytes"), "reason": operation.why,
+        "warnings": [Message.from_json(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import select
@@ -29,7 +30,7 @@ def watch(work: Work) -> Ended | None:
         return Ended(None, "Proxmox no longer knows the task.")
     lines = tasks.log(work.proxmox, upid)
     if task.running:
-        work.operation.progress = tasks.progress(lines)
+        _show(work.operation, lines)
         return None
     ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
     if not task.ok and (is_busy(ended.reason) or ended.reason.startswith(READ_ONLY)):
@@ -40,6 +41,14 @@ def watch(work: Work) -> Ended | None:
         work.operation.upid = work.operation.intent = None
         raise GiveUp("{proxmox}", proxmox=ended.reason)
     return ended
+
+
+def _show(operation: Operation, lines: list[str]) -> None:
+    """Note for the page how far the task is: in percent, and a restore's data in bytes."""
+    moved = tasks.moved(lines, operation.data.get("preflight", {}).get("sizes", {}))
+    operation.progress = moved.percent if moved else tasks.progress(lines)
+    if moved:
+        operation.keep(bytes=asdict(moved))
 
 
 def find_lost(work: Work) -> bool:

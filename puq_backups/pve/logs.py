@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 MADE_NO_SENSE = {"", "job errors", "unexpected status"}
 """Exit statuses that say nothing; the reason is in the log."""
@@ -11,6 +12,9 @@ MADE_NO_SENSE = {"", "job errors", "unexpected status"}
 PROGRESS = re.compile(
     r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+ bytes|transferred .+ of .+ \((\d{1,3})(?:\.\d+)?%\))"
 )
+READ = re.compile(r"^progress (\d{1,3})% \(read (\d+) bytes")
+DEVICE = re.compile(r"^DEV: dev_id=\d+ size: (\d+) devname: drive-([a-z]+\d+)")
+IMAGE = re.compile(r"^restore proxmox backup image: .*\bdrive-([a-z]+\d+)\.img\.fidx")
 ARCHIVE = re.compile(r"^INFO: creating (.+) archive '(.+)'$")
 DISK = re.compile(r"^INFO: include disk '([a-z]+\d+)' '([^']*)'")
 FAILED = re.compile(r"^ERROR: Backup of VM \d+ failed - (.+)$")
@@ -27,6 +31,53 @@ def progress(lines: Iterable[str]) -> int | None:
     """The last percentage named, 0 to 100; None before the first. 100 is not yet the end."""
     found = [match for line in lines if (match := PROGRESS.match(line))]
     return min(int(found[-1].group(found[-1].lastindex or 1)), 100) if found else None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a restore's data are, in bytes of all disks. `disk` is the one at work, from 1 to `disks`; None where
+    all are written at once.
+    """
+
+    done: int
+    total: int
+    disk: int | None
+    disks: int
+
+    @property
+    def percent(self) -> int:
+        """0 to 100."""
+        return self.done * 100 // self.total if self.total else 0
+
+
+def moved(lines: Sequence[str], sizes: Mapping[str, int]) -> Moved | None:
+    """How far a restore is, None before its data. `sizes` are the disks' by slot, as far as known beforehand."""
+    named = {match.group(2): int(match.group(1)) for line in lines if (match := DEVICE.match(line))}
+    parts = _parts(lines)
+    if "" in parts:
+        total = sum((named or sizes).values())
+        return Moved(min(parts[""].done, total), total, None, len(named or sizes))
+    if not parts:
+        return None
+    # A PBS names each disk as its turn comes, and counts each from 0.
+    whole = {slot: part.total for slot, part in parts.items()} | dict(sizes)
+    *before, last = parts
+    done = sum(whole[slot] for slot in before) + min(parts[last].done, whole[last])
+    return Moved(done, sum(whole.values()), len(parts), len(whole))
+
+
+def _parts(lines: Iterable[str]) -> dict[str, Moved]:
+    """What was read of each disk, in the order of their turns; of all in one under ""."""
+    found: dict[str, Moved] = {}
+    slot = ""
+    for line in lines:
+        if match := IMAGE.match(line):
+            slot = match.group(1)
+            found[slot] = Moved(0, 0, None, 1)
+        elif match := READ.match(line):
+            percent, done = int(match.group(1)), int(match.group(2))
+            found[slot] = Moved(done, done * 100 // max(percent, 1), None, 1)
+    return found
 
 
 def archive_target(lines: Iterable[str], storage: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from puq_backups.pve.logs import archive_target, failure_reason, included_disks, progress, warnings
+from puq_backups.pve.logs import Moved, archive_target, failure_reason, included_disks, moved, progress, warnings
 
 from .answers import RECORDED, recorded_steps
 
@@ -137,3 +137,33 @@ def test_recorded_failures_have_a_short_reason() -> None:
     assert not [reason for reason in reasons if reason in {"job errors", "unexpected status"} or "pipefail" in reason]
     assert not [reason for reason in reasons if "\n" in reason or "wrong exit status" in reason]
     assert {reason for reason in reasons if "exit code" in reason} <= {"start failed: QEMU exited with code 1"}
+
+
+VMA = [
+    "DEV: dev_id=1 size: 4194304 devname: drive-ide2",
+    "DEV: dev_id=2 size: 20971520 devname: drive-scsi0",
+    "progress 50% (read 12582912 bytes, duration 5 sec)",
+]
+PBS = "restore proxmox backup image: /usr/bin/pbs-restore --repository a@pbs@b:c vm/1/2 drive-{}.img.fidx /dev/x"
+
+
+def test_a_vma_moves_all_disks_at_once() -> None:
+    assert moved(VMA, {}) == Moved(12582912, 25165824, None, 2)
+    assert moved(VMA[:2], {}) is None
+
+
+def test_a_pbs_counts_each_disk_from_0_and_is_weighted_over_all() -> None:
+    lines = [
+        PBS.format("scsi0"), "progress 100% (read 100 bytes, zeroes = 0% (0 bytes), duration 5 sec)",
+        PBS.format("scsi1"), "progress 10% (read 30 bytes, zeroes = 0% (0 bytes), duration 5 sec)",
+    ]  # fmt: skip
+
+    assert moved(lines[:1], {"scsi0": 100, "scsi1": 300}) == Moved(0, 400, 1, 2)
+    assert moved(lines, {"scsi0": 100, "scsi1": 300}) == Moved(130, 400, 2, 2)
+    assert moved(lines, {}) == Moved(130, 400, 2, 2)
+    found = moved(lines, {})
+    assert found and found.percent == 32
+
+
+def test_a_backup_moves_nothing_of_a_restore() -> None:
+    assert moved(["INFO:  12% (3.9 GiB of 32.0 GiB) in 15s, read: 266.2 MiB/s, write: 260.1 MiB/s"], {}) is None
