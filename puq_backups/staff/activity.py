@@ -82,9 +82,9 @@ def _actor(session: Session, text: str) -> str:
     return named if session.scalar(select(exists().where(AuditEntry.actor == named))) else text
 
 
-def page(session: Session, wanted: Filter, *, before: str = "", after: str = "") -> paging.Page[AuditEntry]:
+def page(session: Session, wanted: Filter, at: paging.Place = paging.START) -> paging.Page[AuditEntry]:
     """A page of the entries, newest first."""
-    return paging.page(session, rows(session, wanted), ORDER, before=before, after=after)
+    return paging.page(session, rows(session, wanted), ORDER, at)
 
 
 def as_csv(database: Database, wanted: Filter) -> Iterator[str]:
@@ -93,7 +93,7 @@ def as_csv(database: Database, wanted: Filter) -> Iterator[str]:
     after = ""
     while True:
         with database.open() as session:
-            found = paging.page(session, rows(session, wanted), ORDER, after=after, size=BATCH)
+            found = paging.page(session, rows(session, wanted), ORDER, paging.Place(after=after), BATCH)
         if found.rows:
             yield "".join(_line(_cells(entry)) for entry in found.rows)
         after = found.after

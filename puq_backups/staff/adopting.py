@@ -19,7 +19,6 @@ from ..wishes.backups import NOTE_LONGEST
 from . import foreign
 
 
-
 def adopt(toolbox: Toolbox, service_id: str, actor: Actor, volid: str, confirm: str) -> None:
     """Record a foreign archive as a backup of the service: the client sees it, restores it and counts it.
 
@@ -44,7 +43,9 @@ def adopt(toolbox: Toolbox, service_id: str, actor: Actor, volid: str, confirm: 
             service = locked(session, service_id)
             holder = inventory.note_storage(session, server, storage.storage, node, storage).node
             _record(session, service, archive, holder, disks)
-            engine.audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.title)
+            engine.audit(
+                session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.title
+            )
     except IntegrityError:
         # A sync, or somebody else, recorded it between our look and our commit.
         raise Refused("The archive belongs to a service by now.") from None

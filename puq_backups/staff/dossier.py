@@ -45,10 +45,10 @@ class Dossier:
     operations: paging.Page[Past]
 
 
-def facts(session: Session, toolbox: Toolbox, service: Service, *, before: str = "", after: str = "") -> Dossier:
+def facts(session: Session, toolbox: Toolbox, service: Service, at: paging.Place = paging.START) -> Dossier:
     """Everything but what the client's page has as well, in six queries and without asking Proxmox."""
     rows = select(Operation).where(Operation.service_id == service.id)
-    found = paging.page(session, rows, ORDER, before=before, after=after, size=SHOWN)
+    found = paging.page(session, rows, ORDER, at, SHOWN)
     terminated, grace = service.terminated_at, toolbox.settings.termination_grace
     return Dossier(
         service, session.get_one(Server, service.server_id), _package(service), _holds(session, service),

@@ -69,9 +69,17 @@ def upids(operation: Operation) -> list[str]:
     return list(dict.fromkeys(known))
 
 
-def task_log(toolbox: Toolbox, service: Service, upid: str) -> tuple[tasks.Task | None, list[str]]:
-    """How a task stands, and the last lines of its log."""
+@dataclass(frozen=True)
+class TaskLog:
+    """How a task stands (None: Proxmox knows it no more), and the last lines of its log."""
+
+    task: tasks.Task | None
+    lines: list[str]
+
+
+def task_log(toolbox: Toolbox, service: Service, upid: str) -> TaskLog:
+    """Ask Proxmox for a task. Raises what it answers."""
     with toolbox.database.open() as session:
         server = session.get_one(Server, service.server_id)
     proxmox = toolbox.connect(server)
-    return tasks.status(proxmox, upid), tasks.log(proxmox, upid)[-LINES:]
+    return TaskLog(tasks.status(proxmox, upid), tasks.log(proxmox, upid)[-LINES:])

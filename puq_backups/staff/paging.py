@@ -28,6 +28,17 @@ class Page(Generic[Row]):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a page begins: `after` a row, or so that it ends `before` one; as `Page` named them."""
+
+    before: str = ""
+    after: str = ""
+
+
+START = Place()
+
+
+@dataclass(frozen=True)
 class Order:
     """A list's order: by a moment, then by id, so that no two rows have the same place."""
 
@@ -53,14 +64,9 @@ class Order:
         return f"{getattr(row, self.moment.key).isoformat()} {row.id}"
 
 
-def page(
-    session: Session, rows: Select[Any], order: Order, *, before: str = "", after: str = "", size: int = SIZE
-) -> Page[Any]:
-    """The rows that follow the place `after`, or come right ahead of the place `before`; else the first ones.
-
-    A place that makes no sense is taken for none.
-    """
-    follow, lead = read(after), read(before)
+def page(session: Session, rows: Select[Any], order: Order, at: Place = START, size: int = SIZE) -> Page[Any]:
+    """The rows at a place, the first ones at START. A place that makes no sense is taken for START."""
+    follow, lead = read(at.after), read(at.before)
     backwards = follow is None and lead is not None
     place = follow or lead
     if place:

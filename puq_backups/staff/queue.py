@@ -41,11 +41,11 @@ class Line:
 
 
 def in_state(
-    session: Session, toolbox: Toolbox, state: str, *, since: datetime | None = None, before: str = "",
-    after: str = "", size: int = paging.SIZE,
+    session: Session, toolbox: Toolbox, state: str, at: paging.Place = paging.START, *,
+    since: datetime | None = None, size: int = paging.SIZE,
 ) -> paging.Page[Line]:  # fmt: skip
     """A page of the operations in a state; of ended ones those that ended `since` then."""
-    found = paging.page(session, _rows(state, since), ORDERS[state], before=before, after=after, size=size)
+    found = paging.page(session, _rows(state, since), ORDERS[state], at, size)
     listed = lines(session, found.rows)
     return paging.Page(waiting(session, toolbox.settings, listed) if state == "waiting" else listed,
                        found.before, found.after)  # fmt: skip

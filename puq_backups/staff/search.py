@@ -45,8 +45,8 @@ def hours(text: str) -> int:
 
 
 def services(
-    session: Session, *, text: str = "", trouble: str = "", lately: int = HOURS, server_id: str = "",
-    before: str = "", after: str = "",
+    session: Session, at: paging.Place = paging.START, *, text: str = "", trouble: str = "", lately: int = HOURS,
+    server_id: str = "",
 ) -> paging.Page[Hit]:  # fmt: skip
     """A page of services, the last registered first. `lately` in hours.
 
@@ -59,7 +59,7 @@ def services(
         rows = rows.where(_matches(text))
     if server_id:
         rows = rows.where(Service.server_id == server_id)
-    found = paging.page(session, rows, ORDER, before=before, after=after)
+    found = paging.page(session, rows, ORDER, at)
     return paging.Page(hits(session, found.rows), found.before, found.after)
 
 

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from .. import overview
 from ..errors import BackupsError, BadInput, NotAllowed, NotYours
-from ..i18n import N_, Translator
+from ..i18n import N_
 from ..module import NOT_OFFERED, offered, run
 from ..toolbox import Toolbox
 from . import forms
@@ -27,6 +27,7 @@ POSTS: tuple[tuple[str, str, str], ...] = (
     ("<backup_id>/keep", "KeepBackup", N_("Saved.")),
     ("reinstall", "Reinstall", N_("The reinstallation has been asked for.")),
     ("operations/<operation_id>/retry", "RetryRestore", N_("The restore has been asked for again.")),
+    ("operations/<operation_id>/back", "BackToBefore", N_("The state before the restore is being brought back.")),
     ("operations/<operation_id>/cancel", "CancelOperation", N_("It is being cancelled.")),
 )
 """Path below the page, the module function it calls, and what it says when that was accepted."""
@@ -49,22 +50,24 @@ def _poster(toolbox: Toolbox, function: str) -> Callable[..., ResponseReturnValu
     return post
 
 
-def asked(toolbox: Toolbox, service_id: str, function: str, form: dict[str, str]) -> ResponseReturnValue:
+def asked(
+    toolbox: Toolbox, service_id: str, function: str, form: dict[str, str], show: Callable[..., Any] | None = None
+) -> ResponseReturnValue:
     """Call a custom function for who is signed in: back to the page with a message, or the page with the reason.
 
-    A function that only shows something answers with a page of its own.
+    A function that only shows something answers with a page of its own. `show` is the page of whose blueprint asks.
     """
     answers: list[Any] = []
     params = {**form, "serviceid": service_id}
-    error = g.puq_backups_csrf or forms.tried(lambda: answers.append(_call(toolbox, function, params)))
+    error = g.get("puq_backups_csrf") or forms.tried(lambda: answers.append(_call(toolbox, function, params)))
     if isinstance(error, NotYours):
         return Response(status=404)
     if error:
-        return page(toolbox, service_id, error=error, form=form)
+        return (show or page)(toolbox, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
-        return _rendered(answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+        return _rendered(toolbox, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
     forms.say(SAID.get(function, N_("It is done.")))
-    return redirect(url_for("puq_backups.page", service_id=service_id), 303)
+    return redirect(url_for(".page", service_id=service_id), 303)
 
 
 def _call(toolbox: Toolbox, function: str, params: dict[str, str]) -> Any:
@@ -80,26 +83,29 @@ def page(
     """The Backups page; with `error` its status and reason, and what was typed."""
     actor = g.puq_backups_actor
     area = run(toolbox, "ClientArea", {"serviceid": service_id}, actor)
-    found = _with_addresses(area["vars"], service_id) | extras(toolbox, area["vars"]["service"], actor)
+    found = with_addresses(area["vars"], service_id) | extras(toolbox, area["vars"]["service"], actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
     found |= {"errors": errors, "refusal": refusal, "message": forms.said(), "form": form or {}}
-    return _rendered(area["templatefile"], found, found["schedule"]["timezone"]), error.status if error else 200
+    html = _rendered(toolbox, area["templatefile"], found, found["schedule"]["timezone"])
+    return html, error.status if error else 200
 
 
-def _rendered(template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
+def _rendered(toolbox: Toolbox, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
     """A template with its values and what every page has: texts in the reader's language, and the form's token."""
     actor = g.puq_backups_actor
-    t = Translator(actor.locale, actor.timezone or timezone)
+    t = toolbox.translator(actor.locale, actor.timezone or timezone)
     common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.token()}
     return Response(render_template(template, **{**values, **common}), headers={"Cache-Control": "no-store"})
 
 
-def _with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
+def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
+    """The facts with the addresses of their forms, in the blueprint that is asked: the client's or staff's."""
+
     def to(endpoint: str, **ids: Any) -> str:
-        return url_for(f"puq_backups.{endpoint}", service_id=service_id, **ids)
+        return url_for(f".{endpoint}", service_id=service_id, **ids)
 
     for backup in found["backups"]:
         forms = {"restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup"}

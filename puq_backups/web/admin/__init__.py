@@ -10,10 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from ...toolbox import Toolbox
 from .. import access, forms
-from . import emails, frame, outbox, overview
+from . import activity, emails, frame, outbox, overview, servers, service, services
 
 NAME = "puq_backups_admin"
-SUBJECTS = (overview, emails, outbox)
+SUBJECTS = (overview, services, service, servers, activity, emails, outbox)
 
 
 def blueprint(toolbox: Toolbox) -> Blueprint:

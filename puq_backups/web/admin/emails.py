@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, render_template, request, url_for
@@ -95,7 +96,7 @@ class Pages:
         return frame.done(said, "email", slug=slug, locale=_locale() or None)
 
     def _save(self, email: Email) -> None:
-        new = texts.draft(email, _locale(), request.form)
+        new = self._draft(email, request.form)
         texts.save(self.toolbox, email, new, request.form.get("seen", ""), g.puq_backups_actor)
 
     def _test(self, email: Email) -> None:
@@ -104,14 +105,17 @@ class Pages:
 
     def _proof(self, email: Email) -> letters.Letter:
         if request.method == "POST":
-            version = texts.draft(email, _locale(), request.form)
+            version = self._draft(email, request.form)
         else:
-            version = self._version(email, _locale()) or texts.draft(email, _locale(), {})
+            version = self._version(email, _locale()) or self._draft(email, {})
         return proofs.preview(self.toolbox, email, version, request.values.get("service_id", "").strip())
 
     def _version(self, email: Email, locale: str) -> EmailTemplate | None:
         with self.toolbox.database.open() as session:
             return next((one for one in texts.versions(session, email.name) if one.locale == locale), None)
+
+    def _draft(self, email: Email, parts: Mapping[str, str]) -> EmailTemplate:
+        return texts.draft(email, _locale(), parts, self.toolbox.settings.lang_overrides)
 
     def _text(self, email: Email, error: BackupsError | None = None) -> ResponseReturnValue:
         try:
@@ -121,7 +125,7 @@ class Pages:
         with self.toolbox.database.open() as session:
             versions = texts.versions(session, email.name)
         version = next((one for one in versions if one.locale == locale), None)
-        shipped = letters.outline(email.folder, locale)
+        shipped = letters.outline(email.folder, locale, self.toolbox.settings.lang_overrides)
         parts = {part: (getattr(version, part) if version else "") or text for part, text in shipped.items()}
         typed = {part: request.form[part] for part in parts if part in request.form}
         form = {"to": self.toolbox.settings.staff_email, **request.form.to_dict(), **parts, **typed}

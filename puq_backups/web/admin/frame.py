@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ...errors import BackupsError, BadInput
 from ...i18n import N_, Translator
+from ...staff import paging
 from ...toolbox import Toolbox
 from .. import forms
 
@@ -25,7 +26,7 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
 def translator(toolbox: Toolbox) -> Translator:
     """The language and zone of the staff member who asks."""
     actor = g.puq_backups_actor
-    return Translator(actor.locale, actor.timezone or toolbox.settings.timezone)
+    return toolbox.translator(actor.locale, actor.timezone or toolbox.settings.timezone)
 
 
 def page(
@@ -45,6 +46,11 @@ def page(
         stylesheets=[url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")],
     )  # fmt: skip
     return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
+
+
+def place() -> paging.Place:
+    """Where in a list the asked page begins."""
+    return paging.Place(request.args.get("before", ""), request.args.get("after", ""))
 
 
 def _navigation() -> list[dict[str, str]]:

@@ -1,0 +1,30 @@
+"""Finding a service."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from ...staff import search, servers
+from ...toolbox import Toolbox
+from . import frame
+
+
+def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
+    """Add the list with its search."""
+    blueprint.add_url_rule("/services", "services", lambda: _services(toolbox))
+
+
+def _services(toolbox: Toolbox) -> ResponseReturnValue:
+    asked = {name: request.args.get(name, "") for name in ("q", "trouble", "server")}
+    hours = search.hours(request.args.get("hours", ""))
+    with toolbox.database.open() as session:
+        hits = search.services(
+            session, frame.place(), text=asked["q"], trouble=asked["trouble"], lately=hours,
+            server_id=asked["server"],
+        )  # fmt: skip
+        server = servers.find(session, asked["server"])
+    return frame.page(
+        toolbox, "services", "services.html", hits=hits, asked=asked, hours=hours, most_hours=search.MOST_HOURS,
+        troubles=search.TROUBLES, server=server,
+    )  # fmt: skip
