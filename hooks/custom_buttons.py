@@ -29,6 +29,7 @@ def ClientAreaAllowedFunctions() -> dict[str, str]:
     """What a client may call besides, without a button being drawn."""
     return {
         "Retry restore": "RetryRestore",
+        "Back to the state before": "BackToBefore",
         "Reinstall": "Reinstall",
         "Cancel": "CancelOperation",
         "Edit note": "EditNote",
@@ -75,9 +76,9 @@ def SaveSchedule(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> s
 
 @module_function
 def RestoreBackup(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
-    """Restore `backup_id`; `confirm` is the VM's name."""
-    backup_id, confirm = _id(params, "backup_id"), params.get("confirm")
-    wishes.restore(toolbox, service_id(params), actor, backup_id, confirm)
+    """Restore `backup_id`; `confirm` is the VM's name, `safety_copy` 1 keeps the present state first."""
+    backup_id, confirm, keep_state = _id(params, "backup_id"), params.get("confirm"), params.get("safety_copy")
+    wishes.restore(toolbox, service_id(params), actor, backup_id, confirm, keep_state)
     return SUCCESS
 
 
@@ -93,6 +94,13 @@ def RetryRestore(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> s
     """Restore again after the failed `operation_id`, from `backup_id` or the same backup."""
     failed, other = _id(params, "operation_id"), params.get("backup_id")
     wishes.retry(toolbox, service_id(params), actor, failed, other)
+    return SUCCESS
+
+
+@module_function
+def BackToBefore(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> str:
+    """Go back to the state before the failed restore `operation_id`, out of its safety copy."""
+    wishes.back(toolbox, service_id(params), actor, _id(params, "operation_id"))
     return SUCCESS
 
 

@@ -46,6 +46,10 @@ class Standing:
         good = bool(backup.size) and backup.disks > 0 and backup.verification != "failed"
         return good and here and not backup.missing_at and self.usable(backup)
 
+    def safety_copy_of(self, restore: Operation) -> Backup | None:
+        """The safety copy from before a restore, or before the failed one that it was to settle."""
+        return next((backup for backup in self.backups if backup.id == restore.data.get("safety")), None)
+
     def held(self) -> list[retention.Held]:
         """The backups as rotation sees them, oldest first."""
         return [self._held(backup) for backup in reversed(self.backups)]

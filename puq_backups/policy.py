@@ -14,11 +14,21 @@ from .host import Actor
 from .i18n import N_
 from .inventory import Standing
 from .models import Backup, Operation, Service
+from .packages import Package
 
 PERMISSION = {
     "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
-    "note": "create", "retry": "restore", "reinstall": "restore", "cancel": "create",
+    "note": "create", "retry": "restore", "back": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
+OVER_THE_VM = frozenset({"restore", "retry", "back", "reinstall"})
+"""The actions that write over the VM."""
+
+AFTER_FAILURE = frozenset({"retry", "back", "reinstall"})
+"""The ways on after a failed restore."""
+
+OF_THE_SYSTEM = frozenset({"purge", "expiry"})
+"""Origins of removals that nobody asked for: they come in their time, whatever holds up people."""
+
 ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.")
 KINDS = {
     "backup": Message("A backup is being made; other actions wait until it is done."),
@@ -27,9 +37,15 @@ KINDS = {
     "reinstall": Message("The virtual machine is being reinstalled; other actions wait until it is done."),
 }
 
+NEEDED = Message("This safety copy is needed until the failed restore is settled.")
 OTHERS_FIRST = Message("A restore or removal goes first.")
 NODE_BUSY = Message("The node is busy with another backup.")
 STORAGE_BUSY = Message("The backup storage is busy with other backups.")
+
+
+def safety_copy(settings: Settings, service: Service) -> str:
+    """Whether restores of this service keep the present state first: `offer`, `always` or `off`."""
+    return Package.from_json(service.package).safety_copy or settings.safety_copy
 
 
 def forbidden(action: str, actor: Actor) -> Message | None:
@@ -46,24 +62,49 @@ def reason_against(action: str, standing: Standing, backup: Backup | None = None
         return Message("The service is terminated.")
     if action in {"schedule", "note", "cancel"}:
         return None
-    if action in {"create", "restore", "remove", "retry", "reinstall"} and service.trouble:
+    if action == "keep":
+        return _keep(backup)
+    if service.trouble:
         return Message.from_json(service.trouble)
-    if action in {"create", "restore", "remove", "retry", "reinstall"} and standing.running:
+    if standing.running:
         return KINDS[standing.running.kind]
-    return _of_action(action, standing, backup)
+    return _create(standing) if action == "create" else _over(action, standing, backup)
 
 
-def _of_action(action: str, standing: Standing, backup: Backup | None) -> Message | None:
-    if action == "create":
-        return _create(standing)
-    if action == "remove" and backup is not None and backup.kept:
-        return Message("This backup is kept. Stop keeping it first, then it can be removed.")
-    if action in {"restore", "retry"} and backup is not None:
-        return _restore(standing, backup)
-    if action == "keep" and backup is not None and backup.missing_at:
+def _keep(backup: Backup | None) -> Message | None:
+    if backup is not None and backup.kind == "safety":
+        return Message("A safety copy is removed by itself after its days; it cannot be kept.")
+    if backup is not None and backup.missing_at:
         return Message("The file of this backup is no longer on its storage.")
-    if action in {"retry", "reinstall"} and not standing.service.restore_failed:
+    return None
+
+
+def _over(action: str, standing: Standing, backup: Backup | None) -> Message | None:
+    """Why the VM cannot be written over, or a backup removed."""
+    if action in AFTER_FAILURE and not standing.service.restore_failed:
         return Message("There is no failed restore.")
+    if any(_comes_first(action, waiting, backup) for waiting in standing.waiting):
+        return Message("This has been asked for already and is about to start.")
+    if action == "remove":
+        return _remove(standing, backup)
+    if action == "back" and backup is None:
+        return Message("No safety copy was made before this restore.")
+    return _restore(standing, backup) if backup is not None and action != "reinstall" else None
+
+
+def _comes_first(action: str, waiting: Operation, backup: Backup | None) -> bool:
+    """Whether a wish that waits stands against another one: two removals do only of the same backup."""
+    if waiting.kind == "backup":
+        return False
+    same = backup is not None and waiting.backup_id == backup.id
+    return action in OVER_THE_VM or waiting.kind != "remove" or same
+
+
+def _remove(standing: Standing, backup: Backup | None) -> Message | None:
+    if backup is not None and backup.kept:
+        return Message("This backup is kept. Stop keeping it first, then it can be removed.")
+    if backup is not None and backup.kind == "safety" and standing.service.restore_failed:
+        return NEEDED
     return None
 
 
@@ -112,11 +153,15 @@ def reason_against_start(
     standing = inventory.standing(session, service)
     if standing.running:
         return Later(KINDS[standing.running.kind])
-    if service.status == "suspended" and operation.origin != "purge":
+    if operation.origin == "expiry" and service.restore_failed:
+        return "cancelled", NEEDED
+    if operation.origin in OF_THE_SYSTEM:
+        return None
+    if service.status == "suspended":
         return "refused", Message("The service is suspended.")
-    if service.status == "terminated" and operation.origin != "purge":
+    if service.status == "terminated":
         return "refused", Message("The service is terminated.")
-    if service.trouble and operation.origin != "purge":
+    if service.trouble:
         return "refused", Message.from_json(service.trouble) or Message("")
     if operation.kind != "backup":
         return None

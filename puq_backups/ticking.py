@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import select
 
-from . import accounts, chores, mailing, queueing, slots, syncing
+from . import accounts, chores, expiring, mailing, queueing, slots, syncing
 from .models import Server
 from .operations import engine
 from .toolbox import Toolbox
@@ -64,4 +64,5 @@ def _housekeeping(toolbox: Toolbox) -> None:
         )
         chores.run_due(toolbox, f"vms {server.id}", LOOK_EVERY, partial(syncing.look_at_vms, toolbox, server))
     chores.run_due(toolbox, "purge", PURGE_EVERY, lambda: accounts.purge_due(toolbox))
+    chores.run_due(toolbox, "expiry", PURGE_EVERY, lambda: expiring.remove_expired(toolbox))
     chores.run_due(toolbox, "daily", chores.next_midnight, lambda: toolbox.hooks.run("DailyCronJob", toolbox=toolbox))

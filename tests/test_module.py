@@ -24,8 +24,8 @@ LOADERS = ("LoadStorages", "LoadDiskStorages", "LoadBridges", "LoadTemplates")
 
 LIFECYCLE = ("CreateAccount", "SuspendAccount", "UnsuspendAccount", "TerminateAccount", "ChangePackage")
 OWNERS = (
-    "BackupNow", "SaveSchedule", "RestoreBackup", "RemoveBackup", "RetryRestore", "Reinstall", "CancelOperation",
-    "EditNote", "KeepBackup",
+    "BackupNow", "SaveSchedule", "RestoreBackup", "RemoveBackup", "RetryRestore", "BackToBefore", "Reinstall",
+    "CancelOperation", "EditNote", "KeepBackup",
 )  # fmt: skip
 FUNCTIONS = sorted({*DICTS, *LOADERS, *LIFECYCLE, *OWNERS})
 NOT_ALLOWED = "Your account does not have the right to do this."

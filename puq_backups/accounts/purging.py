@@ -20,16 +20,16 @@ AGAIN = timedelta(hours=1)
 def purge_due(toolbox: Toolbox) -> int:
     """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
     before = now() - toolbox.settings.termination_grace
-    left = exists().where(Backup.service_id == Service.id, *_left())
+    left = exists().where(Backup.service_id == Service.id, *is_left("purge"))
     ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
     with toolbox.database.open() as session:
         found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
     return sum(_purge(toolbox, service_id) for service_id in found)
 
 
-def _left() -> tuple[ColumnElement[bool], ...]:
-    """Of backups: it is still there, and its removal is neither under way nor has it just failed."""
-    just_failed = and_(Operation.origin == "purge", Operation.finished_at > now() - AGAIN)
+def is_left(origin: str) -> tuple[ColumnElement[bool], ...]:
+    """Of backups: it is still there, and its removal is neither under way nor has that of this origin just failed."""
+    just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - AGAIN)
     tried = exists().where(
         Operation.service_id == Backup.service_id,
         Operation.backup_id == Backup.id,
@@ -50,7 +50,7 @@ def _purge(toolbox: Toolbox, service_id: str) -> int:
         if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             return 0
         service = session.get_one(Service, service_id)
-        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *_left())).all()
+        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *is_left("purge"))).all()
         session.add_all([
             Operation.asked(
                 service, "remove", origin="purge", actor="termination", backup_id=backup.id, storage=backup.storage

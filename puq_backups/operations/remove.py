@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..i18n import N_
 from ..models import Backup
+from ..policy import OF_THE_SYSTEM
 from ..pve import backups as archives
 from .steps import may_go_ahead, same_vm, take_away
 from .work import Change, GiveUp, Start, Step, Work
@@ -32,7 +33,7 @@ def remove_volume(work: Work) -> Start | None:
         return None
     if backup.kept:
         raise GiveUp("This backup is kept. Stop keeping it first, then it can be removed.", state="refused")
-    if work.ended is None and work.operation.origin != "purge":
+    if work.ended is None and work.operation.origin not in OF_THE_SYSTEM:
         may_go_ahead(work, "PreRemove", backup_id=backup.id)
         same_vm(work)
     return take_away(work, backup)

@@ -71,7 +71,8 @@ def take_away(work: Work, backup: Backup) -> Start | None:
     if work.ended is not None and work.operation.data.get("removing") == backup.id:
         if not work.ended.ok and not _gone(work, backup):
             raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=work.ended.reason)
-        backup.removed_at = now()
+        # The index of what expires holds only what is still to go.
+        backup.removed_at, backup.expires_at = now(), None
         removed = [*work.operation.data.get("removed", []), backup.id]
         work.operation.keep(removing=None, removed=removed)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from .. import accounts, inventory, policy
@@ -18,8 +18,6 @@ from ..packages import Package
 from ..toolbox import Toolbox
 
 log = logging.getLogger("puq_backups.wishes")
-FIRST = ("restore", "remove", "reinstall")
-"""What goes before waiting backups."""
 
 
 def refresh(toolbox: Toolbox, service_id: str) -> None:
@@ -69,16 +67,6 @@ def write(session: Session, service: Service, actor: Actor, kind: str, **more: A
     engine.audit(session, service.id, operation, kind, f"asked for by {actor.title}")
     session.flush()
     return operation
-
-
-def none_waits(session: Session, service: Service, backup: Backup | None) -> None:
-    """Refuse a second wish of the same kind while the first one waits."""
-    waiting = select(Operation).where(
-        Operation.service_id == service.id, Operation.state == "waiting", Operation.kind.in_(FIRST)
-    )
-    for operation in session.scalars(waiting):
-        if backup is None or operation.kind != "remove" or operation.backup_id == backup.id:
-            raise Refused("This has been asked for already and is about to start.")
 
 
 def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:

@@ -55,7 +55,6 @@ def remove(toolbox: Toolbox, service_id: str, actor: Actor, backup_id: str) -> s
         service = asking.locked(session, service_id)
         backup = inventory.find(session, service_id, backup_id)
         asking.check("remove", inventory.standing(session, service), actor, backup)
-        asking.none_waits(session, service, backup)
         operation = asking.write(session, service, actor, "remove", backup_id=backup.id, storage=backup.storage)
     start_waiting(toolbox)
     return operation.id

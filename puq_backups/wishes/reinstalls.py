@@ -36,7 +36,6 @@ def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> 
         service = _confirmed(session, service_id, actor, confirm)
         if not Package.from_json(service.package).template:
             raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
-        asking.none_waits(session, service, None)
         operation = asking.write(session, service, actor, "reinstall")
     start_waiting(toolbox)
     return operation.id

@@ -20,7 +20,8 @@ FORM = {
 RIGHTS = {
     "/schedule": "schedule", "/create": "create", "/<backup_id>/restore": "restore", "/<backup_id>/remove": "remove",
     "/<backup_id>/note": "create", "/<backup_id>/keep": "keep", "/reinstall": "restore",
-    "/operations/<operation_id>/retry": "restore", "/operations/<operation_id>/cancel": "create",
+    "/operations/<operation_id>/retry": "restore", "/operations/<operation_id>/back": "restore",
+    "/operations/<operation_id>/cancel": "create",
 }  # fmt: skip
 
 

@@ -21,8 +21,8 @@ NOT_OFFERED = "Your provider does not offer this here."
 NO_RIGHT = "Your account does not have the right to do this."
 RIGHTS = {
     "BackupNow": "create", "SaveSchedule": "schedule", "RestoreBackup": "restore", "RemoveBackup": "remove",
-    "EditNote": "create", "KeepBackup": "keep", "RetryRestore": "restore", "Reinstall": "restore",
-    "CancelOperation": "create",
+    "EditNote": "create", "KeepBackup": "keep", "RetryRestore": "restore", "BackToBefore": "restore",
+    "Reinstall": "restore", "CancelOperation": "create",
 }  # fmt: skip
 
 
