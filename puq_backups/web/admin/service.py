@@ -51,7 +51,7 @@ def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
     """Add the page, the client's forms under the same paths and names, staff's own, and the looks at Proxmox."""
     pages = Pages(toolbox)
     blueprint.add_url_rule(f"{AT}/", "page", pages.page, strict_slashes=False)
-    blueprint.add_url_rule(f"{AT}/state", "state", lambda service_id: client.state(toolbox, service_id))
+    blueprint.add_url_rule(f"{AT}/state", "state", pages.state)
     blueprint.add_url_rule(f"{AT}/proxmox", "look", pages.look)
     blueprint.add_url_rule(f"{AT}/operations/<operation_id>/task/<int:number>", "task", pages.task)
     for path, function, _ in client.POSTS:
@@ -78,6 +78,10 @@ class Pages:
             timezones=sorted(schedules.zones()), trouble=Message.from_json(service.trouble),
             **client.with_addresses(found, service_id),
         )  # fmt: skip
+
+    def state(self, service_id: str) -> ResponseReturnValue:
+        """What the script asks for, as on the client's page."""
+        return client.state(self.toolbox, self._found(service_id).id)
 
     def look(self, service_id: str, *, error: BackupsError | None = None) -> ResponseReturnValue:
         """The VM as Proxmox has it now."""

@@ -1,0 +1,253 @@
+"""A service's page for staff: what it shows, what staff does for the client, and what only staff may do."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import world as worlds
+from sqlalchemy import select, update
+
+from puq_backups.models import AuditEntry, Backup, HiddenVolume, Service, now
+from puq_backups.pve import backups as archives
+
+from .conftest import said
+from .desk import Desk
+
+AT = "/services/1"
+
+
+@pytest.fixture
+def desk(world: worlds.World) -> Desk:
+    return Desk(world, world.app.test_client())
+
+
+def audit(world: worlds.World, action: str) -> list[tuple[str, str]]:
+    """(who, what) of the entries with this action, oldest first."""
+    with world.toolbox.database.open() as session:
+        found = select(AuditEntry).where(AuditEntry.action == action, AuditEntry.service_id == "1")
+        return [(entry.actor, entry.text) for entry in session.scalars(found.order_by(AuditEntry.at))]
+
+
+def changed(world: worlds.World, **values: Any) -> None:
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Service).where(Service.id == "1").values(**values))
+
+
+def test_page_tells_the_facts_the_log_and_no_secret(world: worlds.World, desk: Desk) -> None:
+    world.back_up("before the update")
+    asked = len(world.proxmox.requests())
+
+    page = desk.get(f"{AT}/")
+
+    words = said(page)
+    for fact in (
+        "web100", "Client", "alice@example.org", "100 · 127.0.0.1 · pve1", "1/3", "before the update",
+        "Asked for by staff (system)", "vzdump of VM 100 to local", "Nothing holds the machine",
+    ):  # fmt: skip
+        assert fact in words, fact
+    assert world.proxmox.tokens["panel"][1] not in page.text
+    assert len(world.proxmox.requests()) == asked
+
+
+def test_services_of_nobody_are_404(desk: Desk) -> None:
+    for path in ("", "/proxmox", "/state", "/operations/x/task/1"):
+        for key in ("nobody", "x" * 65, "1%00"):
+            assert desk.get(f"/services/{key}{path}").status_code == 404
+
+
+def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
+    world: worlds.World, desk: Desk
+) -> None:
+    answer = desk.post(f"{AT}/create", note="by support")
+    assert (answer.status_code, answer.location) == (303, "/admin/backups/services/1/")
+    assert "The backup has been asked for." in desk.read(f"{AT}/")
+    world.drain()
+    [backup] = world.held()
+
+    assert desk.post(f"{AT}/{backup.id}/keep", kept="1").status_code == 303
+    assert desk.post(f"{AT}/{backup.id}/keep", kept="0").status_code == 303
+    wrong = desk.post(f"{AT}/{backup.id}/restore", confirm="another")
+    assert wrong.status_code == 400
+    assert "Type the name of the virtual machine, web100, to confirm." in said(wrong)
+    assert 'class="puqb-nav"' in wrong.text
+    assert desk.post(f"{AT}/{backup.id}/restore", confirm="web100").status_code == 303
+    world.drain()
+    assert desk.post(f"{AT}/{backup.id}/remove").status_code == 303
+    world.drain()
+
+    assert world.held() == []
+    assert [operation.actor for operation in world.operations()] == ["staff (Steve)"] * 3
+    assert audit(world, "restore")[0] == ("staff (Steve)", "asked for by staff (Steve)")
+
+
+def test_waiting_operation_is_cancelled_and_one_that_has_ended_is_refused(world: worlds.World, desk: Desk) -> None:
+    changed(world, action_owner="another|1|1|x", action_until=now() + timedelta(hours=1))
+    assert desk.post(f"{AT}/create").status_code == 303
+    [waiting] = world.operations()
+    assert "The billing application acts on the virtual machine just now." in desk.read(f"{AT}/")
+
+    assert desk.post(f"{AT}/operations/{waiting.id}/cancel").status_code == 303
+    again = desk.post(f"{AT}/operations/{waiting.id}/cancel")
+
+    assert world.operations()[0].state == "cancelled"
+    assert again.status_code == 409
+    assert "It has ended already." in said(again)
+
+
+def test_failed_restore_is_tried_again_or_taken_for_settled(world: worlds.World, desk: Desk) -> None:
+    backup = world.back_up()
+    world.proxmox.control("archive-damaged", volid=backup.volid)
+    for _ in range(2):
+        assert desk.post(f"{AT}/{backup.id}/restore", confirm="web100").status_code == 303
+        world.drain()
+        failed = world.service().restore_failed
+        assert failed == world.operations()[-1].id
+    assert "Take it for settled" in desk.read(f"{AT}/")
+    assert desk.post(f"{AT}/operations/{failed}/retry").status_code == 303
+    running = desk.post(f"{AT}/settle")
+    world.drain()
+
+    assert desk.post(f"{AT}/settle").status_code == 303
+    twice = desk.post(f"{AT}/settle")
+
+    assert running.status_code == 409
+    assert "is running; wait for its end" in said(running)
+    assert world.service().restore_failed is None
+    assert audit(world, "settle") == [("staff (Steve)", f"the failed restore {world.operations()[-1].id} is settled")]
+    assert (twice.status_code, "There is no failed restore." in said(twice)) == (409, True)
+
+
+def test_machine_that_is_not_the_registered_one_is_taken_over_by_staff_alone(world: worlds.World, desk: Desk) -> None:
+    before = world.service().identity
+    world.proxmox.control("vmid-reused", vmid=100)
+    world.call("BackupNow")
+    world.drain()
+    assert "Not the registered machine" in desk.read(f"{AT}/")
+    look = desk.get(f"{AT}/proxmox")
+    assert "not as registered" in said(look)
+    found = re.search(r'name="identity" value="([^"]+)"', look.text)
+    assert found
+    assert found[1] != before
+
+    stale = desk.post(f"{AT}/identity", identity=before)
+    taken = desk.post(f"{AT}/identity", identity=found[1])
+
+    assert (stale.status_code, "another one by now" in said(stale)) == (409, True)
+    assert taken.status_code == 303
+    service = world.service()
+    assert (service.identity, service.trouble, service.trouble_at) == (found[1], None, None)
+    [entry] = audit(world, "identity")
+    assert entry == ("staff (Steve)", f"VM 100 is the right one: {found[1]}, before {before}")
+    world.back_up()
+
+
+def test_lock_that_was_left_behind_is_shown_with_the_command_that_clears_it(world: worlds.World, desk: Desk) -> None:
+    world.proxmox.control("leftover-lock", vmid=100, lock="backup")
+
+    seen = desk.read(f"{AT}/proxmox")
+    remembered = desk.read(f"{AT}/")
+    world.proxmox.control("operator-unlock", vmid=100)
+
+    assert "A lock was left behind" in seen
+    assert "this command on the node pve1 clears the lock" in seen
+    assert "qm unlock 100" in seen
+    assert "Proxmox holds the virtual machine locked (backup)." in remembered
+    assert "qm unlock" not in desk.read(f"{AT}/proxmox")
+    assert "Nothing holds the machine" in desk.read(f"{AT}/")
+
+
+def test_lock_of_a_running_task_is_not_called_left_behind(world: worlds.World, desk: Desk) -> None:
+    world.proxmox.control("slow-backup", vmid=100, seconds=0.5)
+    task = archives.create(world.client, "pve1", 100, storage="local", notes_template="by hand", lockwait=1)
+
+    seen = desk.read(f"{AT}/proxmox")
+
+    assert task.text in seen
+    assert "Lock backup" in seen
+    assert "qm unlock" not in seen
+
+
+def test_unreachable_proxmox_is_said_and_the_page_stands(world: worlds.World, desk: Desk) -> None:
+    world.proxmox.control("refuse", times=None, status=595, reason="No route to host", path="*")
+
+    assert "No route to host" in desk.read(f"{AT}/proxmox")
+
+
+def test_foreign_archive_is_hidden_and_shown_again(world: worlds.World, desk: Desk) -> None:
+    world.back_up("ours")
+    volid = stray(world)
+    assert volid in desk.read(f"{AT}/proxmox")
+    assert "ours" not in desk.read(f"{AT}/proxmox")
+
+    assert desk.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
+    hidden = desk.read(f"{AT}/proxmox")
+    all_of_them = desk.read(f"{AT}/proxmox", hidden="1")
+    assert desk.post(f"{AT}/hide", volid=volid, hidden="0").status_code == 303
+
+    assert volid not in hidden
+    assert "Show 1 hidden one too" in hidden
+    assert volid in all_of_them
+    assert volid in desk.read(f"{AT}/proxmox")
+    assert audit(world, "hide") == [("staff (Steve)", f"{volid} is hidden")]
+    assert desk.post(f"{AT}/hide", volid="local:vm-100-disk-0", hidden="1").status_code == 400
+
+
+def stray(world: worlds.World) -> str:
+    """An archive of VM 100 that lost its row and its marker."""
+    backup = world.back_up("stray")
+    for volume in world.proxmox.volumes("local"):
+        if volume.volid == backup.volid:
+            volume.notes = "made by hand"
+    with world.toolbox.database.begin() as session:
+        session.delete(session.get_one(Backup, backup.id))
+    return backup.volid
+
+
+def test_foreign_archive_is_adopted_and_restored(world: worlds.World, desk: Desk) -> None:
+    volid = stray(world)
+
+    unconfirmed = desk.post(f"{AT}/adopt", volid=volid)
+    assert desk.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
+    assert desk.post(f"{AT}/adopt", volid=volid, confirm="1").status_code == 303
+    twice = desk.post(f"{AT}/adopt", volid=volid, confirm="1")
+
+    assert (unconfirmed.status_code, "Confirm that the archive" in said(unconfirmed)) == (400, True)
+    assert (twice.status_code, "belongs to a service by now" in said(twice)) == (409, True)
+    [backup] = world.held()
+    assert (backup.volid, backup.kind, backup.note, backup.node) == (volid, "adopted", "made by hand", "pve1")
+    assert backup.size
+    assert backup.disks == 1
+    assert audit(world, "adopt") == [("staff (Steve)", f"{volid} is a backup of this service")]
+    with world.toolbox.database.open() as session:
+        assert session.scalars(select(HiddenVolume)).all() == []
+    assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
+    world.drain()
+    assert world.operations()[-1].state == "done"
+
+
+def test_archive_marked_for_another_client_is_not_adopted(world: worlds.World, desk: Desk) -> None:
+    volid = stray(world)
+    token = world.service("2").token
+    for volume in world.proxmox.volumes("local"):
+        if volume.volid == volid:
+            volume.notes = f"bob's [puqb:{token}.0123456789abcdef]"
+
+    assert "It is marked as a backup of another client's service (2)." in desk.read(f"{AT}/proxmox")
+    refused = desk.post(f"{AT}/adopt", volid=volid, confirm="1")
+
+    assert (refused.status_code, world.held()) == (409, [])
+
+
+def test_log_of_a_task_is_fetched_live(world: worlds.World, desk: Desk) -> None:
+    world.back_up()
+    operation = world.operations()[-1]
+
+    words = desk.read(f"{AT}/operations/{operation.id}/task/1")
+
+    assert "INFO: starting new backup job" in words
+    assert f"/operations/{operation.id}/task/1" in desk.get(f"{AT}/").text
+    assert desk.get(f"{AT}/operations/{operation.id}/task/2").status_code == 404
+    assert desk.get(f"/services/2/operations/{operation.id}/task/1").status_code == 404
