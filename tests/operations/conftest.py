@@ -1,4 +1,7 @@
-"""The world of these tests: Alice's service "1" on VM 100, with three backups in her package."""
+"""The world of these tests: Alice's service "1" on VM 100, with three backups in her package.
+
+It meets PVE 9.2; a test that matters on both asks for it with `@both_versions`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from puq_backups.simulator import Simulator
 
 
 @pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
+def world(
+    request: pytest.FixtureRequest, proxmox: Simulator, database_url: str, redis_url: str
+) -> Iterator[worlds.World]:
+    if hasattr(request, "param"):
+        proxmox.reset(pve=request.param)
     found = worlds.make(proxmox, database_url, redis_url)
     found.register()
     yield found

@@ -162,7 +162,8 @@ def test_a_pbs_counts_each_disk_from_0_and_is_weighted_over_all() -> None:
     assert moved(lines, {"scsi0": 100, "scsi1": 300}) == Moved(130, 400, 2, 2)
     assert moved(lines, {}) == Moved(130, 400, 2, 2)
     found = moved(lines, {})
-    assert found and found.percent == 32
+    assert found
+    assert found.percent == 32
 
 
 def test_a_backup_moves_nothing_of_a_restore() -> None:

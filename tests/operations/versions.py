@@ -1,0 +1,7 @@
+"""The versions of Proxmox that the `world` of a test may be of."""
+
+from __future__ import annotations
+
+import pytest
+
+both_versions = pytest.mark.parametrize("world", ["8.4", "9.2"], indirect=True)
