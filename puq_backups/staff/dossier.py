@@ -17,7 +17,7 @@ from ..operations import leases
 from ..packages import Package
 from ..policy import KINDS
 from ..toolbox import Toolbox
-from . import looking, paging
+from . import looking, paging, queue
 
 ORDER = paging.Order(Operation.created_at)
 SHOWN = 20
@@ -25,10 +25,13 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Past:
-    """An operation with the calls it has made, oldest first, and the tasks that came of them."""
+    """An operation with the calls it has made, oldest first, and the tasks that came of them. `why` is its reason,
+    or why it waits.
+    """
 
     operation: Operation
     step: str
+    why: Message | None
     log: Sequence[AuditEntry]
     upids: list[str]
 
@@ -46,14 +49,14 @@ class Dossier:
 
 
 def facts(session: Session, toolbox: Toolbox, service: Service, at: paging.Place = paging.START) -> Dossier:
-    """Everything but what the client's page has as well, in six queries and without asking Proxmox."""
+    """Everything but what the client's page has as well, without asking Proxmox."""
     rows = select(Operation).where(Operation.service_id == service.id)
     found = paging.page(session, rows, ORDER, at, SHOWN)
     terminated, grace = service.terminated_at, toolbox.settings.termination_grace
     return Dossier(
         service, session.get_one(Server, service.server_id), _package(service), _holds(session, service),
         terminated + grace if terminated else None,
-        paging.Page(_with_logs(session, service, found.rows), found.before, found.after),
+        paging.Page(_with_logs(session, toolbox, service, found.rows), found.before, found.after),
     )  # fmt: skip
 
 
@@ -78,10 +81,15 @@ def _holds(session: Session, service: Service) -> list[tuple[Message, datetime |
     return found
 
 
-def _with_logs(session: Session, service: Service, operations: Sequence[Operation]) -> list[Past]:
+def _with_logs(session: Session, toolbox: Toolbox, service: Service, operations: Sequence[Operation]) -> list[Past]:
     ids = [operation.id for operation in operations]
     of = (AuditEntry.service_id == service.id, AuditEntry.operation_id.in_(ids))
     logs: dict[str, list[AuditEntry]] = {}
     for entry in session.scalars(select(AuditEntry).where(*of).order_by(AuditEntry.at)):
         logs.setdefault(str(entry.operation_id), []).append(entry)
-    return [Past(one, overview.step_of(one), logs.get(one.id, []), looking.upids(one)) for one in operations]
+    waiting = queue.lines(session, [one for one in operations if one.state == "waiting"])
+    whys = {line.operation.id: line.why for line in queue.waiting(session, toolbox.settings, waiting)}
+    return [
+        Past(one, overview.step_of(one), whys.get(one.id, one.why), logs.get(one.id, []), looking.upids(one))
+        for one in operations
+    ]

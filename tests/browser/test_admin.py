@@ -1,0 +1,93 @@
+"""The staff pages in a browser: they work without script, fit a phone, follow the dark, and read from the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import world as worlds
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import delete
+
+from puq_backups import Actor, chores
+from puq_backups.errors import Message
+from puq_backups.models import Backup, Operation, Service, new_id, now
+
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PAGES = {
+    "overview": "/", "operations": "/operations?state=waiting", "services": "/services", "service": "/services/1/",
+    "look": "/services/1/proxmox", "servers": "/servers", "activity": "/activity",
+}  # fmt: skip
+
+
+@pytest.fixture
+def busy(world: worlds.World) -> worlds.World:
+    """A provider's afternoon: something of everything."""
+    world.register("2", 101, "bob", storage="nfs")
+    world.register("3", 102, "carol", storage="nfs")
+    stray = world.back_up("made before the move")
+    for volume in world.proxmox.volumes("local"):
+        if volume.volid == stray.volid:
+            volume.notes = "made by hand before the move"
+    with world.toolbox.database.begin() as session:
+        session.execute(delete(Backup).where(Backup.id == stray.id))
+    world.back_up("before the update")
+    world.back_up("a second one")
+    world.host.actor = worlds.STAFF
+    for name in ("tick", "worker"):
+        chores.beat(world.toolbox, name)
+    world.app.test_cli_runner().invoke(args=["backups", "sync"])
+    ago = timedelta(minutes=1)
+    with world.toolbox.database.begin() as session:
+        for state, service, more in (
+            ("running", "2", {"step": "make_archive", "progress": 42, "lock": "2", "started_at": now() - 8 * ago}),
+            ("waiting", "3", {}),
+            ("stuck", "1", {"step": "restore_disks", "progress": 87, "kind": "restore", "started_at": now() - 1500 * ago}),
+            ("failed", "2", {"reason": Message("Proxmox could not make the backup: {proxmox}", proxmox="no space left"),
+                             "finished_at": now() - 90 * ago}),
+            ("missed", "3", {"finished_at": now() - 300 * ago}),
+        ):
+            session.add(operation(session.get_one(Service, service), state, more))
+    world.proxmox.control("leftover-lock", vmid=100, lock="backup")
+    return world
+
+
+def operation(service: Service, state: str, more: dict[str, Any]) -> Operation:
+    reason = more.pop("reason", None)
+    values: dict[str, Any] = {
+        "kind": "backup", "origin": "scheduled", "token": new_id()[:16], "storage": "nfs", "created_at": now(),
+        "due_at": now(), "wake_at": now(), "actor": "schedule", **more,
+    }  # fmt: skip
+    return Operation(
+        service_id=service.id, client_id=service.client_id, state=state, reason=reason and reason.to_json(), **values
+    )
+
+
+@pytest.fixture
+def look(browser: Browser, address: str, shot: Callable[[Page, str], Path]) -> Iterator[Callable[..., None]]:
+    """Look at every page: nothing sticks out to the side; a picture of each."""
+
+    def visit(name: str, **options: Any) -> None:
+        context = browser.new_context(locale="en-GB", **options)
+        page = context.new_page()
+        for title, path in PAGES.items():
+            page.goto(f"{address}/admin/backups{path}")
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide == 0, (title, name)
+            shot(page, f"admin-{title}-{name}")
+        context.close()
+
+    yield visit
+
+
+def test_pages_fit_desk_and_phone_light_and_dark_and_read_from_the_right(
+    busy: worlds.World, look: Callable[..., None]
+) -> None:
+    look("light", viewport=DESK)
+    look("dark", viewport=DESK, color_scheme="dark")
+    look("phone", viewport=PHONE, has_touch=True)
+    busy.host.actor = Actor(is_staff=True, name="Samira", locale="ar")
+    look("rtl", viewport=DESK)
