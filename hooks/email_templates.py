@@ -23,6 +23,34 @@ def restore_failed_staff(**_: Any) -> dict[str, Any]:
     return {}
 
 
+@email_template("Virtual machine reinstalled", event="reinstall.done", folder="vm_reinstalled")
+def vm_reinstalled(**_: Any) -> dict[str, Any]:
+    """To the client: the VM was made again from its template and was started."""
+    return {}
+
+
+@email_template("Reinstallation failed", event="reinstall.failed", folder="reinstall_failed")
+def reinstall_failed(**_: Any) -> dict[str, Any]:
+    """To the client: why the VM could not be made again, and what can be done."""
+    return {}
+
+
+@email_template(
+    "Reinstallation failed (staff)", event="reinstall.failed", folder="reinstall_failed_staff", to="staff"
+)  # fmt: skip
+def reinstall_failed_staff(**_: Any) -> dict[str, Any]:
+    """To staff: the same, with the service."""
+    return {}
+
+
+@email_template(
+    "Reinstallation refused", event="reinstall.refused", folder="reinstall_failed_staff", to="staff"
+)  # fmt: skip
+def reinstall_refused(**_: Any) -> dict[str, Any]:
+    """To staff: what is lacking for a reinstallation; nothing was touched."""
+    return {}
+
+
 @email_template("Backup failed", event="backup.failed", folder="backup_failed")
 def backup_failed(**_: Any) -> dict[str, Any]:
     """To the client: a backup could not be made, and why."""

@@ -1,4 +1,4 @@
-"""What a reinstalled VM keeps of the one before: its name and addresses, its keys, its size."""
+"""What only a reinstalled VM lacks of the one before: its first card, its keys, its size."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ from typing import Any
 from ..errors import Message
 from ..packages import Package
 from ..pve import vms
-from . import disks
+from . import disks, keeping
 from .steps import unlocked
 from .work import Outcome, Work
 
-OWN = re.compile(
-    r"description|tags|onboot|protection|cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares|net\d+"
+SIZE = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
+"""What the VM has of the node: where it had none of its own, the template's is dropped."""
+CARRIED = re.compile(rf"{SIZE.pattern}|net0|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys")
+KNOWN = re.compile(
+    rf"{CARRIED.pattern}|protection|boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template"
+    r"|parent|lock|vga|cdrom|rng0|tablet|acpi|kvm|keyboard|hotplug|cipassword"
+    r"|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
 )
-"""What is the VM's own: where it had none, the template's is dropped."""
-CARRIED = re.compile(
-    rf"{OWN.pattern}|name|agent|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys|nameserver|searchdomain"
-    r"|ipconfig\d+"
-)
-OF_SYSTEM = re.compile(
-    r"boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template|parent|lock|vga|cdrom|rng0|tablet"
-    r"|acpi|kvm|keyboard|hotplug|cipassword|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
-)
-"""What belongs to the system on the disks, and so comes with the template."""
+"""What is carried over, and what belongs to the system on the disks and so comes with the template."""
 
 
 def carry_over(work: Work) -> Outcome:
-    """Give the new VM its name, description, networks with their MACs, cloud-init values and size."""
+    """Give the new VM the network card with its MAC, the cloud-init user and keys, and the size it had."""
     before = work.operation.data["before"]
-    if work.ended is not None and work.ended.ok:
-        # Proxmox may write a value in another way than it was given; that is no reason to give it again.
-        return None
     config = vms.config(work.proxmox, work.node, work.vmid)
     unlocked(config)
     _tell(work, before)
     changes = {key: value for key, value in before.items() if CARRIED.fullmatch(key) and config.get(key) != value}
-    dropped = [key for key in config if OWN.fullmatch(key) and key not in before]
-    return disks.configure(work, config, changes, "what it had before", dropped)
+    dropped = [key for key in config if SIZE.fullmatch(key) and key not in before]
+    return disks.configure(work, config, changes, "card, keys and size", dropped)
 
 
 def _tell(work: Work, before: dict[str, Any]) -> None:
@@ -47,7 +40,7 @@ def _tell(work: Work, before: dict[str, Any]) -> None:
         work.operation.warn(
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
         )
-    left = sorted(key for key in before if not CARRIED.fullmatch(key) and not OF_SYSTEM.fullmatch(key))
+    left = sorted(set(before) - set(keeping.beforehand(before)) - {key for key in before if KNOWN.fullmatch(key)})
     if left:
         work.operation.warn(
             Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
@@ -70,7 +63,7 @@ def keep_system_disk(work: Work) -> Outcome:
     options = {name: value for name, value in drive.options.items() if not _is_limit(name)}
     options |= {name: value for name, value in former.options.items() if _is_limit(name)}
     changes = {} if options == drive.options else {slot: vms.Drive(drive.volid, options).format()}
-    return disks.configure(work, config, changes, f"former limits of {slot}")
+    return disks.change(work, config, changes, f"former limits of {slot}")
 
 
 def _is_limit(option: str) -> bool:

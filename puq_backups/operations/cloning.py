@@ -51,7 +51,7 @@ def _send_destroy(work: Work) -> Any:
 
 def _still_there(work: Work, reason: str) -> GiveUp:
     work.operation.keep(touched=False)
-    return GiveUp("The virtual machine could not be removed: {proxmox}", after="put_back_ha", proxmox=reason)
+    return GiveUp("The virtual machine could not be removed: {proxmox}", proxmox=reason)
 
 
 def clone_template(work: Work) -> Outcome:
@@ -60,10 +60,10 @@ def clone_template(work: Work) -> Outcome:
     A clone's task is named by the template, so it cannot be told from another service's: what tells is the marker
     in the description of the VM that came of it. A VM without it, made by somebody meanwhile, is left alone.
     """
+    if work.ended is not None and work.ended.ok is False and TAKEN not in work.ended.reason:
+        raise _not_copied(work.ended.reason)
     node = vms.find_node(work.proxmox, work.vmid)
     if node is None:
-        if work.ended is not None and work.ended.ok is not None:
-            raise _not_copied(work.ended.reason)
         return _clone(work)
     config = vms.config(work.proxmox, node, work.vmid)
     if config.get("lock") == "clone" and work.operation.data.get("cloning"):

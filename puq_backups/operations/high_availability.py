@@ -34,7 +34,8 @@ def _leave(work: Work) -> None:
     except ProxmoxRefused as error:
         if error.retryable:
             raise
-        raise GiveUp("HA does not let go of the machine: {proxmox}", after="put_back_ha", proxmox=error) from error
+        text = "The virtual machine could not be taken out of high availability: {proxmox}"
+        raise GiveUp(text, proxmox=str(error)) from error
 
 
 def put_back_ha(work: Work) -> Change | None:

@@ -1,7 +1,7 @@
-"""What a restore would revert: kept as it was just before, and put back, or told where rights do not reach.
+"""What a restore or a reinstallation reverts: kept just before, and put back, or told where rights do not reach.
 
 An operation keeps the VM's configuration as `before` and its firewall as `firewall` among its data. What was not
-there before but came with the backup is dropped again.
+there before but came with the backup or the template is dropped again.
 """
 
 from __future__ import annotations
@@ -25,27 +25,24 @@ from .work import Change, GiveUp, Hop, LookAgain, Outcome, Start, Work
 GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
     "options": (
         re.compile(r"name|onboot|description|agent"),
-        N_(
-            "Name, description, agent and start at boot are those of the backup; Proxmox did not take the former "
-            "ones: {proxmox}"
-        ),
+        N_("Name, description, agent and start at boot could not all be put back: {proxmox}"),
     ),
     "tags": (
         re.compile(r"tags"),
-        N_("The tags are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+        N_("The tags could not be put back: {proxmox}"),
     ),
     "addresses": (
         re.compile(r"nameserver|searchdomain|ipconfig\d+"),
-        N_("Addresses and name servers are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+        N_("Addresses and name servers could not be put back: {proxmox}"),
     ),
     "cards": (
         re.compile(r"net[1-9]\d*"),
-        N_("The further network cards are those of the backup; Proxmox did not take the former ones: {proxmox}"),
+        N_("The further network cards could not be put back: {proxmox}"),
     ),
 }
 """What is put back together, since one privilege allows it; and what is said where it cannot be."""
-FIREWALL = N_("The firewall is that of the backup; Proxmox did not take the former rules: {proxmox}")
-UNREAD = N_("The firewall could not be read, so its rules are those of the backup: {proxmox}")
+FIREWALL = N_("The firewall's rules could not all be put back: {proxmox}")
+UNREAD = N_("The firewall could not be read, so its rules cannot be put back: {proxmox}")
 UNSTEADY = N_("The firewall's rules changed again and again while they were put back; please look at them.")
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
 CHANGES = 2

@@ -12,11 +12,11 @@ from ..i18n import N_
 from ..models import Operation
 from ..packages import Package
 from ..pve import vms
-from . import proving, reapply, restore
+from . import keeping, proving, reapply, restore
 from .carrying import carry_over, keep_system_disk
 from .cloning import clone_template, destroy_vm
-from .disks import configure
 from .high_availability import is_managed, kept_entry, leave_ha, put_back_ha
+from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
 from .power import power_off, power_on
 from .steps import may_go_ahead, not_ours, present, unlocked
 from .work import GiveUp, Outcome, Step, Work
@@ -27,7 +27,8 @@ def check(work: Work) -> None:
     failed = _failed(work)
     may_go_ahead(work, "PreReinstall")
     config = present(work)
-    before = failed.data.get("before") or config or {}
+    keeping.keep(work, config or {}, failed)
+    before = work.operation.data["before"]
     if config is not None:
         _known(work, config, before)
         unlocked(config)
@@ -37,9 +38,9 @@ def check(work: Work) -> None:
     # Kept with the failed restore too: whoever goes on after us finds neither pool nor HA entry.
     failed.keep(made_again=made_again)
     work.operation.keep(
-        failed=failed.id, before=before, made_again=made_again, package=work.service.package, target=target,
+        failed=failed.id, made_again=made_again, package=work.service.package, target=target,
         template=package.template, gone=config is None, identity=vms.identity(config) if config else None,
-        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [],
+        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [], undo=put_back_ha.__name__,
     )  # fmt: skip
 
 
@@ -70,19 +71,6 @@ def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
     return {"pool": place.pool if place else None, "ha": kept_entry(work)}
 
 
-def lift_protection(work: Work) -> Outcome:
-    """Lift the protection: Proxmox destroys no VM that has it."""
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    return configure(work, config, {"protection": 0} if config.get("protection") else {}, "lift protection")
-
-
-def put_back_protection(work: Work) -> Outcome:
-    """Protect the VM again if it was protected."""
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    wanted = work.operation.data["before"].get("protection")
-    return configure(work, config, {"protection": 1} if wanted and not config.get("protection") else {}, "protection")
-
-
 def _unless(flag: str, step: Step) -> Step:
     """The step, passed over while the operation's data say `flag`."""
 
@@ -104,21 +92,19 @@ def _of_the_new(step: Step) -> Step:
 
 STEPS: tuple[Step, ...] = (
     check, _of_the_old(power_off), _of_the_old(lift_protection), _of_the_old(leave_ha), destroy_vm, clone_template,
-    carry_over, put_back_ha, put_back_protection, *map(_of_the_new, (
+    carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection, *map(_of_the_new, (
         keep_system_disk, reapply.set_cpu_and_memory, reapply.grow_system_disk, reapply.limit_system_disk,
         reapply.make_additional_disk, reapply.grow_additional_disk, reapply.limit_additional_disk,
-        reapply.set_network, power_on,
-    )),
+        reapply.set_network,
+    )), power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     **restore.LABELS,
     "check": N_("Making sure that the virtual machine can be made again"),
-    "lift_protection": N_("Lifting the virtual machine's protection"),
     "leave_ha": N_("Taking the virtual machine out of high availability"),
     "destroy_vm": N_("Removing the old virtual machine"),
     "clone_template": N_("Copying the template"),
-    "carry_over": N_("Setting name, addresses and keys"),
+    "carry_over": N_("Setting network, keys and size"),
     "put_back_ha": N_("Putting the virtual machine under high availability again"),
-    "put_back_protection": N_("Protecting the virtual machine again"),
     "keep_system_disk": N_("Giving the system disk its former size"),
 }

@@ -220,12 +220,12 @@ def clone(call: Call) -> Any:
     _check_clone(call, newid)
     source = world.guest(vmid, call.node)
     refuse_locked(source)
-    if newid in world.guests:
-        raise failed(f"unable to create VM {newid}: config file already exists")
-    # Made on the source's node; a clone for another one moves there in its last act.
-    guest = world.guests[newid] = Guest(newid, call.node, {"lock": "clone"})
+    _refuse_taken(world, newid)
 
     def work(task: Task) -> None:
+        _refuse_taken(world, newid)
+        # Made on the source's node; a clone for another one moves there in its last act.
+        guest = world.guests[newid] = Guest(newid, call.node, {"lock": "clone"})
         made: list[Volume] = []
         try:
             _clone(call, task, source, guest, made)
@@ -237,6 +237,11 @@ def clone(call: Call) -> Any:
             raise TaskError(f"clone failed: {text}") from None
 
     return call.task("qmclone", vmid, work)
+
+
+def _refuse_taken(world: World, vmid: int) -> None:
+    if vmid in world.guests:
+        raise failed(f"unable to create VM {vmid}: config file already exists")
 
 
 def _target(call: Call) -> str | None:

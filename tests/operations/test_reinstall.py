@@ -2,59 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import world as worlds
+from killing import at_every_boundary
 
-from puq_backups.models import Operation, Service, new_id
-from puq_backups.operations import engine
+from puq_backups import overview
+from puq_backups.models import Mail, Operation, Service
+from puq_backups.operations import engine, reinstall
+from puq_backups.pve import vms
 from puq_backups.simulator import Simulator
+from puq_backups.simulator.state import Guest
 
-OWN = {
-    "description": "shop", "tags": "prod;web", "onboot": 1, "protection": 1, "ciuser": "customer",
-    "cipassword": "$5$x", "sshkeys": "ssh-ed25519%20AAAA%20me%40home", "ipconfig0": "ip=192.0.2.50/24,gw=192.0.2.1",
-    "nameserver": "192.0.2.53", "searchdomain": "example.test", "net0": "virtio=BC:24:11:00:00:64,bridge=vmbr0,firewall=1",
-    "startup": "order=3", "scsi0": "local:100/vm-100-disk-0.raw,iothread=1,mbps_rd=80,size=16G",
+OWN: dict[str, Any] = {
+    "name": "shop", "description": "the shop", "tags": "prod;web", "onboot": 1, "protection": 1, "agent": "1",
+    "ciuser": "customer", "sshkeys": "ssh-ed25519%20AAAA%20me%40home", "ipconfig0": "ip=192.0.2.50/24,gw=192.0.2.1",
+    "nameserver": "192.0.2.53", "searchdomain": "example.test", "cpuunits": 200,
+    "net0": "virtio=BC:24:11:00:00:64,bridge=vmbr0,firewall=1", "net1": "virtio=BC:24:11:00:01:64,bridge=vmbr1",
 }  # fmt: skip
-
-
-@pytest.fixture(params=["9.2", "8.4"])
-def either(request: pytest.FixtureRequest, proxmox: Simulator) -> Simulator:
-    proxmox.reset(pve=request.param)
-    return proxmox
+"""What has to be the same afterwards."""
+REST: dict[str, Any] = {
+    "cipassword": "$5$x", "startup": "order=3", "scsi0": "local:100/vm-100-disk-0.raw,iothread=1,mbps_rd=80,size=16G"
+}  # fmt: skip
+TEMPLATE = {"description": "a template", "tags": "template", "ciuser": "debian", "net0": "virtio,bridge=vmbr1"}
+PACKAGE = {"template": 9000, "memory": 1024, "additional_disk": 1, "additional_storage": "ceph"}
+HA = {"comment": "ours", "max_restart": 3}
 
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    """Alice's service after a failed restore; her VM has its own settings, its token may reinstall."""
-    found = worlds.make(proxmox, database_url, redis_url, staff_email="staff@example.net")
-    register(found, template=9000, cores=1, memory=1024, additional_disk=1, additional_storage="ceph")
-    fail_restore(found)
+    """Alice's service; its token may reinstall."""
+    found = worlds.make(
+        proxmox, database_url, redis_url, staff_email="staff@example.net", smtp_url="smtp://127.0.0.1:1",
+        mail_from="backups@example.net",
+    )  # fmt: skip
+    register(found)
     yield found
     found.toolbox.database.engine.dispose()
 
 
-def register(world: worlds.World, token: str = "reinstall", **package: Any) -> None:
+def register(world: worlds.World, token: str = "reinstall", **package: Any) -> None:  # noqa: S107 - its name in the seed
     token_id, secret = world.proxmox.tokens[token]
-    params = {**world.params(**package), "serverusername": token_id, "serverpassword": secret}
+    params = {**world.params(**{**PACKAGE, **package}), "serverusername": token_id, "serverpassword": secret}
     assert world.backups.call("CreateAccount", params) == "success"
 
 
-def fail_restore(world: worlds.World) -> None:
-    """What a restore leaves that failed half-way: the VM's configuration with the operation, and a gutted VM."""
-    guest = world.proxmox.vm(100)
-    world.proxmox.control("vm-power", vmid=100, status="stopped")
-    world.proxmox.control("vm-config", vmid=100, set=OWN)
+def fail_restore(world: worlds.World, own: dict[str, Any] = OWN | REST) -> None:
+    """What a restore leaves that failed half-way: the configuration kept with the operation, and a gutted VM."""
+    control, guest = world.proxmox.control, world.proxmox.vm(100)
+    control("vm-power", vmid=100, status="stopped")
+    control("vm-config", vmid=100, set=own)
+    control("vm-config", vmid=9000, set=TEMPLATE)
     with world.toolbox.database.begin() as session:
         service = session.get_one(Service, "1")
-        facts = {"before": dict(guest.config), "touched": True}
         failed = Operation.asked(service, "restore", actor="client alice", origin="manual", storage="local")
-        failed.state, failed.data, failed.finished_at = "failed", facts, failed.created_at
+        failed.state, failed.finished_at = "failed", failed.created_at
+        failed.data = {"before": dict(guest.config), "touched": True}
         session.add(failed)
-        service.restore_failed = failed.id
-    world.proxmox.control("vm-config", vmid=100, set={"memory": "128"}, delete=[key for key in guest.config if key != "memory"])
+        session.flush()
+        service.restore_failed, service.trouble = failed.id, None
+    control("vm-config", vmid=100, set={"memory": "128"}, delete=[key for key in guest.config if key != "memory"])
+
+
+def under_ha(world: worlds.World) -> None:
+    """The VM under HA, and a token that may change that."""
+    world.proxmox.control("ha", vmid=100, state="stopped")
+    world.proxmox.vm(100).ha_options = dict(HA)
+    for user in ("panel@pve", "panel@pve!reinstall"):
+        world.proxmox.control("acl", path="/", user=user, role="Console", privileges=["Sys.Console", "Pool.Audit"])
 
 
 def ask(world: worlds.World) -> Operation:
@@ -63,14 +81,307 @@ def ask(world: worlds.World) -> Operation:
     return world.operations()[-1]
 
 
-def test_vm_is_made_again_with_all_that_was_its_own(either: Simulator, world: worlds.World) -> None:
+def at_step(world: worlds.World, step: str) -> None:
+    """Ask, and go on until this step is the next."""
+    assert world.call("Reinstall", confirm="REINSTALL") == "success"
+    for _ in range(200):
+        operation = world.operations()[-1]
+        if operation.step == step:
+            return
+        engine.advance(world.toolbox, operation.id)
+    raise AssertionError(f"{step} never came: {operation.step} {operation.why}")
+
+
+def is_whole(world: worlds.World) -> None:
+    vm = world.proxmox.vm(100)
+    assert {key: vm.config.get(key) for key in OWN} == OWN
+    assert (int(vm.config["memory"]), vm.running, vm.lock) == (1024, True, None)
+    assert {"size=16G", "mbps_rd=80"} <= set(vm.config["scsi0"].split(","))
+    assert vm.config["scsi0"].startswith("local:")
+    assert vm.config["scsi1"].startswith("ceph:")
+    assert vm.config["ide2"].startswith("local:100/vm-100-cloudinit")
+    assert not [key for key in vm.config if key.startswith(("unused", "scsi2"))]
+    assert world.service().restore_failed is None
+    assert world.service().identity == vms.identity(vm.config)
+
+
+def tasks(world: worlds.World) -> list[str]:
+    return [task.type for task in world.proxmox.tasks()]
+
+
+def mails(world: worlds.World) -> list[tuple[str, str]]:
+    with world.toolbox.database.open() as session:
+        return sorted((mail.name, mail.recipient) for mail in session.query(Mail))
+
+
+@pytest.mark.parametrize("pve", ["9.2", "8.4"])
+def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: str) -> None:
+    world.proxmox.reset(pve=pve)
+    backup = world.back_up()
+    fail_restore(world)
+    under_ha(world)
+    operation = ask(world)
+
+    assert (operation.state, operation.why) == ("done", None)
+    is_whole(world)
+    vm = world.proxmox.vm(100)
+    assert (vm.ha, vm.ha_options, world.proxmox.world.pool_of(100)) == ("started", HA, "customers")
+    assert [volume.volid for volume in world.proxmox.volumes("local")] == [backup.volid]
+    assert "Please set a new one" in str(operation.warnings)
+    assert "startup" in str(operation.warnings)
+    assert mails(world) == [("Virtual machine reinstalled", "alice@example.org")]
+    assert world.back_up().size
+
+
+def test_vm_is_made_again_after_a_real_failure_and_its_backups_stay(world: worlds.World) -> None:
+    good, bad = world.back_up(), world.back_up()
+    world.proxmox.control("archive-damaged", volid=bad.volid)
+    assert world.call("RestoreBackup", backup_id=bad.id, confirm="web100") == "success"
+    world.drain()
+    assert world.service().restore_failed
+    operation = ask(world)
+
+    assert (operation.state, operation.why) == ("done", None)
+    assert "virtio=BC:24:11:00:00:64" in world.proxmox.vm(100).config["net0"]
+    assert {backup.id for backup in world.held()} == {good.id, bad.id}
+    assert world.call("RestoreBackup", backup_id=good.id, confirm="web100") == "success"
+    world.drain()
+    assert world.operations()[-1].state == "done"
+
+
+def foreign(world: worlds.World) -> None:
+    world.proxmox.control(
+        "vm-config", vmid=100, set={"smbios1": "uuid=0", "net0": "virtio=BC:24:11:09:09:09,bridge=vmbr0"}
+    )
+
+
+def no_room(world: worlds.World) -> None:
+    for storage in ("local", "ceph"):
+        world.proxmox.control("storage-full", storage=storage)
+
+
+def denied(path: str) -> Callable[[worlds.World], None]:
+    return lambda world: world.proxmox.control("acl", path=path, user="panel@pve!reinstall", role="NoAccess")
+
+
+REFUSALS: dict[str, tuple[Callable[[worlds.World], None], str]] = {
+    "minimal role": (lambda world: register(world, "panel"), "The token lacks VM.Allocate on /vms,"),
+    "rights on the VM alone": (
+        lambda world: world.proxmox.control(
+            "acl", path="/vms", user="panel@pve!reinstall", role="PanelReinstall", propagate=0
+        ),
+        "The token lacks VM.Allocate on /vms,",
+    ),
+    "no right to clone": (
+        lambda world: world.proxmox.control("acl", path="/vms/9000", user="panel@pve!reinstall", role="PVEAuditor"),
+        "The token lacks VM.Clone on /vms/9000,",
+    ),
+    "no right on the bridge": (
+        denied("/sdn/zones/localnetwork/vmbr1"), "The token lacks SDN.Use on /sdn/zones/localnetwork/vmbr1,",
+    ),
+    "no right on storages": (denied("/storage"), "The storage local"),
+    "template gone": (
+        lambda world: world.proxmox.control("vm-destroyed", vmid=9000), "The template 9000 is not there",
+    ),
+    "no template": (
+        lambda world: world.proxmox.control("vm-config", vmid=9000, delete=["template"]),
+        "The template 9000 is not there",
+    ),
+    "template without a disk": (
+        lambda world: world.proxmox.control("vm-config", vmid=9000, delete=["scsi0"]), "has no system disk",
+    ),
+    "itself as template": (lambda world: register(world, template=100), "The template 100 is not there"),
+    "bridge gone": (lambda world: register(world, bridge="vmbr9"), "The bridge vmbr9 is not on node pve1"),
+    "no room": (no_room, "The storage local has no room"),
+    "other machine": (foreign, "is not the one that was registered"),
+    "HA": (
+        lambda world: world.proxmox.control("ha", vmid=100, state="stopped"), "The token lacks Sys.Console on /,",
+    ),
+}  # fmt: skip
+
+
+def test_nothing_is_touched_where_it_cannot_be_made_again(world: worlds.World) -> None:
+    for name, (happens, said) in REFUSALS.items():
+        world.proxmox.reset()
+        register(world)
+        fail_restore(world)
+        happens(world)
+        before = dict(world.proxmox.vm(100).config)
+        operation = ask(world)
+
+        assert (operation.state, said in str(operation.why)) == ("refused", True), (name, operation.why)
+        assert (world.proxmox.vm(100).config, tasks(world)) == (before, []), name
+        assert world.service().restore_failed, name
+        assert bool(world.service().trouble) == (name == "other machine"), name
+    assert {mail for mail, _ in mails(world)} == {"Reinstallation refused", "Service needs attention"}
+
+
+def test_answers_that_are_lost_repeat_nothing(world: worlds.World) -> None:
+    for method, path in (("DELETE", "*/qemu/100"), ("POST", "*/clone")):
+        for when in ("before", "after"):
+            world.proxmox.reset()
+            fail_restore(world)
+            world.proxmox.control("drop", when=when, method=method, path=path)
+            operation = ask(world)
+
+            assert (operation.state, operation.why) == ("done", None), (method, when)
+            is_whole(world)
+            assert (tasks(world).count("qmdestroy"), tasks(world).count("qmclone")) == (1, 1), (method, when)
+
+
+def test_lost_clone_is_not_taken_for_another_ones_of_the_same_template(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "clone_template")
+    world.proxmox.control("drop", when="before", method="POST", path="*/clone")
+    engine.advance(world.toolbox, world.operations()[-1].id)
+    vms.clone(world.client, "pve1", 9000, 130)
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    is_whole(world)
+
+
+def test_slow_clone_whose_answer_was_lost_is_waited_for(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "clone_template")
+    world.proxmox.control("drop", when="after", method="POST", path="*/clone")
+    engine.advance(world.toolbox, world.operations()[-1].id)
+    assert world.proxmox.idle()
+    world.proxmox.control("vm-config", vmid=100, set={"lock": "clone"})
+    for _ in range(80):
+        engine.advance(world.toolbox, world.operations()[-1].id)
+        world.proxmox.until(lambda: False, 0.01)
+    assert world.operations()[-1].step == "clone_template"
+    world.proxmox.control("vm-config", vmid=100, delete=["lock"])
+    world.drain()
+
+    is_whole(world)
+    assert tasks(world).count("qmclone") == 1
+
+
+def test_copy_that_fails_leaves_a_way_on(world: worlds.World) -> None:
+    fail_restore(world)
+    under_ha(world)
+    failed = world.service().restore_failed
+    world.proxmox.control("task-fails", type="qmclone", text="clone failed: No space left on device")
+    operation = ask(world)
+
+    assert (operation.state, "No space left" in str(operation.why)) == ("failed", True)
+    assert (100 in world.proxmox.vms, world.service().restore_failed) == (False, failed)
+    assert "failed" in (world.backups.lock_reason("1") or "")
+    assert mails(world) == [
+        ("Reinstallation failed", "alice@example.org"), ("Reinstallation failed (staff)", "staff@example.net")
+    ]  # fmt: skip
+    assert ask(world).state == "done"
+    is_whole(world)
+    assert (world.proxmox.vm(100).ha, world.proxmox.world.pool_of(100)) == ("started", "customers")
+
+
+def test_template_that_goes_after_the_vm_leaves_a_way_on(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "clone_template")
+    template = world.proxmox.vms.pop(9000)
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert (operation.state, "The template 9000 is not there" in str(operation.why)) == ("failed", True)
+    assert ask(world).state == "refused"
+    world.proxmox.vms[9000] = template
+    assert ask(world).state == "done"
+    is_whole(world)
+
+
+def test_vm_that_somebody_makes_in_between_is_left_alone(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "clone_template")
+    theirs = world.proxmox.vms[100] = Guest(100, "pve2", {"name": "theirs", "smbios1": "uuid=1"})
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert (operation.state, "not the one that was registered" in str(operation.why)) == ("failed", True)
+    assert (world.proxmox.vms[100], theirs.config["name"]) == (theirs, "theirs")
+    assert world.service().trouble
+    assert "not the one" in world.call("Reinstall", confirm="REINSTALL")
+
+
+def test_vm_that_is_made_while_we_clone_is_left_alone(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "clone_template")
+    world.proxmox.control("hold", method="POST", path="*/clone", label="late")
+    world.proxmox.control(
+        "refuse", method="POST", path="*/clone", reason="unable to create VM 100: config file already exists"
+    )
+    world.proxmox.control("release", label="late")
+    engine.advance(world.toolbox, world.operations()[-1].id)
+    theirs = world.proxmox.vms[100] = Guest(100, "pve1", {"name": "theirs", "smbios1": "uuid=1"})
+    world.drain()
+
+    assert world.operations()[-1].state == "failed"
+    assert theirs.config == {"name": "theirs", "smbios1": "uuid=1"}
+
+
+def test_vm_that_proxmox_does_not_destroy_stays_as_it_was(world: worlds.World) -> None:
+    fail_restore(world)
+    under_ha(world)
+    world.proxmox.control("vm-config", vmid=100, set={"protection": 1})
+    world.proxmox.control("refuse", method="DELETE", path="*/qemu/100", reason="There is a replication job")
     operation = ask(world)
 
     vm = world.proxmox.vm(100)
-    assert (operation.state, operation.why) == ("done", None)
-    assert world.service().restore_failed is None
-    assert vm.running
-    assert {key: vm.config.get(key) for key in OWN if key not in {"scsi0", "startup", "cipassword"}} == {
-        key: OWN[key] for key in OWN if key not in {"scsi0", "startup", "cipassword"}
-    }
-    assert (vm.config["name"], int(vm.config["cores"]), int(vm.config["memory"])) == ("web100", 1, 1024)
+    assert (operation.state, "There is a replication job" in str(operation.why)) == ("failed", True)
+    assert (vm.config["protection"], vm.ha, vm.ha_options, vm.running) == (1, "stopped", HA, False)
+    assert {"qmclone", "qmdestroy", "resize"} & set(tasks(world)) == set()
+
+
+def test_vm_that_somebody_starts_in_between_is_stopped_first(world: worlds.World) -> None:
+    fail_restore(world)
+    at_step(world, "destroy_vm")
+    world.proxmox.control("vm-power", vmid=100, status="running")
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    is_whole(world)
+
+
+def test_vm_that_is_gone_already_is_made_again(world: worlds.World) -> None:
+    fail_restore(world)
+    world.proxmox.control("vm-destroyed", vmid=100)
+    assert ask(world).state == "done"
+    is_whole(world)
+
+
+def test_vm_on_another_node_than_the_template_goes_to_a_shared_storage(world: worlds.World) -> None:
+    world.proxmox.control("migrate", vmid=100, node="pve2")
+    fail_restore(world)
+    assert ask(world).state == "done"
+
+    vm = world.proxmox.vm(100)
+    assert (vm.node, world.service().node, vm.running) == ("pve2", "pve2", True)
+    assert vm.config["scsi0"].startswith("ceph:")
+
+
+def test_each_step_has_a_label() -> None:
+    assert {step.__name__ for step in reinstall.STEPS} <= set(overview.LABELS["reinstall"])
+
+
+@pytest.mark.timeout(420)
+def test_reinstallation_killed_anywhere_goes_on(world: worlds.World) -> None:
+    """Each twelfth boundary is tried, all of them with ALL_BOUNDARIES=1 in the environment."""
+    own = {"net0": OWN["net0"], "ciuser": "customer", "protection": 1}
+    register(world, additional_disk="")
+
+    def again() -> None:
+        world.proxmox.reset()
+        fail_restore(world, own)
+        assert world.call("Reinstall", confirm="REINSTALL") == "success"
+
+    def check(times: int) -> None:
+        vm, operations = world.proxmox.vm(100), world.operations()
+        assert [one.state for one in operations if one.kind == "reinstall"] == ["done"] * times
+        assert (tasks(world).count("qmdestroy"), tasks(world).count("qmclone")) == (1, 1)
+        assert {key: vm.config.get(key) for key in own} == own
+        assert (vm.running, "size=16G" in vm.config["scsi0"], world.service().restore_failed) == (True, True, None)
+
+    boundaries = at_every_boundary(world, again, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 12)
+
+    assert boundaries > 60
