@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN = .venv/bin
 
-.PHONY: demo test check lint browser clean
+.PHONY: demo test check lint lang browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -19,6 +19,15 @@ lint: .venv/dev.done
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# No lines of the sources and no dates in the catalogues: only words change them.
+lang: .venv/demo.done  ## The catalogues brought up to the sources, and compiled; ADD=fr begins one
+	@mkdir -p build
+	$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output -w 118 -o build/puq_backups.pot .
+	$(if $(ADD),$(BIN)/pybabel -q init -D puq_backups -i build/puq_backups.pot -d lang -w 118 -l $(ADD))
+	$(BIN)/pybabel -q update -D puq_backups -i build/puq_backups.pot -d lang -w 118 --no-fuzzy-matching \
+	  --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -D puq_backups -d lang
 
 browser:
 	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \

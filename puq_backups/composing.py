@@ -10,7 +10,6 @@ from typing import Any
 from . import host as hosts
 from . import letters, mergefields
 from .config import Settings
-from .i18n import Translator
 from .letters import Letter
 from .models import Mail
 from .toolbox import Toolbox
@@ -20,7 +19,7 @@ log = logging.getLogger("puq_backups.mail")
 
 def write(toolbox: Toolbox, mail: Mail) -> Letter | None:
     """The mail as it reads now; None where a hook aborts it. Raises what the host's hooks and params raise."""
-    translator = Translator(mail.locale, mail.timezone)
+    translator = toolbox.translator(mail.locale, mail.timezone)
     fields = {**mergefields.read(mail.fields, translator), **of_host(toolbox, mail.service_id)}
     extra: dict[str, Any] = {}
     for answer in toolbox.hooks.ask(

@@ -5,6 +5,7 @@ stored with an operation and said later in the reader's language.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -23,11 +24,30 @@ class Message:
         return self.text.format_map(self.values) if self.values else self.text
 
     def to_json(self) -> dict[str, Any]:
-        return {"text": self.text, "values": {key: str(value) for key, value in self.values.items()}}
+        """As it is stored: numbers, moments and messages stay what they are, so that each reader has them said
+        in their own way; all else is kept as text.
+        """
+        return {"text": self.text, "values": {key: _to_json(value) for key, value in self.values.items()}}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> Message | None:
-        return cls(stored["text"], stored["values"]) if stored else None
+        if not stored:
+            return None
+        return cls(stored["text"], {key: _from_json(value) for key, value in stored["values"].items()})
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.to_json()
+    if isinstance(value, datetime):
+        return {"moment": value.isoformat()}
+    return value if isinstance(value, int | float) else str(value)
+
+
+def _from_json(stored: Any) -> Any:
+    if isinstance(stored, dict):
+        return datetime.fromisoformat(stored["moment"]) if "moment" in stored else Message.from_json(stored)
+    return stored
 
 
 class BackupsError(Exception):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -22,6 +24,12 @@ from .web import admin
 NAME = "puq_backups"
 
 
+def _settings(app: Flask) -> config.Settings:
+    settings = config.load(app.config, os.environ)
+    folder = settings.lang_overrides
+    return replace(settings, lang_overrides=str(Path(app.root_path, folder)) if folder else "")
+
+
 class Backups:
     """The extension. `init_app` once per application; then `call`, `hooks`, `lock_reason` and `vm_action` work."""
 
@@ -36,7 +44,7 @@ class Backups:
         """
         if NAME in app.extensions or self._toolbox is not None:
             raise RuntimeError("Backups is initialised already: import and use that object instead.")
-        settings = config.load(app.config, os.environ)
+        settings = _settings(app)
 
         def engine() -> Engine:
             with app.app_context():

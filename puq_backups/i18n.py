@@ -1,14 +1,13 @@
 """Our sentences in the reader's language, and dates in the reader's zone.
 
-Catalogues are our own (domain `puq_backups`, folder lang/), read with plain Babel: a host's own translations
-are neither needed nor touched. Whatever is missing or broken falls back to English, which needs no catalogue.
+Catalogues are our own, read with plain Babel: a host's own translations are neither needed nor touched. Whatever
+is missing or broken falls back to English, which needs no catalogue.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,16 +25,22 @@ from babel.dates import (
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 
+from . import catalogues
 from .errors import Message
 
-DOMAIN = "puq_backups"
 GIB = 1024**3
+DIGITS = {"arab": "٠١٢٣٤٥٦٧٨٩", "arabext": "۰۱۲۳۴۵۶۷۸۹"}
+"""The digits of numbering systems that Babel knows by name alone. Arabic itself is written with ours, says CLDR;
+in Egypt, among others, it is not."""
+
+FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
+"""Between them a text is set in its own direction, and does not disturb the sentence around it."""
 
 WHMCS_LANGUAGES = {
     "arabic": "ar", "azerbaijani": "az", "catalan": "ca", "chinese": "zh", "croatian": "hr", "czech": "cs",
     "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "farsi": "fa", "french": "fr",
     "german": "de", "hebrew": "he", "hungarian": "hu", "italian": "it", "macedonian": "mk",
-    "norwegian": "nb", "polish": "pl", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
+    "norwegian": "nb", "polish": "pl", "portuguese-br": "pt-BR", "portuguese-pt": "pt-PT", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
     "turkish": "tr", "ukrainian": "uk", "ukranian": "uk", "no": "nb",
 }  # fmt: skip
 """What `clientsdetails["language"]` may hold, spelled as WHMCS spells it, and the locale it means."""
@@ -49,11 +54,18 @@ def N_(text: str) -> str:  # noqa: N802 gettext's own name for this marker
 
 
 class Translator:
-    """Says things to one reader: `locale` as in "de", "pt-BR" or "german", `timezone` an IANA name."""
+    """Says things to one reader: `locale` as in "de", "pt-BR" or "german", `timezone` an IANA name.
 
-    def __init__(self, locale: str | None = "en", timezone: str | None = None, *, folder: str = "") -> None:
-        self.locale, self._texts = _language(locale or "en", folder or str(files("puq_backups.lang")))
+    `overrides` is the folder of the provider's own catalogues, `folder` that of ours.
+    """
+
+    def __init__(
+        self, locale: str | None = "en", timezone: str | None = None, *, overrides: str = "", folder: str = ""
+    ) -> None:
+        self.locale, self._texts = _language(locale or "en", folder or str(files("puq_backups.lang")), overrides)
         self.zone = _zone(timezone)
+        digits = DIGITS.get(self.locale.default_numbering_system, "")
+        self._digits = str.maketrans("0123456789", digits) if digits else {}
 
     @property
     def lang(self) -> str:
@@ -91,33 +103,46 @@ class Translator:
                 log.warning("The text %r cannot be filled with %s.", text, sorted(said))
         return english
 
-    def _value(self, value: object) -> object:
+    def _value(self, value: object) -> str:
         if isinstance(value, Message):
             return self.say(value)
-        return self.datetime(value) if isinstance(value, dt.datetime) else value
+        if isinstance(value, dt.datetime):
+            return self.isolated(self.datetime(value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.number(value)
+        return self.isolated(str(value))
+
+    def isolated(self, text: str) -> str:
+        """A name, path or date that stands in a sentence written from right to left, kept in its own direction."""
+        return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}" if text and self.dir == "rtl" else text
+
+    def _in_digits(self, text: str) -> str:
+        return text.translate(self._digits)
 
     def date(self, value: dt.datetime) -> str:
         """The day in the reader's zone, as in "Nov 23, 2026"."""
-        return format_date(value.astimezone(self.zone), "medium", locale=self.locale)
+        return self._in_digits(format_date(value.astimezone(self.zone), "medium", locale=self.locale))
 
     def time(self, value: dt.datetime, form: str = "short") -> str:
         """The time of day in the reader's zone: "short" to the minute, "medium" to the second."""
-        return format_time(value, form, tzinfo=self.zone, locale=self.locale)
+        return self._in_digits(format_time(value, form, tzinfo=self.zone, locale=self.locale))
 
     def datetime(self, value: dt.datetime, form: str = "medium") -> str:
         """Day and time in the reader's zone, to the second in the form "medium"."""
-        return format_datetime(value, form, tzinfo=self.zone, locale=self.locale)
+        return self._in_digits(format_datetime(value, form, tzinfo=self.zone, locale=self.locale))
 
     def planned(self, value: dt.datetime, zone: str | None = None) -> str:
         """A moment to come with its weekday, to the minute, in the zone named or else the reader's."""
         when = value.astimezone(_zone(zone) if zone else self.zone)
         date = format_skeleton("yMMMEd", when, tzinfo=when.tzinfo, locale=self.locale)
         time = format_time(when, "short", tzinfo=when.tzinfo, locale=self.locale)
-        return str(get_datetime_format("medium", self.locale)).replace("{0}", time).replace("{1}", date)
+        both = str(get_datetime_format("medium", self.locale)).replace("{0}", time).replace("{1}", date)
+        return self._in_digits(both)
 
     def ago(self, value: dt.datetime) -> str:
         """How far away a moment is, as in "3 hours ago" or "in 5 days"."""
-        return format_timedelta(value - dt.datetime.now(dt.UTC), add_direction=True, locale=self.locale)
+        away = value - dt.datetime.now(dt.UTC)
+        return self._in_digits(format_timedelta(away, add_direction=True, locale=self.locale))
 
     def weekday(self, day: int) -> str:
         """The name of a day of the week; 0 is Sunday."""
@@ -129,11 +154,11 @@ class Translator:
 
     def number(self, value: float) -> str:
         """A number with at most one decimal."""
-        return format_decimal(value, "0.#", locale=self.locale)
+        return self._in_digits(format_decimal(value, "0.#", locale=self.locale, numbering_system="default"))
 
     def percent(self, value: int) -> str:
         """A share of 0 to 100, as in "40%"."""
-        return format_percent(value / 100, locale=self.locale)
+        return self._in_digits(format_percent(value / 100, locale=self.locale, numbering_system="default"))
 
     def size(self, size: int | None) -> str:
         """Bytes as in "300 GiB", at most one decimal; nothing for an unknown size."""
@@ -141,7 +166,8 @@ class Translator:
             return ""
         gib = size / GIB
         small = 0 < gib < 0.05  # noqa: PLR2004 it would be shown as 0
-        return f"< {self.number(0.1)} GiB" if small else f"{self.number(gib)} GiB"
+        said = N_("< {size} GiB") if small else N_("{size} GiB")
+        return self.isolated(self.gettext(said, size=0.1 if small else gib))
 
 
 def tag(name: str | None) -> str:
@@ -161,21 +187,12 @@ def _locale(name: str) -> Locale:
         return Locale("en")
 
 
-def _language(name: str, folder: str) -> tuple[Locale, NullTranslations]:
+def _language(name: str, folder: str, overrides: str) -> tuple[Locale, NullTranslations]:
     """The locale and its texts; both English where there is no catalogue, for a page in one tongue."""
     locale = _locale(name)
-    texts = _catalogue(str(locale), folder)
+    texts = catalogues.texts(str(locale), folder, overrides)
     known = locale.language == "en" or isinstance(texts, Translations)
     return (locale if known else Locale("en")), texts
-
-
-@lru_cache(maxsize=128)
-def _catalogue(locale: str, folder: str) -> NullTranslations:
-    try:
-        return Translations.load(folder, [locale], DOMAIN)
-    except Exception:  # whatever is wrong with a file, the page is shown
-        log.exception("The catalogue for %s in %s cannot be read; English is used.", locale, folder)
-        return NullTranslations()
 
 
 def _zone(name: str | None) -> dt.tzinfo:

@@ -160,9 +160,9 @@ def _plainly() -> dict[str, Any]:
     return {"outline": False, "when": lambda _: "", "each": lambda _: "", "end": lambda *_: ""}
 
 
-def outline(folder: str, locale: str) -> dict[str, str]:
+def outline(folder: str, locale: str, overrides: str = "") -> dict[str, str]:
     """The shipped text of each part as staff would write it in that language, to be changed."""
-    translator = Translator(locale or "en")
+    translator = Translator(locale or "en", overrides=overrides)
     holes = {
         name: Holes(name) if field.kind in {"sentences", "rows"} else Hole(name) for name, field in FIELDS.items()
     }

@@ -130,7 +130,8 @@ def _rows(rows: list[dict[str, Any]], translator: Translator) -> list[dict[str, 
 
 
 def _sentence(stored: dict[str, Any], translator: Translator) -> str:
-    return str(plain(translator.say(Message.from_json(stored))))
+    # What is said of plain values is plain; the marks around a name in a sentence from right to left must stay.
+    return translator.say(Message.from_json(plain(stored)))
 
 
 READERS: dict[str, Callable[[Any, Translator], Any]] = {

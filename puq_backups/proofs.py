@@ -10,7 +10,6 @@ from . import composing, letters, mailfacts, mergefields, texts
 from .errors import BadInput
 from .hooking import Email
 from .host import Actor
-from .i18n import Translator
 from .letters import Letter
 from .models import EmailTemplate, Mail, Service, is_id, new_id, now
 from .operations import engine
@@ -24,7 +23,7 @@ def preview(toolbox: Toolbox, email: Email, version: EmailTemplate, service_id: 
     """The mail in this text, about a service or with samples. BadInput names the part that fails, or the service."""
     with toolbox.database.open() as session:
         stored, locale, zone = _told(session, toolbox, email, service_id, version.locale)
-    translator = Translator(locale, zone)
+    translator = toolbox.translator(locale, zone)
     labels = {name: f"[{label}]" for name, label in texts.of_hooks(toolbox, email).items()}
     said = {**labels, **mergefields.read(stored, translator), **composing.of_host(toolbox, service_id)}
     if not texts.is_changed(version):

@@ -54,9 +54,9 @@ def is_changed(version: EmailTemplate | None) -> bool:
     return bool(version and (version.subject or version.text or version.html))
 
 
-def draft(email: Email, locale: str, parts: Mapping[str, str]) -> EmailTemplate:
+def draft(email: Email, locale: str, parts: Mapping[str, str], overrides: str = "") -> EmailTemplate:
     """A version as it was typed: a part that says what the shipped one says stays the shipped one."""
-    shipped = letters.outline(email.folder, locale)
+    shipped = letters.outline(email.folder, locale, overrides)
     typed = {part: "\n".join(str(parts.get(part) or "").splitlines()).strip() for part in FILES}
     kept = {part: text if text != shipped[part] else "" for part, text in typed.items()}
     return EmailTemplate(name=email.name, locale=locale, **kept)

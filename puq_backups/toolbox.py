@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .config import Settings
 from .host import Host
+from .i18n import Translator
 from .models import Database, Server
 from .pve.client import Access, Proxmox
 from .registry import Hooks
@@ -23,6 +24,10 @@ class Toolbox:
     host: Host
     vault: Vault
     ring: Callable[[Iterable[str]], None]
+
+    def translator(self, locale: str | None, timezone: str | None = None) -> Translator:
+        """What says things to one reader: in the provider's own words where it has some."""
+        return Translator(locale, timezone, overrides=self.settings.lang_overrides)
 
     def connect(self, server: Server) -> Proxmox:
         """A client for this server. BadInput names a parameter that cannot be right."""

@@ -2,14 +2,17 @@
 
 import datetime as dt
 import io
+import json
+import logging
 from pathlib import Path
 
 import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from puq_backups.catalogues import DOMAIN
 from puq_backups.errors import Message, Refused
-from puq_backups.i18n import DOMAIN, N_, Translator
+from puq_backups.i18n import N_, Translator
 
 NOON = dt.datetime(2026, 7, 1, 12, 0, 5, tzinfo=dt.UTC)
 
@@ -162,3 +165,125 @@ def test_planned_moment_is_told_with_its_weekday_in_the_zone_asked_for() -> None
 
     assert translator.planned(NOON) == "Wed, Jul 1, 2026, 12:00\u202fPM"
     assert translator.planned(NOON, "Asia/Tokyo") == "Wed, Jul 1, 2026, 9:00\u202fPM"
+
+
+def test_numbers_moments_and_messages_survive_being_stored() -> None:
+    inner = Message("Wait until {when}.", when=NOON)
+    message = Message("{size} GiB are there ({why})", size=1.5, why=inner)
+
+    stored = Message.from_json(json.loads(json.dumps(message.to_json())))
+
+    assert Translator("de", "Europe/Berlin").say(stored) == "1,5 GiB are there (Wait until 01.07.2026, 14:00:05.)"
+
+
+@pytest.mark.parametrize(("locale", "said"), [("ar", "12.5"), ("ar-EG", "١٢٫٥"), ("fa", "۱۲٫۵"), ("pl", "12,5")])  # noqa: RUF001 digits as they are written there
+def test_numbers_have_the_digits_that_the_language_is_written_with(tmp_path: Path, locale: str, said: str) -> None:
+    put(tmp_path, locale.partition("-")[0], "")
+
+    translator = Translator(locale, "UTC", overrides=str(tmp_path))
+
+    assert translator.number(12.5) == said
+    assert translator.gettext("Up to {most}.", most=12.5).replace(RTL[0], "").replace(RTL[1], "") == f"Up to {said}."
+
+
+RTL = "\u2068\u2069"
+
+
+def test_names_in_a_sentence_from_right_to_left_keep_their_own_direction() -> None:
+    arabic, english = Translator("ar"), Translator("en")
+
+    assert arabic.gettext("Said: {text}", text="web-1") == "Said: \u2068web-1\u2069"
+    assert arabic.gettext("Said: {n}, {text}", n=3, text="") == "Said: 3, "
+    assert arabic.size(3 * 1024**3) == f"{RTL[0]}3 GiB{RTL[1]}"
+    assert english.gettext("Said: {text}", text="web-1") == "Said: web-1"
+
+
+# The provider's own words ---------------------------------------------------------------------------------------
+
+OWN = """
+msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+
+msgid "Backup now"
+msgstr "Sicherung anlegen"
+
+msgid "All {limit} backups of your package are in use."
+msgstr "Alle {max} sind belegt."
+
+#, fuzzy
+msgid "Restore"
+msgstr "Zurück"
+
+msgid "Remove"
+msgstr ""
+"""
+
+
+def put(folder: Path, locale: str, catalogue: str | bytes, kind: str = "po") -> None:
+    """Put a provider's catalogue where it is looked for."""
+    place = folder / locale / "LC_MESSAGES"
+    place.mkdir(parents=True)
+    (place / f"{DOMAIN}.{kind}").write_bytes(catalogue.encode() if isinstance(catalogue, str) else catalogue)
+
+
+def test_providers_words_go_before_ours_and_the_rest_stays(tmp_path: Path) -> None:
+    put(tmp_path, "de", OWN)
+
+    translator = Translator("de-AT", overrides=str(tmp_path))
+
+    assert translator.gettext("Backup now") == "Sicherung anlegen"
+    assert [translator.gettext(text) for text in ("Save Schedule", "Restore", "Remove")] == [
+        Translator("de").gettext(text) for text in ("Save Schedule", "Restore", "Remove")
+    ]
+    assert Translator("pl", overrides=str(tmp_path)).gettext("Backup now") != "Sicherung anlegen"
+
+
+def test_providers_entry_with_a_place_that_is_not_filled_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "de", OWN)
+    text = "All {limit} backups of your package are in use."
+
+    translator = Translator("de", overrides=str(tmp_path))
+
+    assert translator.gettext(text, limit=3) == Translator("de").gettext(text, limit=3)
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [text]
+
+
+def test_compiled_words_of_a_provider_count_and_those_of_a_region_go_first(tmp_path: Path) -> None:
+    for locale, text in (("de", "Sichern"), ("de_AT", "Bitte sichern")):
+        compiled = io.BytesIO()
+        write_mo(compiled, read_po(io.StringIO(f'msgid "Backup now"\nmsgstr "{text}"\n'), locale="de"))
+        put(tmp_path, locale, compiled.getvalue(), "mo")
+
+    assert Translator("de", overrides=str(tmp_path)).gettext("Backup now") == "Sichern"
+    assert Translator("de-AT", overrides=str(tmp_path)).gettext("Backup now") == "Bitte sichern"
+
+
+def test_provider_may_reword_english_and_add_a_language(tmp_path: Path) -> None:
+    for locale, text in (("en", "Save a copy"), ("pt", "Fazer backup")):
+        put(tmp_path, locale, f'msgid "Backup now"\nmsgstr "{text}"\n')
+
+    english, portuguese = (Translator(name, overrides=str(tmp_path)) for name in ("en-GB", "portuguese-br"))
+
+    assert english.gettext("Backup now") == "Save a copy"
+    assert portuguese.gettext("Backup now") == "Fazer backup"
+    assert (portuguese.lang, portuguese.gettext("Save Schedule")) == ("pt-BR", "Save Schedule")
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xfe no text", b'msgid "Backup now\nmsgstr', b"", b"\x00" * 100])
+@pytest.mark.parametrize("kind", ["po", "mo"])
+def test_broken_file_of_a_provider_changes_nothing(
+    tmp_path: Path, broken: bytes, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "de", broken, kind)
+
+    with caplog.at_level(logging.CRITICAL):
+        translator = Translator("de", overrides=str(tmp_path))
+
+    assert translator.gettext("Save Schedule") == "Zeitplan speichern"
+
+
+def test_folder_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
+    assert Translator("de", overrides=str(tmp_path / "no")).gettext("Save Schedule") == "Zeitplan speichern"

@@ -61,5 +61,5 @@ def say(text: str) -> None:
 
 def said() -> Message | None:
     """What the last form has to say, once."""
-    found = get_flashed_messages(category_filter=[FLASH])
-    return Message(str(found[0])) if found else None
+    text = next(iter(get_flashed_messages(category_filter=[FLASH])), None)
+    return Message(str(text)) if text else None
