@@ -13,6 +13,7 @@ from typing import Any
 from proxmoxer import ProxmoxAPI
 from requests import Response
 from requests.adapters import HTTPAdapter
+from urllib3.util import create_urllib3_context
 
 from .access import Access
 
@@ -75,7 +76,9 @@ class VerifyingAdapter(HTTPAdapter):
     def __init__(self, fingerprint: str | None, ca_file: str | None) -> None:
         self.trust: dict[str, Any] = {}
         if fingerprint:
-            self.trust = {"assert_fingerprint": fingerprint}
+            # A context of ours: urllib3 reads the system's CAs for one of its own, at each connection.
+            context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+            self.trust = {"assert_fingerprint": fingerprint, "ssl_context": context}
         elif not ca_file:
             self.trust = {"ssl_context": ssl.create_default_context()}
         super().__init__()

@@ -134,6 +134,17 @@ def test_the_right_fingerprint_opens(node: Node, connect: Any, spelled: Any) -> 
     assert node.requests == ["GET /api2/json/version", "POST /api2/json/version"]
 
 
+def test_the_systems_cas_are_not_read_for_a_fingerprint(
+    node: Node, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", read.append)
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *given: read.append(given))
+
+    assert connect(fingerprint=node.fingerprint).get("version") == "here"
+    assert read == []
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_wrong_fingerprint_sends_nothing(node: Node, connect: Any, method: str) -> None:
     error = error_of(getattr(connect(fingerprint="AB" * 32), method), "version")
