@@ -97,12 +97,12 @@ def test_restore_with_damaged_archive_leaves_the_vm_off_and_can_be_retried(world
 def test_restore_refused_before_anything_was_touched_starts_the_vm_again(world: worlds.World) -> None:
     backup = world.back_up()
     world.proxmox.control("vm-power", vmid=100, status="running")
-    world.proxmox.control("vm-config", vmid=100, set={"protection": 1})
+    world.proxmox.control("refuse", method="POST", path="*/nodes/*/qemu", status=500, reason="no quota left")
     ask(world, backup.id)
 
     operation = world.operations()[-1]
     assert operation.state == "failed"
-    assert "protection" in str(operation.why)
+    assert "no quota left" in str(operation.why)
     assert world.service().restore_failed is None
     assert world.proxmox.vm(100).running
 

@@ -8,10 +8,13 @@ from traps.looking import advance_until, drain_while, kinds, restore, said, seen
 from puq_backups.pve import tasks
 
 
-def test_trap_protected_vm_is_not_restored_and_starts_again(world: worlds.World) -> None:
+def test_trap_vm_is_protected_between_the_last_look_and_the_restore(world: worlds.World) -> None:
     backup = world.back_up()
-    world.proxmox.control("vm-config", vmid=100, set={"protection": 1})
-    operation = restore(world, backup.id)
+    world.proxmox.control("hold", method="POST", path="*/qemu", label="sent")
+    world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
+    protect = {"vmid": 100, "set": {"protection": 1}}
+    drain_while(world, "sent", lambda: world.proxmox.control("vm-config", **protect))
+    operation = world.operations()[-1]
 
     assert (operation.state, world.service().restore_failed) == ("failed", None)
     assert said(operation).startswith("The restore failed before anything was changed: ")

@@ -119,7 +119,7 @@ def test_trap_folder_that_is_not_mounted_lists_nothing(clock: time_machine.Coord
     assert [backup["missing"] for backup in seen(world)["backups"]] == [False]
     operation = restore(world, world.held()[0].id)
 
-    assert (operation.state, said(operation)) == ("failed", "The file of this backup is no longer on its storage.")
+    assert (operation.state, said(operation)) == ("refused", "The file of this backup is no longer on its storage.")
     assert world.proxmox.vm(100).running
     assert kinds(world, "qmshutdown", "qmrestore") == []
 
