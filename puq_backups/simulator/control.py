@@ -21,7 +21,7 @@ from .state import Guest, Node, Storage, World, new_mac
 from .volumes import Volume, Volumes
 
 OF_VM = ("slow-backup", "backup-error", "slow-restore", "start-fail", "powerdown-ignored", "agent-answers")
-OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage")
+OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage", "meanwhile")
 OF_TASKS = ("task-fails", "task-warnings", "task-unexpected", "hold-task")
 PROXY_STATUS = 590
 UNAUTHORIZED = 401
@@ -84,16 +84,21 @@ def control(*names: str) -> Callable[[Control], Control]:
 
 def perform(world: World, step: dict[str, Any]) -> None:
     """Do one control step, `{"control": name, …}`; BadControl says why one cannot be done."""
-    name = step.get("control")
-    if name not in CONTROLS:
-        raise BadControl(f"There is no control named {name!r}; known are {', '.join(sorted(CONTROLS))}.")
+    name = _known(step)
     with world.lock:
         try:
-            CONTROLS[str(name)](world, step)
+            CONTROLS[name](world, step)
         except KeyError as missing:
             raise BadControl(f"The control {name!r} needs {missing}.") from missing
         world.rights_changed()
         world.poke()
+
+
+def _known(step: dict[str, Any]) -> str:
+    name = str(step.get("control"))
+    if name not in CONTROLS:
+        raise BadControl(f"There is no control named {name!r}; known are {', '.join(sorted(CONTROLS))}.")
+    return name
 
 
 # --- faults of requests ----------------------------------------------------------------------------------------
@@ -117,6 +122,8 @@ def before(world: World, faults: list[Fault]) -> None:
             fault.met += 1
             world.poke()
             world.wait_for(fault.is_over(world), 600)
+        if fault.name == "meanwhile":
+            perform(world, fault.args["step"])
         if fault.name == "refuse":
             _refuse(fault.args)
         if fault.name == "garbage":
@@ -155,6 +162,8 @@ def _add_fault(world: World, step: dict[str, Any]) -> None:
         fault.label = str(step["label"])
     if step["control"] == "delay":
         float(step["seconds"])
+    if step["control"] == "meanwhile":
+        _known(step["step"])
     world.faults.append(fault)
 
 

@@ -53,6 +53,7 @@ class Task:
         self.pstart = int((world.now() - here.booted) * 100)
         self.starttime = int(world.now(node))
         self.order = len(world.tasks)
+        self.ended_before: int | None = None  # the order of the first task that began after its end
         self.upid = f"UPID:{node}:{self.pid:08X}:{self.pstart:08X}:{self.starttime:08X}:{kind}:{subject}:{caller.id}:"
         self.lines: list[str] = []
         self.exitstatus: str | None = None
@@ -109,6 +110,7 @@ class Task:
         if last_line is not None:
             self.lines.append(last_line)
         self.exitstatus = status
+        self.ended_before = len(self.world.tasks)
         self.endtime = int(self.world.now(self.node))
         self.world.last_task_event = self.upid
         release_all(self.world, self)

@@ -49,6 +49,31 @@ def test_garbage_is_html_with_status_200(proxmox, api):
     assert answer.text.startswith("<!DOCTYPE html>")
 
 
+def test_meanwhile_brings_about_something_just_before_a_request_has_its_effect(proxmox, api):
+    stopped = {"control": "vm-power", "vmid": 100, "status": "stopped"}
+    proxmox.control("meanwhile", method="GET", path="*/100/status/current", step=stopped)
+    assert proxmox.vm(100).running
+    assert api.data("GET", "/nodes/pve1/qemu/100/status/current")["status"] == "stopped"
+    for step in ({}, {"control": "nothing"}):
+        with pytest.raises(BadControl):
+            proxmox.control("meanwhile", step=step)
+    with pytest.raises(BadControl):
+        proxmox.control("meanwhile")
+
+
+def test_tasks_tell_which_of_them_overlap(proxmox, api):
+    proxmox.control("hold-task", type="vzdump", label="long")
+    api.backup(100, "pve1")
+    api.backup(101, "pve2")
+    proxmox.control("release", label="long")
+    assert proxmox.idle()
+    api.backup(100, "pve1")
+    assert proxmox.idle()
+    first, second, third = proxmox.tasks("vzdump")
+    assert first.order < second.order < first.ended_before
+    assert first.ended_before <= third.order
+
+
 def test_hold_keeps_a_request_until_it_is_released(proxmox, caller):
     proxmox.control("hold", method="GET", path="/version", label="mine")
     answers = []
