@@ -20,8 +20,8 @@ from . import paging
 
 STATES = (*LIVE, *ENDED)
 ORDERS = {
-    "running": paging.Order(Operation.started_at, newest_first=False),
-    "stuck": paging.Order(Operation.started_at, newest_first=False),
+    "running": paging.Order(Operation.created_at, newest_first=False),
+    "stuck": paging.Order(Operation.created_at, newest_first=False),
     "waiting": paging.Order(Operation.wake_at, newest_first=False),
     **{state: paging.Order(Operation.finished_at) for state in ENDED},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from puq_backups import Actor, chores
 from puq_backups.errors import Message
 from puq_backups.models import Backup, Operation, Service, new_id, now
 
+FULL = Message("Proxmox could not make the backup: {proxmox}", proxmox="no space left on device")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PAGES = {
     "overview": "/", "operations": "/operations?state=waiting", "services": "/services", "service": "/services/1/",
@@ -45,9 +46,12 @@ def busy(world: worlds.World) -> worlds.World:
         for state, service, more in (
             ("running", "2", {"step": "make_archive", "progress": 42, "lock": "2", "started_at": now() - 8 * ago}),
             ("waiting", "3", {}),
-            ("stuck", "1", {"step": "restore_disks", "progress": 87, "kind": "restore", "started_at": now() - 1500 * ago}),
-            ("failed", "2", {"reason": Message("Proxmox could not make the backup: {proxmox}", proxmox="no space left"),
-                             "finished_at": now() - 90 * ago}),
+            (
+                "stuck",
+                "1",
+                {"step": "restore_disks", "progress": 87, "kind": "restore", "started_at": now() - 99 * ago},
+            ),
+            ("failed", "2", {"reason": FULL, "finished_at": now() - 90 * ago}),
             ("missed", "3", {"finished_at": now() - 300 * ago}),
         ):
             session.add(operation(session.get_one(Service, service), state, more))
@@ -67,27 +71,48 @@ def operation(service: Service, state: str, more: dict[str, Any]) -> Operation:
 
 
 @pytest.fixture
-def look(browser: Browser, address: str, shot: Callable[[Page, str], Path]) -> Iterator[Callable[..., None]]:
-    """Look at every page: nothing sticks out to the side; a picture of each."""
+def look(browser: Browser, address: str, shot: Callable[[Page, str], Path]) -> Callable[..., None]:
+    """Look at pages: nothing sticks out to the side; a picture of each."""
 
-    def visit(name: str, **options: Any) -> None:
+    def visit(name: str, titles: Iterable[str], **options: Any) -> None:
         context = browser.new_context(locale="en-GB", **options)
         page = context.new_page()
-        for title, path in PAGES.items():
-            page.goto(f"{address}/admin/backups{path}")
+        for title in titles:
+            page.goto(f"{address}/admin/backups{PAGES[title]}")
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide == 0, (title, name)
             shot(page, f"admin-{title}-{name}")
         context.close()
 
-    yield visit
+    return visit
 
 
 def test_pages_fit_desk_and_phone_light_and_dark_and_read_from_the_right(
     busy: worlds.World, look: Callable[..., None]
 ) -> None:
-    look("light", viewport=DESK)
-    look("dark", viewport=DESK, color_scheme="dark")
-    look("phone", viewport=PHONE, has_touch=True)
+    look("light", PAGES, viewport=DESK)
+    look("phone", PAGES, viewport=PHONE, has_touch=True)
+    look("dark", ("overview", "service", "look"), viewport=DESK, color_scheme="dark")
     busy.host.actor = Actor(is_staff=True, name="Samira", locale="ar")
-    look("rtl", viewport=DESK)
+    look("rtl", ("overview", "service"), viewport=DESK)
+
+
+def test_archive_is_adopted_without_script(
+    busy: worlds.World, browser: Browser, address: str
+) -> None:
+    with busy.toolbox.database.begin() as session:
+        session.execute(delete(Operation).where(Operation.state.in_(("running", "waiting", "stuck"))))
+    busy.proxmox.control("operator-unlock", vmid=100)
+    page = browser.new_context(java_script_enabled=False, viewport=DESK).new_page()
+    page.goto(f"{address}/admin/backups/services?q=ALICE.exam")
+    page.get_by_role("link", name="web100").click()
+    page.get_by_role("link", name="Look now").click()
+    page.get_by_role("button", name="Adopt").click()
+    page.get_by_label("I have made sure").check()
+    page.get_by_role("dialog").get_by_role("button", name="Adopt").click()
+    expect(page.get_by_role("status")).to_contain_text("The archive is a backup of this service from now on.")
+
+    page.get_by_role("link", name="web100").click()
+    expect(page.get_by_role("row").filter(has_text="made by hand before the move")).to_contain_text("Added by staff")
+    page.get_by_role("link", name="Client's page").click()
+    expect(page.get_by_role("row").filter(has_text="made by hand before the move")).to_be_visible()

@@ -1,0 +1,254 @@
+"""Staff's lists: what they find, how they are turned over, and what a spreadsheet gets."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+import world as worlds
+from sqlalchemy import update
+
+from puq_backups.errors import Message
+from puq_backups.models import AuditEntry, Backup, Chore, Operation, Server, Service, new_id, now
+
+from .conftest import said
+from .desk import Desk
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def desk(world: worlds.World) -> Desk:
+    return Desk(world, world.app.test_client())
+
+
+def add(world: worlds.World, state: str, service_id: str = "1", **more: Any) -> Operation:
+    service = world.service(service_id)
+    values: dict[str, Any] = {
+        "kind": "backup", "origin": "manual", "token": new_id()[:16], "storage": "local", "created_at": now(),
+        "due_at": now(), "wake_at": now(), **more,
+    }  # fmt: skip
+    operation = Operation(service_id=service_id, client_id=service.client_id, state=state, **values)
+    with world.toolbox.database.begin() as session:
+        session.add(operation)
+    return operation
+
+
+def changed(world: worlds.World, service_id: str = "1", **values: Any) -> None:
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Service).where(Service.id == service_id).values(**values))
+
+
+def test_overview_is_quiet_where_nothing_is_wrong(desk: Desk) -> None:
+    words = desk.read()
+
+    assert "All is quiet Nothing runs or waits, and nothing went wrong in the last 48 hours." in words
+    assert "Clock Error Never seen The clock does not tick: run `flask backups clock`" in words
+
+
+def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, desk: Desk) -> None:
+    add(world, "running", step="make_archive", progress=42, started_at=now() - HOUR, lock="1")
+    add(world, "waiting", "2")
+    add(world, "failed", reason=Message("No room.").to_json(), finished_at=now() - HOUR)
+    add(world, "missed", finished_at=now() - 50 * HOUR)
+
+    words, longer = desk.read(), desk.read(hours="72")
+
+    assert re.search(
+        r"Running now 1 .*web100 Service 1 · Client alice Backup .*1 hour ago Making the backup 42%", words
+    )
+    assert re.search(
+        r"Waiting for their turn 1 .*Place 1 in the queue of its node. It starts with the next look", words
+    )
+    assert re.search(r"Failed 1 .*No room\.", words)
+    assert "Scheduled backups that were missed" not in words
+    assert "Scheduled backups that were missed 1" in longer
+    assert "in the last" not in words
+
+
+def test_each_waiting_operation_says_why_it_waits(world: worlds.World, desk: Desk) -> None:
+    world.register("3", 103, "carol")
+    waiting = {service: add(world, "waiting", service) for service in ("1", "2", "3")}
+    add(world, "running", "1", started_at=now(), lock="1", kind="restore")
+
+    def why() -> str:
+        return desk.read("/operations", state="waiting")
+
+    assert "A restore is running; other actions wait until it is done." in why()
+    changed(world, "2", action_owner="another|1|1|x", action_until=now() + HOUR)
+    assert "The billing application acts on the virtual machine just now." in why()
+    add(world, "waiting", "3", kind="remove")
+    assert "A restore or removal goes first." in why()
+    with world.toolbox.database.begin() as session:
+        session.execute(update(Operation).where(Operation.kind != "backup").values(state="done", lock=None))
+        session.execute(update(Operation).where(Operation.id == waiting["1"].id).values(state="running", lock="1"))
+    changed(world, "3", node="pve1")
+    assert "The node is busy with another backup." in why()
+    with world.toolbox.database.begin() as session:
+        values = {"wake_at": now() + HOUR, "reason": Message("No room.").to_json()}
+        session.execute(update(Operation).where(Operation.id == waiting["3"].id).values(**values))
+    assert "No room. It is tried again at " in why()
+
+
+def test_service_is_found_by_whatever_staff_knows_of_it(world: worlds.World, desk: Desk) -> None:
+    changed(world, vm_name="Web-100%", domain="shop.alice.example")
+
+    for text in ("1", "alice", "100", "web-1", "WEB-100", "0%", "shop.alice", "ALICE.EXAMPLE", " alice "):
+        assert "Client alice" in desk.read("/services", q=text), text
+    for text in ("bob", "101", "shop_alice", "%%", "nobody", "9" * 40, "'", "x" * 999):
+        assert "Client alice" not in desk.read("/services", q=text), text
+
+
+def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, desk: Desk) -> None:
+    def listed(trouble: str, **more: str) -> set[str]:
+        return set(re.findall(r"Client (\w+)", desk.read("/services", trouble=trouble, **more)))
+
+    add(world, "stuck", "2")
+    changed(world, restore_failed="an operation")
+    with world.toolbox.database.begin() as session:
+        session.get_one(Service, "2").trouble = Message("It is another one.").to_json()
+
+    assert listed("stuck") == {"bob"}
+    assert listed("restore_failed") == {"alice"}
+    assert listed("other_vm") == {"bob"}
+    assert listed("no_good_backup") == set()
+    assert listed("") == listed("nonsense") == {"alice", "bob"}
+    assert "1 Failed restores to settle" in desk.read()
+
+
+def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world: worlds.World, desk: Desk) -> None:
+    backup = world.back_up()
+    changed(world, created_at=now() - 100 * HOUR, next_run_at=now() + HOUR)
+
+    def is_listed(hours: int = 48) -> bool:
+        return "Client alice" in desk.read("/services", trouble="no_good_backup", hours=str(hours))
+
+    def backed_up(**values: Any) -> None:
+        with world.toolbox.database.begin() as session:
+            session.execute(update(Backup).where(Backup.id == backup.id).values(**values))
+
+    assert not is_listed()
+    backed_up(created_at=now() - 50 * HOUR)
+    assert is_listed()
+    assert not is_listed(51)
+    assert "No good backup for 48 hours 1" in desk.read()
+    for values in ({"verification": "failed"}, {"size": None}, {"missing_at": now()}, {"removed_at": now()}):
+        backed_up(created_at=now(), **values)
+        assert is_listed(), values
+        backed_up(verification="", size=1, missing_at=None, removed_at=None)
+        assert not is_listed()
+    backed_up(created_at=now() - 50 * HOUR)
+    for values in ({"status": "suspended"}, {"quota": 0}, {"next_run_at": None}, {"created_at": now()}):
+        changed(world, **values)
+        assert not is_listed(), values
+        changed(world, status="active", quota=3, next_run_at=now() + HOUR, created_at=now() - 100 * HOUR)
+        assert is_listed()
+
+
+def turned(desk: Desk, path: str, pattern: str, **query: str) -> tuple[list[str], list[str]]:
+    """What is listed on all pages, going on to the end, and then back to the start."""
+    ways = []
+    page = desk.get(path, **query)
+    for rel in ("next", "prev"):
+        found = [re.findall(pattern, page.text)]
+        while link := re.search(rf'rel="{rel}" href="([^"]+)"', page.text):
+            page = desk.client.get(unescape(link[1]))
+            found.append(re.findall(pattern, page.text))
+        ways.append([one for part in (found if rel == "next" else reversed(found)) for one in part])
+    return ways[0], ways[1]
+
+
+def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, desk: Desk) -> None:
+    at = now() - HOUR
+    with world.toolbox.database.begin() as session:
+        for number in range(120):
+            # Three of each moment: the place of a row is more than its moment.
+            moment = at + timedelta(seconds=number // 3)
+            session.add(AuditEntry(at=moment, service_id="2", actor="Sam", action="try", text=f"{number:03}"))
+    for number in range(53):
+        add(world, "failed", finished_at=at, reason=Message("Number {number}.", number=number).to_json())
+
+    forth, back = turned(desk, "/activity", r">(\d{3})<", action="try")
+    failed, failed_back = turned(desk, "/operations", r"Number (\d+)", state="failed")
+
+    assert forth == back
+    assert sorted(forth) == [f"{number:03}" for number in range(120)]
+    assert [int(one) // 3 for one in forth] == sorted((number // 3 for number in range(120)), reverse=True)
+    assert failed == failed_back
+    assert sorted(map(int, failed)) == list(range(53))
+    for odd in ("x", "2026-01-01", "2026-01-01T00:00:00+00:00 \x00", " "):
+        assert desk.get("/activity", after=odd).status_code == 200
+        assert desk.get("/services", before=odd).status_code == 200
+
+
+@pytest.mark.databases
+def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.World, desk: Desk) -> None:
+    day = now().replace(hour=12) - timedelta(days=2)
+    rows = [
+        ("1", "staff (Sam)", "keep", "=1+1", day), ("2", "client bob (Bob)", "keep", "-2", day),
+        ("1", "system", "remove", "@x", day + timedelta(days=1)),
+        (None, "system", "email", '+3, "quoted"\nline', day),
+    ]  # fmt: skip
+    with world.toolbox.database.begin() as session:
+        for service, actor, action, text, at in rows:
+            session.add(AuditEntry(service_id=service, actor=actor, action=action, text=text, at=at))
+
+    def texts(**query: str) -> set[str]:
+        lines = csv.reader(desk.get("/activity.csv", **query).text.splitlines(keepends=True))
+        assert next(lines) == ["at", "service_id", "operation_id", "actor", "action", "text"]
+        return {text for *_, text in lines} & {"'=1+1", "'-2", "'@x", '\'+3, "quoted"\nline'}
+
+    assert len(texts()) == 4
+    assert texts(service="1") == {"'=1+1", "'@x"}
+    assert texts(client="bob") == {"'-2"}
+    assert texts(client="nobody") == set()
+    assert texts(actor="Sam") == texts(actor="staff (Sam)") == {"'=1+1"}
+    assert texts(action="keep", service="2") == {"'-2"}
+    assert texts(**{"from": f"{day + timedelta(days=1):%Y-%m-%d}"}) == {"'@x"}
+    assert texts(to=f"{day:%Y-%m-%d}") == {"'=1+1", "'-2", '\'+3, "quoted"\nline'}
+    assert len(texts(**{"from": "soon", "to": "9999-12-31", "actor": "\x00"})) == 4
+    answer = desk.get("/activity.csv")
+    assert (answer.mimetype, answer.headers["Content-Disposition"]) == (
+        "text/csv", 'attachment; filename="backups-activity.csv"',
+    )  # fmt: skip
+    page = desk.read("/activity", service="1", action="keep")
+    assert "=1+1" in page
+    assert "@x" not in page
+
+
+def test_servers_tell_their_storages_their_trouble_and_no_secret(world: worlds.World, desk: Desk) -> None:
+    world.call("ChangePackage", **world.params(storage="nfs-keep2"))
+    world.back_up()
+    assert world.app.test_cli_runner().invoke(args=["backups", "sync"]).exit_code == 0
+    trouble = Message("No route to host.").to_json()
+    with world.toolbox.database.begin() as session:
+        [server] = session.query(Server).all()
+        session.add(Chore(name=f"vms {server.id}", due_at=now(), ran_at=now(), trouble=trouble))
+
+    pages = [desk.get("/servers"), desk.get(f"/servers/{server.id}"), desk.get()]
+
+    for page in pages:
+        words = said(page)
+        assert re.search(r"nfs-keep2 .*GiB free · 1 backup of ours, [\d.<]+ ?[\d.]* ?GiB", words)
+        assert "The storage has a retention of its own (keep-last=2)" in words
+        assert "No route to host." in words
+        assert "2 services" in words or "Services 2" in words
+        assert world.proxmox.tokens["panel"][1] not in page.text
+    assert world.proxmox.fingerprint in pages[1].text
+    assert desk.get("/servers/nobody").status_code == 404
+
+
+def test_server_is_tested_and_examined_live(world: worlds.World, desk: Desk) -> None:
+    with world.toolbox.database.open() as session:
+        [server] = session.query(Server).all()
+    at = f"/servers/{server.id}"
+
+    assert re.search(r"Proxmox answers, version [89]\.", desk.read(f"{at}/connection"))
+    assert re.search(r"What the doctor found OK .* answers with version", desk.read(f"{at}/doctor"))
+    world.proxmox.control("refuse", times=None, status=595, reason="No route to host", path="*")
+    assert "No route to host" in desk.read(f"{at}/connection")
+    assert re.search(r"Error .*No route to host", desk.read(f"{at}/doctor"))
