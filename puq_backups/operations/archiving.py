@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from .. import inventory, retention
 from ..errors import Message
-from ..models import Backup, Server, Service, now
+from ..models import Backup, Service, now
 from ..packages import Package
 from ..pve import backups as archives
 from ..pve import notes, tasks
@@ -37,16 +37,19 @@ class Place:
 
 
 def place_on(
-    toolbox: Toolbox, proxmox: Proxmox, server: Server, service: Service, name: str, going: Collection[str] = ()
-) -> Place:
+    toolbox: Toolbox, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
+    limits: str | None = None,
+) -> Place:  # fmt: skip
     """Make sure that the storage takes one more archive once the backups `going` are removed; GiveUp says why not.
 
-    Room is compared with the size of the last backup there; what is not known is not refused.
+    `limits` is its own retention, asked for where it is None. Room is compared with the size of the last backup
+    there; what is not known is not refused.
     """
     seen = archives.storage_status(proxmox, service.node, name)
     if not seen.active:
         raise GiveUp("The storage {storage} is offline.", storage=name)
-    limits = _retention(toolbox, proxmox, server, service, name)
+    if limits is None:
+        limits = str((archives.storage_config(proxmox, name) or {}).get("prune-backups") or "")
     with toolbox.database.open() as session:
         held = inventory.standing(session, service).held()
     leaving = [one for one in held if one.id in going and one.storage == name]
@@ -56,16 +59,6 @@ def place_on(
         raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
     _within(limits, proxmox, service, name, len(leaving))
     return Place(seen, limits)
-
-
-def _retention(toolbox: Toolbox, proxmox: Proxmox, server: Server, service: Service, name: str) -> str:
-    """The storage's own retention, as last seen; asked for where it is not known."""
-    with toolbox.database.open() as session:
-        known = inventory.storage_row(session, server, name, service.node)
-    if known is not None and known.retention is not None:
-        return known.retention
-    config = archives.storage_config(proxmox, name) or {}
-    return str(config.get("prune-backups") or "")
 
 
 def _within(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:

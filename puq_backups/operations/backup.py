@@ -22,7 +22,9 @@ def check(work: Work) -> None:
     name = work.operation.storage
     with work.toolbox.database.open() as session:
         going = _going(work, inventory.standing(session, work.service).held())
-    place = archiving.place_on(work.toolbox, work.proxmox, work.server, work.service, name, going)
+        known = inventory.storage_row(session, work.server, name, work.node)
+    limits = known.retention if known else None
+    place = archiving.place_on(work.toolbox, work.proxmox, work.service, name, going=going, limits=limits)
     if place.warning:
         work.operation.warn(place.warning)
     inventory.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits

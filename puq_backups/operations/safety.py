@@ -31,7 +31,7 @@ def plan_safety_copy(work: Work) -> None:
     source = work.find(Backup, operation.backup_id)
     name = storage_for(Package.from_json(operation.data["package"]), source)
     try:
-        place = archiving.place_on(work.toolbox, work.proxmox, work.server, work.service, name)
+        place = archiving.place_on(work.toolbox, work.proxmox, work.service, name)
     except GiveUp as error:
         raise _without_copy(error) from error
     translator = work.toolbox.translator(*mailfacts.client(work.toolbox, work.service))

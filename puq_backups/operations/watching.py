@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ..errors import ProxmoxBusy
+from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
 from ..pve.translation import is_busy
@@ -18,6 +18,7 @@ RECENT = 10
 """How many of a service's operations may hold tasks that could be mistaken for a lost one."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """How a task ends that writes a configuration while the cluster has no quorum."""
+NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
 SKEW = 2
 """Seconds by which a task may seem older than the call: a node's clock is known to the second only."""
 
@@ -44,7 +45,8 @@ def watch(work: Work) -> Ended | None:
 
 
 def _show(operation: Operation, lines: list[str]) -> None:
-    """Note for the page how far the task is: in percent, and a restore's data in bytes."""
+    """Note for the page how far the task is: in percent, and a restore's data in bytes; and what it waits for."""
+    operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
     moved = tasks.moved(lines, operation.data.get("preflight", {}).get("sizes", {}))
     operation.progress = moved.percent if moved else tasks.progress(lines)
     if moved:

@@ -24,6 +24,7 @@ TOOL = re.compile(
     r"^(?:(?:zstd|gzip|lzop|vma|qemu-img|kvm|pbs-restore|proxmox-backup-client)\b[^:]*: .+"
     r"|.*(?:No space left on device|Read error|premature end).*)$"
 )
+WAITS = "INFO: trying to get global lock - waiting..."
 WARNING = re.compile(r"^WARN(?:ING)?: (.+)$")
 
 
@@ -78,6 +79,11 @@ def _parts(lines: Iterable[str]) -> dict[str, Moved]:
             percent, done = int(match.group(1)), int(match.group(2))
             found[slot] = Moved(done, done * 100 // max(percent, 1), None, 1)
     return found
+
+
+def waits_for_node(lines: Sequence[str]) -> bool:
+    """Whether a backup still waits for another one on its node: Proxmox makes one at a time."""
+    return bool(lines) and lines[-1] == WAITS
 
 
 def archive_target(lines: Iterable[str], storage: str) -> str | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from ..errors import ProxmoxRefused
 from . import paths
 from .client import Proxmox
-from .logs import archive_target, failure_reason, included_disks, moved, progress, warnings
+from .logs import archive_target, failure_reason, included_disks, moved, progress, waits_for_node, warnings
 from .upid import Upid
 
 __all__ = [
     "Task", "Upid", "active", "archive_target", "failure_reason", "find", "included_disks", "log", "moved",
-    "progress", "status", "stop", "warnings",
+    "progress", "status", "stop", "waits_for_node", "warnings",
 ]  # fmt: skip
 
 WARNED = re.compile(r"WARNINGS: (\d+)")

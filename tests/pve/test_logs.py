@@ -2,7 +2,16 @@
 
 import pytest
 
-from puq_backups.pve.logs import Moved, archive_target, failure_reason, included_disks, moved, progress, warnings
+from puq_backups.pve.logs import (
+    Moved,
+    archive_target,
+    failure_reason,
+    included_disks,
+    moved,
+    progress,
+    waits_for_node,
+    warnings,
+)
 
 from .answers import RECORDED, recorded_steps
 
@@ -46,6 +55,10 @@ BACKUP = [
 )
 def test_progress_is_the_last_percentage(lines: list[str], percent: int | None) -> None:
     assert progress(lines) == percent
+
+
+def test_backup_waits_until_its_node_is_free() -> None:
+    assert [waits_for_node(BACKUP[:length]) for length in range(4)] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
