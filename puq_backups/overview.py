@@ -23,7 +23,7 @@ LABELS: dict[str, dict[str, str]] = {
     "backup": backup_steps.LABELS, "restore": restore_steps.LABELS, "remove": remove_steps.LABELS,
     "reinstall": reinstall_steps.LABELS,
 }  # fmt: skip
-ACTIONS = ("create", "schedule", "restore", "remove", "keep", "reinstall", "cancel")
+ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
 
 def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) ->
     current = standing.running or next(iter(standing.waiting), None)
     running = standing.running
     lock = locks.reason_of(service, running)
+    failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "quota": {"used": standing.used(), "limit": service.quota},
@@ -41,8 +42,9 @@ def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) ->
         "last_operation": _operation(session, service, _last(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
-        "restore_failed": _failed(session, service),
-        "may": {name: _against(name, standing, actor) for name in ACTIONS},
+        "restore_failed": _failed(standing, actor, failed) if failed else None,
+        "may": {name: _against(name, standing, actor) for name in ACTIONS} | _ways_on(toolbox, standing, actor, failed),
+        "safety_copy": policy.safety_copy(toolbox.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
 
@@ -68,7 +70,7 @@ def _schedule(toolbox: Toolbox, service: Service, standing: inventory.Standing) 
 def _backup(standing: inventory.Standing, actor: Actor, backup: Backup) -> dict[str, Any]:
     return {
         "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
-        "kind": backup.kind, "kept": backup.kept, "missing": backup.missing_at is not None,
+        "kind": backup.kind, "kept": backup.kept, "expires_at": backup.expires_at, "missing": backup.missing_at is not None,
         "restorable": standing.restorable(backup),
         "reason_against": {
             name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")
@@ -91,7 +93,7 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
         return None
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {
-        "id": operation.id, "kind": operation.kind, "state": operation.state, "step": step_of(operation),
+        "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state, "step": step_of(operation),
         "progress": operation.progress, "queue_position": queueing.position(session, operation, service),
         "transferred": operation.data.get("bytes"), "reason": operation.why,
         "warnings": [Message.from_json(warning) for warning in operation.warnings],
@@ -100,14 +102,33 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
     }  # fmt: skip
 
 
-def _failed(session: Session, service: Service) -> dict[str, Any] | None:
-    failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
-    return {"reason": failed.why, "operation_id": failed.id} if failed else None
+def _failed(standing: inventory.Standing, actor: Actor, failed: Operation) -> dict[str, Any]:
+    """The failed restore: `same` is why its own backup cannot be tried again, `safety_copy` the state before it."""
+    own = next((backup for backup in standing.backups if backup.id == failed.backup_id), None)
+    copy = standing.safety_copy_of(failed)
+    gone = Message("The backup that was restored is no longer there.")
+    return {
+        "reason": failed.why, "operation_id": failed.id,
+        "same": _against("retry", standing, actor, own) if own else gone,
+        "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
+    }  # fmt: skip
+
+
+def _ways_on(
+    toolbox: Toolbox, standing: inventory.Standing, actor: Actor, failed: Operation | None
+) -> dict[str, Message | None]:
+    """Why a failed restore cannot be tried again, gone back from, or the VM be reinstalled."""
+    against = [_against("retry", standing, actor, backup) for backup in standing.backups]
+    none = Message("There is no backup that could be restored.")
+    retry = _against("retry", standing, actor) or (none if all(against) else None)
+    copy = standing.safety_copy_of(failed) if failed else None
+    reinstall = _against("reinstall", standing, actor) or policy.no_reinstall(toolbox.host, standing.service)
+    return {"retry": retry, "back": _against("back", standing, actor, copy), "reinstall": reinstall}
 
 
 def state(found: dict[str, Any]) -> dict[str, Any]:
     """The facts as `/state` gives them: JSON types, moments ISO 8601 in UTC with Z, reasons as sentences."""
-    operation_keys = ("id", "kind", "state", "step", "progress", "queue_position", "reason")
+    operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
     backup_keys = ("id", "created_at", "note", "size", "kind", "kept", "missing", "restorable")
     schedule = found["schedule"]
 

@@ -188,12 +188,13 @@ def _step(work: Work) -> Step:
 
 def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     operation = work.operation
-    operation.keep(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Start):
         return _call(work, owner, outcome)
     watching.forget(operation)
     if isinstance(outcome, Change):
         return _change(work, owner, outcome)
+    # Not before a call: one that is refused for a lock each time would be patient for ever.
+    operation.keep(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return _pause(work, owner, outcome.seconds)
@@ -308,8 +309,7 @@ def _note_restore(operation: Operation, service: Service) -> None:
     if operation.state == "done":
         service.restore_failed = None
     elif operation.data.get("touched"):
-        # After a reinstallation that failed it is still the failed restore that is to be settled.
-        service.restore_failed = operation.data.get("failed") or operation.id
+        service.restore_failed = operation.id
 
 
 def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
@@ -317,7 +317,7 @@ def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
     point = f"After{operation.kind.title()}"
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
-        about = {} if operation.backup_id is None else {"backup_id": operation.backup_id}
+        about = {} if operation.kind == "reinstall" else {"backup_id": operation.backup_id}
         toolbox.hooks.run(point, **facts, **about)
     elif operation.state != "skipped":
         reason = str(operation.why or operation.state)

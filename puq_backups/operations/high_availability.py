@@ -21,9 +21,14 @@ def is_managed(work: Work) -> bool:
     return vms.status(work.proxmox, work.node, work.vmid).ha_managed
 
 
+def _kept(work: Work) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (work.operation.data.get("made_again") or {}).get("ha")
+    return found
+
+
 def leave_ha(work: Work) -> Change | None:
     """Take the VM's HA entry away; it is kept with the operation."""
-    if not work.operation.data["made_again"]["ha"] or ha.entry(work.proxmox, work.vmid) is None:
+    if not _kept(work) or ha.entry(work.proxmox, work.vmid) is None:
         return None
     return Change(call=lambda: _leave(work), audit=f"take the HA entry of VM {work.vmid} away")
 
@@ -40,8 +45,8 @@ def _leave(work: Work) -> None:
 
 def put_back_ha(work: Work) -> Change | None:
     """Give the VM its HA entry again, stopped: whoever starts the VM has HA start it."""
-    entry, data = work.operation.data["made_again"]["ha"], work.operation.data
-    if not entry or data.get("without_ha") or ha.entry(work.proxmox, work.vmid) is not None:
+    entry = _kept(work)
+    if not entry or work.operation.data.get("without_ha") or ha.entry(work.proxmox, work.vmid) is not None:
         return None
     stopped = {**entry, "state": "stopped"} if entry.get("state") in STARTING else entry
     return Change(call=lambda: _add(work, stopped), audit=f"give VM {work.vmid} its HA entry again")

@@ -1,7 +1,8 @@
 """What a restore or a reinstallation reverts: kept just before, and put back, or told where rights do not reach.
 
-An operation keeps the VM's configuration as `before` and its firewall as `firewall` among its data. What was not
-there before but came with the backup or the template is dropped again.
+An operation keeps the VM's configuration as `before`, its firewall as `firewall`, and its pool and HA entry, where it
+is destroyed, as `made_again` among its data. What was not there before but came with the backup or the template is
+dropped again.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) ->
     After a failed restore the VM has lost all that: what the first operation kept stands.
     """
     if failed is not None and failed.data.get("before"):
-        work.operation.keep(before=failed.data["before"], firewall=failed.data.get("firewall"))
+        handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
+        work.operation.keep(**handed_on)
         return
     try:
         options = firewall.options(work.proxmox, work.node, work.vmid)

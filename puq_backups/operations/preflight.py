@@ -60,6 +60,7 @@ class _Scene:
     package: Package
     config: dict[str, Any]
     lost: bool
+    gone: bool
     status: vms.VmStatus
     snapshots: list[str]
 
@@ -72,10 +73,13 @@ def look(
     `kept` is the VM's configuration from before a restore that failed: what is there now is a ruin
     (`keeping.kept_config`). ProxmoxError where Proxmox cannot be asked; VmMissing where the VM has moved or is gone.
     """
-    found = vms.config(proxmox, service.node, service.vmid)
+    found = vms.config_if_any(proxmox, service.node, service.vmid) if kept else None
+    gone = bool(kept) and found is None
+    found = {} if gone else found or vms.config(proxmox, service.node, service.vmid)
     scene = _Scene(
-        proxmox, service, backup, package, kept or found, bool(kept),
-        vms.status(proxmox, service.node, service.vmid), vms.snapshots(proxmox, service.node, service.vmid),
+        proxmox, service, backup, package, kept or found, bool(kept), gone,
+        vms.STOPPED if gone else vms.status(proxmox, service.node, service.vmid),
+        [] if gone else vms.snapshots(proxmox, service.node, service.vmid),
     )  # fmt: skip
     against = list(_against(scene, found))
     inside, unread = (None, None) if against else _inside(scene)
@@ -102,6 +106,11 @@ def _against(scene: _Scene, found: dict[str, Any]) -> Iterator[Message]:
     if backup.node not in {"", service.node}:
         yield Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
         return
+    if scene.gone and not _may(scene, "VM.Allocate"):
+        yield Message(
+            "Nothing is left of the virtual machine, and the API token lacks the privilege VM.Allocate to make it "
+            "again."
+        )
     if found.get("protection") and not _may(scene, "VM.Config.Options"):
         yield Message(
             "The virtual machine is protected against changes, and the API token lacks the privilege "

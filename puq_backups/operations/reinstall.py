@@ -5,7 +5,6 @@ It is the way on after a failed restore; the backups stay.
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
 from ..i18n import N_
@@ -18,29 +17,24 @@ from .cloning import clone_template, destroy_vm
 from .high_availability import is_managed, kept_entry, leave_ha, put_back_ha
 from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
 from .power import power_off, power_on
-from .steps import may_go_ahead, not_ours, present, unlocked
-from .work import GiveUp, Outcome, Step, Work
+from .steps import may_go_ahead, ruin, unless, unlocked
+from .work import GiveUp, Step, Work
 
 
 def check(work: Work) -> None:
     """Prove that the VM can be made again, and keep what it was, before anything is touched."""
     failed = _failed(work)
     may_go_ahead(work, "PreReinstall")
-    config = present(work)
-    keeping.keep(work, config or {}, failed)
-    before = work.operation.data["before"]
-    if config is not None:
-        _known(work, config, before)
-        unlocked(config)
+    config = ruin(work, failed.data.get("before") or {})
+    unlocked(config or {})
     made_again = failed.data.get("made_again") or _made_again(work, config)
+    keeping.keep(work, config or {}, failed)
     package = Package.from_json(work.service.package)
-    target = proving.prove(work, package, before, config, made_again["pool"])
-    # Kept with the failed restore too: whoever goes on after us finds neither pool nor HA entry.
-    failed.keep(made_again=made_again)
+    target = proving.prove(work, package, work.operation.data["before"], config, made_again["pool"])
     work.operation.keep(
-        failed=failed.id, made_again=made_again, package=work.service.package, target=target,
-        template=package.template, gone=config is None, identity=vms.identity(config) if config else None,
-        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [], undo=put_back_ha.__name__,
+        made_again=made_again, package=work.service.package, template=package.template, target=target,
+        gone=config is None, identity=vms.identity(config) if config else None, undo=put_back_ha.__name__,
+        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [],
     )  # fmt: skip
 
 
@@ -48,17 +42,6 @@ def _failed(work: Work) -> Operation:
     if not work.service.restore_failed:
         raise GiveUp("There is no failed restore.", state="refused")
     return work.find(Operation, work.service.restore_failed)
-
-
-def _known(work: Work, config: dict[str, Any], before: dict[str, Any]) -> None:
-    """Make sure of whom we are about to destroy: a failed restore leaves a VM nameless, or with its MAC."""
-    identity, mac = vms.identity(config), _mac(config)
-    if identity not in {"", work.service.identity} and (not mac or mac != _mac(before)):
-        raise not_ours(work)
-
-
-def _mac(config: dict[str, Any]) -> str:
-    return (vms.parse_net(str(config.get("net0") or "")).mac or "").upper()
 
 
 def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
@@ -71,32 +54,15 @@ def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
     return {"pool": place.pool if place else None, "ha": kept_entry(work)}
 
 
-def _unless(flag: str, step: Step) -> Step:
-    """The step, passed over while the operation's data say `flag`."""
-
-    @wraps(step)
-    def unless(work: Work) -> Outcome:
-        return None if work.operation.data.get(flag) else step(work)
-
-    return unless
-
-
-def _of_the_old(step: Step) -> Step:
-    return _unless("gone", step)
-
-
-def _of_the_new(step: Step) -> Step:
-    """A step that has no place where the VM could not be destroyed: the old one is still there, and stays off."""
-    return _unless("ending", step)
-
-
+PACKAGE: tuple[Step, ...] = (
+    keep_system_disk, reapply.set_cpu_and_memory, reapply.grow_system_disk, reapply.limit_system_disk,
+    reapply.make_additional_disk, reapply.grow_additional_disk, reapply.limit_additional_disk, reapply.set_network,
+)  # fmt: skip
+"""What has no place where the VM could not be destroyed: the old one is still there, and stays off."""
 STEPS: tuple[Step, ...] = (
-    check, _of_the_old(power_off), _of_the_old(lift_protection), _of_the_old(leave_ha), destroy_vm, clone_template,
-    carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection, *map(_of_the_new, (
-        keep_system_disk, reapply.set_cpu_and_memory, reapply.grow_system_disk, reapply.limit_system_disk,
-        reapply.make_additional_disk, reapply.grow_additional_disk, reapply.limit_additional_disk,
-        reapply.set_network,
-    )), power_on,
+    check, unless("gone", power_off), unless("gone", lift_protection), unless("gone", leave_ha), destroy_vm,
+    clone_template, carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection,
+    *(unless("ending", step) for step in PACKAGE), power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     **restore.LABELS,
@@ -105,6 +71,5 @@ LABELS: dict[str, str] = {
     "destroy_vm": N_("Removing the old virtual machine"),
     "clone_template": N_("Copying the template"),
     "carry_over": N_("Setting network, keys and size"),
-    "put_back_ha": N_("Putting the virtual machine under high availability again"),
     "keep_system_disk": N_("Giving the system disk its former size"),
 }

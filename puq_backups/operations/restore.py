@@ -11,6 +11,7 @@ from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
 from . import keeping, preflight, safety
+from .high_availability import put_back_ha
 from .judging import passes
 from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
 from .power import power_off, power_on
@@ -25,7 +26,7 @@ from .reapply import (
     set_network,
 )
 from .safety import make_safety_copy, plan_safety_copy, see_safety_copy
-from .steps import may_go_ahead, same_vm, unlocked
+from .steps import may_go_ahead, not_ours, present, ruin, same_vm, unless, unlocked
 from .work import GiveUp, Hop, LookAgain, Outcome, Start, Step, Work
 
 OVERRIDES = ("all", "machine", "none")
@@ -37,8 +38,8 @@ def check(work: Work) -> None:
     """Make sure of VM, archive, storages and room, and keep what the VM is like, before anything is touched."""
     backup, failed = _backup(work), _failed(work)
     may_go_ahead(work, "PreRestore", backup_id=backup.id)
-    config = same_vm(work) if failed is None else vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
+    config = ruin(work, failed.data.get("before") or {}) if failed else same_vm(work)
+    unlocked(config or {})
     package = Package.from_json(work.service.package)
     kept = failed.data.get("before") if failed else None
     plan = preflight.look(work.proxmox, work.service, backup, package, kept=kept)
@@ -46,10 +47,10 @@ def check(work: Work) -> None:
     if plan.reasons_against:
         reason = plan.reasons_against[0]
         raise GiveUp(reason.text, state="refused", **reason.values)
-    keeping.keep(work, config, failed)
+    keeping.keep(work, config or {}, failed)
     work.operation.keep(
         snapshots=list(plan.snapshots), package=work.service.package, was_running=plan.running,
-        undo=keeping.put_back_protection.__name__,
+        gone=config is None, undo=keeping.put_back_protection.__name__ if config else None,
     )  # fmt: skip
 
 
@@ -66,10 +67,11 @@ def restore_disks(work: Work) -> Outcome:
     if work.ended is not None:
         return _restored(work)
     backup = _backup(work)
-    status = vms.status(work.proxmox, work.node, work.vmid)
-    unlocked({"lock": status.lock})
-    if status.status != "stopped":
-        return Hop("power_off")
+    if not _is_gone(work):
+        status = vms.status(work.proxmox, work.node, work.vmid)
+        unlocked({"lock": status.lock})
+        if status.status != "stopped":
+            return Hop("power_off")
     work.operation.keep(touched=True)
     return Start(
         call=lambda: _send(work, backup.volid),
@@ -80,12 +82,29 @@ def restore_disks(work: Work) -> Outcome:
     )
 
 
+def _is_gone(work: Work) -> bool:
+    """Whether there is still no VM to restore over, after a reinstallation that failed half-way.
+
+    One that somebody made meanwhile is left alone; what is without identity is what an attempt of ours left.
+    """
+    if not work.operation.data.get("gone"):
+        return False
+    config = present(work)
+    if config is not None and vms.identity(config):
+        raise not_ours(work, state="failed")
+    work.operation.keep(gone=config is None)
+    return config is None
+
+
 def _send(work: Work, volid: str) -> Any:
-    storage = Package.from_json(work.operation.data["package"]).restore_storage or None
+    data = work.operation.data
+    storage = Package.from_json(data["package"]).restore_storage or None
+    made_again = data.get("made_again") or {}
     try:
         return archives.restore(
-            work.proxmox, work.node, work.vmid, archive=volid, storage=storage, overrides=_overrides(work)
-        )
+            work.proxmox, work.node, work.vmid, archive=volid, storage=storage, overrides=_overrides(work),
+            fresh=bool(data.get("gone")), pool=made_again.get("pool"),
+        )  # fmt: skip
     except ProxmoxRefused as error:
         work.operation.keep(touched=False)
         if passes(error):
@@ -128,6 +147,7 @@ def _restored(work: Work) -> Hop | None:
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
             work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
         work.service.identity = vms.identity(config)
+        work.operation.keep(gone=False)
         return None
     if not _untouched(work, config):
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
@@ -156,9 +176,10 @@ def _untouched(work: Work, config: dict[str, Any]) -> bool:
 
 
 STEPS: tuple[Step, ...] = (
-    check, plan_safety_copy, power_off, make_safety_copy, see_safety_copy, lift_protection, restore_disks,
-    set_cpu_and_memory, grow_system_disk, limit_system_disk, make_additional_disk, grow_additional_disk,
-    limit_additional_disk, set_network, put_back_settings, put_back_firewall, put_back_protection, power_on,
+    check, plan_safety_copy, unless("gone", power_off), make_safety_copy, see_safety_copy,
+    unless("gone", lift_protection), restore_disks, set_cpu_and_memory, grow_system_disk, limit_system_disk,
+    make_additional_disk, grow_additional_disk, limit_additional_disk, set_network, put_back_settings,
+    put_back_firewall, put_back_protection, put_back_ha, power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     "check": N_("Checking the backup and the virtual machine"),
@@ -171,6 +192,7 @@ LABELS: dict[str, str] = {
     "grow_additional_disk": N_("Resizing the additional disk"),
     "limit_additional_disk": N_("Setting the additional disk's limits"),
     "set_network": N_("Setting the network"),
+    "put_back_ha": N_("Putting the virtual machine under high availability again"),
     "power_on": N_("Starting the virtual machine"),
     **keeping.LABELS,
     **safety.LABELS,

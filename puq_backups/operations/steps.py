@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
-from ..errors import Message, ProxmoxBusy, ProxmoxError, VmMissing
+from ..errors import Message, ProxmoxBusy, ProxmoxError
 from ..models import Backup, now
 from ..pve import backups as archives
 from ..pve import vms
-from .work import GiveUp, Start, Work
+from .work import GiveUp, Outcome, Start, Step, Work
 
 
 def same_vm(work: Work) -> dict[str, Any]:
@@ -34,14 +35,34 @@ def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
 
 
 def present(work: Work) -> dict[str, Any] | None:
-    """The VM's config; None where it is nowhere in the cluster. VmMissing where it was moved meanwhile."""
-    try:
-        return vms.config(work.proxmox, work.node, work.vmid)
-    except VmMissing:
-        # Who may not see a VM is denied its config: of one that is missing there, the list says the truth.
-        if vms.find_node(work.proxmox, work.vmid) is None:
-            return None
-        raise
+    """The VM's config; None where it is nowhere in the cluster."""
+    return vms.config_if_any(work.proxmox, work.node, work.vmid)
+
+
+def ruin(work: Work, before: dict[str, Any]) -> dict[str, Any] | None:
+    """What something that failed has left of the VM; None: nothing. GiveUp where another machine has its number.
+
+    `before` is the VM's own config. What Proxmox leaves half-done has no identity, or the MAC that goes along.
+    """
+    config = present(work)
+    identity, mac = vms.identity(config or {}), _mac(config or {})
+    if identity not in {"", work.service.identity} and (not mac or mac != _mac(before)):
+        raise not_ours(work)
+    return config
+
+
+def _mac(config: dict[str, Any]) -> str:
+    return (vms.parse_net(str(config.get("net0") or "")).mac or "").upper()
+
+
+def unless(flag: str, step: Step) -> Step:
+    """The step, passed over while the operation's data say `flag`."""
+
+    @wraps(step)
+    def passed_over(work: Work) -> Outcome:
+        return None if work.operation.data.get(flag) else step(work)
+
+    return passed_over
 
 
 def unlocked(config: dict[str, Any]) -> None:

@@ -65,16 +65,18 @@ def create(
 
 def restore(
     proxmox: Proxmox, node: str, vmid: int, *, archive: str, storage: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None, fresh: bool = False, pool: str | None = None,
 ) -> Upid:  # fmt: skip
     """Restore an archive over a VM, which must be stopped. `storage` takes all disks; else each goes where it was.
 
-    `overrides` replace options of the archive's configuration; drives cannot be among them.
+    `overrides` replace options of the archive's configuration; drives cannot be among them. `fresh`: there is no
+    such VM; it is made, in `pool`, and refused where there is one after all. That needs VM.Allocate.
     """
     return proxmox.post_task(
         "nodes", paths.node(node), "qemu",
         **{
-            **(overrides or {}), "vmid": int(paths.vmid(vmid)), "archive": str(_archive(archive)), "force": 1,
+            **(overrides or {}), "vmid": int(paths.vmid(vmid)), "archive": str(_archive(archive)),
+            "force": 0 if fresh else 1, "pool": pool,
             "storage": storage and str(paths.storage(storage)),
         },
     )  # fmt: skip

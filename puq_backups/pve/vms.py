@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadInput
+from ..errors import BadInput, VmMissing
 from . import paths
 from .client import Proxmox
 from .configuration import DISK, boot_disk, disks, identity, memory_mib, unused
@@ -14,9 +14,9 @@ from .properties import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, si
 from .upid import Upid
 
 __all__ = [
-    "Drive", "Net", "VmPlace", "VmStatus", "boot_disk", "clone", "config", "destroy", "disks", "find_node",
-    "identity", "locate", "memory_mib", "parse_drive", "parse_net", "resize", "set_config", "shutdown", "size_bytes",
-    "size_text", "snapshots", "start", "status", "stop", "unused",
+    "STOPPED", "Drive", "Net", "VmPlace", "VmStatus", "boot_disk", "clone", "config", "config_if_any", "destroy",
+    "disks", "find_node", "identity", "locate", "memory_mib", "parse_drive", "parse_net", "resize", "set_config",
+    "shutdown", "size_bytes", "size_text", "snapshots", "start", "status", "stop", "unused",
 ]  # fmt: skip
 
 
@@ -42,6 +42,10 @@ class VmStatus:
     name: str
     uptime: int
     ha_managed: bool
+
+
+STOPPED = VmStatus(status="stopped", qmpstatus="stopped", lock=None, name="", uptime=0, ha_managed=False)
+"""How a VM stands that is not there."""
 
 
 def locate(proxmox: Proxmox) -> dict[int, VmPlace]:
@@ -70,6 +74,17 @@ def find_node(proxmox: Proxmox, vmid: int) -> str | None:
 def config(proxmox: Proxmox, node: str, vmid: int) -> dict[str, Any]:
     """The VM's configuration as Proxmox gives it, pending changes included."""
     return proxmox.get_dict(*_vm(node, vmid), "config")
+
+
+def config_if_any(proxmox: Proxmox, node: str, vmid: int) -> dict[str, Any] | None:
+    """The VM's configuration; None where it is nowhere in the cluster. VmMissing where it is on another node."""
+    try:
+        return config(proxmox, node, vmid)
+    except VmMissing:
+        # Who may not see a VM is denied its config: of one that is missing there, the list says the truth.
+        if find_node(proxmox, vmid) is None:
+            return None
+        raise
 
 
 def status(proxmox: Proxmox, node: str, vmid: int) -> VmStatus:

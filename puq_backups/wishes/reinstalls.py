@@ -13,7 +13,7 @@ from .. import host as hosts
 from .. import inventory
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
-from ..models import Service, database_now
+from ..models import Operation, Service, database_now
 from ..operations import engine, leases
 from ..packages import Package
 from ..ticking import start_waiting
@@ -36,9 +36,16 @@ def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> 
         service = _confirmed(session, service_id, actor, confirm)
         if not Package.from_json(service.package).template:
             raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
-        operation = asking.write(session, service, actor, "reinstall")
+        operation = _ask(session, service, actor)
     start_waiting(toolbox)
     return operation.id
+
+
+def _ask(session: Session, service: Service, actor: Actor) -> Operation:
+    """What is needed for the ways on after the failed restore is handed on: this may fail too."""
+    failed = session.get_one(Operation, service.restore_failed)
+    handed_on = {"safety": failed.data.get("safety")}
+    return asking.write(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
 
 
 def _confirmed(session: Session, service_id: str, actor: Actor, confirm: Any) -> Service:
