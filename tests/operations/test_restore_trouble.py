@@ -184,7 +184,7 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
 
     stuck = world.operations()[-1]
     assert (stuck.state, stuck.lock) == ("stuck", "1")
-    assert mails(world) == ["operation_stuck"]
+    assert "operation_stuck" in mails(world)
 
     world.proxmox.control("operator-unlock", vmid=100)
     assert ended(world).state == "done"
