@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from . import heartbeats
+from . import host as hosts
 from .errors import BackupsError, Message
 from .i18n import N_
 from .models import Server, Service
 from .packages import Package
-from .pve import access, backups
+from .pve import access, backups, vms
 from .pve.client import Proxmox
 from .toolbox import Toolbox
 
@@ -83,6 +84,8 @@ def _server(toolbox: Toolbox, server: Server, services: list[Service]) -> Iterat
             yield from _rights(proxmox, name, path, wanted)
         for storage in sorted({Package.from_json(service.package).storage for service in services}):
             yield from _storage(proxmox, {**name, "storage": storage})
+        if not hosts.own_reinstall(toolbox.host):
+            yield from _reinstall(proxmox, name, services)
     except BackupsError as error:
         yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
 
@@ -104,6 +107,27 @@ def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str,
             lacking = {**name, "privilege": privilege, "path": path, "calls": calls}
             text = N_("{server}: the token lacks {privilege} on {path}, needed for {calls}.")
             yield Finding("error", Message(text, lacking))
+
+
+def _reinstall(proxmox: Proxmox, name: dict[str, str], services: list[Service]) -> Iterator[Finding]:
+    """Whether the VMs of packages with a template could be reinstalled; that takes a role of its own."""
+    packages = [Package.from_json(service.package) for service in services]
+    places = vms.locate(proxmox) if any(package.template for package in packages) else {}
+    for template in sorted({package.template for package in packages if package.template}):
+        about = {**name, "template": str(template)}
+        if template not in places or not places[template].template:
+            gone = N_("{server}: the template {template} is not there; nobody can reinstall from it.")
+            yield Finding("warning", Message(gone, about))
+            continue
+        lacking = [
+            {**about, "privilege": privilege, "path": path}
+            for path, privileges in (("/vms", ("VM.Allocate",)), (f"/vms/{template}", ("VM.Clone",)))
+            for privilege in access.lacking(proxmox, (path,), privileges)
+        ]
+        text = N_("{server}: nobody can reinstall from template {template}: the token lacks {privilege} on {path}.")
+        yield from (Finding("warning", Message(text, one)) for one in lacking)
+        if not lacking:
+            yield Finding("ok", Message("{server}: VMs can be reinstalled from template {template}.", about))
 
 
 def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:

@@ -72,3 +72,20 @@ def test_doctor_says_that_a_server_is_unreachable(world: worlds.World) -> None:
 
     assert code == 1
     assert any("No route to host" in line for line in lines), lines
+
+
+def test_doctor_says_whether_vms_can_be_reinstalled(world: worlds.World) -> None:
+    world.call("ChangePackage", **world.params(template=9000))
+    reinstall = "can be reinstalled from template 9000"
+    lacks = "nobody can reinstall from template 9000: the token lacks"
+
+    lines = "\n".join(doctor(world)[1])
+    assert f"{lacks} VM.Allocate on /vms." in lines
+    assert f"{lacks} VM.Clone on /vms/9000." in lines
+    for name in ("panel@pve", "panel@pve!puq"):
+        world.proxmox.control("acl", path="/vms", user=name, role="PanelReinstall")
+    assert reinstall in "\n".join(doctor(world)[1])
+    world.proxmox.control("vm-destroyed", vmid=9000)
+    assert "the template 9000 is not there" in "\n".join(doctor(world)[1])
+    world.host.reinstall = print  # type: ignore[attr-defined]  # optional in a host
+    assert "9000" not in "\n".join(doctor(world)[1])

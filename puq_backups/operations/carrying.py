@@ -40,11 +40,20 @@ def _tell(work: Work, before: dict[str, Any]) -> None:
         work.operation.warn(
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
         )
+    if others := _other_disks(work, before):
+        work.operation.warn(Message("These disks of the virtual machine are gone: {slots}.", slots=", ".join(others)))
     left = sorted(set(before) - set(keeping.beforehand(before)) - {key for key in before if KNOWN.fullmatch(key)})
     if left:
         work.operation.warn(
             Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
         )
+
+
+def _other_disks(work: Work, before: dict[str, Any]) -> list[str]:
+    """The disks that neither the template brings nor the package names."""
+    package = Package.from_json(work.operation.data["package"])
+    named = {vms.boot_disk(before), disks.additional(before) if package.additional_disk else None}
+    return sorted(set(vms.disks(before)) - named)
 
 
 def keep_system_disk(work: Work) -> Outcome:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import Message
 from ..i18n import N_
 from ..models import Operation
 from ..packages import Package
-from ..pve import vms
+from ..pve import access, vms
 from . import keeping, proving, reapply, restore
 from .carrying import carry_over, keep_system_disk
 from .cloning import clone_template, destroy_vm
@@ -51,7 +52,10 @@ def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
     if is_managed(work):
         proving.demand(work, ("/",), ("Sys.Audit", "Sys.Console"))
     place = vms.locate(work.proxmox).get(work.vmid)
-    return {"pool": place.pool if place else None, "ha": kept_entry(work)}
+    pool = place.pool if place else None
+    if not pool and access.lacking(work.proxmox, ("/pool",), ("Pool.Audit",)):
+        work.operation.warn(Message("If the virtual machine was in a resource pool, it is in none now."))
+    return {"pool": pool, "ha": kept_entry(work)}
 
 
 PACKAGE: tuple[Step, ...] = (

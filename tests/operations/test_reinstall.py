@@ -11,9 +11,10 @@ import world as worlds
 from killing import at_every_boundary
 
 from puq_backups import overview
+from puq_backups.errors import Message
 from puq_backups.models import Mail, Operation, Service
 from puq_backups.operations import engine, reinstall
-from puq_backups.pve import vms
+from puq_backups.pve import firewall, vms
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.state import Guest
 
@@ -25,8 +26,16 @@ OWN: dict[str, Any] = {
 }  # fmt: skip
 """What has to be the same afterwards."""
 REST: dict[str, Any] = {
-    "cipassword": "$5$x", "startup": "order=3", "scsi0": "local:100/vm-100-disk-0.raw,iothread=1,mbps_rd=80,size=16G"
+    "cipassword": "$5$x", "startup": "order=3", "scsi1": "ceph:vm-100-disk-7,size=2G", "scsi2": "ceph:vm-100-disk-8",
+    "scsi0": "local:100/vm-100-disk-0.raw,iothread=1,mbps_rd=80,size=16G",
 }  # fmt: skip
+FIREWALL: dict[str, Any] = {
+    "options": {"enable": "1", "policy_in": "DROP"},
+    "rules": [
+        {"type": "in", "action": "ACCEPT", "enable": "1", "proto": "tcp", "dport": "22"},
+        {"type": "in", "action": "ACCEPT", "enable": "0", "proto": "icmp"},
+    ],
+}
 SETTINGS = set(OWN) - {"ciuser", "sshkeys", "cpuunits"}
 """What of it a restore puts back too: the rest is the backup's."""
 TEMPLATE = {"description": "a template", "tags": "template", "ciuser": "debian", "net0": "virtio,bridge=vmbr1"}
@@ -52,17 +61,18 @@ def register(world: worlds.World, token: str = "reinstall", **package: Any) -> N
     assert world.backups.call("CreateAccount", params) == "success"
 
 
-def fail_restore(world: worlds.World, own: dict[str, Any] = OWN | REST) -> None:
+def fail_restore(world: worlds.World, own: dict[str, Any] = OWN | REST, rules: Any = FIREWALL) -> None:
     """What a restore leaves that failed half-way: the configuration kept with the operation, and a gutted VM."""
     control, guest = world.proxmox.control, world.proxmox.vm(100)
     control("vm-power", vmid=100, status="stopped")
     control("vm-config", vmid=100, set=own)
     control("vm-config", vmid=9000, set=TEMPLATE)
+    world.proxmox.vm(9000).firewall_rules[:] = [{"type": "in", "action": "DROP", "enable": 1}]
     with world.toolbox.database.begin() as session:
         service = session.get_one(Service, "1")
         failed = Operation.asked(service, "restore", actor="client alice", origin="manual", storage="local")
         failed.state, failed.finished_at = "failed", failed.created_at
-        failed.data = {"before": dict(guest.config), "touched": True}
+        failed.data = {"before": dict(guest.config), "firewall": rules, "touched": True}
         session.add(failed)
         session.flush()
         service.restore_failed, service.trouble = failed.id, None
@@ -103,6 +113,8 @@ def is_whole(world: worlds.World) -> None:
     assert vm.config["scsi1"].startswith("ceph:")
     assert vm.config["ide2"].startswith("local:100/vm-100-cloudinit")
     assert not [key for key in vm.config if key.startswith(("unused", "scsi2"))]
+    assert firewall.rules(world.client, vm.node, 100).rules == FIREWALL["rules"]
+    assert firewall.options(world.client, vm.node, 100) == FIREWALL["options"]
     assert world.service().restore_failed is None
     assert world.service().identity == vms.identity(vm.config)
 
@@ -130,7 +142,8 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
     assert (vm.ha, vm.ha_options, world.proxmox.world.pool_of(100)) == ("started", HA, "customers")
     assert [volume.volid for volume in world.proxmox.volumes("local")] == [backup.volid]
     assert "Please set a new one" in str(operation.warnings)
-    assert "startup" in str(operation.warnings)
+    for told in ("not carried over: startup", "disks of the virtual machine are gone: scsi2"):
+        assert told in " ".join(str(Message.from_json(warning)) for warning in operation.warnings)
     assert mails(world) == [("Virtual machine reinstalled", "alice@example.org")]
     assert world.back_up().size
 
@@ -374,13 +387,13 @@ def test_each_step_has_a_label() -> None:
 
 @pytest.mark.timeout(420)
 def test_reinstallation_killed_anywhere_goes_on(world: worlds.World) -> None:
-    """Each twenty-fifth boundary is tried, all of them with ALL_BOUNDARIES=1 in the environment."""
+    """Each fortieth boundary is tried, all of them with ALL_BOUNDARIES=1 in the environment."""
     own = {"net0": OWN["net0"], "ciuser": "customer", "protection": 1}
     register(world, additional_disk="")
 
     def again() -> None:
         world.proxmox.reset()
-        fail_restore(world, own)
+        fail_restore(world, own, None)
         assert world.call("Reinstall", confirm="REINSTALL") == "success"
 
     def check(times: int) -> None:
@@ -390,6 +403,6 @@ def test_reinstallation_killed_anywhere_goes_on(world: worlds.World) -> None:
         assert {key: vm.config.get(key) for key in own} == own
         assert (vm.running, "size=16G" in vm.config["scsi0"], world.service().restore_failed) == (True, True, None)
 
-    boundaries = at_every_boundary(world, again, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 25)
+    boundaries = at_every_boundary(world, again, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 40)
 
     assert boundaries > 60
