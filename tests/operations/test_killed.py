@@ -1,6 +1,6 @@
 """A worker killed at every boundary of a backup and of a restore; see killing.py.
 
-A restore has more than a hundred boundaries: each third one is tried, all of them with ALL_BOUNDARIES=1 in the
+A restore has more than a hundred boundaries: each fifth one is tried, all of them with ALL_BOUNDARIES=1 in the
 environment.
 """
 
@@ -11,6 +11,11 @@ import os
 import pytest
 import world as worlds
 from killing import at_every_boundary
+
+from puq_backups.pve import firewall
+
+OPEN = {"type": "in", "action": "ACCEPT", "enable": "1"}
+SHUT = {"type": "in", "action": "DROP", "enable": "1"}
 
 
 @pytest.mark.timeout(240)
@@ -34,7 +39,10 @@ def test_backup_killed_anywhere_is_made_exactly_once(world: worlds.World) -> Non
 
 @pytest.mark.timeout(420)
 def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
+    firewall.put_first(world.client, "pve1", 100, OPEN)
     backup = world.back_up()
+    firewall.put_first(world.client, "pve1", 100, SHUT)
+    world.proxmox.control("vm-config", vmid=100, set={"protection": 1, "description": "kept"})
     package = {
         "cores": 2, "memory": 1024, "system_disk": 20, "system_mbps_rd": 50, "vlan": 7, "additional_disk": 1,
         "additional_storage": "ceph", "additional_iops_rd": 500,
@@ -52,8 +60,10 @@ def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
         assert {"size=20G", "mbps_rd=50"} <= set(vm.config["scsi0"].split(","))
         assert "iops_rd=500" in vm.config["scsi1"].split(",")
         assert {"virtio=BC:24:11:00:00:64", "tag=7"} <= set(vm.config["net0"].split(","))
+        assert (str(vm.config["protection"]), vm.config["description"]) == ("1", "kept")
+        assert firewall.rules(world.client, "pve1", 100).rules == [SHUT, OPEN]
         assert not [key for key in vm.config if key.startswith(("unused", "scsi2"))]
 
-    boundaries = at_every_boundary(world, ask, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 3)
+    boundaries = at_every_boundary(world, ask, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 5)
 
     assert boundaries > 60
