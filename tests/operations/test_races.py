@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 import world as worlds
+from traps.looking import advance_until, drain_while
 
 from puq_backups import slots, ticking
 from puq_backups.operations import engine
@@ -105,3 +106,16 @@ def test_advancing_an_operation_at_once_starts_one_task(world: worlds.World) -> 
 
     assert world.operations()[0].state == "done"
     assert len(world.proxmox.tasks("vzdump")) == 1
+
+
+def test_backup_stopped_while_its_worker_looks_ends_cancelled(world: worlds.World) -> None:
+    """The worker has read its row before the wish to stop it is written, and writes that row after it."""
+    world.proxmox.control("hold-task", type="vzdump", vmid=100, label="running")
+    assert world.call("BackupNow") == "success"
+    operation = advance_until(world, lambda operation: operation.upid)
+    world.proxmox.control("hold", method="GET", path="*/tasks/*/log", label="looking")
+    drain_while(world, "looking", lambda: world.call("CancelOperation", operation_id=operation.id))
+
+    ended = world.operations()[-1]
+    assert (ended.state, ended.lock, world.held()) == ("cancelled", None, [])
+    assert ended.data["upids"] == [operation.upid]
