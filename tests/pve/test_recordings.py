@@ -20,6 +20,7 @@ from .answers import API, RECORDED, UPID, Answer, good, proxmox, recorded_steps
 pytestmark = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recordings are not beside the repository")
 
 PROXMOX = proxmox()
+BUSY = ("VM is locked", "can't lock file", "checksum mismatch")
 STEPS = [step for step in recorded_steps() if "status" in step]
 
 
@@ -31,7 +32,7 @@ def kind_of(step: dict[str, Any]) -> type[ProxmoxError]:
         return ProxmoxUnreachable
     if reason.startswith("Configuration file"):
         return VmMissing
-    return ProxmoxBusy if "VM is locked" in reason or "can't lock file" in reason else ProxmoxRefused
+    return ProxmoxBusy if any(words in reason for words in BUSY) else ProxmoxRefused
 
 
 @responses.activate

@@ -25,7 +25,7 @@ WRITES = (
     "*/status/start",
     "*/content/*",
 )
-ON_THE_WAY = ("qmshutdown", "qmstop", "qmrestore", "qmconfig", "resize", "qmstart")
+ON_THE_WAY = ("qmshutdown", "qmstop", "qmrestore", "resize", "qmconfig", "qmstart")
 
 
 def lose_answers(world: worlds.World, how: str) -> None:
@@ -53,7 +53,7 @@ def test_trap_unknown_outcome_of_backup_and_removal(world: worlds.World, how: st
 @pytest.mark.parametrize("how", LOST)
 def test_trap_unknown_outcome_of_each_write_of_a_restore(world: worlds.World, how: str) -> None:
     backup = world.back_up()
-    world.call("ChangePackage", **world.params(storage="nfs", cores=4, system_disk=20))
+    world.call("ChangePackage", **world.params(storage="nfs", cores=4, system_disk=20, system_mbps_rd=50))
     world.proxmox.control("vm-power", vmid=100, status="running")
     world.proxmox.control("powerdown-ignored", vmid=100)
     lose_answers(world, how)

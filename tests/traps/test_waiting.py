@@ -36,7 +36,7 @@ def test_trap_lock_ends_the_task_or_refuses_the_request(world: worlds.World, tex
 @pytest.mark.parametrize("kind", ["qmshutdown", "qmstop", "qmconfig", "resize", "qmstart"])
 def test_trap_lock_in_the_midst_of_a_restore(world: worlds.World, kind: str) -> None:
     backup = world.back_up()
-    world.call("ChangePackage", **world.params(storage="nfs", cores=4, system_disk=20))
+    world.call("ChangePackage", **world.params(storage="nfs", cores=4, system_disk=20, system_mbps_rd=50))
     world.proxmox.control("vm-power", vmid=100, status="running")
     world.proxmox.control("powerdown-ignored", vmid=100)
     world.proxmox.control("task-fails", type=kind, vmid=100, text=LOCKED[1], times=2)
