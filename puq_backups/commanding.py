@@ -8,9 +8,10 @@ from typing import Any
 
 from . import locks
 from .accounts import service_id
-from .errors import BadInput, Refused
+from .errors import BadInput, Message, Refused
 from .toolbox import Toolbox
 
+STOPPED = Message("A hook of the provider aborted it.")
 HOSTS_VERBS = ("ChangePackage", "Terminate", "ChangePassword", "Custom")
 
 
@@ -22,7 +23,7 @@ def ask(toolbox: Toolbox, verb: str, params: Mapping[str, Any], **more: Any) -> 
     changed = dict(params)
     for answer in toolbox.hooks.ask(f"PreModule{verb}", params=dict(params), **more):
         if answer.get("abortcmd"):
-            raise Refused("{reason}", reason=answer.get("reason") or "A hook of the provider aborted it.")
+            raise Refused("{reason}", reason=answer.get("reason") or STOPPED)
         changed.update(answer)
     return {**changed, **{name: params[name] for name in ("serviceid",) if name in params}}
 

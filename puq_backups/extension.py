@@ -85,10 +85,14 @@ class Backups:
         return module.call(self.toolbox, name, params, actor)
 
     def lock_reason(self, service_id: object) -> str | None:
-        """Why actions on the service's VM must wait, or None; from what was last seen, without asking Proxmox."""
+        """Why actions on the service's VM must wait, in the language of who is signed in, or None.
+
+        It is told from what was last seen, without asking Proxmox.
+        """
         with self.toolbox.database.open() as session:
             found = locks.reason(session, str(service_id))
-        return str(found) if found else None
+        reader = module.current_actor(self.toolbox)
+        return self.toolbox.translator(reader.locale, reader.timezone).say(found) if found else None
 
     @contextmanager
     def vm_action(self, service_id: object) -> Iterator[None]:

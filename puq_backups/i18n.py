@@ -114,7 +114,9 @@ class Translator:
 
     def isolated(self, text: str) -> str:
         """A name, path or date that stands in a sentence written from right to left, kept in its own direction."""
-        return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}" if text and self.dir == "rtl" else text
+        if self.dir == "ltr" or not text or (text[0], text[-1]) == (FIRST_STRONG_ISOLATE, POP_ISOLATE):
+            return text
+        return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"
 
     def _in_digits(self, text: str) -> str:
         return text.translate(self._digits)

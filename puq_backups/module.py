@@ -58,7 +58,7 @@ def call(toolbox: Toolbox, name: str, params: Mapping[str, Any] | None, actor: A
     if name not in toolbox.hooks.functions:
         raise LookupError(f"There is no module function {name}.")
     try:
-        return perform(toolbox, name, params, actor or _actor(toolbox))
+        return perform(toolbox, name, params, actor or current_actor(toolbox))
     except BackupsError as error:
         return _answer(name, without(str(error), secrets_in(params)))
     except Exception:  # noqa: BLE001 - told to the log, without its secrets
@@ -97,7 +97,8 @@ def is_custom(name: str) -> bool:
     return name not in LIFECYCLE and name not in SHOWING
 
 
-def _actor(toolbox: Toolbox) -> Actor:
+def current_actor(toolbox: Toolbox) -> Actor:
+    """Who is signed in, else the system."""
     try:
         return toolbox.host.current_actor() or SYSTEM
     except RuntimeError:

@@ -11,6 +11,8 @@ from ..pve import backups as archives
 from ..pve import vms
 from .work import GiveUp, Outcome, Start, Step, Work
 
+FORBIDDEN = Message("The provider's rules forbid it.")
+
 
 def same_vm(work: Work) -> dict[str, Any]:
     """The VM's config, after making sure that this is the machine that was registered. VMID is not identity."""
@@ -31,6 +33,8 @@ def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
         vmid=work.vmid,
     )
     work.service.trouble = trouble.to_json()
+    # What was to be set right on ours must not be done to theirs.
+    work.operation.keep(undo=None)
     return GiveUp(trouble.text, state=state, **trouble.values)
 
 
@@ -119,6 +123,4 @@ def may_go_ahead(work: Work, point: str, **facts: Any) -> None:
         raise GiveUp("A rule of the provider failed: {error}", state="refused", error=type(error).__name__) from error
     for answer in answers:
         if answer.get("abortcmd"):
-            raise GiveUp(
-                "{reason}", state="refused", reason=answer.get("reason") or "The provider's rules forbid it."
-            )
+            raise GiveUp("{reason}", state="refused", reason=answer.get("reason") or FORBIDDEN)
