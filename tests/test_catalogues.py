@@ -24,6 +24,7 @@ from puq_backups.lang import extract
 from services import ROOT
 
 from puq_backups.catalogues import DOMAIN, forms, places
+from puq_backups.i18n import direction
 
 LANG = Path(str(files("puq_backups.lang")))
 LOCALES = sorted(path.parent.parent.name for path in LANG.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
@@ -121,6 +122,14 @@ def edges(text: str) -> tuple[str, str, str]:
 
 def tags(text: str) -> list[str]:
     return sorted(re.findall(r"</?[a-z][^>]*>|&\w+;", text))
+
+
+@in_every_language
+def test_number_with_its_unit_is_set_apart_where_it_would_be_turned(locale: str) -> None:
+    """From right to left "3 GiB" would read "GiB 3"; between isolates it stays."""
+    turned = re.compile("(?<!\u2068){\\w+} [A-Za-z]") if direction(locale) == "rtl" else re.compile("\u2068|\u2069")
+
+    assert [form for entry in translated(locale) for form in forms(entry.string) if turned.search(form)] == []
 
 
 @in_every_language
