@@ -8,9 +8,10 @@ from typing import Any
 from ..errors import NotStarted, ProxmoxBusy, ProxmoxRefused, VmMissing
 from ..packages import Package
 from ..pve import notes, vms
+from .judging import passes
 from .proving import find_template
 from .steps import not_ours, present, unlocked
-from .work import GiveUp, Hop, Outcome, Start, Wait, Work
+from .work import GiveUp, Hop, LookAgain, Outcome, Start, Wait, Work
 
 TAKEN = "config file already exists"
 
@@ -41,11 +42,13 @@ def destroy_vm(work: Work) -> Outcome:
 def _send_destroy(work: Work) -> Any:
     try:
         return vms.destroy(work.proxmox, work.node, work.vmid)
-    except (VmMissing, NotStarted):
-        raise
     except ProxmoxRefused as error:
-        if error.retryable or "is running" in str(error):
-            raise ProxmoxBusy(str(error)) from error
+        work.operation.keep(touched=False)
+        if passes(error):
+            raise
+        if "is running" in str(error):
+            # Somebody started it after our last look.
+            raise LookAgain from error
         raise _still_there(work, str(error)) from error
 
 

@@ -325,6 +325,18 @@ def test_vm_that_somebody_makes_in_between_is_left_alone(world: worlds.World) ->
     assert "not the one" in world.call("Reinstall", confirm="REINSTALL")
 
 
+def test_vm_that_replaces_ours_before_it_is_destroyed_is_left_alone(world: worlds.World) -> None:
+    fail_restore(world)
+    under_ha(world)
+    at_step(world, "destroy_vm")
+    theirs = world.proxmox.vms[100] = Guest(100, "pve1", {"name": "theirs", "smbios1": "uuid=1"})
+    world.drain()
+
+    assert (world.operations()[-1].state, bool(world.service().trouble)) == ("failed", True)
+    assert world.proxmox.vms[100] is theirs
+    assert (theirs.config, theirs.ha) == ({"name": "theirs", "smbios1": "uuid=1"}, None)
+
+
 def test_vm_that_is_made_while_we_clone_is_left_alone(world: worlds.World) -> None:
     fail_restore(world)
     at_step(world, "clone_template")
