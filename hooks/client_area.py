@@ -13,6 +13,7 @@ TEMPLATE = "puq_backups/client/backups.html"
 BUTTONS = {
     "create": "BackupNow", "schedule": "SaveSchedule", "restore": "RestoreBackup", "remove": "RemoveBackup",
     "keep": "KeepBackup", "note": "EditNote", "reinstall": "Reinstall", "cancel": "CancelOperation",
+    "retry": "RetryRestore", "back": "BackToBefore",
 }  # fmt: skip
 """The function behind each action that the page asks reasons for."""
 

@@ -43,7 +43,8 @@ def facts(session: Session, toolbox: Toolbox, service: Service, actor: Actor) ->
         "locked": lock is not None,
         "lock_reason": lock,
         "restore_failed": _failed(standing, actor, failed) if failed else None,
-        "may": {name: _against(name, standing, actor) for name in ACTIONS} | _ways_on(toolbox, standing, actor, failed),
+        "may": {name: _against(name, standing, actor) for name in ACTIONS}
+        | _ways_on(toolbox, standing, actor, failed),
         "safety_copy": policy.safety_copy(toolbox.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
@@ -70,8 +71,8 @@ def _schedule(toolbox: Toolbox, service: Service, standing: inventory.Standing) 
 def _backup(standing: inventory.Standing, actor: Actor, backup: Backup) -> dict[str, Any]:
     return {
         "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
-        "kind": backup.kind, "kept": backup.kept, "expires_at": backup.expires_at, "missing": backup.missing_at is not None,
-        "restorable": standing.restorable(backup),
+        "kind": backup.kind, "kept": backup.kept, "expires_at": backup.expires_at,
+        "missing": backup.missing_at is not None, "restorable": standing.restorable(backup),
         "reason_against": {
             name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")
         },
@@ -93,9 +94,9 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
         return None
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {
-        "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state, "step": step_of(operation),
-        "progress": operation.progress, "queue_position": queueing.position(session, operation, service),
-        "transferred": operation.data.get("bytes"), "reason": operation.why,
+        "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state,
+        "step": step_of(operation), "progress": operation.progress, "transferred": operation.data.get("bytes"),
+        "queue_position": queueing.position(session, operation, service), "reason": operation.why,
         "warnings": [Message.from_json(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
@@ -108,7 +109,7 @@ def _failed(standing: inventory.Standing, actor: Actor, failed: Operation) -> di
     copy = standing.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
     return {
-        "reason": failed.why, "operation_id": failed.id,
+        "reason": failed.why, "operation_id": failed.id, "kind": failed.kind,
         "same": _against("retry", standing, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
     }  # fmt: skip

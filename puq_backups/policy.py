@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from . import inventory, retention
 from .config import Settings
 from .errors import Message
-from .host import Actor
+from .host import Actor, Host, own_reinstall
 from .i18n import N_
 from .inventory import Standing
 from .models import Backup, Operation, Service
@@ -44,8 +44,20 @@ STORAGE_BUSY = Message("The backup storage is busy with other backups.")
 
 
 def safety_copy(settings: Settings, service: Service) -> str:
-    """Whether restores of this service keep the present state first: `offer`, `always` or `off`."""
+    """Whether restores of this service keep the present state first: `offer`, `always` or `off`.
+
+    After a failed restore what is there now is not worth keeping.
+    """
+    if service.restore_failed:
+        return "off"
     return Package.from_json(service.package).safety_copy or settings.safety_copy
+
+
+def no_reinstall(host: Host, service: Service) -> Message | None:
+    """Why nobody could reinstall the VM: neither the host nor, without the package's template, we."""
+    if own_reinstall(host) or Package.from_json(service.package).template:
+        return None
+    return Message("Reinstalling is not set up here. Please ask the provider's support.")
 
 
 def forbidden(action: str, actor: Actor) -> Message | None:

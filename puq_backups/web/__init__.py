@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from ..toolbox import Toolbox
-from . import access, client, custom
+from . import access, client, confirming, custom
 
 
 def blueprint(toolbox: Toolbox) -> Blueprint:
@@ -13,6 +13,7 @@ def blueprint(toolbox: Toolbox) -> Blueprint:
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
     access.guard(found, toolbox)
     client.add_pages(found, toolbox)
+    confirming.add_route(found, toolbox)
     custom.add_routes(found, toolbox)
     return found
 

@@ -32,6 +32,9 @@ POSTS: tuple[tuple[str, str, str], ...] = (
 )
 """Path below the page, the module function it calls, and what it says when that was accepted."""
 
+Show = Callable[..., ResponseReturnValue]
+"""A page that says why something was not done: it takes the toolbox, the service, `error` and `form`."""
+
 SAID = {function: said for _, function, said in POSTS}
 
 
@@ -51,7 +54,7 @@ def _poster(toolbox: Toolbox, function: str) -> Callable[..., ResponseReturnValu
 
 
 def asked(
-    toolbox: Toolbox, service_id: str, function: str, form: dict[str, str], show: Callable[..., Any] | None = None
+    toolbox: Toolbox, service_id: str, function: str, form: dict[str, str], show: Show | None = None
 ) -> ResponseReturnValue:
     """Call a custom function for who is signed in: back to the page with a message, or the page with the reason.
 
@@ -65,7 +68,7 @@ def asked(
     if error:
         return (show or page)(toolbox, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
-        return _rendered(toolbox, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+        return rendered(toolbox, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
     forms.say(SAID.get(function, N_("It is done.")))
     return redirect(url_for(".page", service_id=service_id), 303)
 
@@ -89,11 +92,11 @@ def page(
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
     found |= {"errors": errors, "refusal": refusal, "message": forms.said(), "form": form or {}}
-    html = _rendered(toolbox, area["templatefile"], found, found["schedule"]["timezone"])
+    html = rendered(toolbox, area["templatefile"], found, found["schedule"]["timezone"])
     return html, error.status if error else 200
 
 
-def _rendered(toolbox: Toolbox, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
+def rendered(toolbox: Toolbox, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
     """A template with its values and what every page has: texts in the reader's language, and the form's token."""
     actor = g.puq_backups_actor
     t = toolbox.translator(actor.locale, actor.timezone or timezone)
@@ -110,11 +113,13 @@ def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
     for backup in found["backups"]:
         forms = {"restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup"}
         backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
+        backup["urls"]["look"] = to("confirm_restore", backup_id=backup["id"])
     for operation in (found["operation"], found["last_operation"], found["restore_failed"]):
         if operation:
             key = operation.get("id") or operation["operation_id"]
             operation["urls"] = {
-                "retry": to("RetryRestore", operation_id=key), "cancel": to("CancelOperation", operation_id=key),
+                "retry": to("RetryRestore", operation_id=key), "back": to("BackToBefore", operation_id=key),
+                "cancel": to("CancelOperation", operation_id=key),
             }  # fmt: skip
     urls = {
         "page": to("page"), "state": to("state"), "schedule": to("SaveSchedule"), "create": to("BackupNow"),

@@ -109,7 +109,7 @@ TROUBLES: dict[str, tuple[tuple[str, dict[str, Any]], str]] = {
     "retention": (("storage-config", KEEPS_ONE), "keeps at most 1 backups"),
     "refused": (("refuse", NO), "no"),
     "task fails": (("backup-error", {"vmid": 100, "text": "no space left"}), "no space left"),
-    "not seen": (("snapshot-taken", {"vmid": 100, "name": "before"}), "it is not on the storage."),
+    "not seen": (("pause", {"seconds": 0}), "it is not on the storage."),
 }
 SEEN_BEFOREHAND = {"storage offline", "no room", "retention"}
 

@@ -30,9 +30,10 @@ def a_backup(number: int, **changes: Any) -> dict[str, Any]:
         "size": 300 * 1024**3,
         "kind": "manual",
         "kept": False,
+        "expires_at": None,
         "missing": False,
         "restorable": True,
-        "urls": {action: f"{at}/{action}" for action in NOTHING_AGAINST},
+        "urls": {action: f"{at}/{action}" for action in ("look", *NOTHING_AGAINST)},
         "reason_against": dict(NOTHING_AGAINST),
         **changes,
     }
@@ -43,9 +44,11 @@ def an_operation(**changes: Any) -> dict[str, Any]:
     return {
         "id": "o1",
         "kind": "backup",
+        "origin": "manual",
         "state": "running",
         "step": "Reading the disks",
         "progress": 42,
+        "transferred": None,
         "queue_position": None,
         "reason": None,
         "warnings": [],
@@ -89,11 +92,14 @@ def values(**changes: Any) -> dict[str, Any]:
         "locked": False,
         "lock_reason": None,
         "restore_failed": None,
-        "may": dict.fromkeys(("create", "schedule", "restore", "remove", "keep", "reinstall")),
+        "may": dict.fromkeys(
+            ("create", "schedule", "restore", "remove", "keep", "cancel", "retry", "back", "reinstall")
+        ),
         "errors": {},
         "message": None,
         "refusal": None,
         "form": {},
+        "safety_copy": "off",
         "snapshots": None,
         **copy.deepcopy(changes),
     }
@@ -152,13 +158,16 @@ EVERY_STATE: dict[str, dict[str, Any]] = {
         "restore_failed": {
             "reason": Message("The storage {storage} is full.", {"storage": "nfs"}),
             "operation_id": "o1",
+            "kind": "restore",
+            "same": None,
+            "safety_copy": {"id": "b1", "created_at": WHEN},
             "urls": an_operation()["urls"],
         }
     },
     "removal ahead": {"schedule": {**values()["schedule"], "next_run": WHEN, "next_removal": ["b1"], "notice": BUSY}},
     "odd backups": {
         "backups": [
-            a_backup(1, kind="safety", kept=True),
+            a_backup(1, kind="safety", kept=True, expires_at=WHEN),
             a_backup(2, kind="adopted", missing=True, size=None, restorable=False, note=""),
             a_backup(3, kind="scheduled", restorable=False),
         ]

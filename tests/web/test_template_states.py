@@ -4,7 +4,7 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import EVERY_STATE, WHEN, Elements, a_backup, an_operation, fields, page, words
+from .pages import EVERY_STATE, WHEN, Elements, a_backup, an_operation, fields, page, values, words
 
 KINDS = ("backup", "restore", "remove", "reinstall")
 ENDS = ("done", "failed", "cancelled", "missed", "refused", "skipped")
@@ -50,11 +50,32 @@ def test_every_end_of_an_operation_is_told_with_reason_and_warnings(kind: str, e
         assert f" {end} Jul" not in text
 
 
-def test_failed_restore_offers_retry_and_reinstall_and_tells_the_reason() -> None:
-    text = words(page(**EVERY_STATE["restore failed"]))
+def test_failed_restore_offers_the_ways_on_and_tells_the_reason() -> None:
+    html = page(**EVERY_STATE["restore failed"])
+    text = words(html)
 
     assert "The storage nfs is full." in text
-    assert text.index("Retry restore") < text.index("Reinstall")
+    assert text.index("Retry restore") < text.index("Back to the state before") < text.index("Reinstall")
+    assert "what it was on Jul 1, 2026" in text
+    assert "disabled" not in Elements(html).one("puqb-back")
+
+
+def test_way_on_that_is_closed_says_why_and_the_lost_backup_is_not_offered() -> None:
+    failed = EVERY_STATE["restore failed"]["restore_failed"]
+    why = Message("No safety copy was made before this restore.")
+    html = page(
+        restore_failed={**failed, "same": Message("Gone."), "safety_copy": None}, may={**values()["may"], "back": why}
+    )
+
+    assert Elements(html).one("puqb-back")["aria-describedby"] == "puqb-why-back"
+    assert "No safety copy was made before this restore." in words(html)
+    assert "The same backup as before" not in html
+
+
+def test_restore_in_progress_says_how_many_bytes_are_there() -> None:
+    moved = {"done": 13 * 1024**3 + 2**29, "total": 32 * 1024**3, "disk": None, "disks": 1}
+
+    assert "13.5 GiB of 32 GiB" in words(page(operation=an_operation(kind="restore", transferred=moved)))
 
 
 def test_next_run_names_the_backups_it_removes_with_keep_beside_each() -> None:

@@ -145,9 +145,13 @@ def test_restore_dialog_lists_what_will_be_lost_and_asks_for_the_name() -> None:
     assert "Type web-1 to confirm" in text
 
 
-def test_safety_copy_is_offered_where_the_view_knows_it() -> None:
-    assert "safety_copy" not in page()
-    assert "safety_copy" in fields(page(may={**values()["may"], "safety_copy": None}))["/s/1/backups/b1/restore"]
+@pytest.mark.parametrize("rule", ["offer", "always", "off"])
+def test_safety_copy_is_offered_said_or_left_out(rule: str) -> None:
+    html = page(safety_copy=rule)
+
+    assert ("safety_copy" in fields(html)["/s/1/backups/b1/restore"]) is (rule == "offer")
+    assert ("A safety copy of the present state is made first." in html) is (rule == "always")
+    assert ("safety copy" in html) is (rule != "off")
 
 
 def test_button_that_is_off_shows_why() -> None:

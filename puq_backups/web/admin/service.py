@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, abort, g, request
 from flask.typing import ResponseReturnValue
@@ -14,7 +15,7 @@ from ...i18n import N_
 from ...models import Operation, Service, is_id
 from ...staff import adopting, dossier, looking, settling
 from ...toolbox import Toolbox
-from .. import client, forms
+from .. import client, confirming, forms
 from . import frame
 
 AT = "/services/<service_id>"
@@ -56,6 +57,7 @@ def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
     blueprint.add_url_rule(f"{AT}/operations/<operation_id>/task/<int:number>", "task", pages.task)
     for path, function, _ in client.POSTS:
         blueprint.add_url_rule(f"{AT}/{path}", function, pages.asking(function), methods=["POST"])
+    confirming.add_route(blueprint, toolbox, AT, pages.instead)
     for path, endpoint, own, back, said in OWN:
         blueprint.add_url_rule(f"{AT}/{path}", endpoint, pages.doing(own, back, said), methods=["POST"])
 
@@ -105,14 +107,17 @@ class Pages:
             seen=seen[0] if seen else None, failure=failure.message if failure else None,
         )  # fmt: skip
 
+    def instead(self, _: Toolbox, service_id: str, **more: Any) -> ResponseReturnValue:
+        """The page where the client's form or page was refused, as `client.Show` has it."""
+        return self.page(service_id, **more)
+
     def asking(self, function: str) -> Callable[..., ResponseReturnValue]:
         """What a client's form asks for, in staff's name."""
 
         def post(service_id: str, **ids: str) -> ResponseReturnValue:
             self._found(service_id)
             form = {**request.form.to_dict(), **ids}
-            show = lambda _, key, **more: self.page(key, **more)  # noqa: E731 - the client's page has the toolbox first
-            return client.asked(self.toolbox, service_id, function, form, show)
+            return client.asked(self.toolbox, service_id, function, form, self.instead)
 
         return post
 

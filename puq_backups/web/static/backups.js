@@ -15,6 +15,33 @@
     dialog.showModal();
     const field = dialog.querySelector("input:not([type=hidden]):not([type=checkbox]), select");
     if (field) field.focus();
+    look(dialog);
+  };
+
+  // What exactly a restore would do is asked for when its dialog opens. Until it is known, or where it cannot be,
+  // the dialog says what every restore does.
+  const part = (place, name) => place.querySelector(`[data-puqb-part="${name}"]`);
+  const look = async (dialog) => {
+    const plan = part(dialog, "plan");
+    if (!plan) return;
+    plan.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(plan.dataset.puqbLook, { credentials: "same-origin" });
+      if (answer.ok) show(dialog, new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch {
+      // Its link stays: whoever follows it sees what is wrong.
+    }
+    plan.removeAttribute("aria-busy");
+  };
+
+  const show = (dialog, page) => {
+    const plan = part(page, "plan"), safety = part(page, "safety"), chosen = part(dialog, "safety").querySelector("input");
+    if (!plan) return; // signed out, perhaps
+    replace(part(dialog, "plan"), plan);
+    if (safety) replace(part(dialog, "safety"), safety);
+    const box = part(dialog, "safety").querySelector("input:not(:disabled)");
+    if (box && chosen) box.checked = chosen.checked;
+    dialog.querySelector("button[type=submit]:last-child").disabled = "puqbBlocked" in plan.dataset;
   };
 
   root.addEventListener("close", (event) => {
@@ -89,15 +116,20 @@
     announce();
   };
 
-  const rest = (state) => JSON.stringify({ ...state, operation: state.operation && { ...state.operation, progress: 0 } });
+  const rest = (state) => JSON.stringify({ ...state, operation: state.operation && { ...state.operation, progress: 0, transferred: 0 } });
   const seen = ({ operation, backups }) => [operation?.id, operation?.state, operation?.step,
     backups.map((backup) => backup.id).sort().join(",")].join("|");
 
-  const move = (progress) => {
-    const bar = find("[data-puqb-progress]"), label = find("[data-puqb-percent]");
+  const GIB = 2 ** 30;
+  const move = ({ progress, transferred }) => {
+    const bar = find("[data-puqb-progress]"), label = find("[data-puqb-percent]"), bytes = find("[data-puqb-bytes]");
     if (!bar || progress === null) return;
     bar.value = progress;
     label.textContent = new Intl.NumberFormat(root.lang, { style: "percent" }).format(progress / 100);
+    if (!transferred) return;
+    const size = (amount) => new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 }).format(amount / GIB);
+    bytes.textContent = bytes.dataset.puqbBytes
+      .replace("{done}", size(transferred.done)).replace("{total}", size(transferred.total));
   };
 
   const take = async (state) => {
@@ -106,7 +138,7 @@
     // "… has been asked for" would stand beside "… was created".
     if (busy && !state.operation) find("[data-puqb-said]")?.remove();
     if (seen(state) !== root.dataset.puqbSeen) stale = true; // the page changed once more since
-    if (state.operation) move(state.operation.progress);
+    if (state.operation) move(state.operation);
     shown = state;
     busy = state.locked || Boolean(state.operation);
   };
