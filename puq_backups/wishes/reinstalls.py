@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .. import host as hosts
-from .. import inventory
+from .. import inventory, policy
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
 from ..models import Operation, Service, database_now
 from ..operations import engine, leases
-from ..packages import Package
 from ..ticking import start_waiting
 from ..toolbox import Toolbox
 from . import asking
@@ -34,8 +33,8 @@ def reinstall(toolbox: Toolbox, service_id: str, actor: Actor, confirm: Any) -> 
     asking.refresh(toolbox, service_id)
     with toolbox.database.begin() as session:
         service = _confirmed(session, service_id, actor, confirm)
-        if not Package.from_json(service.package).template:
-            raise Refused("Reinstalling is not set up here. Please ask the provider's support.")
+        if against := policy.no_reinstall(toolbox.host, service):
+            raise Refused(against.text, **against.values)
         operation = _ask(session, service, actor)
     start_waiting(toolbox)
     return operation.id

@@ -175,6 +175,10 @@ def no_room(world: worlds.World) -> None:
         world.proxmox.control("storage-full", storage=storage)
 
 
+def thick(world: worlds.World, storage: str) -> None:
+    world.proxmox.world.storages[storage].type = "lvm"
+
+
 def denied(path: str) -> Callable[[worlds.World], None]:
     return lambda world: world.proxmox.control("acl", path=path, user="panel@pve!reinstall", role="NoAccess")
 
@@ -208,6 +212,10 @@ REFUSALS: dict[str, tuple[Callable[[worlds.World], None], str]] = {
     "itself as template": (lambda world: register(world, template=100), "The template 100 is not there"),
     "bridge gone": (lambda world: register(world, bridge="vmbr9"), "The bridge vmbr9 is not on node pve1"),
     "no room": (no_room, "The storage local has no room"),
+    "no room for what is grown on a thick storage": (
+        lambda world: (thick(world, "ceph"), thick(world, "local"), register(world, system_disk=10**6)),
+        "The storage local has no room",
+    ),
     "other machine": (foreign, "is not the one that was registered"),
     "HA": (
         lambda world: world.proxmox.control("ha", vmid=100, state="stopped"), "The token lacks Sys.Console on /,",
