@@ -23,9 +23,10 @@ def number(value: Any) -> str:
         return str(value)
 
 
-def gib(size: int) -> str:
-    """Bytes in GiB, for people."""
-    return number(round(size / GIB, 1))
+def gib(size: int) -> float:
+    """Bytes in GiB with one decimal, for a sentence; a whole number where it is one."""
+    found = round(size / GIB, 1)
+    return int(found) if found == int(found) else found
 
 
 def stays(slot: str, size: int, wanted: int) -> Message:
