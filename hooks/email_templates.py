@@ -4,6 +4,8 @@ from typing import Any
 
 from puq_backups.hooking import email_template
 
+STAYS_OFF = ("vm_stays_off",)
+
 
 @email_template("Backup restored", event="restore.done", folder="backup_restored")
 def backup_restored(**_: Any) -> dict[str, Any]:
@@ -11,16 +13,32 @@ def backup_restored(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Restore failed", event="restore.failed", folder="restore_failed")
-def restore_failed(**_: Any) -> dict[str, Any]:
-    """To the client: why the restore failed, and what can be done."""
-    return {}
+@email_template("Restore failed", event="restore.failed", folder="restore_failed", own=STAYS_OFF)
+def restore_failed(service: Any, **_: Any) -> dict[str, Any]:
+    """To the client: why the restore failed, whether the VM stays off, and what can be done."""
+    return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
-@email_template("Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff")
-def restore_failed_staff(**_: Any) -> dict[str, Any]:
+@email_template(
+    "Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff", own=STAYS_OFF
+)
+def restore_failed_staff(service: Any, **_: Any) -> dict[str, Any]:
     """To staff: the same, with the service."""
-    return {}
+    return {"vm_stays_off": int(bool(service.restore_failed))}
+
+
+@email_template("Restore refused", event="restore.refused", folder="restore_failed", own=STAYS_OFF)
+def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
+    """To the client: what stood against the restore; nothing was touched."""
+    return {"vm_stays_off": int(bool(service.restore_failed))}
+
+
+@email_template(
+    "Restore refused (staff)", event="restore.refused", folder="restore_failed_staff", to="staff", own=STAYS_OFF
+)
+def restore_refused_staff(service: Any, **_: Any) -> dict[str, Any]:
+    """To staff: the same, with the service."""
+    return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
 @email_template("Virtual machine reinstalled", event="reinstall.done", folder="vm_reinstalled")

@@ -77,6 +77,7 @@ OF_THE_HOST = (
 """Known to the host alone: empty unless its `service_params` or a hook gives them."""
 
 OWN = (
+    MergeField("vm_stays_off", N_("Virtual machine: 1 where it stays off after a failed restore"), 1, "number"),
     MergeField("removal_date", N_("When the backups are removed"), "2026-11-30T08:00:00+00:00", "moment"),
     MergeField("backup_count", N_("How many backups there are"), 3, "number"),
     MergeField("since", N_("Start of the day that is told of"), "2026-11-22T00:00:00+00:00", "moment"),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import world as worlds
 from operations.versions import both_versions
+from sqlalchemy import select
 from traps.looking import kinds, said
 
-from puq_backups.models import Backup
+from puq_backups.models import Backup, Mail
 from puq_backups.operations import preflight
 from puq_backups.operations.preflight import Plan
 from puq_backups.packages import Package
@@ -123,6 +124,8 @@ def test_what_stands_against_a_restore_is_found_before_anything_is_touched(world
     assert str(Plan.from_json(operation.data["preflight"]).reasons_against[0]) == said(operation)
     assert kinds(world, "qmshutdown", "qmrestore", "qmconfig") == []
     assert (world.proxmox.vm(100).running, world.service().restore_failed) == (True, None)
+    with world.toolbox.database.open() as session:
+        assert [mail.name for mail in session.scalars(select(Mail))] == ["Restore refused"]
 
 
 def test_a_verification_that_failed_is_seen_live(world: worlds.World) -> None:

@@ -30,9 +30,10 @@ def ended(world: worlds.World) -> Operation:
     return world.operations()[-1]
 
 
-def mails(world: worlds.World) -> list[str]:
+def mails(world: worlds.World) -> dict[str, dict[str, Any]]:
+    """The fields of the mails written, by folder."""
     with world.toolbox.database.open() as session:
-        return sorted(session.scalars(select(Mail.folder)))
+        return {mail.folder: mail.fields for mail in session.scalars(select(Mail))}
 
 
 REFUSED = {"control": "refuse", "method": "POST", "path": "*/config", "status": 500, "reason": "odd"}
@@ -57,6 +58,7 @@ def test_trouble_after_the_disks_were_touched_leaves_the_vm_off_and_marked(world
     assert reason in said(operation)
     assert 100 not in world.proxmox.vms or not world.proxmox.vm(100).running
     assert seen(world)["restore_failed"]
+    assert mails(world)["restore_failed"]["vm_stays_off"] == 1
     assert [volume.vmid for volume in world.proxmox.volumes("nfs")].count(100) == 1
 
 
@@ -130,6 +132,7 @@ def test_vm_that_cannot_be_powered_off_runs_on(world: worlds.World, monkeypatch:
     assert operation.state == "failed"
     assert said(operation) == "The virtual machine could not be powered off: qemu hangs"
     assert (world.service().restore_failed, world.proxmox.vm(100).running) == (None, True)
+    assert mails(world)["restore_failed"]["vm_stays_off"] == 0
 
 
 def test_paused_vm_is_stopped_where_it_cannot_shut_down(world: worlds.World) -> None:
