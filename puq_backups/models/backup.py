@@ -21,7 +21,17 @@ class Backup(Base):
     __tablename__ = PREFIX + "backup"
     __table_args__ = (
         UniqueConstraint("server_id", "volid"),
-        Index("ix_puq_backups_backup_service", "service_id", "created_at"),
+        # All that says whether a backup is good: to see which services have none no row need be fetched.
+        Index(
+            "ix_puq_backups_backup_good",
+            "service_id",
+            "created_at",
+            "size",
+            "disks",
+            "missing_at",
+            "removed_at",
+            "verification",
+        ),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)

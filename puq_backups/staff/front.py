@@ -36,8 +36,9 @@ def facts(session: Session, toolbox: Toolbox, lately: int) -> Front:
     """The overview; what has ended, and good backups, are looked at for the last `lately` hours."""
     since = now() - timedelta(hours=lately)
     lists = {state: queue.in_state(session, toolbox, state, since=since, size=SHOWN).rows for state in STATES}
-    # One look finds both how many there are and the first of them.
-    ids = session.scalars(protection.without_good(since).with_only_columns(Service.id).limit(paging.MOST + 1)).all()
+    # One look finds both how many there are and the first of them; in the order of its index it reads on and on.
+    unprotected = protection.without_good(since).with_only_columns(Service.id).order_by(Service.id)
+    ids = session.scalars(unprotected.limit(paging.MOST + 1)).all()
     first = session.scalars(select(Service).where(Service.id.in_(ids[:SHOWN]))).all()
     return Front(
         parts=heartbeats.parts(session), counts=queue.counts(session, since),

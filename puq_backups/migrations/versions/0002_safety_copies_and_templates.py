@@ -12,12 +12,16 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
+OF_GOOD = ["service_id", "created_at", "size", "disks", "missing_at", "removed_at", "verification"]
 
 
 def upgrade() -> None:
     with op.batch_alter_table("puq_backups_backup", schema=None) as batch_op:
         batch_op.add_column(sa.Column("expires_at", MOMENT, nullable=True))
         batch_op.create_index(batch_op.f("ix_puq_backups_backup_expires_at"), ["expires_at"], unique=False)
+        # Before the old one goes: MariaDB wants one for the foreign key at any time.
+        batch_op.create_index("ix_puq_backups_backup_good", OF_GOOD, unique=False)
+        batch_op.drop_index("ix_puq_backups_backup_service")
 
     with op.batch_alter_table("puq_backups_operation", schema=None) as batch_op:
         batch_op.add_column(sa.Column("cancel_asked", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -109,5 +113,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_puq_backups_operation_ended")
         batch_op.drop_column("cancel_asked")
     with op.batch_alter_table("puq_backups_backup", schema=None) as batch_op:
+        batch_op.create_index("ix_puq_backups_backup_service", OF_GOOD[:2], unique=False)
+        batch_op.drop_index("ix_puq_backups_backup_good")
         batch_op.drop_index(batch_op.f("ix_puq_backups_backup_expires_at"))
         batch_op.drop_column("expires_at")
