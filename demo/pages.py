@@ -10,7 +10,7 @@ from requests import RequestException
 from puq_backups import Refused
 
 from . import mails, vms
-from .host import STAFF, backups
+from .host import STAFF, backups, params_of
 from .models import Client, Service, db
 from .packages import PACKAGES
 
@@ -24,6 +24,9 @@ ACTIONS: dict[str, tuple[Callable[[Service], None], str]] = {
         "{name} is changed; a running machine takes it over at its next start.",
     ),
 }
+
+
+LANGUAGES = {"en": "English", "de": "Deutsch", "pl": "Polski", "ar": "العربية"}
 
 
 @shop.app_context_processor
@@ -42,7 +45,7 @@ def home() -> ResponseReturnValue:
         return render_template("demo/sign_in.html", clients=db.session.query(Client).all())
     services = db.session.query(Service).order_by(Service.id)
     mine = services if who == STAFF else services.filter_by(client_id=who)
-    return render_template("demo/services.html", services=mine.all(), packages=PACKAGES)
+    return render_template("demo/services.html", services=mine.all(), packages=PACKAGES, languages=LANGUAGES)
 
 
 @shop.post("/sign-in")
@@ -57,6 +60,19 @@ def sign_in() -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     """Be nobody."""
     session.clear()
+    return redirect(url_for(".home"), 303)
+
+
+@shop.post("/language")
+def language() -> ResponseReturnValue:
+    """Take the language in which the client wants to read; mails follow once puq-backups is told."""
+    who = session.get("who")
+    if who in {None, STAFF} or request.form.get("language") not in LANGUAGES:
+        abort(400)
+    db.get_or_404(Client, who).language = request.form["language"]
+    db.session.commit()
+    for service in db.session.query(Service).filter_by(client_id=who):
+        backups.call("ChangePackage", params_of(service))
     return redirect(url_for(".home"), 303)
 
 

@@ -17,6 +17,7 @@ from demo import mails
 from demo.app import create_app
 from demo.models import Service, db
 from demo.run import STATE
+from puq_backups import models as backups
 from puq_backups.simulator import simulator
 
 WEB, DATABASE, BLOG = 1, 2, 3
@@ -102,6 +103,18 @@ def test_backups_page_stands_in_the_applications_frame(alice: Visitor) -> None:
 
     assert "Northwind Hosting" in page
     assert "0/10" in page
+
+
+@pytest.mark.parametrize(("language", "said"), [("de", "Geplante automatische Backups"), ("ar", 'dir="rtl"')])
+def test_customer_chooses_the_language_of_backups_and_mails(
+    app: Flask, alice: Visitor, language: str, said: str
+) -> None:
+    assert f'value="{language}" lang="{language}" selected' in alice.post("/", "/language", language=language)
+
+    assert said in alice.get(f"/services/{WEB}/backups/")[1]
+    with app.extensions["puq_backups"].toolbox.database.open() as session:
+        assert session.get_one(backups.Service, str(WEB)).client["language"] == language
+    alice.post("/", "/language", language="en")
 
 
 def test_buttons_stop_and_start_the_machine(alice: Visitor, proxmox: simulator.Simulator) -> None:
