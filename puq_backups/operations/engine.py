@@ -6,10 +6,7 @@ worker may die at any moment: what was on its way to Proxmox stands in `intent`,
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -17,22 +14,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import notifications, policy
-from ..errors import BackupsError, Message, Refused, UnknownOutcome
-from ..models import AuditEntry, Operation, Server, Service, database_now, now, when_committed
+from ..errors import Message, Refused
+from ..models import Operation, Server, Service, database_now, now, when_committed
 from ..pve import tasks
 from ..toolbox import Toolbox
 from . import backup, judging, leases, reinstall, remove, restore, watching
+from .auditing import audit
+from .calling import change, start_task
+from .claiming import LeaseLost, claim, commit, pause
 from .work import Change, Hop, Outcome, Start, Step, Wait, Work
 
-log = logging.getLogger("puq_backups.operations")
+__all__ = ["STEPS", "advance", "audit", "cancel", "end", "mark_stuck", "start", "stop_task"]
 
 STEPS: Mapping[str, Sequence[Step]] = {
     "backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS, "reinstall": reinstall.STEPS,
 }  # fmt: skip
-
-
-class LeaseLost(Exception):
-    """Another worker has taken this operation over: this one writes nothing more."""
 
 
 def start(toolbox: Toolbox, operation_id: str) -> bool:
@@ -103,7 +99,7 @@ def advance(toolbox: Toolbox, operation_id: str) -> bool:
     4. Do that, and commit what came of it.
     """
     with toolbox.database.open() as session:
-        operation = _claim(toolbox, session, operation_id)
+        operation = claim(toolbox, session, operation_id)
         if operation is None:
             return False
         service = session.get_one(Service, operation.service_id)
@@ -126,54 +122,15 @@ def _no_transaction(session: Session, call: str) -> None:
         raise RuntimeError(f"{call} inside a transaction")
 
 
-def _claim(toolbox: Toolbox, session: Session, operation_id: str) -> Operation | None:
-    operation = session.get(Operation, operation_id)
-    if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
-        return None
-    clock = database_now(session)
-    if leases.holds(operation.lease_owner, operation.lease_until, clock):
-        return None
-    before, owner = operation.lease_owner, leases.new_owner()
-    taken = session.execute(
-        update(Operation)
-        .where(
-            Operation.id == operation_id,
-            Operation.lease_owner.is_(None) if before is None else Operation.lease_owner == before,
-        )
-        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.seconds(toolbox.settings)))
-    )
-    session.commit()
-    # No row: another worker got there first.
-    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-        return None
-    session.refresh(operation)
-    return operation if operation.state in {"running", "stuck"} else None
-
-
-def _commit(work: Work, owner: str, *, release: bool = False) -> None:
-    """Commit what the step changed, only if the claim still stands; renew or release it."""
-    clock = database_now(work.session)
-    until = clock + timedelta(seconds=leases.seconds(work.toolbox.settings))
-    held = work.session.execute(
-        update(Operation)
-        .where(Operation.id == work.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
-        .values(lease_owner=None if release else owner, lease_until=until, rung_at=None)
-        .execution_options(synchronize_session=False)
-    )
-    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-        raise LeaseLost
-    work.session.commit()
-
-
 def _move(work: Work, owner: str) -> bool:
     operation = work.operation
     try:
         if operation.intent and not operation.upid:
-            return _pause(work, owner, 0 if watching.find_lost(work) else work.toolbox.settings.poll.total_seconds())
+            return pause(work, owner, 0 if watching.find_lost(work) else work.toolbox.settings.poll.total_seconds())
         if operation.upid:
             work.ended = watching.watch(work)
             if work.ended is None:
-                return _pause(work, owner, work.toolbox.settings.poll.total_seconds())
+                return pause(work, owner, work.toolbox.settings.poll.total_seconds())
         outcome = _step(work)(work)
         return _carry_out(work, owner, outcome)
     except LeaseLost:
@@ -189,71 +146,22 @@ def _step(work: Work) -> Step:
 def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     operation = work.operation
     if isinstance(outcome, Start):
-        return _call(work, owner, outcome)
+        return start_task(work, owner, outcome)
     watching.forget(operation)
     if isinstance(outcome, Change):
-        return _change(work, owner, outcome)
+        return change(work, owner, outcome)
     # Not before a call: one that is refused for a lock each time would be patient for ever.
     operation.keep(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
-        return _pause(work, owner, outcome.seconds)
+        return pause(work, owner, outcome.seconds)
     steps = [step.__name__ for step in STEPS[operation.kind]]
     at = steps.index(outcome.step) if isinstance(outcome, Hop) else steps.index(operation.step) + 1
     if at == len(steps):
         return _end(work, owner, "done", None)
     operation.step, operation.reason, operation.progress = steps[at], None, None
-    _commit(work, owner, release=True)
+    commit(work, owner, release=True)
     return True
-
-
-def _call(work: Work, owner: str, call: Start) -> bool:
-    """Commit the intent and the audit, make the call with no transaction open, commit what came back."""
-    operation = work.operation
-    watching.forget(operation)
-    at = time.time()
-    operation.intent = {
-        "type": call.type, "id": call.id, "marker": call.marker, "tolerate": call.tolerate,
-        "node": call.node or work.node, "findable": call.findable, "at": at,
-        "since": at + work.proxmox.clock_offset,
-    }  # fmt: skip
-    operation.progress = operation.reason = None
-    audit(work.session, work.service.id, operation, call.type, call.audit)
-    _commit(work, owner)
-    try:
-        answer = call.call()
-    except UnknownOutcome as error:
-        log.warning("operation %s: %s", operation.id, error)
-        # Proxmox may begin as late as we stopped listening: the time to settle counts from now.
-        operation.intent = {**operation.intent, "at": time.time()}
-        return _pause(work, owner, min(2.0, work.toolbox.settings.poll.total_seconds()))
-    except BackupsError:
-        operation.intent = None
-        raise
-    operation.upid = str(getattr(answer, "text", answer))
-    return _pause(work, owner, min(1.0, work.toolbox.settings.poll.total_seconds()))
-
-
-def _change(work: Work, owner: str, change: Change) -> bool:
-    """Commit the audit, make the call with no transaction open; the step is then run again and looks.
-
-    A lost answer, or a worker that died, leaves nothing to find: the step waits until the call can no longer
-    come, and compares.
-    """
-    audit(work.session, work.service.id, work.operation, work.operation.step, change.audit)
-    _commit(work, owner)
-    try:
-        change.call()
-    except UnknownOutcome as error:
-        log.warning("operation %s: %s", work.operation.id, error)
-        return _pause(work, owner, work.toolbox.settings.settle.total_seconds())
-    return _pause(work, owner, 0)
-
-
-def _pause(work: Work, owner: str, seconds: float) -> bool:
-    work.operation.wake_at = now() + timedelta(seconds=seconds)
-    _commit(work, owner, release=True)
-    return seconds <= 0
 
 
 def _judge(work: Work, owner: str, error: Exception) -> bool:
@@ -263,10 +171,10 @@ def _judge(work: Work, owner: str, error: Exception) -> bool:
     if isinstance(verdict, Hop):
         watching.forget(work.operation)
         work.operation.step, work.operation.reason = verdict.step, None
-        _commit(work, owner, release=True)
+        commit(work, owner, release=True)
         return True
     work.operation.reason = verdict.why.to_json() if verdict.why else None
-    return _pause(work, owner, verdict.seconds)
+    return pause(work, owner, verdict.seconds)
 
 
 def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
@@ -275,7 +183,7 @@ def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
         state, reason = operation.data["ending_state"], Message.from_json(operation.data["ending"])
     watching.forget(operation)
     end(work.session, toolbox, operation, work.service, state, reason)
-    _commit(work, owner, release=True)
+    commit(work, owner, release=True)
     return False
 
 
@@ -296,9 +204,6 @@ def end(
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
             return
     operation.state, operation.finished_at = state, now()
-    if operation.started_at and operation.kind != "remove":
-        # Proxmox has released what our task held.
-        service.vm_lock = ""
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(operation, service)
     notifications.on_end(session, toolbox, operation, service)
@@ -353,19 +258,6 @@ def mark_stuck(session: Session, toolbox: Toolbox) -> None:
             continue
         session.refresh(operation)
         notifications.on_stuck(session, toolbox, operation, session.get_one(Service, operation.service_id))
-
-
-def audit(
-    session: Session, service_id: str | None, operation: Operation | None, action: str, text: str, *, actor: str = ""
-) -> None:  # fmt: skip
-    """Write who has what done, in the caller's transaction: `actor`, else who asked for the operation."""
-    who = actor or (operation.actor if operation else "system")
-    session.add(
-        AuditEntry(
-            at=now(), service_id=service_id, operation_id=operation.id if operation else None,
-            actor=who[:190], action=action, text=text,
-        )
-    )  # fmt: skip
 
 
 def stop_task(toolbox: Toolbox, server: Server, upid: str) -> None:
