@@ -234,6 +234,23 @@ def test_addresses_are_written_down_with_their_fields(app: Flask) -> None:
     assert {row for row in table if row.startswith(("GET", "POST"))} == there
 
 
+def test_addresses_of_staff_are_written_down(app: Flask) -> None:
+    prefix = Settings().admin_url_prefix
+    there = {
+        f"{method} {rule.rule.removeprefix(prefix)}"
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("puq_backups_admin.")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    table = {row for row in rows("staff-pages") if row.startswith(("GET /", "POST /"))}
+    below = {row.removesuffix(", and below") for row in table if row.endswith(", and below")}
+
+    assert all(any(address.partition(" ")[2].startswith(name[4:]) for address in there) for name in below)
+    assert {row for row in table if not row.endswith(", and below")} == {
+        address for address in there if not address.partition(" ")[2].startswith(("/emails", "/outbox"))
+    }
+
+
 def keys(found: Any) -> Iterator[str]:
     if isinstance(found, dict):
         for key, value in found.items():

@@ -155,6 +155,25 @@ def test_buttons_are_refused_with_the_reason_while_proxmox_holds_the_machine(
     assert str(proxmox.vm(100).config["cores"]) == "4"
 
 
+def test_buttons_are_refused_with_the_reason_while_a_backup_runs_and_work_after(
+    app: Flask, alice: Visitor, proxmox: simulator.Simulator
+) -> None:
+    page = f"/services/{WEB}/"
+    proxmox.control("slow-backup", vmid=100, seconds=1)
+    alice.post(f"{page}backups/", f"{page}backups/create")
+    reason = "A backup is being made; other actions wait until it is done."
+
+    assert reason in alice.get(page)[1]
+    for action in ("start", "stop", "package"):
+        assert reason in alice.post(page, page + action, package="Small")
+    assert proxmox.vm(100).running
+
+    proxmox.control("release", label="slow")
+    assert app.test_cli_runner().invoke(args=["backups", "worker", "--burst"]).exit_code == 0
+    assert reason not in alice.get(page)[1]
+    assert "bakery-web is stopped." in alice.post(page, f"{page}stop")
+
+
 def test_unknown_package_is_bad_input(alice: Visitor) -> None:
     page = f"/services/{WEB}/"
 
@@ -170,3 +189,16 @@ def test_mails_are_shown_and_nothing_in_them_runs(alice: Visitor) -> None:
     assert "Backup restored" in alice.get("/mails")[1]
     assert "sandbox" in alice.client.get("/mails/17.html").headers["Content-Security-Policy"]
     assert alice.get("/mails/18.html")[0] == 404
+
+
+def test_staff_finds_the_staff_pages_in_the_applications_frame_and_customers_do_not(
+    app: Flask, alice: Visitor
+) -> None:
+    sam = Visitor(app.test_client(), "staff")
+
+    assert '"/admin/backups/"' in sam.get("/")[1]
+    status, page = sam.get("/admin/backups/")
+    assert (status, "Northwind Hosting" in page, "Signs of life" in page) == (200, True, True)
+    assert "bakery-web" in sam.get("/admin/backups/services")[1]
+    assert "/admin/backups" not in alice.get("/")[1]
+    assert alice.get("/admin/backups/")[0] == 404

@@ -57,8 +57,8 @@ def its_backups(n: int, at: datetime, _: Service) -> list[dict[str, Any]]:
     """One service in a hundred has none of the last days."""
     return [{
         "service_id": f"s{n}", "server_id": f"server{n % SERVERS}", "volid": f"nfs:backup/{n}-{day}",
-        "storage": "nfs", "vmid": 1000 + n, "kind": "scheduled", "local_date": "2026-11-01", "size": 10**10, "disks": 1,
-        "created_at": at - timedelta(days=day, hours=1),
+        "storage": "nfs", "vmid": 1000 + n, "kind": "scheduled", "local_date": "2026-11-01", "size": 10**10,
+        "disks": 1, "created_at": at - timedelta(days=day, hours=1),
     } for day in range(0 if n % 100 else 4, BACKUPS)]  # fmt: skip
 
 

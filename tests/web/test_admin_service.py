@@ -53,7 +53,7 @@ def test_page_tells_the_facts_the_log_and_no_secret(world: worlds.World, desk: D
 
 
 def test_services_of_nobody_are_404(desk: Desk) -> None:
-    for path in ("", "/proxmox", "/state", "/operations/x/task/1"):
+    for path in ("", "/proxmox", "/state", "/operations/x/task/1", "/x/restore"):
         for key in ("nobody", "x" * 65, "1%00"):
             assert desk.get(f"/services/{key}{path}").status_code == 404
 
