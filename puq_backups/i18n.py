@@ -40,7 +40,8 @@ WHMCS_LANGUAGES = {
     "arabic": "ar", "azerbaijani": "az", "catalan": "ca", "chinese": "zh", "croatian": "hr", "czech": "cs",
     "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "farsi": "fa", "french": "fr",
     "german": "de", "hebrew": "he", "hungarian": "hu", "italian": "it", "macedonian": "mk",
-    "norwegian": "nb", "polish": "pl", "portuguese-br": "pt-BR", "portuguese-pt": "pt-PT", "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
+    "norwegian": "nb", "polish": "pl", "portuguese-br": "pt-BR", "portuguese-pt": "pt-PT",
+    "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
     "turkish": "tr", "ukrainian": "uk", "ukranian": "uk", "no": "nb",
 }  # fmt: skip
 """What `clientsdetails["language"]` may hold, spelled as WHMCS spells it, and the locale it means."""
@@ -93,14 +94,15 @@ class Translator:
         return self.gettext(message or "")
 
     def _fill(self, translated: str, english: str, values: dict[str, Any]) -> str:
-        if not values:
-            return translated
         said = {key: self._value(value) for key, value in values.items()}
         for text in (translated, english):
             try:
-                return text.format_map(said)
+                filled = text.format_map(said) if said else text
             except (LookupError, ValueError, AttributeError):
                 log.warning("The text %r cannot be filled with %s.", text, sorted(said))
+            else:
+                # What is said in English for want of a translation begins on its own side.
+                return self.isolated(filled) if text == english else filled
         return english
 
     def _value(self, value: object) -> str:

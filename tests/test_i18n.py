@@ -192,10 +192,17 @@ RTL = "\u2068\u2069"
 def test_names_in_a_sentence_from_right_to_left_keep_their_own_direction() -> None:
     arabic, english = Translator("ar"), Translator("en")
 
-    assert arabic.gettext("Said: {text}", text="web-1") == "Said: \u2068web-1\u2069"
-    assert arabic.gettext("Said: {n}, {text}", n=3, text="") == "Said: 3, "
+    assert arabic.gettext("Service {service}", service="web-1") == "الخدمة \u2068web-1\u2069"
+    assert arabic.gettext("Backups of {name}", name="") == "النسخ الاحتياطية للآلة "
     assert arabic.size(3 * 1024**3) == f"{RTL[0]}3 GiB{RTL[1]}"
     assert english.gettext("Said: {text}", text="web-1") == "Said: web-1"
+
+
+def test_english_for_want_of_a_translation_begins_on_its_own_side() -> None:
+    arabic = Translator("ar")
+
+    assert arabic.gettext("Not translated.") == f"{RTL[0]}Not translated.{RTL[1]}"
+    assert arabic.gettext("{proxmox}", proxmox="VM is locked (backup).") == f"{RTL[0]}VM is locked (backup).{RTL[1]}"
 
 
 # The provider's own words ---------------------------------------------------------------------------------------
