@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from . import inventory
 from .errors import Message, ProxmoxError
-from .models import LIVE, Backup, Operation, Server, Service, now
+from .models import ENDED, LIVE, Backup, Operation, Server, Service, now
 from .pve import backups as archives
 from .pve import notes, vms
 from .pve.client import Proxmox
@@ -24,9 +24,13 @@ def look_at_vms(toolbox: Toolbox, server: Server) -> None:
 
     What Proxmox's broadcast says may be seconds old: while an operation of ours runs, its own looks count.
     """
+    began = now()
     places = vms.locate(toolbox.connect(server))
     with toolbox.database.begin() as session:
         busy = set(session.scalars(select(Operation.lock).where(Operation.lock.is_not(None))))
+        # Of one that ended while we asked we may have been told the lock that is gone by now.
+        just_ended = Operation.state.in_(ENDED), Operation.finished_at >= began
+        busy |= set(session.scalars(select(Operation.service_id).where(*just_ended)))
         ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
         for service in session.scalars(ours):
             place = places.get(service.vmid)

@@ -97,6 +97,72 @@ def test_vm_action_is_refused_while_a_restore_runs(world: worlds.World) -> None:
     act(world)
 
 
+def begin_restore(world: worlds.World, safety_copy: str = "") -> None:
+    """A restore, or the safety copy before it, in the middle of Proxmox's task; `finish` lets it end."""
+    backup = world.back_up()
+    kind = "vzdump" if safety_copy else "qmrestore"
+    before = len(world.proxmox.tasks(kind))
+    world.proxmox.control("hold-task", type=kind, vmid=100, label="slow")
+    world.call("RestoreBackup", backup_id=backup.id, confirm="web100", safety_copy=safety_copy)
+    advance_until(world, lambda: len(world.proxmox.tasks(kind)) > before)
+
+
+WHILE: dict[str, tuple[Callable[[worlds.World], None], str]] = {
+    "backup": (begin_backup, BEING_MADE),
+    "restore": (begin_restore, "A restore is running; other actions wait until it is done."),
+    "safety copy": (
+        lambda world: begin_restore(world, "1"), "A restore is running; other actions wait until it is done.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WHILE)
+def test_every_door_is_closed_while_something_runs_and_open_after(world: worlds.World, what: str) -> None:
+    begin, reason = WHILE[what]
+    begin(world)
+    world.app.config["WTF_CSRF_ENABLED"] = False
+    world.host.actor, door = worlds.ALICE, world.app.test_client()
+    forms = {"create": {}, "reinstall": {"confirm": "REINSTALL"}}
+    for backup in world.held():
+        forms |= {f"{backup.id}/restore": {"confirm": "web100"}, f"{backup.id}/remove": {}}
+
+    assert world.backups.lock_reason("1") == reason
+    with pytest.raises(Refused, match=f"^{reason}$"):
+        act(world)
+    for point in POINTS:
+        assert world.backups.hooks.run(point, params={"serviceid": 1}) == [{"abortcmd": True, "reason": reason}]
+    shown = world.call("ClientArea")["vars"]
+    assert (shown["locked"], str(shown["lock_reason"])) == (True, reason)
+    assert {str(shown["may"][action]) for action in ("create", "restore", "remove", "reinstall")} == {reason}
+    assert door.get("/services/1/backups/state").get_json()["lock_reason"] == reason
+    for path, form in forms.items():
+        answer = door.post(f"/services/1/backups/{path}", data=form)
+        assert (answer.status_code, reason in answer.text) == (409, True), path
+
+    finish(world)
+
+    assert world.backups.lock_reason("1") is None
+    act(world)
+    assert world.backups.hooks.run("PreModuleCustom", params={"serviceid": 1}) == []
+
+
+def test_lock_that_a_killed_backup_left_behind_holds_up_everybody_until_it_is_gone(world: worlds.World) -> None:
+    begin_backup(world)
+    assert world.proxmox.until(lambda: world.proxmox.vm(100).lock == "backup")
+    world.proxmox.control("worker-killed", upid=world.proxmox.tasks("vzdump")[0].upid)
+    world.drain()
+    left = "Proxmox holds the virtual machine locked (backup)."
+
+    assert (world.operations()[-1].state, world.backups.lock_reason("1")) == ("failed", left)
+    with pytest.raises(Refused, match="locked"):
+        act(world)
+    assert world.backups.hooks.run("PreModuleCustom", params={"serviceid": 1}) == [{"abortcmd": True, "reason": left}]
+
+    world.proxmox.control("operator-unlock", vmid=100)
+    act(world)
+    assert world.backups.lock_reason("1") is None
+
+
 def test_vm_action_is_not_held_up_by_a_removal(world: worlds.World) -> None:
     backup = world.back_up()
     world.proxmox.control("hold-task", type="imgdel", label="slow")

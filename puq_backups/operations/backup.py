@@ -11,7 +11,7 @@ from ..i18n import N_
 from ..models import Backup, Operation
 from ..packages import Package
 from . import archiving
-from .steps import may_go_ahead, same_vm, take_away, unlocked
+from .steps import look, may_go_ahead, same_vm, take_away, unlocked
 from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
 
 
@@ -65,6 +65,8 @@ def make_archive(work: Work) -> Start | Wait | None:
     if work.ended is not None:
         found = archiving.made(work, storage)
         if found is None:
+            # A worker of Proxmox's that was killed leaves its lock behind: that goes on holding up everybody.
+            look(work)
             _stop_if_asked(work)
             raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=work.ended.reason)
     else:

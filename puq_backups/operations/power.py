@@ -10,7 +10,7 @@ from ..errors import Message, ProxmoxRefused
 from ..i18n import N_
 from ..pve import vms
 from .judging import passes
-from .steps import unlocked
+from .steps import look, unlocked
 from .work import GiveUp, Hop, LookAgain, Outcome, Start, Wait, Work
 
 REQUEST_TAKES = 120
@@ -26,7 +26,7 @@ STARTED = N_(
 
 def power_off(work: Work) -> Outcome:
     """Shut the VM down, stop it if it does not, and wait until Proxmox has released it."""
-    status = _seen(work)
+    status = look(work)
     if status.lock:
         unlocked({"lock": status.lock})
     if status.status == "stopped":
@@ -61,13 +61,6 @@ def _shutdown(work: Work, limit: int) -> Any:
         raise LookAgain from error
 
 
-def _seen(work: Work) -> vms.VmStatus:
-    """How the VM stands now, noted for the page."""
-    status = vms.status(work.proxmox, work.node, work.vmid)
-    work.service.vm_status, work.service.vm_lock = status.status, status.lock or ""
-    return status
-
-
 def _said(work: Work) -> str:
     """What the last task that was to power it off ended with."""
     if work.ended is not None and not work.ended.ok:
@@ -94,7 +87,7 @@ def power_on(work: Work) -> Outcome:
     if not data.get("ending") and work.service.package != data["package"] and not data.get("applied_again"):
         work.operation.keep(package=work.service.package, applied_again=True)
         return Hop("set_cpu_and_memory")
-    status = _seen(work)
+    status = look(work)
     if status.status == "running":
         if not data.get("ending") and not data.get("on_asked") and work.ended is None:
             work.operation.warn(Message(STARTED))

@@ -22,8 +22,15 @@ def same_vm(work: Work) -> dict[str, Any]:
         raise not_ours(work)
     work.service.identity = work.service.identity or identity
     work.service.vm_name = str(config.get("name") or f"VM {work.vmid}")
-    work.service.vm_seen_at = now()
+    work.service.vm_lock, work.service.vm_seen_at = str(config.get("lock") or ""), now()
     return config
+
+
+def look(work: Work) -> vms.VmStatus:
+    """How the VM stands now, noted for the page and for the lock on the host's own actions."""
+    status = vms.status(work.proxmox, work.node, work.vmid)
+    work.service.vm_status, work.service.vm_lock, work.service.vm_seen_at = status.status, status.lock or "", now()
+    return status
 
 
 def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
