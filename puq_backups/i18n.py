@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import (
     format_date,
     format_datetime,
@@ -25,7 +25,7 @@ from babel.dates import (
 from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 
-from . import catalogues
+from . import catalogues, locales
 from .errors import Message
 
 GIB = 1024**3
@@ -35,16 +35,6 @@ in Egypt, among others, it is not."""
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 """Between them a text is set in its own direction, and does not disturb the sentence around it."""
-
-WHMCS_LANGUAGES = {
-    "arabic": "ar", "azerbaijani": "az", "catalan": "ca", "chinese": "zh", "croatian": "hr", "czech": "cs",
-    "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "farsi": "fa", "french": "fr",
-    "german": "de", "hebrew": "he", "hungarian": "hu", "italian": "it", "macedonian": "mk",
-    "norwegian": "nb", "polish": "pl", "portuguese-br": "pt-BR", "portuguese-pt": "pt-PT",
-    "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
-    "turkish": "tr", "ukrainian": "uk", "ukranian": "uk", "no": "nb",
-}  # fmt: skip
-"""What `clientsdetails["language"]` may hold, spelled as WHMCS spells it, and the locale it means."""
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +144,7 @@ class Translator:
 
     def language(self, name: str) -> str:
         """The name of a language in the reader's own, as in "German" for "de"."""
-        return str(_locale(name).get_display_name(self.locale) or name)
+        return str(locales.find(name).get_display_name(self.locale) or name)
 
     def number(self, value: float) -> str:
         """A number with at most one decimal."""
@@ -174,26 +164,9 @@ class Translator:
         return self.isolated(self.gettext(said, size=0.1 if small else gib))
 
 
-def tag(name: str | None) -> str:
-    """The tag of a language as a host or staff names it, as in "de-AT"; "en" for one that nobody knows."""
-    return str(_locale(name or "en")).replace("_", "-")
-
-
-def direction(name: str) -> str:
-    """How a language is written, for an HTML `dir` attribute; there need be no catalogue for it."""
-    return "rtl" if _locale(name).character_order == "right-to-left" else "ltr"
-
-
-def _locale(name: str) -> Locale:
-    try:
-        return Locale.parse(WHMCS_LANGUAGES.get(name.lower(), name).replace("-", "_"))
-    except (ValueError, TypeError, UnknownLocaleError):
-        return Locale("en")
-
-
 def _language(name: str, folder: str, overrides: str) -> tuple[Locale, NullTranslations]:
     """The locale and its texts; both English where there is no catalogue, for a page in one tongue."""
-    locale = _locale(name)
+    locale = locales.find(name)
     texts = catalogues.texts(str(locale), folder, overrides)
     known = locale.language == "en" or isinstance(texts, Translations)
     return (locale if known else Locale("en")), texts

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from . import i18n, sandbox
+from . import locales, sandbox
 from .errors import BadInput, Message
 from .i18n import N_, Translator
 from .mergefields import FIELDS
@@ -144,7 +144,7 @@ def one_line(text: str) -> str:
 
 def _framed(subject: str, html: str, fields: Mapping[str, Any], locale: str) -> str:
     """Staff's HTML inside the shipped frame, written the way of its language; a master's is seen by its words."""
-    reader = {"lang": locale, "dir": i18n.direction(locale)} if locale else {"lang": "en", "dir": "auto"}
+    reader = {"lang": locale, "dir": locales.direction(locale)} if locale else {"lang": "en", "dir": "auto"}
     frame = _environment().get_template(f"{FOLDER}/_frame.html")
     return frame.render({**fields, **_plainly(), "t": reader, "subject": subject, "body": Markup(html)})  # noqa: S704 - escaped by the sandbox
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from . import i18n
+from . import locales
 from .errors import Message
 from .hooking import Email
 from .models import Backup, Operation, Server, Service, now
@@ -129,7 +129,7 @@ def reader(toolbox: Toolbox, email: Email, service: Service | None) -> tuple[str
 def client(toolbox: Toolbox, service: Service) -> tuple[str, str]:
     """The language and zone of a service's client."""
     zone = service.client.get("timezone") or service.schedule.get("timezone") or toolbox.settings.timezone
-    return i18n.tag(service.client.get("language"))[:16], str(zone)[:64]
+    return locales.tag(service.client.get("language"))[:16], str(zone)[:64]
 
 
 def address_of(toolbox: Toolbox, email: Email, service: Service | None) -> str:

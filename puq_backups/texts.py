@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from . import i18n, letters, mergefields, sandbox
+from . import letters, locales, mergefields, sandbox
 from .errors import BadInput, Refused
 from .hooking import Email
 from .host import Actor
@@ -37,7 +37,7 @@ def language(text: str) -> str:
     """A language as staff types it, as a tag; "" is the master. BadInput where nobody knows it."""
     if not text.strip():
         return MASTER
-    found = i18n.tag(text.strip())
+    found = locales.tag(text.strip())
     if found == "en" and text.strip().lower() not in {"en", "english"}:
         raise BadInput("locale", "There is no language {name}. Name it as in de or pt-BR.", name=text.strip()[:40])
     return found

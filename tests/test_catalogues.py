@@ -24,7 +24,7 @@ from puq_backups.lang import extract
 from services import ROOT
 
 from puq_backups.catalogues import DOMAIN, forms, places
-from puq_backups.i18n import direction
+from puq_backups.locales import direction
 
 LANG = Path(str(files("puq_backups.lang")))
 LOCALES = sorted(path.parent.parent.name for path in LANG.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))

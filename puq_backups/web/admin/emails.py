@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from ... import letters, outbox, proofs, texts
 from ...errors import BackupsError, BadInput
 from ...hooking import Email
-from ...i18n import N_, WHMCS_LANGUAGES, Translator
+from ...i18n import N_, Translator
+from ...locales import WHMCS_LANGUAGES
 from ...models import EmailTemplate
 from ...toolbox import Toolbox
 from .. import forms
