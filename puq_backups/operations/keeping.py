@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from ..errors import Message, ProxmoxRefused
+from ..errors import ProxmoxRefused
 from ..i18n import N_
-from ..models import Operation, Service
-from ..pve import firewall, vms
-from . import disks
+from ..models import Operation
+from ..pve import vms
+from . import disks, firewall
+from .bearing import is_left, leave
 from .judging import passes
 from .steps import unlocked
-from .work import Change, GiveUp, Hop, LookAgain, Outcome, Start, Work
+from .work import GiveUp, Hop, LookAgain, Outcome, Start, Work
 
 GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
     "options": (
@@ -42,18 +41,7 @@ GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
     ),
 }
 """What is put back together, since one privilege allows it; and what is said where it cannot be."""
-FIREWALL = N_("The firewall's rules could not all be put back: {proxmox}")
-UNREAD = N_("The firewall could not be read, so its rules cannot be put back: {proxmox}")
-UNSTEADY = N_("The firewall's rules changed again and again while they were put back; please look at them.")
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
-CHANGES = 2
-"""How often each rule, one way or the other, may be changed before the firewall is left as it is."""
-
-
-def kept_config(session: Session, service: Service) -> dict[str, Any] | None:
-    """The VM's configuration from before a restore that failed; None where none did."""
-    failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
-    return failed.data.get("before") if failed else None
 
 
 def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) -> None:
@@ -65,16 +53,7 @@ def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) ->
         handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
         work.operation.keep(**handed_on)
         return
-    try:
-        options = firewall.options(work.proxmox, work.node, work.vmid)
-        rules = firewall.rules(work.proxmox, work.node, work.vmid).rules
-    except ProxmoxRefused as error:
-        if passes(error):
-            raise
-        work.operation.warn(Message(UNREAD, proxmox=error))
-        work.operation.keep(before=config, firewall=None)
-        return
-    work.operation.keep(before=config, firewall={"options": options, "rules": rules})
+    work.operation.keep(before=config, firewall=firewall.read(work))
 
 
 def settings(config: dict[str, Any], group: str) -> dict[str, str]:
@@ -104,14 +83,14 @@ def _not_lifted(work: Work, reason: object) -> None:
 def put_back_protection(work: Work) -> Outcome:
     """Protect the VM again as it was; one that only the backup protected is no longer."""
     config, wanted = _config(work), _protected(work.operation.data["before"])
-    if _protected(config) == wanted or _is_left(work, "protection"):
+    if _protected(config) == wanted or is_left(work, "protection"):
         return None
     changes = {"protection": int(wanted)}
     return _setting(work, config, changes, "put back the protection", _protection_left)
 
 
 def _protection_left(work: Work, reason: object) -> None:
-    _leave(work, "protection", PROTECTION, reason)
+    leave(work, "protection", PROTECTION, reason)
 
 
 def _protected(config: dict[str, Any]) -> bool:
@@ -123,11 +102,11 @@ def put_back_settings(work: Work) -> Outcome:
     config, before = _config(work), work.operation.data["before"]
     for group in GROUPS:
         now_it_is, wanted = settings(config, group), settings(before, group)
-        if now_it_is == wanted or _is_left(work, group):
+        if now_it_is == wanted or is_left(work, group):
             continue
         if work.ended is not None and work.ended.ok and work.operation.data.get("putting") == group:
             # Proxmox writes a value otherwise than it was given: once is enough.
-            _leave(work, group)
+            leave(work, group)
             continue
         work.operation.keep(putting=group)
         changes = {key: before[key] for key, value in wanted.items() if now_it_is.get(key) != value}
@@ -138,66 +117,7 @@ def put_back_settings(work: Work) -> Outcome:
 
 def _group_left(work: Work, reason: object) -> None:
     group = work.operation.data["putting"]
-    _leave(work, group, GROUPS[group][1], reason)
-
-
-def put_back_firewall(work: Work) -> Outcome:
-    """Put the firewall's options and rules back, where different; rules one by one, the last one first."""
-    wanted = work.operation.data.get("firewall")
-    if not wanted or _is_left(work, "firewall"):
-        return None
-    options = firewall.options(work.proxmox, work.node, work.vmid)
-    found = firewall.rules(work.proxmox, work.node, work.vmid)
-    call = _options_call(work, options, wanted["options"]) or _rules_call(work, found, wanted["rules"])
-    if call is None:
-        return None
-    left = _changes_left(work, found.rules, wanted["rules"])
-    if left <= 0:
-        _leave(work, "firewall", UNSTEADY)
-        return None
-    work.operation.keep(firewall_changes_left=left - 1)
-    return Change(call=lambda: _bear(work, call), audit=f"put back the firewall of VM {work.vmid}")
-
-
-def _changes_left(work: Work, rules: list[firewall.Rule], wanted: list[firewall.Rule]) -> int:
-    """Each change is one call, and somebody else may change rules too: an end is needed."""
-    known = work.operation.data.get("firewall_changes_left")
-    return CHANGES * (len(rules) + len(wanted) + 1) if known is None else int(known)
-
-
-def _options_call(work: Work, options: dict[str, str], wanted: dict[str, str]) -> Callable[[], None] | None:
-    if options == wanted:
-        return None
-    changes = {name: value for name, value in wanted.items() if options.get(name) != value}
-    dropped = [name for name in options if name not in wanted]
-    return lambda: firewall.set_options(work.proxmox, work.node, work.vmid, changes, delete=dropped)
-
-
-def _rules_call(work: Work, found: firewall.Rules, wanted: list[firewall.Rule]) -> Callable[[], None] | None:
-    """The next step to the wanted rules: what stands before their common end goes, then the missing ones come."""
-    if found.rules == wanted:
-        return None
-    common = _common_end(found.rules, wanted)
-    if common < len(found.rules):
-        return lambda: firewall.remove_first(work.proxmox, work.node, work.vmid, found.digest)
-    return lambda: firewall.put_first(work.proxmox, work.node, work.vmid, wanted[-common - 1])
-
-
-def _common_end(one: list[firewall.Rule], other: list[firewall.Rule]) -> int:
-    same = 0
-    while same < min(len(one), len(other)) and one[-same - 1] == other[-same - 1]:
-        same += 1
-    return same
-
-
-def _bear(work: Work, call: Callable[[], None]) -> None:
-    """Make a call whose refusal is told and borne: it must not keep a restored VM off."""
-    try:
-        call()
-    except ProxmoxRefused as error:
-        if passes(error):
-            raise
-        _leave(work, "firewall", FIREWALL, error)
+    leave(work, group, GROUPS[group][1], reason)
 
 
 def _config(work: Work) -> dict[str, Any]:
@@ -226,17 +146,6 @@ def _or_refused(work: Work, call: Callable[[], Any], refused: Callable[[Work, ob
             raise
         refused(work, error)
         raise LookAgain from error
-
-
-def _is_left(work: Work, what: str) -> bool:
-    return what in work.operation.data.get("left", [])
-
-
-def _leave(work: Work, what: str, told: str = "", reason: object = "") -> None:
-    """Leave something as it is from here on, and tell why."""
-    work.operation.keep(left=[*work.operation.data.get("left", []), what])
-    if told:
-        work.operation.warn(Message(told, proxmox=reason) if reason else Message(told))
 
 
 LABELS: dict[str, str] = {

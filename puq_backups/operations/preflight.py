@@ -70,8 +70,8 @@ def look(
 ) -> Plan:
     """Ask Proxmox what a restore of `backup` over the service's VM would do; about eight calls, none of them writes.
 
-    `kept` is the VM's configuration from before a restore that failed: what is there now is a ruin
-    (`keeping.kept_config`). ProxmoxError where Proxmox cannot be asked; VmMissing where the VM has moved or is gone.
+    `kept` is the VM's configuration from before a restore that failed (`before` of that operation): what is there
+    now is a ruin. ProxmoxError where Proxmox cannot be asked; VmMissing where the VM has moved or is gone.
     """
     found = vms.config_if_any(proxmox, service.node, service.vmid) if kept else None
     gone = bool(kept) and found is None

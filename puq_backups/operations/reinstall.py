@@ -15,8 +15,9 @@ from ..pve import access, vms
 from . import keeping, proving, reapply, restore
 from .carrying import carry_over, keep_system_disk
 from .cloning import clone_template, destroy_vm
+from .firewall import put_back_firewall
 from .high_availability import is_managed, kept_entry, leave_ha, put_back_ha
-from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
+from .keeping import lift_protection, put_back_protection, put_back_settings
 from .power import power_off, power_on
 from .steps import may_go_ahead, ruin, unless, unlocked
 from .work import GiveUp, Step, Work

@@ -11,9 +11,10 @@ from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
 from . import keeping, preflight, safety
+from .firewall import put_back_firewall
 from .high_availability import put_back_ha
 from .judging import passes
-from .keeping import lift_protection, put_back_firewall, put_back_protection, put_back_settings
+from .keeping import lift_protection, put_back_protection, put_back_settings
 from .power import power_off, power_on
 from .reapply import (
     beforehand,
@@ -67,6 +68,8 @@ def restore_disks(work: Work) -> Outcome:
     if work.ended is not None:
         return _restored(work)
     backup = _backup(work)
+    # What was sent before, if anything was, never began: no task came of it.
+    work.operation.keep(touched=False)
     if not _is_gone(work):
         status = vms.status(work.proxmox, work.node, work.vmid)
         unlocked({"lock": status.lock})

@@ -177,6 +177,18 @@ def test_a_lost_answer_doubles_no_rule(world: worlds.World) -> None:
     rules_are_as_before(world)
 
 
+def test_a_rule_that_is_refused_keeps_no_other_back(world: worlds.World) -> None:
+    backup_id = old_backup(world)
+    reason = {"status": 400, "errors": {"source": "no such ipset 'office'"}}
+    world.proxmox.control("refuse", method="POST", path="*/firewall/rules", **reason)
+    operation = restore(world, backup_id)
+
+    assert operation.state == "done"
+    assert "no such ipset" in warned(operation)[0]
+    left = [rule for rule in RULES if rule in firewall.rules(world.client, "pve1", 100).rules]
+    assert len(left) == len(RULES) - 1
+
+
 def test_firewall_that_cannot_be_read_is_told(world: worlds.World) -> None:
     backup_id = old_backup(world)
     world.proxmox.control(
