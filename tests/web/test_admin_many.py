@@ -23,7 +23,7 @@ from puq_backups.simulator import Simulator
 from .desk import Desk
 
 FEW = 2500
-MANY = int(os.environ.get("ADMIN_SERVICES", "10000"))
+MANY = int(os.environ.get("ADMIN_SERVICES", "8000"))
 SERVERS, BACKUPS = 20, 5
 PAGES: dict[str, dict[str, str]] = {
     "/": {}, "/operations": {"state": "waiting"}, "/operations#failed": {"state": "failed"}, "/services": {},
