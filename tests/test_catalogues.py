@@ -99,6 +99,7 @@ def test_translation_has_the_places_of_its_english(locale: str) -> None:
             assert places(form) | free == wanted[-1] | free, entry.id
 
 
+@cache
 def is_of_one_number(locale: str, form: int) -> bool:
     """Whether a plural form is for one number only, as for 1 in English, for 0, 1 and 2 in Arabic."""
     return [plural(locale)(n) for n in range(1000)].count(form) == 1
