@@ -97,6 +97,19 @@ def test_pages_fit_desk_and_phone_light_and_dark_and_read_from_the_right(
     look("rtl", ("overview",), viewport=DESK)
 
 
+def test_page_of_a_service_keeps_up_by_itself(busy: worlds.World, page: Page, address: str) -> None:
+    with busy.toolbox.database.begin() as session:
+        session.execute(delete(Operation).where(Operation.state.in_(("running", "waiting", "stuck"))))
+    busy.proxmox.control("operator-unlock", vmid=100)
+    page.goto(f"{address}/admin/backups/services/1/")
+    expect(page.locator("#puqb-live-list").get_by_role("row")).to_have_count(3)
+
+    busy.back_up("made meanwhile")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator("#puqb-live-list").get_by_role("row").filter(has_text="made meanwhile")).to_be_visible()
+
+
 def test_archive_is_adopted_without_script(busy: worlds.World, browser: Browser, address: str) -> None:
     with busy.toolbox.database.begin() as session:
         session.execute(delete(Operation).where(Operation.state.in_(("running", "waiting", "stuck"))))

@@ -55,10 +55,13 @@ def test_form_without_its_token_is_400_and_does_nothing(world: worlds.World, cli
     assert len(world.proxmox.requests()) == asked
 
 
-def test_pages_run_no_script_and_style_nothing_inline(world: worlds.World, client: FlaskClient) -> None:
+def test_pages_have_no_script_or_style_of_their_own(world: worlds.World, client: FlaskClient) -> None:
+    world.back_up()
     world.host.actor = STAFF
 
-    page = client.get("/admin/backups/").text
+    for path in ("/", "/operations", "/services", "/services/1/", "/services/1/proxmox", "/servers", "/activity"):
+        page = client.get(f"/admin/backups{path}")
 
-    assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", page)
-    assert 'aria-current="page"' in page
+        assert page.status_code == 200
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", page.text), path
+        assert 'aria-current="page"' in page.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, g, redirect, render_template, request, url_for
+from flask import Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...errors import BackupsError, BadInput
@@ -54,11 +54,7 @@ def place() -> paging.Place:
 
 
 def _navigation() -> list[dict[str, str]]:
-    return [
-        {"endpoint": endpoint, "label": label, "url": url_for(f".{endpoint}")}
-        for endpoint, label in NAVIGATION
-        if f"puq_backups_admin.{endpoint}" in current_app.view_functions
-    ]
+    return [{"endpoint": endpoint, "label": label, "url": url_for(f".{endpoint}")} for endpoint, label in NAVIGATION]
 
 
 def refuse(toolbox: Toolbox, error: BackupsError) -> ResponseReturnValue:
