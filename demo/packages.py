@@ -13,6 +13,7 @@ EVERYWHERE = {
     "Compression": "zstd",
     "Bridge": "vmbr0",
     "Network rate MB/s": 125,
+    "Template VMID": 9000,
     "Rotation": "before",
 }
 """The product settings that all packages share."""
