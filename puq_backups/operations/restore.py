@@ -130,10 +130,7 @@ def _with_less(work: Work, reason: str) -> bool:
     at = OVERRIDES.index(work.operation.data.get("overrides", OVERRIDES[0]))
     if at + 1 == len(OVERRIDES):
         return False
-    work.operation.keep(overrides=OVERRIDES[at + 1])
-    work.operation.warn(
-        Message("Not all values could be sent with the restore, they are set after it: {proxmox}", proxmox=reason)
-    )
+    work.operation.keep(overrides=OVERRIDES[at + 1], refused=reason)
     return True
 
 
@@ -149,6 +146,9 @@ def _restored(work: Work) -> Hop | None:
     if ended.ok or (ended.ok is None and _rewritten(work, config)):
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
             work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+        if reason := work.operation.data.get("refused"):
+            text = "Not all values could be sent with the restore, they are set after it: {proxmox}"
+            work.operation.warn(Message(text, proxmox=reason))
         work.service.identity = vms.identity(config)
         work.operation.keep(gone=False)
         return None
