@@ -74,7 +74,7 @@ def _holds(session: Session, service: Service) -> list[tuple[Message, datetime |
     if running:
         found.append((KINDS[running.kind], running.started_at))
     if leases.holds(service.action_owner, service.action_until, database_now(session)):
-        found.append((Message("The billing application acts on the virtual machine just now."), None))
+        found.append((queue.HOST_ACTS, None))
     if service.vm_lock:
         lock = Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
         found.append((lock, service.vm_seen_at))

@@ -27,6 +27,8 @@ ORDERS = {
 }
 """What runs or waits longest comes first; of what has ended the newest."""
 
+HOST_ACTS = Message("The billing application acts on the virtual machine just now.")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -129,7 +131,7 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})
         return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
     if leases.holds(service.action_owner, service.action_until, clock):
-        return Message("The billing application acts on the virtual machine just now.")
+        return HOST_ACTS
     if service.id in held.running:
         return policy.KINDS[held.running[service.id]]
     if operation.kind == "backup" and service.id in held.first:
