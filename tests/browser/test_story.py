@@ -125,7 +125,7 @@ def ask_to_restore(page: Page, shot: Shot) -> None:
 
     expect(page.get_by_text("The restore has been asked for.")).to_be_visible()
     expect(page.locator("#puqb-lock")).to_have_text(LOCKED)
-    expect(page.get_by_role("button", name=re.compile(r"^Remove \W"))).to_be_disabled()
+    expect(page.get_by_role("button", name=re.compile(r"^Remove \W")).last).to_be_disabled()
     look(page, shot, "restoring")
 
 
@@ -141,12 +141,13 @@ def see_it_restored(page: Page) -> None:
     page.get_by_role("link", name="Open Backups").click()
     expect(outcome(page)).to_contain_text("The backup was restored.", timeout=WORK)
     expect(page.locator("#puqb-live-status")).to_have_text("Running")
+    expect(row(page, "Safety copy from before the restore of")).to_contain_text("Removed on")
 
 
 def read_the_mail(page: Page, shot: Shot) -> None:
     page.get_by_role("link", name="Mails").click()
     expect(page.get_by_role("group").first).to_contain_text("Backup restored successfully: bakery-web")
-    mail = page.frame_locator("iframe")
+    mail = page.frame_locator("iframe[title^='Backup restored']")
     expect(mail.get_by_text("Dear Alice Adams")).to_be_visible()
     expect(mail.get_by_text("before the upgrade")).to_be_visible()
     look(page, shot, "mail")

@@ -60,9 +60,11 @@ def test_backup_is_made_restored_and_removed(
 
     dialog = opened(plain, "Restore")
     shot(plain, "without-script")
+    dialog.get_by_role("checkbox").uncheck()
     dialog.get_by_label(re.compile("^Type ")).fill("another")
     dialog.get_by_role("button", name="Restore backup").click()
     expect(plain.get_by_role("dialog")).to_contain_text("Type the name of the virtual machine")
+    expect(plain.get_by_role("dialog").get_by_role("checkbox")).not_to_be_checked()
     plain.get_by_role("dialog").get_by_label(re.compile("^Type ")).fill(world.service().vm_name)
     plain.keyboard.press("Enter")
     expect(plain.get_by_text("The restore has been asked for.")).to_be_visible()
@@ -74,6 +76,23 @@ def test_backup_is_made_restored_and_removed(
     reload(world, plain)
     expect(plain.get_by_text("There are no backups yet.")).to_be_visible()
     assert world.proxmox.volumes("local") == []
+
+
+def test_restore_is_confirmed_on_a_page_that_says_what_will_happen(
+    world: worlds.World, plain: Page, shot: Callable[[Page, str], Path]
+) -> None:
+    world.back_up("before the upgrade")
+    plain.reload()
+    opened(plain, "Restore").get_by_role("link", name="See what exactly will happen").click()
+    expect(plain.get_by_text("This will happen:")).to_be_visible()
+    expect(plain.get_by_label(re.compile("safety copy"))).to_be_checked()
+    shot(plain, "confirming-without-script")
+    plain.get_by_label(re.compile("^Type ")).fill(world.service().vm_name)
+    plain.get_by_role("button", name="Restore backup").click()
+    reload(world, plain)
+
+    expect(plain.get_by_text("The backup was restored.")).to_be_visible()
+    expect(plain.get_by_text("Safety copy from before the restore of").first).to_be_visible()
 
 
 def test_dialog_that_a_wrong_word_left_open_can_be_left(world: worlds.World, plain: Page) -> None:

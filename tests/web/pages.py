@@ -113,6 +113,22 @@ def page(locale: str = "en", **changes: Any) -> str:
     return re.sub(r"\s+", " ", html)
 
 
+def confirmation(locale: str = "en", **changes: Any) -> str:
+    """The page that confirms the restore of the first backup."""
+    t = Translator(locale, "Europe/Warsaw")
+    plan = {
+        "happens": [Message("The disk scsi0 goes back.")],
+        "warnings": [Message("Snapshots will be lost: friday.")],
+    }
+    shown = {
+        "backup": a_backup(1), "plan": plan, "blocked": [], "reason": None, "trouble": None, "safety_copy": "offer",
+        "safety_against": None, "minutes": 7,
+    }  # fmt: skip
+    template = TEMPLATES.get_template("puq_backups/client/restore.html")
+    urls = {"page": "/s/1/backups/", "restore": "/s/1/backups/b1/restore", "stylesheet": "backups.css"}
+    return template.render(values(**{**shown, "urls": urls, **changes}), _=t.gettext, ngettext=t.ngettext, t=t)
+
+
 def words(html: str) -> str:
     """What a reader sees, tags taken away."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html)))

@@ -12,18 +12,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from .pages import a_backup, an_operation, page
+from .pages import a_backup, an_operation, confirmation, page
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'"
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 class Site:
-    """A page and its state over real HTTP; `posts` are the paths that were posted to, in order."""
+    """A page and its state over real HTTP; `posts` are the paths that were posted to, in order.
+
+    `look` is the page that confirms a restore; without it that address has the page of all backups.
+    """
 
     def __init__(self) -> None:
         self.vars: dict[str, Any] = {}
         self.posts: list[str] = []
+        self.look: str | None = None
         self.state: dict[str, Any] = {"operation": None, "locked": False, "backups": [{"id": "b1"}]}
         site = self
 
@@ -62,7 +66,8 @@ class Site:
         if name in ("backups.js", "backups.css"):
             kind = "text/javascript" if name.endswith("js") else "text/css"
             return (files("puq_backups.web") / "static" / name).read_bytes(), kind, {}
-        return page(**self.vars).encode(), "text/html; charset=utf-8", {}
+        html = self.look if name == "look" and self.look else page(**self.vars)
+        return html.encode(), "text/html; charset=utf-8", {}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +130,52 @@ def test_progress_moves_in_place(site: Site, tab: Page) -> None:
     expect(tab.locator("[data-puqb-percent]")).to_have_text("77%")
     expect(tab.locator("[data-puqb-progress]")).to_have_attribute("value", "77")
     expect(tab.locator("[data-mark=same]")).to_be_visible()
+
+
+def test_bytes_of_a_restore_move_in_place_as_its_language_writes_them(site: Site, tab: Page) -> None:
+    moved = {"done": 2**30, "total": 32 * 2**30, "disk": None, "disks": 1}
+    running(site, an_operation(kind="restore", transferred=moved))
+    tab.goto(site.url)
+    expect(tab.locator("[data-puqb-bytes]")).to_have_text("1 GiB of 32 GiB")
+    tab.locator("#puqb").evaluate("node => { node.lang = 'de' }")
+
+    site.state["operation"] |= {"progress": 50, "transferred": {**moved, "done": 33 * 2**29}}
+    turn(site, tab)
+
+    expect(tab.locator("[data-puqb-bytes]")).to_have_text("16,5 GiB of 32 GiB")
+
+
+def test_dialog_shows_what_exactly_will_happen_once_it_is_known(site: Site, tab: Page) -> None:
+    site.vars, site.look = {"safety_copy": "offer"}, confirmation()
+    tab.goto(site.url)
+    tab.get_by_role("button", name="Restore").click()
+
+    dialog = tab.get_by_role("dialog")
+    expect(dialog.get_by_text("The disk scsi0 goes back.")).to_be_visible()
+    expect(dialog.get_by_text("about 7 minutes")).to_be_visible()
+    expect(dialog.get_by_text("See what exactly will happen")).to_have_count(0)
+    expect(tab.get_by_label("Type web-1 to confirm")).to_be_focused()
+    dialog.get_by_role("checkbox").uncheck()
+    tab.keyboard.press("Escape")
+
+    site.look = confirmation(blocked=["The file is gone."], safety_against="There is no room.")
+    tab.get_by_role("button", name="Restore").click()
+    expect(dialog.get_by_text("The file is gone.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Restore backup")).to_be_disabled()
+
+
+def test_dialog_keeps_what_every_restore_does_where_more_cannot_be_known(site: Site, tab: Page) -> None:
+    site.vars = {"safety_copy": "offer", "backups": [a_backup(1, note="the first"), a_backup(2)]}
+    tab.goto(site.url)
+    with tab.expect_response("**/look"):
+        tab.get_by_role("button", name="Restore").nth(1).click()
+
+    dialog = tab.get_by_role("dialog")
+    expect(dialog.get_by_text("All snapshots of the virtual machine are deleted.")).to_be_visible()
+    expect(dialog.get_by_role("link", name="See what exactly will happen")).to_have_attribute(
+        "href", "/s/1/backups/b2/look"
+    )
+    expect(dialog.get_by_role("button", name="Restore backup")).to_be_enabled()
 
 
 def test_end_of_an_operation_shows_without_losing_what_is_typed(site: Site, tab: Page) -> None:

@@ -36,7 +36,7 @@
 
   const show = (dialog, page) => {
     const plan = part(page, "plan"), safety = part(page, "safety"), chosen = part(dialog, "safety").querySelector("input");
-    if (!plan) return; // signed out, perhaps
+    if (!plan || plan.dataset.puqbLook) return; // another page: signed out, perhaps
     replace(part(dialog, "plan"), plan);
     if (safety) replace(part(dialog, "safety"), safety);
     const box = part(dialog, "safety").querySelector("input:not(:disabled)");
