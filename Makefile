@@ -4,13 +4,17 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN = .venv/bin
 
-.PHONY: demo test check lint lang browser clean
+.PHONY: demo test cases check lint lang browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
 
+# More processes than cores: most of a test's time is waiting.
 test: .venv/test.done browser  ## All tests; what could not be tested is said at the end
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
+
+cases: .venv/test.done  ## What comes of a restore that goes wrong, each case played; docs/restore-failures.md has it
+	@cd tests && ../$(BIN)/python -m cases
 
 check: lint test  ## The tests, and lint, types and contracts
 

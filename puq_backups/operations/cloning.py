@@ -44,11 +44,11 @@ def _send_destroy(work: Work) -> Any:
         return vms.destroy(work.proxmox, work.node, work.vmid)
     except ProxmoxRefused as error:
         work.operation.keep(touched=False)
+        if isinstance(error, VmMissing) or "is running" in str(error):
+            # Somebody started it, moved it or destroyed it after our last look.
+            raise LookAgain from error
         if passes(error):
             raise
-        if "is running" in str(error):
-            # Somebody started it after our last look.
-            raise LookAgain from error
         raise _still_there(work, str(error)) from error
 
 

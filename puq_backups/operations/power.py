@@ -89,7 +89,7 @@ def power_on(work: Work) -> Outcome:
         return Hop("set_cpu_and_memory")
     status = look(work)
     if status.status == "running":
-        if not data.get("ending") and not data.get("on_asked") and work.ended is None:
+        if not data.get("ending") and not data.get("on_sent"):
             work.operation.warn(Message(STARTED))
         return None
     if work.ended is not None and work.ended.ok is False:
@@ -100,4 +100,6 @@ def power_on(work: Work) -> Outcome:
         return Wait(work.toolbox.settings.poll.total_seconds())
     if work.operation.data.get("on_asked"):
         raise GiveUp("The virtual machine was started, but it does not run.")
+    # Whatever becomes of the answer: a VM that runs from here on may well run by our own call.
+    work.operation.keep(on_sent=True)
     return _power(work, "qmstart", lambda: vms.start(work.proxmox, work.node, work.vmid))

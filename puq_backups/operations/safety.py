@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from .. import inventory, mailfacts
-from ..errors import NotStarted, ProxmoxRefused, VmMissing
+from ..errors import ProxmoxRefused
 from ..i18n import N_
 from ..models import Backup
 from ..packages import Package
 from ..pve import vms
 from . import archiving
 from .archiving import Made
+from .judging import passes
 from .steps import same_vm, unlocked
 from .work import GiveUp, Hop, Start, Wait, Work
 
@@ -67,7 +68,7 @@ def make_safety_copy(work: Work) -> Start | Hop | None:
 def _made(work: Work, storage: str) -> Made | None:
     """The archive, if there is one by now: of the task that ended, or of a call whose answer was lost."""
     if work.ended is None:
-        return archiving.by_marker(work, storage) if work.operation.data.get("safety_asked") else None
+        return _asked_for(work, storage) if work.operation.data.get("safety_asked") else None
     found = archiving.made(work, storage)
     if found is None:
         raise _without_copy(GiveUp("{proxmox}", proxmox=work.ended.reason))
@@ -76,11 +77,21 @@ def _made(work: Work, storage: str) -> Made | None:
     return found
 
 
+def _asked_for(work: Work, storage: str) -> Made | None:
+    """The archive of a call whose answer was lost."""
+    try:
+        return archiving.by_marker(work, storage)
+    except ProxmoxRefused as error:
+        if passes(error):
+            raise
+        raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
+
+
 def _send(start: Start) -> Any:
     try:
         return start.call()
     except ProxmoxRefused as error:
-        if error.retryable or isinstance(error, (VmMissing, NotStarted)):
+        if passes(error):
             raise
         raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
 

@@ -40,10 +40,3 @@ class Case:
     end: End
     way: str = ""
     """The way on that is taken once the trouble is over; it has to end well."""
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The row of the page."""
-        steps = ", ".join(f"`{step}`" for step in self.steps)
-        return (self.operation, steps, self.wrong, self.end.state, self.end.vm, self.end.ways, self.end.reads,
-                self.end.mails)  # fmt: skip

@@ -27,6 +27,8 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "put_back_ha": ("POST", "*/ha/*", ""),
 }  # fmt: skip
 """The one call of each step that changes Proxmox, and the type of its task: what is not here only looks."""
+OTHERWISE = {"qmshutdown": ("qmstop",), "qmstart": ("hastart",)}
+"""The other types of tasks that a step may start: what it falls back on, or what HA does."""
 UNDONE: dict[str, dict[str, Any]] = {
     "set_cpu_and_memory": {"cores": 1},
     "set_network": {"net0": "virtio=BC:24:11:00:00:65,bridge=vmbr0"},
@@ -74,8 +76,8 @@ gateway = on_call("gateway-timeout")
 def task_fails(stage: Stage) -> None:
     """The step's task ends with an error before it does anything."""
     undo(stage)
-    kinds = ("qmshutdown", "qmstop") if stage.step == "power_off" else (CALLS[stage.step][2],)
-    for kind in kinds:
+    usual = CALLS[stage.step][2]
+    for kind in (usual, *OTHERWISE.get(usual, ())):
         stage.proxmox.control("task-fails", type=kind, text="simulated failure", times=None)
 
 

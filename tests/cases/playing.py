@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import world as worlds
@@ -16,6 +17,7 @@ from puq_backups import inventory, policy
 from puq_backups.errors import Message
 from puq_backups.models import Mail, Service
 from puq_backups.operations import engine
+from puq_backups.wishes import back
 
 from . import rules
 from .case import Case, End
@@ -23,7 +25,7 @@ from .happenings import writes
 from .stage import PRESENT, VMID, Stage, let_reinstall, system_disk
 
 KILLED = ("before", "after")
-"""When a worker dies: right before or right after the step's call; a step without one, at its first look or its end."""
+"""When a worker dies: right before or after the step's call; in a step without one, at its first look or its end."""
 
 
 def play(stage: Stage, case: Case, step: str, pve: str, killed: str = "") -> End:
@@ -37,6 +39,20 @@ def play(stage: Stage, case: Case, step: str, pve: str, killed: str = "") -> End
     assert stage.proxmox.crashes == []
     rules.check(stage, before)
     return _end(stage)
+
+
+def ends_as_it_must(stage: Stage, case: Case, step: str, pve: str, killed: str, *, goes_on: bool) -> None:
+    """Play the case and compare; take its way on where it is to be tried."""
+    seen = shown(play(stage, case, step, pve, killed), case.end)
+    assert seen == case.end, f"{seen} instead of {case.end}"
+    if goes_on:
+        go_on(stage, case.way)
+
+
+def shown(seen: End, wanted: End) -> End:
+    """The end with what the client reads shortened to what is wanted, if it begins so."""
+    begins = bool(wanted.reads) and seen.reads.startswith(wanted.reads)
+    return replace(seen, reads=wanted.reads) if begins else seen
 
 
 def _work_in_a_fork(stage: Stage, killed: str) -> None:
@@ -127,8 +143,6 @@ def go_on(stage: Stage, way: str) -> None:
         let_reinstall(stage)
         answer = stage.world.call("Reinstall", confirm="REINSTALL")
     elif way == "back":
-        from puq_backups.wishes import back
-
         answer = "success" if back(stage.world.toolbox, "1", worlds.ALICE, failed) else ""
     elif way == "restore":
         answer = stage.world.call("RestoreBackup", backup_id=stage.notes["other"], confirm="db101")

@@ -10,7 +10,10 @@ SETTLED = "retry, retry another, reinstall"
 NEW = End("done", "on, new", "restore")
 WAITED = End("waits, done", "on, new", "restore")
 STARTED = End("done", "on, new", "restore", SOMEBODY)
-AFTER = ("carry_over", "put_back_firewall", "put_back_protection", *PACKAGE, "power_on")
+AFTER = (
+    "carry_over", "put_back_settings", "put_back_firewall", "put_back_ha", "put_back_protection", "keep_system_disk",
+    *PACKAGE, "power_on",
+)  # fmt: skip
 
 
 def _failed(reads: str, vm: str = "off, half-restored", state: str = "failed") -> End:
@@ -21,11 +24,16 @@ BEFORE = [
     Case("reinstall", ("check",), "the template is missing", it.template_gone,
          End("refused", "off, half-restored", SETTLED, "The template 9000 is not there.", "staff"), "retry"),
     Case("reinstall", ("check",), "the node is gone", it.node_gone, WAITED),
+    Case("reinstall", ("power_off", "lift_protection", "leave_ha"), "the node is gone", it.node_gone, WAITED),
     Case("reinstall", ("check", "destroy_vm"), "the VM was migrated", it.migrated, NEW),
     Case("reinstall", ("check", "destroy_vm"), "the VM was deleted", it.deleted, NEW),
-    Case("reinstall", ("check",), "another VM has its number", it.reused, End("", "")),
+    Case("reinstall", ("check",), "another VM has its number", it.reused,
+         End("refused", "off, half-restored", "", "The virtual machine 101 is not the one", "staff")),
     Case("reinstall", ("power_off",), "the VM was deleted", it.deleted, _failed(GONE, "gone"), "reinstall"),
     Case("reinstall", ("power_off", "destroy_vm"), "somebody starts the VM", it.started, NEW),
+    Case("reinstall", ("leave_ha",), "refused", it.refused,
+         _failed("The virtual machine could not be taken out of high availability: "), "reinstall"),
+    *lost("reinstall", ("leave_ha",), NEW),
     Case("reinstall", ("destroy_vm",), "refused", it.refused,
          _failed("The virtual machine could not be removed: simulated refusal"), "reinstall"),
     Case("reinstall", ("destroy_vm",), "the task fails", it.task_fails,
@@ -46,7 +54,7 @@ CLONE = [
     Case("reinstall", ("clone_template",), "no room half-way", it.no_room,
          _failed("The template could not be copied: ", "gone"), "reinstall"),
     *lost("reinstall", ("clone_template",), NEW),
-    Case("reinstall", ("clone_template",), "the node is gone", it.node_gone, End("", "")),
+    Case("reinstall", ("clone_template",), "the node is gone", it.node_gone, WAITED),
     Case("reinstall", ("clone_template",), "the template is migrated in between",
          it.in_between("migrate", vmid=9000, node="pve3"), NEW),
 ]  # fmt: skip
@@ -57,9 +65,10 @@ SETTING = [
          _failed("simulated failure", "off, new"), "reinstall"),
     Case("reinstall", ("power_on",), "the task fails", it.task_fails,
          _failed("The virtual machine would not start: simulated failure", "off, new"), "reinstall"),
-    Case("reinstall", ("put_back_firewall",), "refused", it.refused, End("done", "on, new", "restore", "The firewall")),
-    Case("reinstall", ("put_back_protection",), "refused", it.refused,
-         End("done", "on, new", "restore", "The protection against changes")),
+    Case("reinstall", ("put_back_firewall",), "refused", it.refused,
+         End("done", "on, new", "restore", "The firewall")),
+    Case("reinstall", ("put_back_ha",), "refused", it.refused,
+         End("done", "on, new", "restore", "The virtual machine is no longer under high availability")),
     *lost("reinstall", AFTER, NEW),
     Case("reinstall", AFTER, "the node is gone", it.node_gone, WAITED),
     Case("reinstall", AFTER, "somebody starts the VM", it.started, STARTED),

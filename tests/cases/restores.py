@@ -111,6 +111,7 @@ SETTING = [
          End("done", "on, restored", "restore", "The protection against changes")),
     Case("restore", ("put_back_protection",), "the task fails", it.task_fails,
          End("done", "on, restored", "restore", "The protection against changes")),
+    Case("restore", ("put_back_ha",), "the node is gone", it.node_gone, WAITED),
     Case("restore", ("power_on",), "refused", it.refused, _off("simulated refusal"), "retry"),
     Case("restore", ("power_on",), "the task fails", it.task_fails,
          _off("The virtual machine would not start: simulated failure"), "retry"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
+
+import world as worlds
 
 from puq_backups.models import Backup
 from puq_backups.simulator.tasks import Task
@@ -27,13 +30,8 @@ def check(stage: Stage, before: dict[str, int]) -> None:
     backups_there(stage, before)
 
 
-def _of_the_operation(stage: Stage) -> list[Task]:
-    """The tasks on this VM since the operation came to the step."""
-    return [task for task in stage.proxmox.tasks() if task.type != "vncproxy"]
-
-
 def one_writer(stage: Stage) -> None:
-    tasks = _of_the_operation(stage)
+    tasks = stage.proxmox.tasks()
     for task in tasks:
         beside = [one for one in tasks if one is not task and one.order > task.order]
         over = [one for one in beside if task.ended_before is None or one.order < task.ended_before]
@@ -49,7 +47,7 @@ def nothing_twice(stage: Stage) -> None:
 
 def _mine(stage: Stage) -> list[Task]:
     """The tasks of the operation that the case is about, those before it left out."""
-    return [task for task in _of_the_operation(stage) if task.order >= stage.notes["tasks"]]
+    return [task for task in stage.proxmox.tasks() if task.order >= stage.notes["tasks"]]
 
 
 def _went_well(task: Task) -> bool:
@@ -92,11 +90,10 @@ def told(stage: Stage) -> None:
         assert as_it_was or service.restore_failed or VMID not in stage.proxmox.vms
 
 
-def _page(stage: Stage) -> dict:
-    import world as worlds
-
+def _page(stage: Stage) -> dict[str, Any]:
+    """What `/state` gives the client."""
     stage.world.host.actor = worlds.ALICE
-    found: dict = stage.world.app.test_client().get("/services/1/backups/state").get_json()
+    found: dict[str, Any] = stage.world.app.test_client().get("/services/1/backups/state").get_json()
     stage.world.host.actor = None
     return found
 

@@ -1,4 +1,4 @@
-"""The stage: a service of two backups whose operation has come to a step, photographed, so that each case begins there.
+"""The stage: a service whose operation has come to a step, photographed, so that each case begins there.
 
 Alice's VM 101 runs on pve2, its disk is on `ceph`, its backups are on `nfs`. The package differs from the backups in
 all that it can, and the VM was changed after them.
@@ -158,13 +158,16 @@ def _begin(stage: Stage, pve: str) -> None:
     proxmox.control("vm-config", vmid=VMID, set={"description": "as it is now", "protection": 1})
     vm.firewall_rules = [dict(rule) for rule in RULES]
     stage.notes = {
-        "good": good.id, "other": other.id, "volid": good.volid, "before": dict(vm.config),
+        "good": good.id, "other": other.id, "volid": good.volid,
     }  # fmt: skip
 
 
 def let_reinstall(stage: Stage) -> None:
-    """Give the service's token the rights that a reinstallation needs beyond the minimal ones."""
-    stage.proxmox.control("acl", path="/", user="panel@pve!puq", role="PanelReinstall")
+    """Give the service's token the rights that a reinstallation needs beyond the minimal ones, of a VM under HA."""
+    control = stage.proxmox.control
+    control("acl", path="/", user="panel@pve!puq", role="PanelReinstall")
+    for user in ("panel@pve", "panel@pve!puq"):
+        control("acl", path="/", user=user, role="Console", privileges=["Sys.Console", "Pool.Audit"])
 
 
 def system_disk(stage: Stage) -> Volume | None:
@@ -206,6 +209,7 @@ def _retry(stage: Stage) -> str:
 def _reinstall(stage: Stage) -> str:
     let_reinstall(stage)
     _fail(stage)
+    stage.proxmox.control("ha", vmid=VMID, state="stopped")
     assert stage.world.call("Reinstall", confirm="REINSTALL") == "success"
     return stage.world.operations()[-1].id
 

@@ -1,0 +1,55 @@
+"""Which plays of a table's cases are made: all with ALL_CASES in the environment, else one or two of each case.
+
+All are: each step of a case, on both versions, and on the newer one with the worker killed before and after the
+step's call. Otherwise steps, versions and killings take turns from case to case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .case import Case
+from .playing import KILLED
+
+VERSIONS = ("9.2", "8.4")
+
+
+@dataclass(frozen=True)
+class Play:
+    """One play of a case. `goes_on`: the way on is taken at its end."""
+
+    case: Case
+    step: str
+    pve: str = VERSIONS[0]
+    killed: str = ""
+    goes_on: bool = False
+
+    def __str__(self) -> str:
+        killed = f"-killed {self.killed}" if self.killed else ""
+        return f"{self.case.operation}-{self.step}-{self.case.wrong}-{self.pve}{killed}"
+
+
+def plays(cases: Sequence[Case]) -> list[Play]:
+    """The plays of these cases, those on one version after the other."""
+    found = _all(cases) if os.environ.get("ALL_CASES") else _some(cases)
+    return sorted(found, key=lambda play: (play.pve, play.case.operation))
+
+
+def _all(cases: Sequence[Case]) -> Iterator[Play]:
+    for case in cases:
+        for step in case.steps:
+            yield from (Play(case, step, pve, goes_on=bool(case.way)) for pve in VERSIONS)
+            yield from (Play(case, step, killed=killed) for killed in KILLED)
+
+
+def _some(cases: Sequence[Case]) -> Iterator[Play]:
+    ways = set()
+    for number, case in enumerate(cases):
+        kind = (case.operation, case.way, case.end.vm)
+        step = case.steps[number % len(case.steps)]
+        yield Play(case, step, VERSIONS[number % 2], goes_on=bool(case.way) and kind not in ways)
+        if number % 2:
+            yield Play(case, case.steps[-number % len(case.steps)], killed=KILLED[number // 2 % 2])
+        ways.add(kind)
