@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from . import letters, mailfacts, policy
+from . import letters, mailfacts, turns
 from .hooking import Email
 from .i18n import N_
 from .mailfacts import About
@@ -42,7 +42,7 @@ def _refused(session: Session, toolbox: Toolbox, operation: Operation, service: 
         # Once for each trouble, however many operations meet it.
         since = service.trouble_at.isoformat() if service.trouble_at else ""
         _write(session, toolbox, "service.trouble", f"{service.id} {since}", about)
-    elif operation.slot_date and reason.get("text") == policy.ALL_KEPT:
+    elif operation.slot_date and reason.get("text") == turns.ALL_KEPT:
         _write(session, toolbox, "backup.quota_kept", _attempt(operation), about)
     elif operation.slot_date and operation.attempts:
         # All services of a storage meet its retention: one mail a day for all.

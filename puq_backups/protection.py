@@ -20,8 +20,8 @@ GOOD: tuple[ColumnElement[bool], ...] = (
     Backup.size > 0, Backup.disks > 0, Backup.verification != "failed", Backup.missing_at.is_(None),
     Backup.removed_at.is_(None), Backup.kind != "safety",
 )  # fmt: skip
-"""What makes a backup good, whoever's it is; a safety copy goes by itself. `inventory` also asks whether its storage is
-there now."""
+"""What makes a backup good, whoever's it is; a safety copy goes by itself. `inventory` also asks whether its storage
+is there now."""
 
 
 def unprotected(settings: Settings) -> Select[Any]:

@@ -86,6 +86,7 @@ def test_right_is_asked_for_before_what_was_sent_is_looked_at(world: worlds.Worl
         lambda: wishes.edit_note(tools, "1", nobody, "nowhere", "two\nlines"),
         lambda: wishes.keep(tools, "1", nobody, "nowhere", "2"),
         lambda: wishes.retry(tools, "1", nobody, "nowhere"),
+        lambda: wishes.back(tools, "1", nobody, "nowhere"),
         lambda: wishes.reinstall(tools, "1", nobody, "no"),
         lambda: wishes.cancel(tools, "1", nobody, "nowhere"),
         lambda: wishes.save_schedule(tools, "1", nobody, {"day_9": "1"}),

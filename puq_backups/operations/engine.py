@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from .. import notifications, policy
+from .. import notifications, turns
 from ..errors import Message, Refused
 from ..models import Operation, Server, Service, database_now, now, when_committed
 from ..pve import tasks
@@ -57,8 +57,8 @@ def start(toolbox: Toolbox, operation_id: str) -> bool:
             service = session.get_one(Service, place.id)
             if leases.holds(service.action_owner, service.action_until, database_now(session)):
                 return False
-            reason = policy.reason_against_start(session, toolbox.settings, service, operation)
-            if isinstance(reason, policy.Later):
+            reason = turns.reason_against(session, toolbox.settings, service, operation)
+            if isinstance(reason, turns.Later):
                 return False
             if reason:
                 end(session, toolbox, operation, service, reason[0], reason[1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..i18n import N_
 from ..models import Backup
-from ..policy import OF_THE_SYSTEM
 from ..pve import backups as archives
+from ..turns import OF_THE_SYSTEM
 from .steps import may_go_ahead, same_vm, take_away
 from .work import Change, GiveUp, Start, Step, Work
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from .. import overview, policy, queueing
+from .. import overview, policy, queueing, turns
 from ..config import Settings
 from ..errors import Message
 from ..models import ENDED, LIVE, Operation, Server, Service, database_now, now
@@ -135,9 +135,9 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
     if service.id in held.running:
         return policy.KINDS[held.running[service.id]]
     if operation.kind == "backup" and service.id in held.first:
-        return policy.OTHERS_FIRST
+        return turns.OTHERS_FIRST
     if operation.kind == "backup" and held.nodes[service.server_id, service.node] >= settings.per_node:
-        return policy.NODE_BUSY
+        return turns.NODE_BUSY
     if operation.kind == "backup" and held.storages[service.server_id, operation.storage] >= settings.per_storage:
-        return policy.STORAGE_BUSY
+        return turns.STORAGE_BUSY
     return Message("It starts with the next look at the queue.")

@@ -12,7 +12,7 @@ import world as worlds
 from killing import killed_at
 from traps.looking import advance_until, kinds, said, seen
 
-from puq_backups import accounts, expiring, syncing
+from puq_backups import accounts, expiring, syncing, ticking
 from puq_backups.models import Backup, Operation, Server, Service, now
 from puq_backups.pve import notes
 
@@ -244,8 +244,9 @@ def test_copy_goes_by_itself_after_its_days(world: worlds.World) -> None:
     assert len(copies(world)) == 1
 
     with time_machine.travel(now() + timedelta(days=3, minutes=1)):
-        tick(world)
-        tick(world)
+        for _ in range(2):
+            ticking.tick(world.toolbox)
+            world.drain()
 
     removal = world.operations()[-1]
     assert (removal.kind, removal.origin, removal.actor, removal.state) == ("remove", "expiry", "system", "done")
