@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from .stage import Stage, opened
 
 def main() -> int:
     """Play, print, compare."""
+    logging.disable(logging.WARNING)
     os.environ["ALL_CASES"] = "1"
     client.PAUSES = (0.0, 0.0)
     ends: dict[Case, dict[str, str]] = {case: {} for case in CASES}

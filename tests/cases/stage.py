@@ -6,7 +6,6 @@ all that it can, and the VM was changed after them.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import world as worlds
-from sqlalchemy import make_url
 
 from puq_backups import ticking
 from puq_backups.models import LIVE, Base, Operation, Service
@@ -23,6 +21,8 @@ from puq_backups.operations import engine
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.volumes import Volume
 from puq_backups.wishes import back
+
+from .photos import Photo, go_back, take
 
 VMID = 101
 NODE, OTHER_NODE = "pve2", "pve3"
@@ -34,19 +34,6 @@ PACKAGE: dict[str, Any] = {
     "additional_disk": 2, "additional_storage": "ceph", "additional_mbps_rd": 60, "template": 9000,
 }  # fmt: skip
 RULES = [{"type": "in", "action": "ACCEPT", "enable": 1, "dport": "443"}]
-PHOTOGRAPHED = (
-    "nodes", "storages", "volumes", "guests", "pools", "tasks", "conditions", "faults", "flocks", "acl", "quorum",
-    "crashes", "pve", "version",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Photo:
-    """Proxmox, our database and the names of things, as they were at one moment with no task running."""
-
-    proxmox: dict[str, Any]
-    database: bytes
-    notes: dict[str, Any]
 
 
 @dataclass
@@ -76,7 +63,7 @@ class Stage:
         """Go to where this step is the next; the first time by going through the whole operation."""
         if (operation, pve) not in self.photos:
             self.photos[operation, pve] = dict(_through(self, operation, pve))
-        _show(self, self.photos[operation, pve][step])
+        self.notes = go_back(self.world, self.photos[operation, pve][step])
         self.step, self.lifted = step, False
 
     def go_on(self, seconds: float = 20) -> None:
@@ -137,7 +124,7 @@ def _through(stage: Stage, operation: str, pve: str) -> Iterator[tuple[str, Phot
         step = stage.operation.step
         if step not in seen:
             seen.add(step)
-            yield step, _photograph(stage)
+            yield step, take(stage.world, stage.notes)
         while stage.is_live() and stage.operation.step == step:
             engine.advance(stage.world.toolbox, stage.notes["operation"])
             time.sleep(0.002)
@@ -157,9 +144,7 @@ def _begin(stage: Stage, pve: str) -> None:
     system_disk(stage).data = PRESENT
     proxmox.control("vm-config", vmid=VMID, set={"description": "as it is now", "protection": 1})
     vm.firewall_rules = [dict(rule) for rule in RULES]
-    stage.notes = {
-        "good": good.id, "other": other.id, "volid": good.volid,
-    }  # fmt: skip
+    stage.notes = {"good": good.id, "other": other.id, "volid": good.volid}
 
 
 def let_reinstall(stage: Stage) -> None:
@@ -222,34 +207,3 @@ ASKED: dict[str, Callable[[Stage], str]] = {
     "reinstall": _reinstall,
 }
 """How each operation is asked for: its id."""
-
-
-def _photograph(stage: Stage) -> Photo:
-    assert stage.proxmox.idle()
-    database = stage.world.toolbox.database.engine
-    database.dispose()
-    found = {name: getattr(stage.proxmox.world, name) for name in PHOTOGRAPHED}
-    return Photo(_copy(found), _file(stage).read_bytes(), dict(stage.notes))
-
-
-def _show(stage: Stage, photo: Photo) -> None:
-    proxmox = stage.proxmox
-    proxmox._end_workers()
-    stage.world.toolbox.database.engine.dispose()
-    for suffix in ("-wal", "-shm"):
-        Path(f"{_file(stage)}{suffix}").unlink(missing_ok=True)
-    _file(stage).write_bytes(photo.database)
-    vars(proxmox.world).update(_copy(photo.proxmox))
-    proxmox.world.rights_changed()
-    stage.notes = dict(photo.notes)
-    proxmox._seen = []
-
-
-def _file(stage: Stage) -> Path:
-    return Path(str(make_url(stage.world.app.config["SQLALCHEMY_DATABASE_URI"]).database))
-
-
-def _copy(proxmox: dict[str, Any]) -> dict[str, Any]:
-    """A copy that shares the tasks, which have ended, and the daemons' workers."""
-    shared = [*proxmox["tasks"].values(), *(node.workers for node in proxmox["nodes"].values())]
-    return copy.deepcopy(proxmox, {id(one): one for one in shared})
