@@ -48,7 +48,9 @@ def test_looking_changes_nothing(door: Door, path: str) -> None:
     assert len(door.world.operations()) == written
 
 
-@pytest.mark.parametrize(("minutes", "said_so"), [(None, "minute"), (1, "Making it takes about 1 minute."), (7, "about 7 minutes.")])
+@pytest.mark.parametrize(
+    ("minutes", "said_so"), [(None, "minute"), (1, "Making it takes about 1 minute."), (7, "about 7 minutes.")]
+)
 def test_minutes_are_those_of_the_last_backups(door: Door, path: str, minutes: int | None, said_so: str) -> None:
     with door.world.toolbox.database.begin() as session:
         made = session.get_one(Operation, door.world.operations()[0].id)
