@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Message, ProxmoxRefused
+from ..errors import Message, ProxmoxBusy, ProxmoxRefused
 from ..i18n import N_
 from ..models import Backup, Operation
 from ..packages import Package
@@ -33,6 +33,7 @@ from .work import GiveUp, Hop, LookAgain, Outcome, Start, Step, Work
 OVERRIDES = ("all", "machine", "none")
 """What is sent with the restore, less with each refusal: the kept options too, CPU, memory and network, nothing."""
 DENIED = "Permission check failed"
+TAKEN = "already exists on node"
 
 
 def check(work: Work) -> None:
@@ -112,6 +113,9 @@ def _send(work: Work, volid: str) -> Any:
         work.operation.keep(touched=False)
         if passes(error):
             raise
+        if TAKEN in str(error):
+            # It was moved, or somebody made one, after our last look: the next look tells.
+            raise ProxmoxBusy(str(error)) from error
         if error.http_status in {400, 403} and _with_less(work, str(error)):
             raise LookAgain from error
         raise _nothing_changed(str(error)) from error
