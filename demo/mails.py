@@ -24,7 +24,7 @@ class Keeper:
         self.folder = folder
 
     # The name is aiosmtpd's.
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         draft = self.folder / f"{time.time_ns()}.draft"
         draft.write_bytes(envelope.content)
         draft.rename(draft.with_suffix(".eml"))

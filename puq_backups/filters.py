@@ -23,6 +23,7 @@ class Fault(Exception):
 
 
 def printed(value: Any) -> Any:
+    """What a value reads as in a mail: nothing for None; Fault for a list."""
     if value is None:
         return ""
     if isinstance(value, Undefined):

@@ -209,7 +209,7 @@ class Mailbox(list[EmailMessage]):
         return f"smtp://127.0.0.1:{self.port}"
 
     # The name is aiosmtpd's.
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - see above
         content = envelope.content.replace(b"\r\n", b"\n")
         self.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
         return "250 OK"

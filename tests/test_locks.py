@@ -252,6 +252,7 @@ def test_lease_of_a_dead_process_holds_nobody_up(world: worlds.World) -> None:
         service.action_owner, service.action_until = f"{place}|{pid}|1|{key}", now() + timedelta(hours=1)
 
     act(world)
+    assert (world.service().action_owner, world.service().action_until) == (None, None)
 
 
 @pytest.mark.databases

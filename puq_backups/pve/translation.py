@@ -88,7 +88,7 @@ def _answered(trouble: ResourceException, method: str, call: str) -> ProxmoxErro
     facts: dict[str, Any] = {"http_status": status, "call": call}
     if status == 401:  # noqa: PLR2004 - HTTP's own numbers read best
         return worded(ProxmoxDenied, Message("Proxmox refused the API token: {reason}", {"reason": text}), **facts)
-    if status == 595:  # noqa: PLR2004
+    if status == 595:  # noqa: PLR2004 - Proxmox's own status
         said = Message("Proxmox cannot reach the node that was asked for: {reason}.", {"reason": text})
         return worded(ProxmoxUnreachable, said, **facts)
     if status in UNKNOWN:
@@ -97,7 +97,7 @@ def _answered(trouble: ResourceException, method: str, call: str) -> ProxmoxErro
 
 
 def _refusal(status: int, text: str) -> type[ProxmoxRefused]:
-    if status == 403:  # noqa: PLR2004
+    if status == 403:  # noqa: PLR2004 - HTTP status
         return ProxmoxDenied
     if MISSING.search(text):
         return VmMissing

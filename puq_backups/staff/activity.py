@@ -56,7 +56,7 @@ def _day(text: str) -> date | None:
     except ValueError:
         return None
     # A day at the end of the calendar has no next one, and no moment in some zones.
-    return found if 1970 <= found.year < 9999 else None  # noqa: PLR2004
+    return found if 1970 <= found.year < 9999 else None  # noqa: PLR2004 - years that every database takes
 
 
 def rows(session: Session, wanted: Filter) -> Select[Any]:

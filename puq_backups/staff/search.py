@@ -82,7 +82,7 @@ def _matches(text: str) -> ColumnElement[bool]:
         Service.domain.icontains(text, autoescape=True),
     ]  # fmt: skip
     # Up to nine digits: a VMID, and within what every database takes for a whole number.
-    if text.isascii() and text.isdecimal() and len(text) <= 9:  # noqa: PLR2004
+    if text.isascii() and text.isdecimal() and len(text) <= 9:  # noqa: PLR2004 - VMIDs have at most nine digits
         ways.append(Service.vmid == int(text))
     return or_(*ways)
 

@@ -53,6 +53,7 @@ def allow(action: str, actor: Actor) -> None:
 
 
 def check(action: str, standing: inventory.Standing, actor: Actor, backup: Backup | None = None) -> None:
+    """NotAllowed or Refused where `action` cannot be asked for now."""
     allow(action, actor)
     reason = policy.reason_against(action, standing, backup)
     if reason:

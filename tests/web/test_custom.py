@@ -230,7 +230,7 @@ def test_hooks_that_fail_leave_the_page_as_it_is(door: Door, caplog: pytest.LogC
 
 def test_template_variables_of_hooks_win_in_their_order(door: Door) -> None:
     hooks = door.world.backups.hooks
-    hooks.add("ClientAreaPageProductDetails", lambda vars: {"quota": {**vars["quota"], "used": 2}})  # noqa: A006
+    hooks.add("ClientAreaPageProductDetails", lambda vars: {"quota": {**vars["quota"], "used": 2}})  # noqa: A006 - WHMCS's name
     hooks.add("ClientAreaPage", lambda: {"quota": {"used": 1, "limit": 9}})
 
     assert door.state()["quota"] == {"used": 2, "limit": 9}
