@@ -308,3 +308,17 @@ def test_service_of_another_owner_or_vm_gets_a_token_of_its_own(world: worlds.Wo
     world.register(vmid=101, client="carol")
     assert world.service().token != token
     assert world.service().identity != identity
+
+
+@pytest.mark.parametrize("command", ["CreateAccount", "ChangePackage"])
+def test_another_token_of_the_same_proxmox_leaves_a_service_its_backups(world: worlds.World, command: str) -> None:
+    backup = world.back_up()
+    token_id, secret = world.proxmox.tokens["reinstall"]
+    params = {**world.params(), "serverusername": token_id, "serverpassword": secret}
+    assert world.call(command, **params) == "success"
+
+    assert world.service().server_id != backup.server_id
+    assert world.held()[0].server_id == world.service().server_id
+    assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
+    world.drain()
+    assert (world.operations()[-1].state, len(world.held())) == ("done", 1)

@@ -18,7 +18,7 @@ from ..operations import engine
 from ..toolbox import Toolbox
 from . import params as given
 from .registering import set_status, take_over
-from .servers import server
+from .servers import move, server
 
 log = logging.getLogger("puq_backups.accounts")
 
@@ -79,7 +79,7 @@ def _take_over_all(
 ) -> None:  # fmt: skip
     try:
         if params.get("serverhostname") and params.get("serverpassword"):
-            service.server_id = server(session, toolbox, given.server_access(params, toolbox)).id
+            move(session, service, server(session, toolbox, given.server_access(params, toolbox)))
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
             take_over(session, service, params)
     except BadInput as error:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from .. import packages, slots
 from ..errors import BadInput, Refused
 from ..host import SYSTEM, Actor
-from ..models import Service, now
+from ..models import Server, Service, now
 from ..operations import engine
 from ..pve import vms
 from ..pve.client import Access, Proxmox
@@ -23,7 +23,7 @@ from ..schedules import Schedule
 from ..toolbox import Toolbox
 from . import params as given
 from . import purging
-from .servers import server
+from .servers import move, server
 
 log = logging.getLogger("puq_backups.accounts")
 
@@ -73,9 +73,9 @@ def _write(
     session: Session, toolbox: Toolbox, params: Mapping[str, Any], access: Access, machine: Machine
 ) -> Service:  # fmt: skip
     # The server first: looking for it writes what is in the session, and a new service is not whole yet.
-    server_id = server(session, toolbox, access).id
+    on = server(session, toolbox, access)
     service = _row(session, given.service_id(params))
-    _bind(service, server_id, given.client_id(params), machine)
+    _bind(session, service, on, given.client_id(params), machine)
     set_status(session, toolbox, service, "active")
     take_over(session, service, params)
     if not service.schedule:
@@ -95,19 +95,19 @@ def _row(session: Session, key: str) -> Service:
     return service
 
 
-def _bind(service: Service, server_id: str, client_id: str, machine: Machine) -> None:
+def _bind(session: Session, service: Service, on: Server, client_id: str, machine: Machine) -> None:
     """Have the service be this VM of this client. Another VM or owner gets a token of its own: what was made
     before is not theirs. The VM's identity is taken down once, and anew only where another VM is meant; a VM that
     is the registered one again is no trouble any more.
     """
-    other_vm = (service.server_id, service.vmid) != (server_id, machine.vmid)
+    other_vm = move(session, service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
     if other_vm or service.status == "terminated" or not service.identity:
         service.identity = machine.identity
     if service.identity == machine.identity:
         service.trouble = None
-    service.client_id, service.server_id, service.vmid = client_id, server_id, machine.vmid
+    service.client_id, service.vmid = client_id, machine.vmid
     service.node, service.vm_name, service.vm_status = machine.node, machine.name, machine.status
 
 

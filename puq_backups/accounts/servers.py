@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ..models import Server, new_id
+from ..models import Backup, Server, Service, new_id
 from ..pve.client import Access
 from ..toolbox import Toolbox
 
@@ -25,6 +25,21 @@ def server(session: Session, toolbox: Toolbox, access: Access) -> Server:
     found.fingerprint = access.fingerprint or ""
     session.flush()
     return found
+
+
+def move(session: Session, service: Service, to: Server) -> bool:
+    """Put a service on the server `to`: whether that is another Proxmox than before.
+
+    One that is only reached by another token has the same archives: the service's backups go along.
+    """
+    before = session.get(Server, service.server_id) if service.server_id else None
+    service.server_id = to.id
+    if before is None or (before.hosts, before.port) != (to.hosts, to.port):
+        return True
+    session.execute(
+        update(Backup).where(Backup.service_id == service.id, Backup.server_id == before.id).values(server_id=to.id)
+    )
+    return False
 
 
 def rotate_secrets(toolbox: Toolbox) -> int:
