@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN = .venv/bin
 
-.PHONY: demo test cases check lint lang browser clean
+.PHONY: demo test cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -25,13 +25,24 @@ lint: .venv/dev.done
 	$(BIN)/lint-imports
 
 # No lines of the sources and no dates in the catalogues: only words change them.
-lang: .venv/demo.done  ## The catalogues brought up to the sources, and compiled; ADD=fr begins one
+lang: .venv/demo.done  ## The catalogues brought up to the sources; ADD=fr begins one
 	@mkdir -p build
 	$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output -w 118 -o build/puq_backups.pot .
 	$(if $(ADD),$(BIN)/pybabel -q init -D puq_backups -i build/puq_backups.pot -d lang -w 118 -l $(ADD))
 	$(BIN)/pybabel -q update -D puq_backups -i build/puq_backups.pot -d lang -w 118 --no-fuzzy-matching \
 	  --ignore-obsolete --ignore-pot-creation-date
-	$(BIN)/pybabel -q compile -D puq_backups -d lang
+
+# One resolution for Python 3.11 and later on every platform; the smaller files are parts of dev.txt.
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --custom-compile-command 'make lock' setup.cfg -
+
+lock: .venv/dev.done  ## requirements/*.txt renewed: the newest versions that setup.cfg allows, with their hashes
+	$(BUILD_REQUIRES) | $(COMPILE) --upgrade --extra dev -o requirements/dev.txt
+	$(BUILD_REQUIRES) | $(COMPILE) --upgrade --extra test -c requirements/dev.txt -o requirements/test.txt
+	$(BUILD_REQUIRES) | $(COMPILE) --upgrade --extra demo -c requirements/dev.txt -o requirements/demo.txt
+
+BUILD_REQUIRES = $(BIN)/python -c \
+  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
 
 browser:
 	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
@@ -48,6 +59,10 @@ clean:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 	  echo 'No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
 
-.venv/%.done: .venv/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+# pip takes no hashes for a folder, so ours is installed by itself, built with the locked setuptools.
+.venv/%.done: .venv/bin/python requirements/%.txt setup.cfg setup.py pyproject.toml
+	$(PIP) install --require-hashes -r requirements/$*.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
+
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check

@@ -1,6 +1,6 @@
 """The catalogues of a language: the provider's own words before ours, in whatever state those are.
 
-A catalogue is `<locale>/LC_MESSAGES/puq_backups.po` or, compiled, `….mo`. Ours are compiled, complete and tested.
+A catalogue is `<locale>/LC_MESSAGES/puq_backups.po` or, compiled, `….mo`. Ours are complete and tested.
 A provider's holds what it wants to say differently, or a language that we do not have; a file or an entry of it
 that cannot be used is left out and told to the log, so that no page breaks over it.
 """
@@ -38,10 +38,11 @@ def texts(locale: str, ours: str, overrides: str) -> NullTranslations:
 
 
 def _shipped(locale: str, folder: str) -> Iterator[Translations]:
-    for path in _files(locale, folder, "mo"):
+    """Ours: compiled when the wheel was built; in a checkout the source, compiled in memory."""
+    for path in _files(locale, folder, "mo", "po"):
         try:
-            with path.open("rb") as file:
-                yield Translations(file, DOMAIN)
+            compiled = io.BytesIO(path.read_bytes()) if path.suffix == ".mo" else _compiled(_read(path))
+            yield Translations(compiled, DOMAIN)
         except Exception:  # whatever is wrong with a file, the page is shown
             log.exception("The catalogue %s cannot be read and is left out.", path)
 
@@ -49,12 +50,17 @@ def _shipped(locale: str, folder: str) -> Iterator[Translations]:
 def _of_provider(locale: str, folder: str) -> Iterator[Translations]:
     for path in _files(locale, folder, "po", "mo"):
         try:
-            compiled = io.BytesIO()
-            write_mo(compiled, _usable(_read(path), path))
-            compiled.seek(0)
-            yield Translations(compiled, DOMAIN)
+            yield Translations(_compiled(_usable(_read(path), path)), DOMAIN)
         except Exception:  # a provider's file may hold anything at all
             log.exception("The catalogue %s cannot be read and is left out.", path)
+
+
+def _compiled(catalogue: Catalog) -> io.BytesIO:
+    """The catalogue in gettext's binary form, without fuzzy entries."""
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return compiled
 
 
 def _files(locale: str, folder: str, *kinds: str) -> Iterator[Path]:

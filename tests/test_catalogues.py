@@ -17,7 +17,6 @@ from babel import Locale
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment
 from puq_backups.lang import extract
@@ -131,14 +130,6 @@ def test_number_with_its_unit_is_set_apart_where_it_would_be_turned(locale: str)
     turned = re.compile("(?<!\u2068){\\w+} [A-Za-z]") if direction(locale) == "rtl" else re.compile("\u2068|\u2069")
 
     assert [form for entry in translated(locale) for form in forms(entry.string) if turned.search(form)] == []
-
-
-@in_every_language
-def test_compiled_catalogue_is_that_of_the_translators(locale: str) -> None:
-    compiled = io.BytesIO()
-    write_mo(compiled, catalogue(locale))
-
-    assert (LANG / locale / "LC_MESSAGES" / f"{DOMAIN}.mo").read_bytes() == compiled.getvalue(), "run make lang"
 
 
 # What the sources must do for their texts to be found -----------------------------------------------------------

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import zipfile
 from configparser import ConfigParser
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import services
 from services import ROOT
+
+from puq_backups.i18n import Translator
 
 MAPPED = {"hooks": "puq_backups/hooks", "lang": "puq_backups/lang", "templates": "puq_backups/templates"}
 USE = """
@@ -23,7 +26,9 @@ from cryptography.fernet import Fernet
 
 import puq_backups
 import puq_backups.hooks.client_area
+from puq_backups.i18n import Translator
 
+assert Translator("de").lang == "de"
 assert "checkout" not in puq_backups.__file__, puq_backups.__file__
 app = flask.Flask("host")
 app.config.update(
@@ -60,13 +65,13 @@ def packages() -> dict[str, Path]:
 
 
 def shipped() -> set[str]:
-    """Every file of the package folders that must be in the wheel, by its path there."""
+    """Every file that must be in the wheel, by its path there: those of the package folders, compiled catalogues."""
     found = set()
     for top, place in {"puq_backups": "puq_backups", **MAPPED}.items():
         for path in (ROOT / top).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.add(f"{place}/{path.relative_to(ROOT / top).as_posix()}")
-    return found
+    return found | {f"{name.removesuffix('.po')}.mo" for name in found if name.endswith(".po")}
 
 
 def test_every_package_is_listed() -> None:
@@ -82,7 +87,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("checkout") / "checkout"
     ignored = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, checkout, ignore=ignored)
-    run("build", [sys.executable, "-m", "build", "--outdir", str(folder), str(checkout)], folder)
+    # Built with the setuptools of this environment: it is locked, and the next one is tried by `make newest`.
+    run("build", [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(checkout)], folder)
     return folder
 
 
@@ -112,7 +118,15 @@ def test_wheel_runs_in_an_environment_of_its_own(build: Path, tmp_path: Path) ->
     (wheel,) = build.glob("*.whl")
     python = tmp_path / "venv" / "bin" / "python"
     run("venv", [sys.executable, "-m", "venv", str(tmp_path / "venv")], tmp_path)
-    run("install", [str(python), "-m", "pip", "install", "--quiet", str(wheel)], tmp_path)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("\n".join(f"{found.name}=={found.version}" for found in distributions()))
+    run("install", [str(python), "-m", "pip", "install", "-q", "-c", str(constraints), str(wheel)], tmp_path)
 
     use = USE.format(database=tmp_path / "host.sqlite")
     run("use", [str(python), "-I", "-c", use], tmp_path)
+
+
+def test_a_checkout_compiles_no_catalogue_beside_its_source() -> None:
+    assert Translator("de").gettext("Backup now") != "Backup now"
+
+    assert list((ROOT / "lang").rglob("*.mo")) == []
