@@ -4,7 +4,7 @@ with simulator.start() as proxmox:
     proxmox.control("slow-backup", vmid=100, seconds=3)
 """
 
-from .control import BadControl
+from .faults.registry import BadControl
 from .simulator import Simulator, start
 
 __all__ = ["BadControl", "Simulator", "start"]

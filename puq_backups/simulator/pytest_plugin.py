@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def proxmox_server() -> Iterator[Simulator]:
     """One simulator for the whole session (PVE 9.2, work takes no time)."""
-    from . import start
+    from .simulator import start
 
     with start() as simulator:
         yield simulator
@@ -23,7 +23,7 @@ def proxmox_server() -> Iterator[Simulator]:
 @pytest.fixture
 def proxmox(proxmox_server: Simulator) -> Simulator:
     """A simulated Proxmox in its initial state; `proxmox.reset(state=…)` puts it into another."""
-    from .seed import make_seed
+    from .world.seed import make_seed
 
     proxmox_server.reset(state=make_seed(), pve="9.2")
     return proxmox_server

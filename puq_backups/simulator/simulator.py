@@ -15,13 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import api, certificate, control, router
-from .loading import make_world
-from .seed import SEED
-from .server import Server
-from .state import Guest, World
-from .tasks import Task
-from .volumes import Volume
+from . import calls, faults
+from .http import certificate, router
+from .http.server import Server
+from .world.loading import make_world
+from .world.model import Guest
+from .world.seed import SEED
+from .world.state import World
+from .world.task import Task
+from .world.volumes import Volume
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Simulator:
 
     def _end_workers(self) -> None:
         with self.world.lock:
-            self.world.generation += 1
+            self.world.clock.generation += 1
             self.world.faults.clear()
             self.world.poke()
 
@@ -94,7 +96,7 @@ class Simulator:
 
     def control_step(self, step: dict[str, Any]) -> None:
         """The same with a step as the recordings have it; BadControl (a ValueError) says what is wrong."""
-        control.perform(self.world, step)
+        faults.perform(self.world, step)
 
     @property
     def crashes(self) -> list[str]:
@@ -182,4 +184,4 @@ def start(pve: str = "9.2", state: dict[str, Any] | None = None, time_scale: flo
     return Simulator(pve, state, time_scale, port)
 
 
-__all__ = ["Seen", "Simulator", "api", "start"]
+__all__ = ["Seen", "Simulator", "calls", "start"]

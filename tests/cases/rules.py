@@ -8,7 +8,7 @@ from typing import Any
 import world as worlds
 
 from puq_backups.models import Backup
-from puq_backups.simulator.tasks import Task
+from puq_backups.simulator.world.task import Task
 
 from .stage import PRESENT, VMID, Stage, system_disk
 

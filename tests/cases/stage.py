@@ -19,7 +19,7 @@ from puq_backups import ticking
 from puq_backups.models import LIVE, Base, Operation, Service
 from puq_backups.operations import engine
 from puq_backups.simulator import Simulator
-from puq_backups.simulator.volumes import Volume
+from puq_backups.simulator.world.volumes import Volume
 from puq_backups.wishes import back
 
 from .photos import Photo, go_back, take

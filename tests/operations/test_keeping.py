@@ -11,7 +11,7 @@ from traps.looking import kinds, said, warned
 
 from puq_backups.models import Operation
 from puq_backups.pve import firewall
-from puq_backups.simulator.seed import PANEL
+from puq_backups.simulator.world.seed import PANEL
 
 OLD = {
     "name": "old100", "description": "of last year", "tags": "old", "agent": "0", "onboot": 0,

@@ -15,7 +15,7 @@ from puq_backups.operations import preflight
 from puq_backups.operations.preflight import Plan
 from puq_backups.packages import Package
 from puq_backups.pve import vms
-from puq_backups.simulator.seed import GIB
+from puq_backups.simulator.world.seed import GIB
 
 
 def look(world: worlds.World, backup: Backup, **package: Any) -> Plan:

@@ -16,7 +16,7 @@ from puq_backups.models import Mail, Operation, Service
 from puq_backups.operations import engine, reinstall
 from puq_backups.pve import firewall, vms
 from puq_backups.simulator import Simulator
-from puq_backups.simulator.state import Guest
+from puq_backups.simulator.world.model import Guest
 
 OWN: dict[str, Any] = {
     "name": "shop", "description": "the shop", "tags": "prod;web", "onboot": 1, "protection": 1, "agent": "1",

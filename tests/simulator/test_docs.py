@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from puq_backups.simulator.control import CONTROLS
+from puq_backups.simulator.faults.registry import CONTROLS
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 

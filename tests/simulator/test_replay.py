@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from puq_backups.simulator import replay
+from puq_backups.simulator.recordings import replay
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "pve"
 SCENARIOS = sorted({file.stem for file in RECORDINGS.glob("*/*.json")})

@@ -6,7 +6,7 @@ import pytest
 import world as worlds
 from traps.looking import advance_until, back_up, kinds, restore, said, scheduled
 
-from puq_backups.simulator.seed import PANEL
+from puq_backups.simulator.world.seed import PANEL
 
 
 def take_right(world: worlds.World, privilege: str) -> None:

@@ -1,0 +1,75 @@
+"""POST /nodes/{node}/qemu without an archive: a new VM."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from ..answers import Refusal, failed, forbidden
+from ..http.router import Call
+from ..schema.vm_options import CREATE, NETS
+from ..world import access
+from ..world.disks import drives, is_cdrom, is_cloudinit
+from ..world.guests import forget
+from ..world.locks import take_config_lock
+from ..world.model import Config, Guest
+from ..world.qemu import autostart
+from ..world.task import Task, TaskError
+from .config_change import stored
+from .config_checks import check_boot_order, check_drives, check_memory, check_rights
+
+QEMU = "11.0.0"
+
+
+def create(call: Call) -> Any:
+    """Make a VM, as a task."""
+    world, params, vmid = call.world, call.params, call.vmid
+    in_pool = "pool" in params and access.may(world, call.caller, f"/pool/{params['pool']}", "VM.Allocate")
+    if not access.may(world, call.caller, f"/vms/{vmid}", "VM.Allocate") and not in_pool:
+        raise forbidden()
+    wishes: Config = {key: value for key, value in params.items() if key not in {*CREATE, "node", "ha-managed"}}
+    check_rights(call, {}, wishes, ())
+    check_drives(call, wishes)
+    check_memory(wishes, wishes)
+    check_boot_order(wishes, wishes)
+    if vmid in world.guests:
+        where = world.guests[vmid].node
+        raise failed(f"unable to create VM {vmid} - VM {vmid} already exists on node '{where}'")
+    if not world.quorum:
+        raise failed("cluster not ready - no quorum?")
+    guest = world.guests[vmid] = Guest(vmid, call.node, {"lock": "create"})
+
+    def work(task: Task) -> None:
+        try:
+            make(task)
+        except (TaskError, Refusal) as problem:
+            forget(world, guest, unreferenced=True)
+            text = problem.in_task if isinstance(problem, Refusal) else str(problem)
+            raise TaskError(f"unable to create VM {vmid} - {text}") from None
+
+    def make(task: Task) -> None:
+        take_config_lock(world, task, vmid, 1)
+        made: Config = {}
+        for key in sorted(wishes):
+            made[key] = stored(world, call.node, vmid, key, wishes[key], task.log)
+        made.setdefault("boot", f"order={';'.join(_bootable(made))}")
+        made.setdefault("vmgenid", str(uuid.uuid4()))
+        made.setdefault("smbios1", f"uuid={uuid.uuid4()}")
+        made["meta"] = f"creation-qemu={QEMU},ctime={int(time.time())}"
+        guest.config = made
+        if "pool" in params:
+            world.pools.setdefault(str(params["pool"]), set()).add(vmid)
+        if params.get("start"):
+            task.log("Execute autostart")
+            autostart(world, task, guest)
+
+    return call.task("qmcreate", vmid, work)
+
+
+def _bootable(made: Config) -> list[str]:
+    """The boot order of a VM for which none was given: first disk, first CD drive, first network device."""
+    found = drives(made)
+    disks = [slot for slot in found if not is_cdrom(found[slot])]
+    cdroms = [slot for slot in found if is_cdrom(found[slot]) and not is_cloudinit(found[slot])]
+    return [*disks[:1], *cdroms[:1], *[key for key in NETS if key in made][:1]]

@@ -1,0 +1,251 @@
+"""Start, stop, shutdown, reboot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..answers import Refusal, bad_parameters, failed
+from ..http.router import Call, needs, route
+from ..schema.parameters import BOOLEAN, NODE, VMID, Param, Schema
+from ..world import workers
+from ..world.locks import refuse_locked, take_config_lock
+from ..world.model import Guest
+from ..world.qemu import power_off, power_on, start_qemu
+from ..world.state import World
+from ..world.task import Task, TaskError
+
+HA_STATES_OFF = "stopped"
+SKIPLOCK_TEXT = "Only root may use this option."
+TIMEOUT = Param("integer", minimum=0)
+BASE: Schema = {"node": NODE, "vmid": VMID, "timeout": TIMEOUT, "skiplock": BOOLEAN}
+POWER = needs("/vms/{vmid}", "VM.PowerMgmt")
+
+
+def refuse_skiplock(call: Call) -> None:
+    """Only the user root@pam, never a token, may pass over locks."""
+    if call.params.get("skiplock") and call.caller.id != "root@pam":
+        raise bad_parameters({"skiplock": SKIPLOCK_TEXT})
+
+
+def _through_ha(call: Call, kind: str, state: str) -> str | None:
+    """For a VM under HA the task only asks for a state; the VM follows some time later."""
+    guest = call.world.guests.get(call.vmid)
+    if guest is None or not guest.ha:
+        return None
+
+    def work(task: Task) -> None:
+        task.log(f"Requesting HA {kind.removeprefix('ha')} for VM {call.vmid}")
+        guest.ha = state
+
+    upid = call.task(kind, call.vmid, work)
+    _follow_ha(call, guest, state)
+    return upid
+
+
+def _follow_ha(call: Call, guest: Guest, state: str) -> None:
+    """What the node's HA service does once it looks: about ten seconds later."""
+    import threading
+
+    def look() -> None:
+        with call.world.lock:
+            call.world.wait_for(lambda: False, call.world.scaled(10))
+            if guest.ha != state or guest.lock:
+                return
+            if state == "started" and not guest.running:
+                power_on(call.world, guest)
+            elif state == HA_STATES_OFF and guest.running:
+                power_off(call.world, guest)
+            call.world.poke()
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/start",
+    {
+        **BASE,
+        "machine": Param(),
+        "migratedfrom": Param(),
+        "stateuri": Param(),
+        "targetstorage": Param(),
+        "force-cpu": Param(),
+    },
+    POWER,
+)
+def start(call: Call) -> Any:
+    """Start a VM, as a task; one under backup whose QEMU is there is resumed."""
+    refuse_skiplock(call)
+    if upid := _through_ha(call, "hastart", "started"):
+        return upid
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        if guest.is_template:
+            raise TaskError("you can't start a vm if it's a template")
+        if guest.lock == "backup" and guest.running:
+            guest.qmpstatus = "running"
+            return
+        refuse_locked(guest)
+        if guest.running:
+            raise TaskError(f"VM {call.vmid} already running")
+        start_qemu(world, task, guest)
+
+    return call.task("qmstart", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/stop",
+    {**BASE, "keepActive": BOOLEAN, "migratedfrom": Param(), "overrule-shutdown": BOOLEAN},
+    POWER,
+)
+def stop(call: Call) -> Any:
+    """Pull the plug, as a task."""
+    refuse_skiplock(call)
+    if upid := _through_ha(call, "hastop", HA_STATES_OFF):
+        return upid
+    if call.params.get("overrule-shutdown"):
+        _end_shutdowns(call)
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if guest.running:
+            task.sleep(world.scaled(world.pace.get("stop", 0)))
+            power_off(world, guest)
+
+    return call.task("qmstop", call.vmid, work)
+
+
+def _end_shutdowns(call: Call) -> None:
+    for task in list(call.world.tasks.values()):
+        if task.running and task.type == "qmshutdown" and task.id == str(call.vmid):
+            workers.stop(call.world, task)
+
+
+def _power_down(world: World, task: Task, guest: Guest, timeout: float) -> bool:
+    """Ask the guest to go; False if it did not within the time."""
+    vmid = guest.vmid
+    if world.condition("powerdown-ignored", vmid):
+        task.sleep(world.scaled(timeout))
+        return not guest.running
+    needed = world.pace.get("shutdown", 0)
+    task.sleep(world.scaled(min(needed, timeout)))
+    if needed > timeout:
+        return False
+    power_off(world, guest)
+    return True
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/shutdown",
+    {**BASE, "forceStop": BOOLEAN, "keepActive": BOOLEAN},
+    POWER,
+)
+def shutdown(call: Call) -> Any:
+    """Shut a VM down by ACPI or agent, as a task."""
+    refuse_skiplock(call)
+    guest = call.world.guests.get(call.vmid)
+    if guest is not None and guest.qmpstatus == "paused":
+        raise failed("VM is paused - cannot shutdown")
+    if upid := _through_ha(call, "hastop", HA_STATES_OFF):
+        return upid
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if not guest.running or _power_down(world, task, guest, call.params.get("timeout", 60)):
+            return
+        if not call.params.get("forceStop"):
+            raise TaskError("VM quit/powerdown failed - got timeout")
+        task.log("VM still running - terminating now with SIGTERM")
+        power_off(world, guest)
+
+    return call.task("qmshutdown", call.vmid, work)
+
+
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/reboot", {"node": NODE, "vmid": VMID, "timeout": TIMEOUT}, POWER)
+def reboot(call: Call) -> Any:
+    """Shut down and start again, as a task."""
+    guest = call.world.guest(call.vmid, call.node)
+    if not guest.running:
+        raise failed(f"VM {call.vmid} not running")
+
+    def work(task: Task) -> None:
+        world = call.world
+        take_config_lock(world, task, call.vmid)
+        guest = world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if not _power_down(world, task, guest, call.params.get("timeout", 60)):
+            raise TaskError("VM quit/powerdown failed - got timeout")
+        start_qemu(world, task, guest)
+
+    return call.task("qmreboot", call.vmid, work)
+
+
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/reset", {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN}, POWER)
+def reset(call: Call) -> Any:
+    """Press the reset button, as a task."""
+    refuse_skiplock(call)
+    if not call.world.guest(call.vmid, call.node).running:
+        raise failed(f"VM {call.vmid} not running")
+
+    def work(_task: Task) -> None:
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        guest.started = call.world.now(call.node)
+
+    return call.task("qmreset", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/suspend",
+    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "todisk": BOOLEAN, "statestorage": Param()},
+    POWER,
+)
+def suspend(call: Call) -> Any:
+    """Pause a VM, as a task."""
+    refuse_skiplock(call)
+    if not call.world.guest(call.vmid, call.node).running:
+        raise failed(f"VM {call.vmid} not running")
+    if call.params.get("todisk"):
+        raise Refusal(501, "the simulator does not serve suspend with 'todisk'")
+
+    def work(task: Task) -> None:
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        guest.qmpstatus = "paused"
+
+    return call.task("qmpause", call.vmid, work)
+
+
+@route(
+    "POST",
+    "/nodes/{node}/qemu/{vmid}/status/resume",
+    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "nocheck": BOOLEAN},
+    POWER,
+)
+def resume(call: Call) -> Any:
+    """Let a paused VM run on, as a task."""
+    refuse_skiplock(call)
+    if not call.world.guest(call.vmid, call.node).running:
+        raise failed(f"VM {call.vmid} not running")
+
+    def work(task: Task) -> None:
+        take_config_lock(call.world, task, call.vmid)
+        guest = call.world.guest(call.vmid, call.node)
+        if guest.lock != "backup":
+            refuse_locked(guest)
+        guest.qmpstatus = "running"
+
+    return call.task("qmresume", call.vmid, work)

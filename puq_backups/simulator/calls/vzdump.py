@@ -1,0 +1,305 @@
+"""Backups: the call, its checks, and the worker that writes the log of a real vzdump."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..answers import Refusal, bad_parameters, failed
+from ..http.router import Call, needs_any, route
+from ..schema.parameters import (
+    BOOLEAN,
+    NODE,
+    PRUNE,
+    STORAGE,
+    Param,
+    Schema,
+    property_string,
+    storage_format,
+    vmid_list_format,
+)
+from ..world import access, retention
+from ..world.archives import archive_inside
+from ..world.state import World
+from ..world.storages import activate
+from ..world.task import Interrupted, Silent, Task, TaskError
+from ..world.volumes import name_parts
+from .backup_job import Backup
+
+MINUTE = 60
+ONLY_ROOT = ("tmpdir", "dumpdir", "script", "job-id")
+NEEDS_SYS_MODIFY = ("bwlimit", "ionice", "performance")
+GLOBAL_LOCK = "/var/run/vzdump.lock"
+PERFORMANCE: Schema = {
+    "max-workers": Param("integer", minimum=1, maximum=256),
+    "pbs-entries-max": Param("integer", minimum=1),
+}
+FLEECING: Schema = {"enabled": Param("boolean"), "storage": Param(format=storage_format)}
+OPTIONS: Schema = {
+    "vmid": Param(format=vmid_list_format),
+    "storage": STORAGE,
+    "all": BOOLEAN,
+    "mode": Param(enum=("snapshot", "suspend", "stop")),
+    "compress": Param(enum=("0", "1", "gzip", "lzo", "zstd")),
+    "zstd": Param("integer"),
+    "pigz": Param("integer"),
+    "notes-template": Param(max_length=1024, requires="storage"),
+    "protected": Param("boolean", requires="storage"),
+    "remove": BOOLEAN,
+    "prune-backups": PRUNE,
+    "bwlimit": Param("integer", minimum=0),
+    "ionice": Param("integer", minimum=0, maximum=8),
+    "performance": Param(format=property_string(PERFORMANCE)),
+    "fleecing": Param(format=property_string(FLEECING, "enabled")),
+    "lockwait": Param("integer", minimum=0),
+    "stopwait": Param("integer", minimum=0),
+    "quiet": BOOLEAN,
+    "mailto": Param(),
+    "mailnotification": Param(enum=("always", "failure")),
+    "notification-mode": Param(enum=("auto", "legacy-sendmail", "notification-system")),
+    "notification-policy": Param(enum=("always", "failure", "never")),
+    "notification-target": Param(),
+    "job-id": Param(),
+    "tmpdir": Param(),
+    "dumpdir": Param(),
+    "script": Param(),
+    "stop": BOOLEAN,
+    "pool": Param(),
+    "exclude": Param(format=vmid_list_format),
+    "exclude-path": Param(),
+    "stdexcludes": BOOLEAN,
+    "pbs-change-detection-mode": Param(enum=("legacy", "data", "metadata")),
+}
+DEFAULTS: dict[str, Any] = {
+    "all": 0,
+    "bwlimit": 0,
+    "compress": "0",
+    "fleecing": {"enabled": 0},
+    "ionice": 7,
+    "lockwait": 180,
+    "mailnotification": "always",
+    "mode": "snapshot",
+    "notification-mode": "auto",
+    "performance": {"max-workers": 16, "pbs-entries-max": 1_048_576},
+    "pigz": 0,
+    "quiet": 0,
+    "remove": 1,
+    "stdexcludes": 1,
+    "stop": 0,
+    "stopwait": 10,
+    "zstd": 1,
+}
+VARIABLES = ("cluster", "guestname", "node", "vmid")
+
+
+def check_notes(text: str) -> None:
+    """Refuse a notes template with a line feed, an unknown variable or an unknown escape."""
+    if "\n" in text:
+        raise bad_parameters({"notes-template": "contains a line feed\n"})
+    problems = [
+        f"escape sequence '\\{found[1]}' at char {found.start()}"
+        for found in re.finditer(r"\\(.)", text)
+        if found[1] not in "n\\"
+    ]
+    problems += [
+        f"variable '{found[1]}' at char {found.start() + 4}"
+        for found in re.finditer(r"\{\{([^\s{}]+)\}\}", text)
+        if found[1] not in VARIABLES
+    ]
+    if problems:
+        raise bad_parameters({"notes-template": f"found unknown: {', '.join(problems)}\n"})
+
+
+@route("POST", "/nodes/{node}/vzdump", {"node": NODE, **OPTIONS})
+def vzdump(call: Call) -> Any:
+    """Back VMs up, as a task. For VMs on other nodes the answer is the word OK, and nothing happens."""
+    check_call(call)
+    vmids = [int(one) for one in re.split(r"[\s,;\0]+", str(call.params["vmid"])) if one]
+    here = [vmid for vmid in vmids if _is_ours(call, vmid)]
+    if not here:
+        return "OK"
+    if storage := call.params.get("storage"):
+        access.demand(call.world, call.caller, f"/storage/{storage}", "Datastore.AllocateSpace")
+    subject = str(here[0]) if len(here) == 1 else ""
+
+    elsewhere = sorted(set(vmids) - set(here))
+
+    def work(task: Task) -> None:
+        _job(call, task, here, elsewhere)
+
+    return call.task("vzdump", subject, work)
+
+
+def _is_ours(call: Call, vmid: int) -> bool:
+    """VMs of this node, and those that no node has: these fail in the task."""
+    guest = call.world.guests.get(vmid)
+    return guest is None or guest.node == call.node
+
+
+def check_call(call: Call) -> None:
+    """What is refused at once, in Proxmox's order."""
+    world, params, caller = call.world, call.params, call.caller
+    for key in ONLY_ROOT:
+        if key in params and caller.id != "root@pam":
+            raise bad_parameters({key: "Only root may set this option."})
+    if any(key in params for key in NEEDS_SYS_MODIFY):
+        access.demand(world, caller, "/", "Sys.Modify")
+    if params.get("storage") and "prune-backups" in params:
+        access.demand(world, caller, f"/storage/{params['storage']}", "Datastore.Allocate")
+    if "vmid" not in params and not any(params.get(key) for key in ("all", "pool", "stop")):
+        raise bad_parameters({"vmid": "property is missing"})
+    if "vmid" in params and params.get("all"):
+        raise bad_parameters({"all": "option conflicts with option 'vmid'"})
+    if "notes-template" in params:
+        check_notes(str(params["notes-template"]))
+    for key in ("all", "pool", "stop", "exclude"):
+        if params.get(key):
+            raise Refusal(501, f"the simulator does not serve vzdump with '{key}'")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def command_line(params: dict[str, Any], vmids: list[int]) -> str:
+    """The command that would do the same, as the first line of the log has it."""
+    parts = ["vzdump", *map(str, vmids)]
+    for key, value in params.items():
+        if key not in ("vmid", "id") and str(value) != "":
+            text = str(value)
+            safe = re.fullmatch(r"[\w!%+,\-./:@^]+", text)
+            parts.append(f"--{key} {text if safe else _quoted(text)}")
+    return " ".join(parts)
+
+
+def _job(call: Call, task: Task, vmids: list[int], elsewhere: list[int]) -> None:
+    """The worker: storage, the node's lock, then one VM after the other."""
+    world = call.world
+    storage_name = str(call.params.get("storage", "")) or _default_storage(world)
+    _check_storage(call, storage_name)
+    _take_global_lock(call, task)
+    task.log(f"INFO: starting new backup job: {command_line(call.params, vmids)}")
+    if elsewhere:
+        task.log(f"INFO: skip external VMs: {', '.join(map(str, elsewhere))}")
+    failures = 0
+    try:
+        for vmid in sorted(vmids):
+            if vmid in world.guests:
+                access.demand(world, call.caller, f"/vms/{vmid}", "VM.Backup")
+        for vmid in sorted(vmids):
+            failures += not Backup(call, task, vmid, world.storages[storage_name]).run()
+    except Interrupted as problem:
+        task.log(f"ERROR: Backup job failed - {problem}")
+        raise
+    finally:
+        _give_global_lock(call, task)
+    if failures:
+        task.log("INFO: Backup job finished with errors")
+        raise TaskError("job errors")
+    task.log("INFO: Backup job finished successfully")
+
+
+def _default_storage(world: World) -> str:
+    """The storage whose folder vzdump uses when none is named."""
+    return next((name for name, one in world.storages.items() if one.path == "/var/lib/vz"), "local")
+
+
+def _check_storage(call: Call, name: str) -> None:
+    """Activation and kind of the storage, before the lock; errors are the exit status itself."""
+    problems = []
+    try:
+        storage = activate(call.world, name, call.node)
+    except Refusal as problem:
+        problems.append(f"could not activate storage '{name}': {problem.text}")
+        unknown = name not in call.world.storages or "not available" in problem.text or "disabled" in problem.text
+        if unknown:
+            problems.append(f"could not get storage information for '{name}': {problem.text}")
+    else:
+        if "backup" not in storage.content:
+            why = f"can't use storage '{name}' for backups - wrong content type"
+            problems.append(f"could not get storage information for '{name}': {why}")
+    if problems:
+        raise TaskError(" ".join(problems))
+
+
+def _take_global_lock(call: Call, task: Task) -> None:
+    """One vzdump per node: the others wait here, inside their task."""
+    world, node = call.world, call.world.nodes[call.node]
+    minutes = int(call.params.get("lockwait", DEFAULTS["lockwait"]))
+    if node.vzdump_holder is not None:
+        if not minutes:
+            task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' (wait = 0)")
+            raise Silent
+        task.log("INFO: trying to get global lock - waiting...")
+        node.vzdump_queue.append(task.upid)
+        _wait_for_global_lock(call, task, minutes)
+        task.log("INFO: got global lock")
+    node.vzdump_holder = task.upid
+    del world
+
+
+def _wait_for_global_lock(call: Call, task: Task, minutes: int) -> None:
+    node = call.world.nodes[call.node]
+
+    def is_our_turn() -> bool:
+        return node.vzdump_holder is None and node.vzdump_queue[0] == task.upid
+
+    try:
+        if not task.wait_for(is_our_turn, call.world.as_told(minutes * MINUTE)):
+            task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' - got timeout")
+            raise Silent
+    except Interrupted as problem:
+        task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' - {problem}")
+        raise Silent from problem
+    finally:
+        node.vzdump_queue.remove(task.upid)
+
+
+def _give_global_lock(call: Call, task: Task) -> None:
+    node = call.world.nodes[call.node]
+    if node.vzdump_holder == task.upid:
+        node.vzdump_holder = None
+        call.world.poke()
+
+
+@route("GET", "/nodes/{node}/vzdump/defaults", {"node": NODE, "storage": STORAGE}, protected=False)
+def defaults(call: Call) -> Any:
+    """The node's defaults, with those of a storage."""
+    found = dict(DEFAULTS)
+    if not call.world.is_9:
+        found["notification-policy"] = "always"
+    name = call.params.get("storage")
+    if name is None:
+        return found
+    needs_any(f"/storage/{name}", "Datastore.Audit", "Datastore.AllocateSpace")(call.world, call.caller, {})
+    storage = call.world.storages.get(name)
+    if storage is None:
+        raise failed(f"storage '{name}' does not exist")
+    prune = retention.print_rules(retention.parse(storage.prune or "keep-all=1"))
+    found |= {"storage": name, "prune-backups": prune}
+    return found | ({} if storage.type == "pbs" else {"dumpdir": f"{storage.path}/dump"})
+
+
+@route(
+    "GET",
+    "/nodes/{node}/vzdump/extractconfig",
+    {"node": NODE, "volume": Param(optional=False)},
+)
+def extract_config(call: Call) -> Any:
+    """The configuration inside an archive."""
+    world, volid = call.world, str(call.params["volume"])
+    name = volid.partition(":")[0]
+    storage = activate(world, name, call.node)
+    volume = world.volume(volid, call.node)
+    try:
+        kind, _format, _owner = name_parts(volid.partition(":")[2])
+    except ValueError:
+        raise failed(f"unable to parse directory volume name '{volid.partition(':')[2]}'") from None
+    if kind != "backup":
+        raise failed(f"unable to use volume {volid} - content type needs to be 'backup'")
+    if volume is None:
+        raise failed(f"can't find file '{storage.file_path(volid.partition(':')[2])}'")
+    access.demand_volume(world, call.caller, volume)
+    inside = archive_inside(world, volume)
+    maps = [f"#qmdump#map:{slot}:drive-{slot}:{disk[3]}:{disk[2]}:\n" for slot, disk in sorted(inside.disks.items())]
+    return inside.config + "".join(maps)

@@ -1,0 +1,94 @@
+"""Faults of requests and tasks: what waits for a request or a task and changes its outcome."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..answers import ConnectionCut, Garbage, Refusal, Transport, bad_parameters
+from ..world.fault import Fault
+from ..world.state import World
+from .registry import control, known, perform
+
+OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage", "meanwhile")
+OF_TASKS = ("task-fails", "task-warnings", "task-unexpected", "hold-task")
+PROXY_STATUS = 590
+UNAUTHORIZED = 401
+HELD_SECONDS = 600
+
+
+def request_faults(world: World, method: str, path: str) -> list[Fault]:
+    """The faults that this request meets, each counted."""
+    found = [one for one in world.faults if one.name in OF_REQUESTS and one.matches_request(method, path)]
+    for one in found:
+        if one.name != "hold":
+            one.take(world.faults)
+    return found
+
+
+def before(world: World, faults: list[Fault]) -> None:
+    """What faults do before a request has any effect."""
+    for fault in faults:
+        if fault.name == "delay":
+            world.wait_for(lambda: False, world.as_told(float(fault.args["seconds"])))
+        if fault.name == "hold":
+            fault.met += 1
+            world.poke()
+            world.wait_for(partial(_released, world, fault), HELD_SECONDS)
+        if fault.name == "meanwhile":
+            perform(world, fault.args["step"])
+        if fault.name == "refuse":
+            _refuse(fault.args)
+        if fault.name == "garbage":
+            raise Garbage("<!DOCTYPE html><title>Maintenance</title>")
+        if fault.name == "drop" and fault.args.get("when", "before") == "before":
+            raise ConnectionCut
+
+
+def _released(world: World, fault: Fault) -> bool:
+    return fault not in world.faults
+
+
+def _refuse(args: dict[str, Any]) -> None:
+    status = int(args.get("status", 500))
+    if args.get("errors"):
+        raise bad_parameters({str(key): str(text) for key, text in args["errors"].items()})
+    if status >= PROXY_STATUS or status == UNAUTHORIZED:
+        raise Transport(status, str(args.get("reason", "Connection refused")))
+    raise Refusal(status, str(args.get("reason", "simulated refusal")))
+
+
+def after(faults: list[Fault]) -> None:
+    """What faults do once the request has had its effect: the client does not learn of it."""
+    for fault in faults:
+        if fault.name == "drop" and fault.args.get("when") == "after":
+            raise ConnectionCut
+        if fault.name == "gateway-timeout":
+            raise Transport(596, str(fault.args.get("reason", "Connection timed out")))
+
+
+@control(*OF_REQUESTS, *OF_TASKS)
+def _add_fault(world: World, step: dict[str, Any]) -> None:
+    args = {key: value for key, value in step.items() if key not in ("control", "times", "label")}
+    default: int | None = None if step["control"] in ("hold", "hold-task") else 1
+    times = step.get("times", default)
+    fault = Fault(step["control"], args, None if times is None else int(times))
+    if step["control"] == "task-fails":
+        fault.args.setdefault("text", "simulated failure")
+    if "label" in step:
+        fault.label = str(step["label"])
+    if step["control"] == "delay":
+        float(step["seconds"])
+    if step["control"] == "meanwhile":
+        known(step["step"])
+    world.faults.append(fault)
+
+
+@control("release")
+def _release(world: World, step: dict[str, Any]) -> None:
+    """End faults: all that wait, or those of one name or label."""
+    world.faults = [
+        one
+        for one in world.faults
+        if step.get("of") not in (None, one.name) or step.get("label") not in (None, one.label)
+    ]

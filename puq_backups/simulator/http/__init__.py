@@ -1,0 +1,1 @@
+"""HTTPS and everything between a connection and the function that answers a call."""

@@ -1,0 +1,1 @@
+"""Recorded exchanges: playing them and comparing the answers."""

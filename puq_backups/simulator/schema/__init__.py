@@ -1,0 +1,1 @@
+"""Parameters of API calls and options of VMs: types, formats, limits."""

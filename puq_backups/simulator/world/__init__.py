@@ -1,0 +1,1 @@
+"""The state of the simulated cluster and the rules by which it changes."""

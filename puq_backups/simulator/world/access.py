@@ -1,0 +1,113 @@
+"""Who asks, and what that user or token may: paths, roles, pools, privilege separation."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import TYPE_CHECKING
+
+from ..answers import Transport, forbidden
+from .model import Caller
+from .roles import all_privileges
+
+if TYPE_CHECKING:
+    from .state import World
+    from .volumes import Volume
+
+STANDARD_PATHS = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
+
+
+def authenticate(world: World, header: str | None) -> Caller:
+    """The caller that an Authorization header proves, else 401."""
+    if not header or not header.startswith("PVEAPIToken"):
+        raise Transport(401, "No ticket")
+    found = re.fullmatch(r"PVEAPIToken=([^!\s]+)!([^=\s]+)=(.+)", header)
+    name = f"{found[1]}!{found[2]}" if found else ""
+    for token in world.tokens.values():
+        known = token.id == name and not token.revoked
+        if found and known and hmac.compare_digest(token.secret.encode(), found[3].encode()):
+            return Caller(token.id, token.user, token.privsep)
+    raise Transport(401, "Authentication failed!")
+
+
+def privileges(world: World, caller: Caller, path: str) -> dict[str, int]:
+    """The privileges on a path, each with 1 where it propagates, 0 where it holds only there."""
+    key = (caller.id, path)
+    if key not in world.privilege_cache:
+        own = _of_identity(world, caller.user, path)
+        if caller.privsep:
+            granted = _of_identity(world, caller.id, path)
+            own = {name: min(flag, granted[name]) for name, flag in own.items() if name in granted}
+        world.privilege_cache[key] = own
+    return world.privilege_cache[key]
+
+
+def _of_identity(world: World, identity: str, path: str) -> dict[str, int]:
+    if identity == "root@pam":
+        return dict.fromkeys(all_privileges(world.is_9), 1)
+    found = _by_roles(world, identity, path)
+    if vmid := re.fullmatch(r"/vms/(\d+)", path):
+        pool = world.pool_of(int(vmid[1]))
+        if pool is not None:
+            found = {**_by_roles(world, identity, f"/pool/{pool}"), **found}
+    return found
+
+
+def _by_roles(world: World, identity: str, path: str) -> dict[str, int]:
+    """What the deepest entry for this identity on the way to the path gives."""
+    steps = [""] if path == "/" else ["", *path.strip("/").split("/")]
+    roles: dict[str, int] = {}
+    for depth in range(len(steps)):
+        here = "/".join(steps[: depth + 1]) or "/"
+        last = depth == len(steps) - 1
+        granted = world.granted(identity, here)
+        entries = {role: propagate for role, propagate in granted.items() if last or propagate}
+        roles = entries or roles
+    found: dict[str, int] = {}
+    for role, propagate in roles.items():
+        for name in world.roles.get(role, ()):
+            found[name] = max(propagate, found.get(name, 0))
+    return {} if "NoAccess" in roles else found
+
+
+def may(world: World, caller: Caller, path: str, *names: str) -> bool:
+    """Whether the caller has all of these privileges on a path."""
+    granted = privileges(world, caller, path)
+    return all(name in granted for name in names)
+
+
+def demand(world: World, caller: Caller, path: str, *names: str) -> None:
+    """Refuse with 403 the first of these privileges that the caller lacks on a path."""
+    granted = privileges(world, caller, path)
+    for name in names:
+        if name not in granted:
+            raise forbidden(path, name)
+
+
+def demand_any(world: World, caller: Caller, path: str, *names: str) -> None:
+    """Refuse with 403 a caller who has none of these privileges on a path."""
+    if not any(name in privileges(world, caller, path) for name in names):
+        raise forbidden(path, *names)
+
+
+def demand_volume(world: World, caller: Caller, volume: Volume, vmid: int | None = None) -> None:
+    """Refuse who may not use a volume; `vmid` is the VM for which it is to be used, if it is for one."""
+    storage = f"/storage/{volume.storage}"
+    if may(world, caller, storage, "Datastore.Allocate") or (vmid is not None and vmid == volume.vmid):
+        return
+    if volume.content == "backup":
+        demand(world, caller, storage, "Datastore.AllocateSpace")
+        demand(world, caller, f"/vms/{volume.vmid}", "VM.Backup")
+    else:
+        demand_any(world, caller, storage, "Datastore.Audit", "Datastore.AllocateSpace")
+        if volume.content == "images":
+            demand(world, caller, f"/vms/{volume.vmid}", "VM.Config.Disk")
+
+
+def effective(world: World, caller: Caller) -> dict[str, dict[str, int]]:
+    """All paths on which the caller has privileges, as GET /access/permissions tells them."""
+    paths = {*STANDARD_PATHS, *(str(entry["path"]) for entry in world.acl)}
+    for members in world.pools.values():
+        paths |= {f"/vms/{vmid}" for vmid in members}
+    found = {path: privileges(world, caller, path) for path in sorted(paths)}
+    return {path: granted for path, granted in found.items() if granted}

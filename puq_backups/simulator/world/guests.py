@@ -1,0 +1,51 @@
+"""Changes of whole VMs: destroying, moving to another node, turning into a template."""
+
+from __future__ import annotations
+
+import re
+
+from ..schema.property_strings import print_drive
+from .disks import drives, free, is_cdrom, referenced
+from .model import Guest
+from .state import World
+
+
+def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
+    """Destroy a VM: its disks, its place in pools, the rights on it. Its archives stay."""
+    for volid in referenced(guest.config):
+        volume = world.volume(volid, guest.node)
+        if volume is not None and volume.vmid == guest.vmid:
+            free(world, guest.node, volid)
+    if unreferenced:
+        for name in world.storages:
+            for volume in world.volumes.at(world.place(name, guest.node), guest.vmid, "images"):
+                world.volumes.remove(volume)
+    for members in world.pools.values():
+        members.discard(guest.vmid)
+    world.acl = [entry for entry in world.acl if entry["path"] != f"/vms/{guest.vmid}"]
+    world.rights_changed()
+    world.guests.pop(guest.vmid, None)
+
+
+def to_template(world: World, guest: Guest) -> None:
+    """Make a VM a template: its images become base images."""
+    guest.config["template"] = 1
+    for slot, drive in drives(guest.config).items():
+        volume = world.volume(drive["file"], guest.node)
+        if volume is None or is_cdrom(drive):
+            continue
+        world.volumes.remove(volume)
+        volume.name = re.sub(r"(^|/)vm-", r"\1base-", volume.name)
+        world.volumes.add(volume)
+        guest.config[slot] = print_drive({**drive, "file": volume.volid})
+
+
+def move(world: World, guest: Guest, target: str) -> None:
+    """Move a VM to another node. Images on node-local storages move along; archives stay where they are."""
+    for drive in drives(guest.config).values():
+        volume = world.volume(drive["file"], guest.node)
+        if volume is not None and volume.node is not None:
+            world.volumes.remove(volume)
+            volume.node = target
+            world.volumes.add(volume)
+    guest.node = target
