@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import shutil
 import ssl
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from . import calls, faults
 from .http import certificate, router
+from .http.in_process import Adapter, answering
 from .http.server import Server
+from .world.clock import Clock, VirtualClock
+from .world.journal import Entry
 from .world.loading import make_world
 from .world.model import Guest
-from .world.seed import SEED
+from .world.seed import make_seed
 from .world.state import World
 from .world.task import Task
 from .world.volumes import Volume
+
+PVE_PORT = 8006
+WEEK = 7 * 86_400
+NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -38,27 +48,50 @@ class Seen:
 
 
 class Simulator:
-    """A simulated Proxmox VE behind real HTTPS on 127.0.0.1. Usable as a context manager."""
+    """A simulated Proxmox VE behind real HTTPS on 127.0.0.1. Usable as a context manager.
+
+    Args:
+        pve: Version to speak as, "9.2" or "8.4".
+        state: Initial state as docs/simulator.md describes it; None is a small cluster.
+        time_scale: Factor for durations of simulated work; 0 means that work takes no time.
+        port: Port to listen on; 0 takes a free one.
+        virtual_time: Seconds since the epoch at which a virtual clock begins; None uses the real clock. With a
+            virtual clock work takes its full time, and waiting for it costs none.
+        https: Whether to listen; without it requests reach the simulator in this process only.
+
+    """
 
     def __init__(
-        self, pve: str = "9.2", state: dict[str, Any] | None = None, time_scale: float = 0, port: int = 0
+        self,
+        pve: str = "9.2",
+        state: dict[str, Any] | None = None,
+        time_scale: float = 0,
+        port: int = 0,
+        *,
+        virtual_time: float | None = None,
+        https: bool = True,
     ) -> None:
-        self._state = copy.deepcopy(SEED if state is None else state)
-        self._pve, self._scale = pve, time_scale
+        self._state = copy.deepcopy(make_seed(virtual_time) if state is None else state)
+        self._pve = pve
+        clock = Clock(time_scale) if virtual_time is None else VirtualClock(virtual_time)
         self._seen: list[Seen] = []
-        self.world: World = make_world(self._state, pve, time_scale)
+        self.world: World = make_world(self._state, pve, clock)
         self._folder = Path(tempfile.mkdtemp(prefix="puq-simulator-"))
         self.ca_file, key_file, self.fingerprint = certificate.make(self._folder)
         self.world.fingerprint = self.fingerprint
+        self._server: Server | None = None
+        self.host, self.port = f"simulator-{next(NUMBERS)}.invalid", PVE_PORT
+        if https:
+            self._listen(key_file, port)
+        self.url = f"https://{self.host}:{self.port}"
+
+    def _listen(self, key_file: str, port: int) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.ca_file, key_file)
         self._server = Server(self, port, context)
         self.host, self.port = "127.0.0.1", int(self._server.server_address[1])
-        self.url = f"https://{self.host}:{self.port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="simulator"
-        )
-        self._thread.start()
+        serve = partial(self._server.serve_forever, poll_interval=0.05)
+        threading.Thread(target=serve, daemon=True, name="simulator").start()
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +104,9 @@ class Simulator:
     def stop(self) -> None:
         """Stop serving and remove what was written to disk."""
         self._end_workers()
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end_workers(self) -> None:
@@ -86,9 +120,30 @@ class Simulator:
         self._end_workers()
         self._state = self._state if state is None else copy.deepcopy(state)
         self._pve = pve or self._pve
-        self.world = make_world(copy.deepcopy(self._state), self._pve, self._scale)
+        self.world = make_world(copy.deepcopy(self._state), self._pve, self.clock.renewed())
         self.world.fingerprint = self.fingerprint
         self._seen = []
+
+    @property
+    def clock(self) -> Clock:
+        """The clock: `now()`, `advance(seconds)`; a virtual one also has `advance_to(moment)` and `listeners`."""
+        return self.world.clock
+
+    def in_process(self) -> AbstractContextManager[None]:
+        """Answer requests of this process to `url` without a connection, as long as the context lasts.
+
+        It concerns every session of the library requests, proxmoxer's among them. Other addresses are not touched.
+        """
+        return answering(self, self.url)
+
+    def adapter(self) -> Adapter:
+        """An adapter that answers in-process, for `session.mount(proxmox.url, proxmox.adapter())`."""
+        return Adapter(self)
+
+    def journal(self, what: str | None = None, subject: str | None = None, by: str | None = None) -> list[Entry]:
+        """The entries of the journal since the last reset, oldest first; see world.journal.Entry."""
+        with self.world.lock:
+            return self.world.journal.find(what, subject, by)
 
     def control(self, name: str, **args: Any) -> None:
         """Bring about a condition or fault; a dash in an argument's name is written as underscore."""
@@ -159,8 +214,11 @@ class Simulator:
             found = [one for one in self.world.volumes.of_storage(storage) if content in (None, one.content)]
         return sorted(found, key=lambda one: (one.ctime, one.name))
 
-    def until(self, ready: Callable[[], Any], seconds: float = 10) -> bool:
-        """Wait until something is so; False if it is not after so long."""
+    def until(self, ready: Callable[[], Any], seconds: float = 60) -> bool:
+        """Wait until a condition holds, for at most so many seconds. A virtual clock moves on meanwhile."""
+        if self.clock.virtual:
+            with self.world.lock:
+                return bool(self.world.wait_for(ready, seconds))
         give_up = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > give_up:
@@ -168,20 +226,29 @@ class Simulator:
             time.sleep(0.005)
         return True
 
-    def wait_until_held(self, label: str, seconds: float = 10) -> bool:
+    def wait_until_held(self, label: str, seconds: float = 60) -> bool:
         """Wait until a request has met the `hold` with this label."""
         return self.until(lambda: any(one.label == label and one.met for one in self.world.faults), seconds)
 
-    def idle(self, seconds: float = 10) -> bool:
-        """Wait until no task runs; False if some still do after so long."""
+    def idle(self, seconds: float = 60) -> bool:
+        """Wait until no task runs, for at most so many seconds. A virtual clock moves on meanwhile, up to a week."""
         world = self.world
+        limit = WEEK if world.clock.virtual else seconds
         with world.lock:
-            return world.wait_for(lambda: not any(one.running for one in world.tasks.values()), seconds)
+            return world.wait_for(lambda: not any(one.running for one in world.tasks.values()), limit)
 
 
-def start(pve: str = "9.2", state: dict[str, Any] | None = None, time_scale: float = 0, port: int = 0) -> Simulator:
+def start(
+    pve: str = "9.2",
+    state: dict[str, Any] | None = None,
+    time_scale: float = 0,
+    port: int = 0,
+    *,
+    virtual_time: float | None = None,
+    https: bool = True,
+) -> Simulator:
     """Start a simulator; see Simulator."""
-    return Simulator(pve, state, time_scale, port)
+    return Simulator(pve, state, time_scale, port, virtual_time=virtual_time, https=https)
 
 
 __all__ = ["Seen", "Simulator", "calls", "start"]

@@ -123,6 +123,7 @@ def change(call: Call) -> Any:
         if call.params["protected"] and not volume.protected:
             check_protected_limit(call.world, call.caller, storage, call.node, volume.vmid)
         volume.protected = bool(call.params["protected"])
+    call.world.volumes.report("changed", volume)
 
 
 @route("DELETE", PATH, {**BASE, "delay": Param("integer", minimum=1, maximum=30)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any
 
@@ -56,7 +55,7 @@ def create(call: Call) -> Any:
         made.setdefault("boot", f"order={';'.join(_bootable(made))}")
         made.setdefault("vmgenid", str(uuid.uuid4()))
         made.setdefault("smbios1", f"uuid={uuid.uuid4()}")
-        made["meta"] = f"creation-qemu={QEMU},ctime={int(time.time())}"
+        made["meta"] = f"creation-qemu={QEMU},ctime={int(world.now(call.node))}"
         guest.config = made
         if "pool" in params:
             world.pools.setdefault(str(params["pool"]), set()).add(vmid)

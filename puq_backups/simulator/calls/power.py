@@ -44,20 +44,17 @@ def _through_ha(call: Call, kind: str, state: str) -> str | None:
 
 def _follow_ha(call: Call, guest: Guest, state: str) -> None:
     """What the node's HA service does once it looks: about ten seconds later."""
-    import threading
 
     def look() -> None:
-        with call.world.lock:
-            call.world.wait_for(lambda: False, call.world.scaled(10))
-            if guest.ha != state or guest.lock:
-                return
-            if state == "started" and not guest.running:
-                power_on(call.world, guest)
-            elif state == HA_STATES_OFF and guest.running:
-                power_off(call.world, guest)
-            call.world.poke()
+        call.world.wait_for(lambda: False, call.world.scaled(10))
+        if guest.ha != state or guest.lock:
+            return
+        if state == "started" and not guest.running:
+            power_on(call.world, guest)
+        elif state == HA_STATES_OFF and guest.running:
+            power_off(call.world, guest)
 
-    threading.Thread(target=look, daemon=True).start()
+    call.world.clock.spawn(look, f"ha-{guest.vmid}")
 
 
 @route(

@@ -146,7 +146,7 @@ class Restore:
         if self.inside.firewall:
             self.guest.firewall_options = dict(self.inside.firewall[0])
             self.guest.firewall_rules = [dict(rule) for rule in self.inside.firewall[1]]
-        self.guest.snapshots.clear()
+        self.guest.snapshots = []
         self.guest.pending, self.guest.pending_delete = {}, []
         self.guest.config = {"memory": "128", **({"lock": "create"} if self.pbs else {})}
         self.world.poke()

@@ -65,7 +65,7 @@ def take(call: Call) -> Any:
         text = str(call.params.get("description", ""))
         parent = guest.snapshots[-1].name if guest.snapshots else None
         when = int(world.now(call.node))
-        guest.snapshots.append(Snapshot(name, when, text, dict(guest.config), parent))
+        guest.snapshots = [*guest.snapshots, Snapshot(name, when, text, dict(guest.config), parent)]
 
     return call.task("qmsnapshot", call.vmid, work)
 

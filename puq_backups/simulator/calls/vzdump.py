@@ -20,6 +20,7 @@ from ..schema.parameters import (
 )
 from ..world import access, retention
 from ..world.archives import archive_inside
+from ..world.locks import VZDUMP_LOCK, set_vzdump_holder
 from ..world.state import World
 from ..world.storages import activate
 from ..world.task import Interrupted, Silent, Task, TaskError
@@ -29,7 +30,6 @@ from .backup_job import Backup
 MINUTE = 60
 ONLY_ROOT = ("tmpdir", "dumpdir", "script", "job-id")
 NEEDS_SYS_MODIFY = ("bwlimit", "ionice", "performance")
-GLOBAL_LOCK = "/var/run/vzdump.lock"
 PERFORMANCE: Schema = {
     "max-workers": Param("integer", minimum=1, maximum=256),
     "pbs-entries-max": Param("integer", minimum=1),
@@ -228,14 +228,13 @@ def _take_global_lock(call: Call, task: Task) -> None:
     minutes = int(call.params.get("lockwait", DEFAULTS["lockwait"]))
     if node.vzdump_holder is not None:
         if not minutes:
-            task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' (wait = 0)")
+            task.log(f"ERROR: can't acquire lock '{VZDUMP_LOCK}' (wait = 0)")
             raise Silent
         task.log("INFO: trying to get global lock - waiting...")
         node.vzdump_queue.append(task.upid)
         _wait_for_global_lock(call, task, minutes)
         task.log("INFO: got global lock")
-    node.vzdump_holder = task.upid
-    del world
+    set_vzdump_holder(world, node, task.upid)
 
 
 def _wait_for_global_lock(call: Call, task: Task, minutes: int) -> None:
@@ -246,10 +245,10 @@ def _wait_for_global_lock(call: Call, task: Task, minutes: int) -> None:
 
     try:
         if not task.wait_for(is_our_turn, call.world.as_told(minutes * MINUTE)):
-            task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' - got timeout")
+            task.log(f"ERROR: can't acquire lock '{VZDUMP_LOCK}' - got timeout")
             raise Silent
     except Interrupted as problem:
-        task.log(f"ERROR: can't acquire lock '{GLOBAL_LOCK}' - {problem}")
+        task.log(f"ERROR: can't acquire lock '{VZDUMP_LOCK}' - {problem}")
         raise Silent from problem
     finally:
         node.vzdump_queue.remove(task.upid)
@@ -258,8 +257,7 @@ def _wait_for_global_lock(call: Call, task: Task, minutes: int) -> None:
 def _give_global_lock(call: Call, task: Task) -> None:
     node = call.world.nodes[call.node]
     if node.vzdump_holder == task.upid:
-        node.vzdump_holder = None
-        call.world.poke()
+        set_vzdump_holder(call.world, node, None)
 
 
 @route("GET", "/nodes/{node}/vzdump/defaults", {"node": NODE, "storage": STORAGE}, protected=False)

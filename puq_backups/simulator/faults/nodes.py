@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..world import workers
+from ..world.locks import set_vzdump_holder
 from ..world.state import World
 from .registry import BadControl, control
 from .subjects import node_of, task_of
@@ -65,13 +66,14 @@ def _clock_zone(world: World, step: dict[str, Any]) -> None:
 @control("vzdump-lock-held")
 def _vzdump_lock_held(world: World, step: dict[str, Any]) -> None:
     """Somebody else's backup job holds the node's lock until `vzdump-lock-released`."""
-    node_of(world, step).vzdump_holder = "elsewhere"
+    set_vzdump_holder(world, node_of(world, step), "elsewhere")
 
 
 @control("vzdump-lock-released")
 def _vzdump_lock_released(world: World, step: dict[str, Any]) -> None:
     node = node_of(world, step)
-    node.vzdump_holder = None if node.vzdump_holder == "elsewhere" else node.vzdump_holder
+    if node.vzdump_holder == "elsewhere":
+        set_vzdump_holder(world, node, None)
 
 
 @control("task-lost")

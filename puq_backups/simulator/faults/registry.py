@@ -33,7 +33,8 @@ def control(*names: str) -> Callable[[Control], Control]:
 def perform(world: World, step: dict[str, Any]) -> None:
     """Do one control step, `{"control": name, …}`; BadControl says why one cannot be done."""
     name = known(step)
-    with world.lock:
+    with world.lock, world.journal.acting(f"control {name}"):
+        world.journal.add("control", name, **{key: value for key, value in step.items() if key != "control"})
         try:
             CONTROLS[name](world, step)
         except KeyError as missing:

@@ -14,12 +14,11 @@ OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage", 
 OF_TASKS = ("task-fails", "task-warnings", "task-unexpected", "hold-task")
 PROXY_STATUS = 590
 UNAUTHORIZED = 401
-HELD_SECONDS = 600
 
 
-def request_faults(world: World, method: str, path: str) -> list[Fault]:
+def request_faults(world: World, method: str, path: str, token: str | None) -> list[Fault]:
     """The faults that this request meets, each counted."""
-    found = [one for one in world.faults if one.name in OF_REQUESTS and one.matches_request(method, path)]
+    found = [one for one in world.faults if one.name in OF_REQUESTS and one.matches_request(method, path, token)]
     for one in found:
         if one.name != "hold":
             one.take(world.faults)
@@ -34,7 +33,7 @@ def before(world: World, faults: list[Fault]) -> None:
         if fault.name == "hold":
             fault.met += 1
             world.poke()
-            world.wait_for(partial(_released, world, fault), HELD_SECONDS)
+            world.wait_for(partial(_released, world, fault), None)
         if fault.name == "meanwhile":
             perform(world, fault.args["step"])
         if fault.name == "refuse":

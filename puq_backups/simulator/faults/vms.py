@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from typing import Any
 
@@ -53,14 +52,7 @@ def hold_flock(world: World, name: str, seconds: float | None) -> None:
     until = None if length is None else world.now() + length
     world.flocks[name] = (object(), until)
     if length is not None:
-        timer = threading.Timer(length + 0.01, _poke, (world,))
-        timer.daemon = True
-        timer.start()
-
-
-def _poke(world: World) -> None:
-    with world.lock:
-        world.poke()
+        world.clock.alarm(length)
 
 
 def seconds_of(step: dict[str, Any]) -> float | None:
@@ -86,7 +78,8 @@ def _leftover_lock(world: World, step: dict[str, Any]) -> None:
 def _snapshot_taken(world: World, step: dict[str, Any]) -> None:
 
     guest = guest_of(world, step)
-    guest.snapshots.append(Snapshot(str(step.get("name", "before")), int(world.now()), "", dict(guest.config)))
+    taken = Snapshot(str(step.get("name", "before")), int(world.now()), "", dict(guest.config))
+    guest.snapshots = [*guest.snapshots, taken]
 
 
 @control("vm-power")
@@ -117,7 +110,7 @@ def _vmid_reused(world: World, step: dict[str, Any]) -> None:
     for key in [key for key in guest.config if re.fullmatch(r"net\d+", key)]:
         guest.config[key] = print_net({**net_parts(str(guest.config[key])), "macaddr": new_mac()})
     guest.config["name"] = str(step.get("name", f"other{guest.vmid}"))
-    guest.snapshots.clear()
+    guest.snapshots = []
 
 
 @control("vm-config")

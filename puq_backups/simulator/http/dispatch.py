@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from email.utils import formatdate
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -19,6 +18,7 @@ from . import router
 API = "/api2/json"
 FIRST_ERROR = 400
 DELAY_OF_401 = 3.0
+WORKERS = 3
 
 
 class Record(Protocol):
@@ -111,6 +111,8 @@ def _operate(backend: Backend, request: Request, path: str) -> Answer:
             return _made(backend, 200, "OK", {"data": None})
         if asked == ("GET", "/simulator/requests"):
             return _made(backend, 200, "OK", {"data": backend.report()})
+        if asked == ("GET", "/simulator/journal"):
+            return _made(backend, 200, "OK", {"data": [asdict(entry) for entry in backend.world.journal.entries]})
     except (BadControl, ValueError) as problem:
         return _made(backend, 400, "Bad Request", {"message": str(problem)})
     return _made(backend, 404, "Not Found", {"message": f"The simulator has no {request.method} {path}."})
@@ -124,6 +126,9 @@ def _answer_api(backend: Backend, request: Request, path: str, query: str) -> An
     seen = backend.note(request.method, path, given)
     status, reason, content = _outcome(backend, request, path, given)
     seen.status = status
+    by = access.token_of(request.authorization) or "nobody"
+    with backend.world.journal.acting(by):
+        backend.world.journal.add("answered", f"{request.method} {path}", status=status, reason=reason)
     return _made(backend, status, reason, content)
 
 
@@ -161,10 +166,11 @@ def _as_text(value: Any) -> str:
 
 def perform(world: World, header: str | None, method: str, path: str, given: dict[str, str]) -> dict[str, Any]:
     """One call from authentication to answer, faults included. Raises Refusal, Transport or ConnectionCut."""
-    with world.lock:
+    with world.lock, world.journal.acting(access.token_of(header) or "nobody"):
+        world.journal.add("asked", f"{method} {path}", params=given)
         if not next(iter(world.nodes.values())).online:
             raise ConnectionCut
-        faults = request_faults(world, method, path)
+        faults = request_faults(world, method, path, access.token_of(header))
         before(world, faults)
         try:
             caller = access.authenticate(world, header)
@@ -172,37 +178,30 @@ def perform(world: World, header: str | None, method: str, path: str, given: dic
             world.wait_for(lambda: False, world.scaled(DELAY_OF_401))
             raise
         one, call = router.prepare(world, caller, method, path, given)
-    answer = _in_time(world, one, call) if one.protected else _locked(world, one, call)
-    with world.lock:
+        found = {"data": _in_time(world, one, call) if one.protected else one.handler(call)}
         after(faults)
-    found = {"data": answer}
     return found if call.total is None else found | {"total": call.total}
 
 
-def _locked(world: World, one: router.Route, call: router.Call) -> Any:
-    with world.lock:
-        return one.handler(call)
-
-
 def _in_time(world: World, one: router.Route, call: router.Call) -> Any:
-    """Let one of the daemon's three workers do it; after 30 s the proxy answers 596 and the work goes on."""
+    """Let one of the node's three workers do it; after 30 s the proxy answers 596 and the work goes on."""
     outcome: dict[str, Any] = {}
+    node = world.nodes[call.node]
 
     def work() -> None:
-        node = world.nodes[call.node]
-        with node.workers:
-            node.workers_busy += 1
-            try:
-                outcome["answer"] = _locked(world, one, call)
-            except Exception as problem:  # noqa: BLE001 - handed to the waiting thread, raised there
-                outcome["problem"] = problem
-            finally:
-                node.workers_busy -= 1
+        world.wait_for(lambda: node.workers_busy < WORKERS, None)
+        node.workers_busy += 1
+        try:
+            with world.journal.acting(call.caller.id):
+                outcome["answer"] = one.handler(call)
+        except Exception as problem:  # noqa: BLE001 - handed to the waiting thread, raised there
+            outcome["problem"] = problem
+        finally:
+            node.workers_busy -= 1
 
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    worker.join(world.as_told(world.proxy_seconds))
-    if worker.is_alive():
+    world.clock.spawn(work, f"{one.method} {one.path}")
+    world.wait_for(lambda: outcome, world.as_told(world.proxy_seconds))
+    if not outcome:
         raise Transport(596, "Connection timed out")
     if "problem" in outcome:
         raise outcome["problem"]

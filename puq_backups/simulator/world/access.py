@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 STANDARD_PATHS = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
 
 
+def token_of(header: str | None) -> str | None:
+    """The token id (`user@realm!name`) that an Authorization header names, whether or not it is valid."""
+    found = re.match(r"PVEAPIToken=([^=]+)=", header or "")
+    return found[1] if found else None
+
+
 def authenticate(world: World, header: str | None) -> Caller:
     """The caller that an Authorization header proves, else 401."""
     if not header or not header.startswith("PVEAPIToken"):

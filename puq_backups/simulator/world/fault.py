@@ -19,11 +19,20 @@ class Fault:
     times: int | None = 1
     label: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     met: int = 0
+    matched: int = 0
 
-    def matches_request(self, method: str, path: str) -> bool:
-        """Whether it is about requests of this method and path (`*` in its path is anything)."""
+    def matches_request(self, method: str, path: str, token: str | None) -> bool:
+        """Whether it is about requests of this method, path (`*` in it is anything) and token id.
+
+        Of the requests that match, those before the `nth` are counted and let through.
+        """
         wanted = str(self.args.get("path", "*"))
-        return self.args.get("method", method) == method and fnmatchcase(path, wanted)
+        same = self.args.get("method", method) == method and fnmatchcase(path, wanted)
+        return same and self.args.get("token", token) == token and self._is_nth()
+
+    def _is_nth(self) -> bool:
+        self.matched += 1
+        return self.matched >= int(self.args.get("nth", 1))
 
     def matches_task(self, task: Task) -> bool:
         """Whether it is about tasks of this type and VM."""
@@ -32,7 +41,7 @@ class Fault:
 
     def takes_task(self, task: Task, faults: list[Fault]) -> bool:
         """Whether it is about this task; if so the use is counted as in `take`."""
-        if not self.matches_task(task):
+        if not self.matches_task(task) or not self._is_nth():
             return False
         self.take(faults)
         return True

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from .archives import archive_of_config
+from .clock import Clock
 from .model import Guest, Node, Snapshot, Token
 from .qemu import power_on
 from .roles import stock_roles
@@ -19,11 +19,11 @@ VERSIONS = {
 }
 
 
-def make_world(state: dict[str, Any], pve: str = "9.2", time_scale: float = 1.0) -> World:
-    """A world as the state says; ValueError for a version that is not simulated."""
+def make_world(state: dict[str, Any], pve: str, clock: Clock) -> World:
+    """The world that a state describes. Raises ValueError for a version that is not simulated."""
     if pve not in VERSIONS:
         raise ValueError(f"PVE {pve} is not simulated; choose one of {', '.join(VERSIONS)}.")
-    world = World(pve, time_scale)
+    world = World(pve, clock)
     world.version = state.get("versions", {}).get(pve) or VERSIONS[pve]
     world.pace = dict(state.get("work", {}))
     world.tasks_kept = state.get("tasks_kept")
@@ -37,6 +37,7 @@ def make_world(state: dict[str, Any], pve: str = "9.2", time_scale: float = 1.0)
         world.pools[name] = {int(member) for member in entry.get("members", [])}
     for entry in state.get("volumes", []):
         _add_volume(world, entry)
+    world.journal.watch(world.guests, world.volumes)
     return world
 
 
@@ -45,7 +46,7 @@ def _add_nodes(world: World, state: dict[str, Any]) -> None:
     bridges = [one["iface"] for one in state.get("bridges", [{"iface": "vmbr0"}])]
     for position, name in enumerate(names):
         offset = int(state.get("utc_offsets", {}).get(name, 0))
-        booted = time.time() - 6000 - position
+        booted = world.now() - 6000 - position
         world.nodes[name] = Node(name, bridges=list(bridges), booted=booted, utc_offset=offset)
 
 
@@ -87,7 +88,7 @@ def _add_guest(world: World, vmid: int, entry: dict[str, Any]) -> None:
         guest.snapshots.append(
             Snapshot(
                 snapshot["name"],
-                int(snapshot.get("snaptime", time.time())),
+                int(snapshot.get("snaptime", world.now())),
                 snapshot.get("description", ""),
                 dict(snapshot.get("config", config)),
                 snapshot.get("parent"),
@@ -109,7 +110,7 @@ def _add_volume(world: World, entry: dict[str, Any]) -> None:
     vmid = int(entry.get("vmid") or owner or 0)
     size = int(entry["size"])
     used = int(entry.get("used", size))
-    volume = Volume(storage, name, content, fmt, size, int(entry.get("ctime", time.time())), vmid, node, used=used)
+    volume = Volume(storage, name, content, fmt, size, int(entry.get("ctime", world.now())), vmid, node, used=used)
     volume.data = int(entry.get("data", used if fmt == "raw" else 0))
     volume.notes = entry.get("notes")
     volume.protected = bool(entry.get("protected"))

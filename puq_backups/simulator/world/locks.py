@@ -6,7 +6,7 @@ A flock ends with the process that holds it; the `lock` option stays until someb
 from __future__ import annotations
 
 from ..answers import failed
-from .model import Guest, Storage
+from .model import Guest, Node, Storage
 from .state import World
 from .task import Task, TaskError
 
@@ -32,6 +32,8 @@ def flock(world: World, owner: object, name: str, seconds: float) -> bool:
     got = owner.wait_for(ready, length) if isinstance(owner, Task) else world.wait_for(ready, length)
     if not got and not world.time_scale:
         got = _pass_time(world, name, seconds)
+    if got and world.flocks.get(name, (None, None))[0] is not owner:
+        world.journal.add("held", name)
     if got:
         world.flocks[name] = (owner, None)
     return got
@@ -58,16 +60,27 @@ def release(world: World, owner: object, name: str) -> None:
     """Give a lock back."""
     if world.flocks.get(name, (None, None))[0] is owner:
         del world.flocks[name]
+        world.journal.add("released", name)
         world.poke()
 
 
 def release_all(world: World, owner: object) -> None:
     """Give back what an ended process held."""
     for name in [name for name, holder in world.flocks.items() if holder[0] is owner]:
-        del world.flocks[name]
+        release(world, owner, name)
     for node in world.nodes.values():
         if node.vzdump_holder == getattr(owner, "upid", ""):
-            node.vzdump_holder = None
+            set_vzdump_holder(world, node, None)
+
+
+VZDUMP_LOCK = "/var/run/vzdump.lock"
+
+
+def set_vzdump_holder(world: World, node: Node, holder: str | None) -> None:
+    """Give the lock for which the backups of a node queue to a task (its UPID) or to nobody."""
+    node.vzdump_holder = holder
+    world.journal.add("held" if holder else "released", f"{node.name}:{VZDUMP_LOCK}")
+    world.poke()
 
 
 def take_config_lock(world: World, task: Task, vmid: int, seconds: float = 10) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from .options import Options
 from .volumes import FILE_TYPES
 
 Value = str | int | float
@@ -24,13 +24,12 @@ class Node:
     daemon: bool = True
     clock_skew: float = 0.0
     utc_offset: int = 0  # of its zone, in seconds
-    booted: float = field(default_factory=time.time)
+    booted: float = 0.0
     bridges: list[str] = field(default_factory=lambda: ["vmbr0"])
     vzdump_holder: str | None = None
     vzdump_queue: list[str] = field(default_factory=list)
     next_pid: int = 5000
-    workers: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(3))
-    workers_busy: int = 0
+    workers_busy: int = 0  # of the three workers of pvedaemon
 
 
 @dataclass
@@ -81,6 +80,10 @@ class Snapshot:
     parent: str | None = None
 
 
+REPORTED = ("node", "qmpstatus", "ha", "snapshots", "pending_delete")
+"""Attributes of a guest whose changes are entered in the journal."""
+
+
 @dataclass
 class Guest:
     """A VM: configuration, what is pending, and its QEMU process if there is one."""
@@ -100,6 +103,24 @@ class Guest:
     firewall_options: dict[str, Any] = field(default_factory=dict)
     firewall_rules: list[dict[str, Any]] = field(default_factory=list)
     backup_job_ends: float = 0.0  # QEMU's own job goes on when its worker is killed
+
+    def watch(self, report: Callable[[str, Any, Any], None]) -> None:
+        """Report each change of the configuration and of the attributes in REPORTED as (name, old, new)."""
+        object.__setattr__(self, "_report", report)
+        self.config, self.pending = self.config, self.pending
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        report = self.__dict__.get("_report")
+        old = self.__dict__.get(name)
+        if report is not None and name in ("config", "pending"):
+            prefix = "" if name == "config" else "pending "
+            for key in {**(old or {}), **value}:
+                if (old or {}).get(key) != value.get(key):
+                    report(prefix + key, (old or {}).get(key), value.get(key))
+            value = Options(value, lambda key, before, after: report(prefix + key, before, after))
+        elif report is not None and name in REPORTED and old != value:
+            report(name, old, value)
+        object.__setattr__(self, name, value)
 
     @property
     def running(self) -> bool:

@@ -55,8 +55,7 @@ def _disk(storage: str, vmid: int, gib: int, **more: Any) -> dict[str, Any]:
     return {"volid": volid, "vmid": vmid, "size": gib * GIB, "used": data, "data": data, **more}
 
 
-def _archive(storage: str, vmid: int, days: int, size: int, notes: str = "", **more: Any) -> dict[str, Any]:
-    ctime = int(time.time()) - days * DAY - 3600
+def _archive(storage: str, vmid: int, ctime: int, size: int, notes: str = "", **more: Any) -> dict[str, Any]:
     at = time.gmtime(ctime)
     if storage == "pbs":
         name = f"backup/vm/{vmid}/{time.strftime('%Y-%m-%dT%H:%M:%SZ', at)}"
@@ -85,8 +84,9 @@ def _token(user: str, name: str, number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def make_seed() -> dict[str, Any]:
-    """Three nodes; NFS, PBS and Ceph shared, a local storage on each; four VMs and a template."""
+def make_seed(now: float | None = None) -> dict[str, Any]:
+    """Three nodes; NFS, PBS and Ceph shared, a local storage on each; four VMs and a template. `now` in seconds."""
+    old = int(time.time() if now is None else now) - 400 * DAY - 3600
     return {
         "nodes": ["pve1", "pve2", "pve3"],
         "work": {
@@ -128,7 +128,7 @@ def make_seed() -> dict[str, Any]:
             _disk("ceph", 103, 20),
             {"volid": "ceph:base-9000-disk-0", "vmid": 9000, "size": 4 * GIB, "data": GIB},
             {"volid": "ceph:vm-9000-cloudinit", "vmid": 9000, "size": 4 * 1024**2, "data": 0},
-            _archive("nfs", 102, 400, 3 * GIB, "an earlier customer's"),
+            _archive("nfs", 102, old, 3 * GIB, "an earlier customer's"),
         ],
         "pools": {"customers": {"members": [100, 101]}},
         "bridges": [{"iface": "vmbr0"}, {"iface": "vmbr1"}],
@@ -161,6 +161,3 @@ def make_seed() -> dict[str, Any]:
             },
         ],
     }
-
-
-SEED: dict[str, Any] = make_seed()

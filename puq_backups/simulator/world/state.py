@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from ..answers import failed
 from .clock import Answer, Clock
 from .fault import Fault
+from .guest_table import GuestTable
+from .journal import Journal
 from .model import Guest, Node, Storage, Token
 from .task import Task
 from .volumes import Place, Volume, Volumes
@@ -20,15 +21,16 @@ BROADCAST_SECONDS = 10
 class World:
     """The whole cluster. `lock` guards it; threads wait with `wait_for`, which releases the lock meanwhile."""
 
-    def __init__(self, pve: str, time_scale: float) -> None:
+    def __init__(self, pve: str, clock: Clock) -> None:
         self.pve = pve
-        self.clock = Clock(time_scale)
-        self.lock = self.clock.lock
+        self.clock = clock
+        self.lock = clock.lock
         self.version: dict[str, str] = {}
         self.nodes: dict[str, Node] = {}
         self.storages: dict[str, Storage] = {}
         self.volumes = Volumes()
-        self.guests: dict[int, Guest] = {}
+        self.guests = GuestTable()
+        self.journal = Journal(clock)
         self.pools: dict[str, set[int]] = {}
         self.tokens: dict[str, Token] = {}
         self.acl: list[dict[str, Any]] = []
@@ -75,7 +77,7 @@ class World:
         """See Clock.as_told."""
         return self.clock.as_told(seconds)
 
-    def wait_for(self, ready: Callable[[], Answer], seconds: float) -> Answer:
+    def wait_for(self, ready: Callable[[], Answer], seconds: float | None) -> Answer:
         """See Clock.wait_for."""
         return self.clock.wait_for(ready, seconds)
 
@@ -122,8 +124,8 @@ class World:
         """Status and name of a VM as broadcast to the cluster every ten seconds."""
         if not self.time_scale:
             return (guest.status, guest.name)
-        if time.monotonic() - self.broadcast_at >= self.scaled(BROADCAST_SECONDS):
-            self.broadcast_at = time.monotonic()
+        if self.clock.now() - self.broadcast_at >= self.scaled(BROADCAST_SECONDS):
+            self.broadcast_at = self.clock.now()
             self.broadcast = {vmid: (one.status, one.name) for vmid, one in self.guests.items()}
         return self.broadcast.get(guest.vmid, (guest.status, guest.name))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +54,6 @@ class Task:
         self.signal: str | None = None
         self.lost = False  # its log has been rotated away
         self.generation = clock.generation
-        self.settled = threading.Event()
 
     def log(self, line: str) -> None:
         """Add a line to the log."""
@@ -85,11 +83,9 @@ class Task:
             self.wait_for(lambda: False, seconds)
         self.check_signal()
 
-    def wait_for(self, ready: Callable[[], Any], seconds: float) -> bool:
+    def wait_for(self, ready: Callable[[], Any], seconds: float | None) -> bool:
         """Wait for a condition, for at most so many seconds. Returns whether it holds; raises on a signal."""
-        if not ready() and seconds > 0:
-            self.settled.set()
-            self.clock.poke()
+        if not ready() and (seconds is None or seconds > 0):
             self.clock.wait_for(lambda: ready() or self.signal or self._outdated, seconds)
         self.check_signal()
         return bool(ready())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,7 @@ class Volumes:
     """All volumes, found by place (storage and, where it is node-local, node) and by guest without a scan."""
 
     def __init__(self) -> None:
+        self.watcher: Callable[[str, Volume], None] | None = None
         self._places: dict[Place, dict[str, Volume]] = {}
         self._guests: dict[tuple[str, str | None, int], dict[str, Volume]] = {}
 
@@ -91,11 +92,18 @@ class Volumes:
         """Put a volume where its storage and node say."""
         self._places.setdefault((volume.storage, volume.node), {})[volume.name] = volume
         self._guests.setdefault((volume.storage, volume.node, volume.vmid), {})[volume.name] = volume
+        self.report("added", volume)
         return volume
+
+    def report(self, what: str, volume: Volume) -> None:
+        """Report that a volume was added, changed or removed."""
+        if self.watcher is not None:
+            self.watcher(what, volume)
 
     def remove(self, volume: Volume) -> None:
         """Take a volume away; one that is gone already is no error."""
-        self._places.get((volume.storage, volume.node), {}).pop(volume.name, None)
+        if self._places.get((volume.storage, volume.node), {}).pop(volume.name, None) is not None:
+            self.report("removed", volume)
         self._guests.get((volume.storage, volume.node, volume.vmid), {}).pop(volume.name, None)
 
     def get(self, place: Place, name: str) -> Volume | None:

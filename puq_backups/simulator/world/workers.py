@@ -5,7 +5,6 @@ What a worker does between two waits is therefore atomic for everybody else.
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 
 from ..answers import Refusal
@@ -15,20 +14,16 @@ from .model import Caller
 from .state import World
 from .task import Killed, Silent, Task, TaskError, Worker
 
-PATIENCE = 2.0
-"""Seconds that `start` waits for a worker to reach its first wait."""
-HELD_SECONDS = 3600
-STOP_SECONDS = 5
-
 
 def start(world: World, node: str, kind: str, subject: str, caller: Caller, worker: Worker) -> str:
     """Start a worker. Returns its UPID once it waits for something or has ended."""
     task = Task(world.clock, world.nodes[node], kind, subject, caller, len(world.tasks))
     world.tasks[task.upid] = task
     world.last_task_event = None
+    world.journal.add("started", task.upid)
     _rotate(world, node)
-    threading.Thread(target=_run, args=(world, task, worker), name=f"{kind}-{subject}", daemon=True).start()
-    world.wait_for(lambda: task.settled.is_set() or not task.running, PATIENCE)
+    settled = world.clock.spawn(partial(_work, world, task, worker), f"{kind}-{subject}")
+    world.clock.wait_for_threads(settled.is_set)
     return task.upid
 
 
@@ -48,20 +43,17 @@ def finish(world: World, task: Task, status: str, last_line: str | None) -> None
     task.ended_before = len(world.tasks)
     task.endtime = int(world.now(task.node))
     world.last_task_event = task.upid
+    world.journal.add("ended", task.upid, exitstatus=status)
     release_all(world, task)
     world.poke()
 
 
-def _run(world: World, task: Task, worker: Worker) -> None:
-    with world.lock:
-        try:
-            _work(world, task, worker)
-        finally:
-            task.settled.set()
-            world.poke()
-
-
 def _work(world: World, task: Task, worker: Worker) -> None:
+    with world.journal.acting(task.upid):
+        _work_to_the_end(world, task, worker)
+
+
+def _work_to_the_end(world: World, task: Task, worker: Worker) -> None:
     try:
         _hold(world, task)
         _fail_on_request(world, task)
@@ -94,7 +86,7 @@ def _end(world: World, task: Task) -> None:
 def _hold(world: World, task: Task) -> None:
     """Wait while a fault holds tasks of this kind."""
     for fault in [one for one in world.faults if one.name == "hold-task" and one.matches_task(task)]:
-        task.wait_for(partial(_released, world, fault), HELD_SECONDS)
+        task.wait_for(partial(_released, world, fault), None)
 
 
 def _released(world: World, fault: Fault) -> bool:
@@ -108,8 +100,8 @@ def _fail_on_request(world: World, task: Task) -> None:
 
 
 def stop(world: World, task: Task, signal: str = "TERM") -> None:
-    """Send a signal to a worker and wait up to five seconds for its end."""
+    """Send a signal to a worker and wait for its end."""
     if task.running:
         task.signal = signal
         world.poke()
-        world.wait_for(lambda: not task.running, STOP_SECONDS)
+        world.clock.wait_for_threads(lambda: not task.running)
