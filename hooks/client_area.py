@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from puq_backups import accounts, module, overview, schedules
-from puq_backups.hooking import module_function
+from puq_backups.accounts.params import service_id
+from puq_backups.client_area import page
+from puq_backups.context import Context
+from puq_backups.hook_registry.decorators import module_function
 from puq_backups.host import Actor
 from puq_backups.models import Service
-from puq_backups.toolbox import Toolbox
+from puq_backups.rules import schedule
+from puq_backups.whmcs import dispatch
 
 TEMPLATE = "puq_backups/client/backups.html"
 BUTTONS = {
@@ -19,15 +22,15 @@ BUTTONS = {
 
 
 @module_function
-def ClientArea(toolbox: Toolbox, params: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
+def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
     """The Backups page of a service as template and variables; no Proxmox call."""
-    with toolbox.database.open() as session:
-        service = session.get_one(Service, accounts.service_id(params))
-        found = overview.facts(session, toolbox, service, actor)
-    found["timezones"] = sorted(schedules.zones())
-    _grey_what_is_not_offered(found, module.offered(toolbox, actor))
+    with context.database.open() as session:
+        service = session.get_one(Service, service_id(params))
+        found = page.facts(session, context, service, actor)
+    found["timezones"] = sorted(schedule.zones())
+    _grey_what_is_not_offered(found, dispatch.offered(context, actor))
     for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
-        for answer in toolbox.hooks.ask(point, vars=dict(found)):
+        for answer in context.hooks.ask(point, vars=dict(found)):
             found.update(answer)
     return {"templatefile": TEMPLATE, "vars": found}
 
@@ -36,4 +39,4 @@ def _grey_what_is_not_offered(found: dict[str, Any], offered: set[str]) -> None:
     """Give the reason beside each button whose function a host has taken out of the lists."""
     missing = [action for action, function in BUTTONS.items() if function not in offered]
     for reasons in (found["may"], *(backup["reason_against"] for backup in found["backups"])):
-        reasons.update((action, module.NOT_OFFERED) for action in missing if action in reasons)
+        reasons.update((action, dispatch.NOT_OFFERED) for action in missing if action in reasons)

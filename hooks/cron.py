@@ -3,22 +3,23 @@
 import logging
 from typing import Any
 
-from puq_backups import summary, ticking
-from puq_backups.hooking import hook
-from puq_backups.toolbox import Toolbox
+from puq_backups.clock import tick
+from puq_backups.context import Context
+from puq_backups.hook_registry.decorators import hook
+from puq_backups.mail import daily_summary as summary
 
 log = logging.getLogger("puq_backups.cron")
 
 
 @hook("AfterCronJob", priority=-100)
-def backup_task(toolbox: Toolbox) -> dict[str, Any]:
+def backup_task(context: Context) -> dict[str, Any]:
     """One tick: due slots, waiting operations, mail, housekeeping. Before the host's own hooks."""
-    counts = ticking.tick(toolbox)
+    counts = tick.tick(context)
     log.info("tick: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     return counts
 
 
 @hook("DailyCronJob")
-def daily_summary(toolbox: Toolbox) -> None:
+def daily_summary(context: Context) -> None:
     """Tell staff of the day, by mail."""
-    summary.tell(toolbox)
+    summary.tell(context)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from puq_backups.hooking import email_template
+from puq_backups.hook_registry.decorators import email_template
 
 STAYS_OFF = ("vm_stays_off",)
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from puq_backups import accounts
-from puq_backups.hooking import module_function
-from puq_backups.packages import CHOICES, OPTIONS, Package
+from puq_backups.accounts.params import server_access
+from puq_backups.context import Context
+from puq_backups.hook_registry.decorators import module_function
 from puq_backups.pve import choices
-from puq_backups.pve.access import version
 from puq_backups.pve.client import Proxmox
-from puq_backups.toolbox import Toolbox
+from puq_backups.pve.version import version
+from puq_backups.rules.package import CHOICES, OPTIONS, Package
 
 LOADERS = {
     "storage": "LoadStorages", "additional_storage": "LoadDiskStorages", "restore_storage": "LoadDiskStorages",
@@ -74,35 +74,35 @@ def _option(title: str, name: str) -> dict[str, Any]:
 
 
 @module_function
-def TestConnection(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, Any]:
+def TestConnection(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
     """Whether Proxmox answers with these credentials."""
-    version(_proxmox(toolbox, params))
+    version(_proxmox(context, params))
     return {"success": True, "error": ""}
 
 
 @module_function
-def LoadStorages(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+def LoadStorages(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
     """The storages for backups, each with its type and room."""
-    return choices.storages(_proxmox(toolbox, params), "backup")
+    return choices.storages(_proxmox(context, params), "backup")
 
 
 @module_function
-def LoadDiskStorages(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+def LoadDiskStorages(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
     """The storages for disks, each with its type and room."""
-    return choices.storages(_proxmox(toolbox, params), "images")
+    return choices.storages(_proxmox(context, params), "images")
 
 
 @module_function
-def LoadBridges(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+def LoadBridges(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
     """The bridges, each with its nodes."""
-    return choices.bridges(_proxmox(toolbox, params))
+    return choices.bridges(_proxmox(context, params))
 
 
 @module_function
-def LoadTemplates(toolbox: Toolbox, params: Mapping[str, Any]) -> dict[str, str]:
+def LoadTemplates(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
     """The templates, each with its name and node."""
-    return choices.templates(_proxmox(toolbox, params))
+    return choices.templates(_proxmox(context, params))
 
 
-def _proxmox(toolbox: Toolbox, params: Mapping[str, Any]) -> Proxmox:
-    return Proxmox(accounts.server_access(params, toolbox))
+def _proxmox(context: Context, params: Mapping[str, Any]) -> Proxmox:
+    return Proxmox(server_access(params, context))

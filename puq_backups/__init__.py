@@ -2,7 +2,7 @@
 
 from .errors import Refused
 from .extension import Backups
-from .hooking import hook
+from .hook_registry.decorators import hook
 from .host import Actor, Host
 
 __all__ = ["Actor", "Backups", "Host", "Refused", "hook"]

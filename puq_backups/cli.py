@@ -13,12 +13,15 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import func, select
 
-from . import accounts, chores, heartbeats, jobs, migrating, ticking
-from .doctor import examine
+from . import jobs
+from .accounts.servers import rotate_secrets
+from .clock import heartbeats, periodic
+from .clock import tick as clock_tick
+from .context import Context
 from .errors import SettingError
-from .models import Chore, Operation, Server, Service
-from .operations import leases
-from .toolbox import Toolbox
+from .migrations import running
+from .models import Chore, Operation, Server, Service, leases
+from .staff.doctor import examine
 
 
 class Commands(AppGroup):
@@ -37,8 +40,8 @@ class Commands(AppGroup):
 backups = Commands("backups", help="Backups of virtual machines: worker, clock and upkeep.")
 
 
-def _toolbox() -> Toolbox:
-    found: Toolbox = current_app.extensions["puq_backups"].toolbox
+def _toolbox() -> Context:
+    found: Context = current_app.extensions["puq_backups"].context
     return found
 
 
@@ -49,9 +52,9 @@ def tick() -> None:
         raise click.ClickException("The tick failed; the log has the details.")
 
 
-def _tick(toolbox: Toolbox) -> bool:
-    toolbox.hooks.run("PreCronJob")
-    answers = toolbox.hooks.run("AfterCronJob", toolbox=toolbox)
+def _tick(context: Context) -> bool:
+    context.hooks.run("PreCronJob")
+    answers = context.hooks.run("AfterCronJob", context=context)
     counts = next((answer for answer in answers if isinstance(answer, dict) and "slots" in answer), None)
     if counts is not None:
         click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
@@ -62,11 +65,11 @@ def _tick(toolbox: Toolbox) -> bool:
 @click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
 def clock(every: int) -> None:
     """Tick as a process. Of many, the one that holds the lease ticks."""
-    toolbox, owner = _toolbox(), leases.new_owner()
+    context, owner = _toolbox(), leases.new_owner()
     while True:
-        if chores.hold(toolbox, "clock", owner, timedelta(seconds=3 * every)):
-            _tick(toolbox)
-            chores.beat(toolbox, "clock")
+        if periodic.hold(context, "clock", owner, timedelta(seconds=3 * every)):
+            _tick(context)
+            periodic.beat(context, "clock")
         time.sleep(every)
 
 
@@ -80,7 +83,7 @@ def worker(burst: bool) -> None:
 @backups.command()
 def sync() -> None:
     """Compare our backups with what the storages hold, now."""
-    ticking.sync_all(_toolbox())
+    clock_tick.sync_all(_toolbox())
 
 
 @backups.command()
@@ -125,9 +128,9 @@ def new() -> None:
 @with_appcontext
 def rotate() -> None:
     """Encrypt each stored secret with the newest key."""
-    toolbox = _toolbox()
+    context = _toolbox()
     try:
-        count = accounts.rotate_secrets(toolbox)
+        count = rotate_secrets(context)
     except SettingError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{count} secrets are now encrypted with the newest key.")
@@ -142,11 +145,11 @@ def db() -> None:
 @with_appcontext
 def upgrade() -> None:
     """Bring our tables to this version's form."""
-    migrating.upgrade(_toolbox().database.engine)
+    running.upgrade(_toolbox().database.engine)
 
 
 @db.command()
 @with_appcontext
 def current() -> None:
     """Print the version our tables are at."""
-    click.echo(migrating.current(_toolbox().database.engine) or "none")
+    click.echo(running.current(_toolbox().database.engine) or "none")

@@ -13,13 +13,15 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
-from . import cli, commanding, config, jobs, locks, module, web
+from . import cli, config, jobs, web
+from .context import Context
+from .hook_registry.registry import Hooks
 from .host import Actor, Host
+from .inventory import locks
 from .models import AuditEntry, Database
-from .registry import Hooks
-from .toolbox import Toolbox
 from .vault import Vault
 from .web import admin
+from .whmcs import commands, dispatch
 
 NAME = "puq_backups"
 
@@ -35,7 +37,7 @@ class Backups:
 
     def __init__(self) -> None:
         self.hooks = Hooks()
-        self._toolbox: Toolbox | None = None
+        self._toolbox: Context | None = None
 
     def init_app(self, app: Flask, *, db: SQLAlchemy, host: Host) -> None:
         """Mount pages, commands and hooks on `app`. SettingError names a wrong setting.
@@ -50,12 +52,12 @@ class Backups:
             with app.app_context():
                 return db.engine
 
-        self._toolbox = Toolbox(
+        self._toolbox = Context(
             settings=settings, database=Database(engine, self._tell_audit), hooks=self.hooks, host=host,
             vault=Vault(settings.keys), ring=jobs.bell(settings),
         )  # fmt: skip
-        # The host runs points as well, and has no toolbox to give.
-        self.hooks.given["toolbox"] = self._toolbox
+        # The host runs points as well, and has no context to give.
+        self.hooks.given["context"] = self._toolbox
         self.hooks.load_all(settings.hooks)
         app.extensions[NAME] = self
         app.register_blueprint(web.blueprint(self._toolbox), url_prefix=settings.url_prefix)
@@ -70,7 +72,7 @@ class Backups:
         )  # fmt: skip
 
     @property
-    def toolbox(self) -> Toolbox:
+    def context(self) -> Context:
         """What the work is done with; RuntimeError before `init_app`."""
         if self._toolbox is None:
             raise RuntimeError("Backups is not initialised: call init_app first.")
@@ -82,22 +84,22 @@ class Backups:
         LookupError where there is no such function. Without `actor` it is done for who is signed in, else for the
         system; what no client may ask for (ChangePackage, …) your own code does for `Actor(is_staff=True)`.
         """
-        return module.call(self.toolbox, name, params, actor)
+        return dispatch.call(self.context, name, params, actor)
 
     def lock_reason(self, service_id: object) -> str | None:
         """Why actions on the service's VM must wait, in the language of who is signed in, or None.
 
         It is told from what was last seen, without asking Proxmox.
         """
-        with self.toolbox.database.open() as session:
+        with self.context.database.open() as session:
             found = locks.reason(session, str(service_id))
-        reader = module.current_actor(self.toolbox)
-        return self.toolbox.translator(reader.locale, reader.timezone).say(found) if found else None
+        reader = dispatch.current_actor(self.context)
+        return self.context.translator(reader.locale, reader.timezone).say(found) if found else None
 
     @contextmanager
     def vm_action(self, service_id: object) -> Iterator[None]:
         """Hold the service while the host acts on its VM. Refused while something of ours or Proxmox's runs."""
-        with locks.vm_action(self.toolbox, str(service_id)):
+        with locks.vm_action(self.context, str(service_id)):
             yield
 
     @contextmanager
@@ -107,5 +109,5 @@ class Backups:
 
         `verb` is ChangePackage, Terminate, ChangePassword, or Custom with the name of your `function`.
         """
-        with commanding.vm_command(self.toolbox, verb, params, function) as changed:
+        with commands.vm_command(self.context, verb, params, function) as changed:
             yield changed

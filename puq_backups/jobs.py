@@ -15,11 +15,13 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from . import chores, mailing, queueing, ticking
+from .clock import periodic, tick
 from .config import Settings
-from .models import Operation, now
-from .operations import engine, leases
-from .toolbox import Toolbox
+from .context import Context
+from .mail import delivery
+from .models import Operation, leases, now
+from .operations import engine
+from .operations import queue as operation_queue
 
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
@@ -49,28 +51,28 @@ def bell(settings: Settings) -> Callable[[Iterable[str]], None]:
 
 def advance(operation_id: str) -> None:
     """Move an operation on as far as it goes now."""
-    toolbox: Toolbox = current_app.extensions["puq_backups"].toolbox
-    while engine.advance(toolbox, operation_id):
+    context: Context = current_app.extensions["puq_backups"].context
+    while engine.advance(context, operation_id):
         pass
-    with toolbox.database.open() as session:
+    with context.database.open() as session:
         ended = session.scalar(select(Operation.finished_at).where(Operation.id == operation_id))
     if ended:
-        ticking.start_waiting(toolbox)
-        mailing.send_due(toolbox)
+        tick.start_waiting(context)
+        delivery.send_due(context)
 
 
-def work(toolbox: Toolbox, *, burst: bool) -> None:
+def work(context: Context, *, burst: bool) -> None:
     """Serve the queue until told to stop; with `burst` until no operation runs or is due.
 
     The steps of an operation are short and bounded by time limits, so they run in the worker's own process:
     one that is killed leaves nothing behind that still acts.
     """
-    ours = queue(toolbox.settings)
+    ours = queue(context.settings)
     if burst:
-        _burst(toolbox, ours)
+        _burst(context, ours)
         return
     stop = threading.Event()
-    ringer = threading.Thread(target=_ring_on, args=(toolbox, stop), daemon=True)
+    ringer = threading.Thread(target=_ring_on, args=(context, stop), daemon=True)
     ringer.start()
     try:
         _worker(ours).work(logging_level="WARNING")
@@ -83,33 +85,33 @@ def _worker(ours: Queue) -> SimpleWorker:
     return SimpleWorker([ours], connection=ours.connection, serializer=JSONSerializer)
 
 
-def _ring_on(toolbox: Toolbox, stop: threading.Event) -> None:
+def _ring_on(context: Context, stop: threading.Event) -> None:
     """Ring for operations whose time has come, each second, and leave a sign of life now and then."""
     beaten = float("-inf")
     while not stop.wait(1.0):
         try:
-            queueing.ring_due(toolbox)
+            operation_queue.ring_due(context)
             if time.monotonic() - beaten > BEAT_EVERY:
-                chores.beat(toolbox, "worker")
+                periodic.beat(context, "worker")
                 beaten = time.monotonic()
         except Exception:
             log.exception("could not look for due operations")
 
 
-def _burst(toolbox: Toolbox, ours: Queue) -> None:
+def _burst(context: Context, ours: Queue) -> None:
     while True:
-        chores.beat(toolbox, "worker")
-        ticking.start_waiting(toolbox)
-        queueing.ring_due(toolbox)
+        periodic.beat(context, "worker")
+        tick.start_waiting(context)
+        operation_queue.ring_due(context)
         _worker(ours).work(burst=True, logging_level="WARNING")
-        wake = _next(toolbox)
+        wake = _next(context)
         if wake is None:
             break
         time.sleep(min(max((wake - now()) / timedelta(seconds=1), 0.05), LONGEST_SLEEP))
-    mailing.send_due(toolbox)
+    delivery.send_due(context)
 
 
-def _next(toolbox: Toolbox) -> datetime | None:
+def _next(context: Context) -> datetime | None:
     """When a running operation is next due, or now where one waits for its turn; None when all is quiet."""
-    with toolbox.database.open() as session:
-        return queueing.next_wake(session)
+    with context.database.open() as session:
+        return operation_queue.next_wake(session)

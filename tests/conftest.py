@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import services
 from redis import Redis
+from support import services
 
 # The demo is imported from the checkout; at the end of the path, so that an installed package goes first.
 sys.path.append(str(services.ROOT))

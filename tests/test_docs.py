@@ -15,24 +15,25 @@ from typing import Any
 
 import click
 import pytest
-import world
 from flask import Flask
-from hosting import mount
-from services import ROOT
+from support import world
+from support.hosting import mount
+from support.services import ROOT
 
-from puq_backups import hookspecs, outbox
 from puq_backups.cli import backups as commands
 from puq_backups.config import PREFIX, Settings
-from puq_backups.filters import FILTERS, TESTS
-from puq_backups.mergefields import COMMON, OF_THE_HOST, OWN
+from puq_backups.hook_registry import points
+from puq_backups.hook_registry.registry import Hooks
+from puq_backups.mail import outbox
+from puq_backups.mail.filters import FILTERS, TESTS
+from puq_backups.mail.merge_fields import COMMON, OF_THE_HOST, OWN
 from puq_backups.models import ENDED, LIVE, VERSION_TABLE, Base
 from puq_backups.operations.engine import STEPS
-from puq_backups.packages import CHOICES, OPTIONS
-from puq_backups.registry import Hooks
+from puq_backups.rules.package import CHOICES, OPTIONS
 from puq_backups.simulator import Simulator
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-POINTS = {name: spec for name, spec in vars(hookspecs).items() if inspect.isfunction(spec)}
+POINTS = {name: spec for name, spec in vars(points).items() if inspect.isfunction(spec)}
 
 
 def page(name: str) -> str:
@@ -197,7 +198,7 @@ def test_module_function_is_written_down_with_what_it_reads(name: str) -> None:
 
 
 def test_params_are_written_down() -> None:
-    given, packages = import_module("puq_backups.accounts.params"), import_module("puq_backups.packages")
+    given, packages = import_module("puq_backups.accounts.params"), import_module("puq_backups.rules.package")
 
     read = {*read_by(given), *read_by(packages), *given.CLIENT}
 

@@ -12,14 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import world as worlds
 from redis import Redis
 from rq import Worker
 from sqlalchemy import update
+from support import world as worlds
 
-from puq_backups import chores, jobs
-from puq_backups.models import Chore, Operation, now
-from puq_backups.operations import leases
+from puq_backups import jobs
+from puq_backups.clock import periodic
+from puq_backups.models import Chore, Operation, leases, now
 from puq_backups.simulator import Simulator
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
     found = worlds.make(proxmox, database_url, redis_url)
     found.register()
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()
 
 
 def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:
@@ -39,7 +39,7 @@ def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(HERE)}
     environ["PUQ_BACKUPS_KEYS"] = worlds.KEY
     return subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "hosted:app", "backups", *words], env=environ, cwd=HERE,
+        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", *words], env=environ, cwd=HERE,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     world.call("BackupNow", note="by a worker")
     with world.app.app_context():
-        jobs.work(world.toolbox, burst=True)
+        jobs.work(world.context, burst=True)
 
     assert [operation.state for operation in world.operations()] == ["done"]
 
@@ -102,7 +102,7 @@ def test_emptied_redis_loses_nothing(world: worlds.World) -> None:
         client.flushdb()
     assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
     with world.app.app_context():
-        jobs.work(world.toolbox, burst=True)
+        jobs.work(world.context, burst=True)
 
     assert [operation.state for operation in world.operations()] == ["done"]
 
@@ -119,18 +119,18 @@ def test_one_of_two_clocks_holds_the_lease(world: worlds.World) -> None:
     minute = timedelta(minutes=1)
     mine, other = leases.new_owner(), leases.new_owner()
 
-    assert chores.hold(world.toolbox, "clock", mine, minute)
-    assert not chores.hold(world.toolbox, "clock", other, minute)
-    assert chores.hold(world.toolbox, "clock", mine, minute)
+    assert periodic.hold(world.context, "clock", mine, minute)
+    assert not periodic.hold(world.context, "clock", other, minute)
+    assert periodic.hold(world.context, "clock", mine, minute)
 
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Chore).values(lease_until=now() - minute))
-    assert chores.hold(world.toolbox, "clock", other, minute)
+    assert periodic.hold(world.context, "clock", other, minute)
 
 
 def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", "from puq_backups.operations import leases; print(leases.new_owner())"],
+        [sys.executable, "-c", "from puq_backups.models import leases; print(leases.new_owner())"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:
 def test_stuck_operation_keeps_its_lock_and_ends_when_its_task_does(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=2)
     world.call("BackupNow")
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Operation).values(deadline_at=now()))
     world.app.test_cli_runner().invoke(args=["backups", "tick"])
     assert [(operation.state, operation.lock) for operation in world.operations()] == [("stuck", "1")]

@@ -11,10 +11,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-import services
-from services import ROOT
+from support import services
+from support.services import ROOT
 
-from puq_backups.i18n import Translator
+from puq_backups.i18n.translator import Translator
 
 MAPPED = {"hooks": "puq_backups/hooks", "lang": "puq_backups/lang", "templates": "puq_backups/templates"}
 USE = """
@@ -26,7 +26,7 @@ from cryptography.fernet import Fernet
 
 import puq_backups
 import puq_backups.hooks.client_area
-from puq_backups.i18n import Translator
+from puq_backups.i18n.translator import Translator
 
 assert Translator("de").lang == "de"
 assert "checkout" not in puq_backups.__file__, puq_backups.__file__

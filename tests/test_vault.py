@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 from cryptography.fernet import Fernet
-from hosting import mount
 from sqlalchemy import text
+from support.hosting import mount
 
 from puq_backups import Backups
 from puq_backups.errors import SettingError
@@ -19,14 +19,14 @@ SECRET = "9d4c9f2e-0000-4000-8000-hunter2"
 
 
 def store(backups: Backups, hosts: Sequence[str]) -> None:
-    vault = backups.toolbox.vault
-    with backups.toolbox.database.begin() as session:
+    vault = backups.context.vault
+    with backups.context.database.begin() as session:
         for host in hosts:
             session.add(Server(hosts=host, token_id="svc@pve!backups", sealed_secret=vault.seal(f"{SECRET} {host}")))
 
 
 def sealed(backups: Backups) -> dict[str, bytes]:
-    with backups.toolbox.database.open() as session:
+    with backups.context.database.open() as session:
         return {server.hosts: server.sealed_secret for server in session.query(Server)}
 
 
@@ -109,7 +109,7 @@ def test_no_column_holds_the_secret(any_database_url: str) -> None:
     _, backups = mount(any_database_url)
     store(backups, ["pve1"])
 
-    with backups.toolbox.database.open() as session:
+    with backups.context.database.open() as session:
         [row] = session.execute(text("SELECT * FROM puq_backups_server")).all()
 
     cells = b" ".join(bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode() for cell in row)

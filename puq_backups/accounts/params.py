@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..context import Context
 from ..errors import BadInput
 from ..models import is_id
-from ..packages import entries
 from ..pve.client import Access
-from ..toolbox import Toolbox
+from ..rules.package import entries
 
 CLIENT = ("firstname", "lastname", "companyname", "email", "language", "timezone")
 LONGEST = 255
@@ -57,7 +57,7 @@ def text(raw: Any) -> str:
     return str("" if raw is None else raw).replace("\0", "").strip()[:LONGEST]
 
 
-def server_access(params: Mapping[str, Any], toolbox: Toolbox) -> Access:
+def server_access(params: Mapping[str, Any], context: Context) -> Access:
     """How the server is reached."""
     port = str(params.get("serverport") or "8006")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - the ports there are
@@ -70,7 +70,7 @@ def server_access(params: Mapping[str, Any], toolbox: Toolbox) -> Access:
     return Access(
         hosts=hosts, port=int(port), token_id=str(params.get("serverusername") or ""),
         secret=str(params["serverpassword"]), fingerprint=str(params.get("serveraccesshash") or "").strip() or None,
-        ca_file=toolbox.settings.ca_file or None,
-        connect_timeout=toolbox.settings.connect_timeout.total_seconds(),
-        read_timeout=toolbox.settings.read_timeout.total_seconds(),
+        ca_file=context.settings.ca_file or None,
+        connect_timeout=context.settings.connect_timeout.total_seconds(),
+        read_timeout=context.settings.read_timeout.total_seconds(),
     )  # fmt: skip

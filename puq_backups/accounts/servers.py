@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from ..context import Context
 from ..models import Backup, Server, Service, new_id
 from ..pve.client import Access
-from ..toolbox import Toolbox
 
 
-def server(session: Session, toolbox: Toolbox, access: Access) -> Server:
+def server(session: Session, context: Context, access: Access) -> Server:
     """The row of a server, made where there is none; its secret and fingerprint are taken over."""
     hosts = ",".join(access.hosts)
     known = select(Server).where(
@@ -20,8 +20,8 @@ def server(session: Session, toolbox: Toolbox, access: Access) -> Server:
     if found is None:
         found = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
         session.add(found)
-    if not found.sealed_secret or toolbox.vault.open(found.sealed_secret) != access.secret:
-        found.sealed_secret = toolbox.vault.seal(access.secret)
+    if not found.sealed_secret or context.vault.open(found.sealed_secret) != access.secret:
+        found.sealed_secret = context.vault.seal(access.secret)
     found.fingerprint = access.fingerprint or ""
     session.flush()
     return found
@@ -42,18 +42,18 @@ def move(session: Session, service: Service, to: Server) -> bool:
     return False
 
 
-def rotate_secrets(toolbox: Toolbox) -> int:
+def rotate_secrets(context: Context) -> int:
     """Encrypt each stored secret with the newest key: how many. SettingError where a key is missing.
 
     A secret that a CreateAccount writes meanwhile stays: it is under the newest key already.
     """
-    with toolbox.database.open() as session:
+    with context.database.open() as session:
         stored = session.execute(select(Server.id, Server.sealed_secret)).all()
     for server_id, sealed in stored:
-        with toolbox.database.begin() as session:
+        with context.database.begin() as session:
             session.execute(
                 update(Server)
                 .where(Server.id == server_id, Server.sealed_secret == sealed)
-                .values(sealed_secret=toolbox.vault.rotate(sealed))
+                .values(sealed_secret=context.vault.rotate(sealed))
             )
     return len(stored)

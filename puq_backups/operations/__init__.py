@@ -1,1 +1,1 @@
-"""What we decide and do to a VM, one operation a file."""
+"""The operation engine: queue, state changes and the four operations (backup, restore, remove, reinstall)."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from .. import inventory, retention
-from ..i18n import N_
+from ..i18n.translator import N_
+from ..inventory import service_backups
 from ..models import Backup, Operation
-from ..packages import Package
-from . import archiving
-from .steps import look, may_go_ahead, same_vm, take_away, unlocked
-from .work import GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from ..rules import retention
+from ..rules.package import Package
+from .step import GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from .steps import archive
+from .steps.common import look, may_go_ahead, same_vm, take_away, unlocked
 
 
 def check(work: Work) -> None:
@@ -20,14 +21,14 @@ def check(work: Work) -> None:
     may_go_ahead(work, "PreBackup")
     unlocked(same_vm(work))
     name = work.operation.storage
-    with work.toolbox.database.open() as session:
-        going = _going(work, inventory.standing(session, work.service).held())
-        known = inventory.storage_row(session, work.server, name, work.node)
+    with work.context.database.open() as session:
+        going = _going(work, service_backups.standing(session, work.service).held())
+        known = service_backups.storage_row(session, work.server, name, work.node)
     limits = known.retention if known else None
-    place = archiving.place_on(work.toolbox, work.proxmox, work.service, name, going=going, limits=limits)
+    place = archive.place_on(work.context, work.proxmox, work.service, name, going=going, limits=limits)
     if place.warning:
         work.operation.warn(place.warning)
-    inventory.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
+    service_backups.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
 
 
 def _rotation(work: Work) -> str:
@@ -50,9 +51,9 @@ def make_room(work: Work) -> Outcome:
 
 
 def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Outcome:
-    with work.toolbox.database.open() as session:
+    with work.context.database.open() as session:
         removing = work.operation.data.get("removing")
-        going = [removing] if removing else choose(inventory.standing(session, work.service).held())
+        going = [removing] if removing else choose(service_backups.standing(session, work.service).held())
     if not going:
         return None
     backup = work.find(Backup, going[0])
@@ -63,33 +64,33 @@ def make_archive(work: Work) -> Start | Wait | None:
     """Have Proxmox make the archive."""
     storage = work.operation.storage
     if work.ended is not None:
-        found = archiving.made(work, storage)
+        found = archive.made(work, storage)
         if found is None:
             # A worker of Proxmox's that was killed leaves its lock behind: that goes on holding up everybody.
             look(work)
             _stop_if_asked(work)
             raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=work.ended.reason)
     else:
-        found = archiving.by_marker(work, storage) if work.operation.data.get("asked") else None
+        found = archive.by_marker(work, storage) if work.operation.data.get("asked") else None
     if found is not None:
-        work.operation.backup_id = archiving.record(work, storage, found).id
+        work.operation.backup_id = archive.record(work, storage, found).id
         return None
     _stop_if_asked(work)
     unlocked(same_vm(work))
     work.operation.keep(asked=True)
-    return archiving.making(work, storage, work.operation.note, Package.from_json(work.service.package))
+    return archive.making(work, storage, work.operation.note, Package.from_json(work.service.package))
 
 
 def _stop_if_asked(work: Work) -> None:
     """GiveUp where somebody asked to stop it; asked of the database: it may have been after this step's claim."""
-    with work.toolbox.database.open() as session:
+    with work.context.database.open() as session:
         if session.scalar(select(Operation.cancel_asked).where(Operation.id == work.operation.id)):
             raise GiveUp("It was stopped.", state="cancelled")
 
 
 def see_archive(work: Work) -> Wait | None:
     """See the archive on its storage, with a size."""
-    return archiving.see(work, work.find(Backup, work.operation.backup_id))
+    return archive.see(work, work.find(Backup, work.operation.backup_id))
 
 
 def drop_surplus(work: Work) -> Outcome:

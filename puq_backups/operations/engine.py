@@ -13,25 +13,25 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from .. import notifications, turns
+from ..context import Context
 from ..errors import Message, Refused
-from ..models import Operation, Server, Service, database_now, now, when_committed
+from ..mail import events
+from ..models import Operation, Server, Service, database_now, leases, now, when_committed
+from ..models.audit_log import audit
 from ..pve import tasks
-from ..toolbox import Toolbox
-from . import backup, judging, leases, reinstall, remove, restore, watching
-from .auditing import audit
-from .calling import change, start_task
-from .claiming import LeaseLost, claim, commit, pause
-from .work import Change, Hop, Outcome, Start, Step, Wait, Work
+from . import backup, errors, reinstall, remove, restore, start_conditions, task_watch
+from .claim import LeaseLost, claim, commit, pause
+from .proxmox_calls import change, start_task
+from .step import Change, Hop, Outcome, Start, Step, Wait, Work
 
-__all__ = ["STEPS", "advance", "audit", "cancel", "end", "mark_stuck", "start", "stop_task"]
+__all__ = ["STEPS", "advance", "cancel", "end", "mark_stuck", "start", "stop_task"]
 
 STEPS: Mapping[str, Sequence[Step]] = {
     "backup": backup.STEPS, "restore": restore.STEPS, "remove": remove.STEPS, "reinstall": reinstall.STEPS,
 }  # fmt: skip
 
 
-def start(toolbox: Toolbox, operation_id: str) -> bool:
+def start(context: Context, operation_id: str) -> bool:
     """Take the service's lock for a waiting operation; False where it has to wait on, or was refused now.
 
     1. Lock the rows of server and service before anything is read: two starts count one after the other, and the
@@ -39,7 +39,7 @@ def start(toolbox: Toolbox, operation_id: str) -> bool:
     2. Check again what was checked when it was asked for.
     3. Take the lock by the unique column; whoever comes second waits.
     """
-    with toolbox.database.open() as session:
+    with context.database.open() as session:
         place = session.execute(
             select(Service.id, Service.server_id)
             .join(Operation, Operation.service_id == Service.id)
@@ -48,7 +48,7 @@ def start(toolbox: Toolbox, operation_id: str) -> bool:
     if place is None:
         return False
     try:
-        with toolbox.database.begin() as session:
+        with context.database.begin() as session:
             session.execute(update(Server).where(Server.id == place.server_id).values(port=Server.port))
             session.execute(update(Service).where(Service.id == place.id).values(version=Service.version + 1))
             operation = session.get_one(Operation, operation_id)
@@ -57,19 +57,19 @@ def start(toolbox: Toolbox, operation_id: str) -> bool:
             service = session.get_one(Service, place.id)
             if leases.holds(service.action_owner, service.action_until, database_now(session)):
                 return False
-            reason = turns.reason_against(session, toolbox.settings, service, operation)
-            if isinstance(reason, turns.Later):
+            reason = start_conditions.reason_against(session, context.settings, service, operation)
+            if isinstance(reason, start_conditions.Later):
                 return False
             if reason:
-                end(session, toolbox, operation, service, reason[0], reason[1])
+                end(session, context, operation, service, reason[0], reason[1])
                 return False
-            return _take(session, toolbox, operation, service)
+            return _take(session, context, operation, service)
     except IntegrityError:
         # Another operation of this service got the lock first.
         return False
 
 
-def _take(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> bool:
+def _take(session: Session, context: Context, operation: Operation, service: Service) -> bool:
     taken = session.execute(
         update(Operation)
         .where(Operation.id == operation.id, Operation.state == "waiting")
@@ -80,7 +80,7 @@ def _take(session: Session, toolbox: Toolbox, operation: Operation, service: Ser
     if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         return False
     session.refresh(operation)
-    limit = toolbox.settings.backup_deadline if operation.kind == "backup" else toolbox.settings.restore_deadline
+    limit = context.settings.backup_deadline if operation.kind == "backup" else context.settings.restore_deadline
     operation.node = service.node
     operation.step = STEPS[operation.kind][0].__name__
     operation.started_at = operation.wake_at = now()
@@ -90,7 +90,7 @@ def _take(session: Session, toolbox: Toolbox, operation: Operation, service: Ser
     return True
 
 
-def advance(toolbox: Toolbox, operation_id: str) -> bool:
+def advance(context: Context, operation_id: str) -> bool:
     """Run one step of a running operation; True where the next can be run at once.
 
     1. Claim it for a while; another's claim, or a time that has not come, ends it here.
@@ -98,8 +98,8 @@ def advance(toolbox: Toolbox, operation_id: str) -> bool:
     3. Run the step: it reads, and answers with what to do.
     4. Do that, and commit what came of it.
     """
-    with toolbox.database.open() as session:
-        operation = claim(toolbox, session, operation_id)
+    with context.database.open() as session:
+        operation = claim(context, session, operation_id)
         if operation is None:
             return False
         service = session.get_one(Service, operation.service_id)
@@ -107,10 +107,10 @@ def advance(toolbox: Toolbox, operation_id: str) -> bool:
         owner = str(operation.lease_owner)
         session.commit()
         try:
-            proxmox = toolbox.connect(server)
+            proxmox = context.connect(server)
             # A step that asked Proxmox inside a transaction would hold rows, on SQLite everybody's, for seconds.
             proxmox.on_call = lambda call: _no_transaction(session, call)
-            work = Work(toolbox, session, operation, service, server, proxmox)
+            work = Work(context, session, operation, service, server, proxmox)
             return _move(work, owner)
         except LeaseLost:
             session.rollback()
@@ -126,11 +126,11 @@ def _move(work: Work, owner: str) -> bool:
     operation = work.operation
     try:
         if operation.intent and not operation.upid:
-            return pause(work, owner, 0 if watching.find_lost(work) else work.toolbox.settings.poll.total_seconds())
+            return pause(work, owner, 0 if task_watch.find_lost(work) else work.context.settings.poll.total_seconds())
         if operation.upid:
-            work.ended = watching.watch(work)
+            work.ended = task_watch.watch(work)
             if work.ended is None:
-                return pause(work, owner, work.toolbox.settings.poll.total_seconds())
+                return pause(work, owner, work.context.settings.poll.total_seconds())
         outcome = _step(work)(work)
         return _carry_out(work, owner, outcome)
     except LeaseLost:
@@ -147,7 +147,7 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     operation = work.operation
     if isinstance(outcome, Start):
         return start_task(work, owner, outcome)
-    watching.forget(operation)
+    task_watch.forget(operation)
     if isinstance(outcome, Change):
         return change(work, owner, outcome)
     # Not before a call: one that is refused for a lock each time would be patient for ever.
@@ -165,11 +165,11 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
 
 
 def _judge(work: Work, owner: str, error: Exception) -> bool:
-    verdict = judging.judge(work, error)
-    if isinstance(verdict, judging.End):
+    verdict = errors.judge(work, error)
+    if isinstance(verdict, errors.End):
         return _end(work, owner, verdict.state, verdict.reason)
     if isinstance(verdict, Hop):
-        watching.forget(work.operation)
+        task_watch.forget(work.operation)
         work.operation.step, work.operation.reason = verdict.step, None
         commit(work, owner, release=True)
         return True
@@ -178,17 +178,17 @@ def _judge(work: Work, owner: str, error: Exception) -> bool:
 
 
 def _end(work: Work, owner: str, state: str, reason: Message | None) -> bool:
-    operation, toolbox = work.operation, work.toolbox
+    operation, context = work.operation, work.context
     if state == "done" and operation.data.get("ending"):
         state, reason = operation.data["ending_state"], Message.from_json(operation.data["ending"])
-    watching.forget(operation)
-    end(work.session, toolbox, operation, work.service, state, reason)
+    task_watch.forget(operation)
+    end(work.session, context, operation, work.service, state, reason)
     commit(work, owner, release=True)
     return False
 
 
 def end(
-    session: Session, toolbox: Toolbox, operation: Operation, service: Service, state: str, reason: Message | None
+    session: Session, context: Context, operation: Operation, service: Service, state: str, reason: Message | None
 ) -> None:
     """End an operation, free the lock and write the mails, in the caller's transaction; hooks are told after it.
 
@@ -197,17 +197,17 @@ def end(
     operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
     operation.reason = reason.to_json() if reason else None
     audit(session, service.id, operation, "ended", f"{operation.kind} {state}" + (f": {reason}" if reason else ""))
-    delays = toolbox.settings.retry_delays
+    delays = context.settings.retry_delays
     if state == "failed" and operation.kind == "backup" and operation.slot_date and operation.attempts <= len(delays):
         again = now() + delays[max(operation.attempts, 1) - 1]
-        if again <= operation.due_at + toolbox.settings.catch_up and service.status == "active":
+        if again <= operation.due_at + context.settings.catch_up and service.status == "active":
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
             return
     operation.state, operation.finished_at = state, now()
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(operation, service)
-    notifications.on_end(session, toolbox, operation, service)
-    when_committed(session, lambda: _tell_hooks(toolbox, operation))
+    events.on_end(session, context, operation, service)
+    when_committed(session, lambda: _tell_hooks(context, operation))
 
 
 def _note_restore(operation: Operation, service: Service) -> None:
@@ -217,19 +217,19 @@ def _note_restore(operation: Operation, service: Service) -> None:
         service.restore_failed = operation.id
 
 
-def _tell_hooks(toolbox: Toolbox, operation: Operation) -> None:
+def _tell_hooks(context: Context, operation: Operation) -> None:
     """Run `After…` or `After…Failed`. A skipped slot has its backup: neither."""
     point = f"After{operation.kind.title()}"
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
         about = {} if operation.kind == "reinstall" else {"backup_id": operation.backup_id}
-        toolbox.hooks.run(point, **facts, **about)
+        context.hooks.run(point, **facts, **about)
     elif operation.state != "skipped":
         reason = str(operation.why or operation.state)
-        toolbox.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)
+        context.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)
 
 
-def cancel(session: Session, toolbox: Toolbox, operation: Operation, service: Service) -> None:
+def cancel(session: Session, context: Context, operation: Operation, service: Service) -> None:
     """Cancel a waiting operation. Refused where it has started meanwhile."""
     gone = session.execute(
         update(Operation)
@@ -240,10 +240,10 @@ def cancel(session: Session, toolbox: Toolbox, operation: Operation, service: Se
     if gone.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise Refused("It has started meanwhile.")
     session.refresh(operation)
-    end(session, toolbox, operation, service, "cancelled", None)
+    end(session, context, operation, service, "cancelled", None)
 
 
-def mark_stuck(session: Session, toolbox: Toolbox) -> None:
+def mark_stuck(session: Session, context: Context) -> None:
     """Running operations past their deadline become stuck: staff is told, the lock is kept, watching goes on."""
     late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
     for operation in session.scalars(late).all():
@@ -257,9 +257,9 @@ def mark_stuck(session: Session, toolbox: Toolbox) -> None:
         if marked.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             continue
         session.refresh(operation)
-        notifications.on_stuck(session, toolbox, operation, session.get_one(Service, operation.service_id))
+        events.on_stuck(session, context, operation, session.get_one(Service, operation.service_id))
 
 
-def stop_task(toolbox: Toolbox, server: Server, upid: str) -> None:
+def stop_task(context: Context, server: Server, upid: str) -> None:
     """Have Proxmox stop a running task; what becomes of it is seen by the one who watches it."""
-    tasks.stop(toolbox.connect(server), upid)
+    tasks.stop(context.connect(server), upid)

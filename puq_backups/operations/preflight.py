@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import Message, ProxmoxDenied, ProxmoxRefused
 from ..models import Backup, Service
-from ..packages import Package
-from ..pve import access, notes, vms
 from ..pve import backups as archives
+from ..pve import notes, permissions, vms
 from ..pve.client import Proxmox
-from . import contents, disks
-from .contents import Contents
+from ..rules.package import Package
+from .steps import backup_contents, disks
+from .steps.backup_contents import Contents
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def look(
     inside, unread = (None, None) if against else _inside(scene)
     if unread and not unread.passable:
         against.append(unread.message)
-    targets = contents.targets(proxmox, service.node, inside, package) if inside else contents.Targets()
-    room = contents.room(inside, targets, scene.config, backup) if inside else contents.Room()
+    targets = backup_contents.targets(proxmox, service.node, inside, package) if inside else backup_contents.Targets()
+    room = backup_contents.room(inside, targets, scene.config, backup) if inside else backup_contents.Room()
     return Plan(
         reasons_against=(*against, *targets.reasons, *room.reasons),
         warnings=(*_warnings(scene, found, inside), *([unread.message] if unread else []), *room.warnings),
@@ -142,7 +142,7 @@ def _archive(scene: _Scene, *, on_pbs: bool) -> archives.Archive | None:
 
 def _may(scene: _Scene, privilege: str) -> bool:
     path = f"/vms/{scene.service.vmid}"
-    return privilege in access.permissions(scene.proxmox, path).get(path, {})
+    return privilege in permissions.permissions(scene.proxmox, path).get(path, {})
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Message
-from ..i18n import N_
+from ..i18n.translator import N_
 from ..models import Operation
-from ..packages import Package
-from ..pve import access, vms
-from . import keeping, proving, reapply, restore
-from .carrying import carry_over, keep_system_disk
-from .cloning import clone_template, destroy_vm
-from .firewall import put_back_firewall
-from .high_availability import is_managed, kept_entry, leave_ha, put_back_ha
-from .keeping import lift_protection, put_back_protection, put_back_settings
-from .power import power_off, power_on
-from .steps import may_go_ahead, ruin, unless, unlocked
-from .work import GiveUp, Step, Work
+from ..pve import permissions, vms
+from ..rules.package import Package
+from . import restore
+from .step import GiveUp, Step, Work
+from .steps import keep_settings, preconditions, reapply
+from .steps.carry_over import carry_over, keep_system_disk
+from .steps.clone import clone_template, destroy_vm
+from .steps.common import may_go_ahead, ruin, unless, unlocked
+from .steps.firewall import put_back_firewall
+from .steps.high_availability import is_managed, kept_entry, leave_ha, put_back_ha
+from .steps.keep_settings import lift_protection, put_back_protection, put_back_settings
+from .steps.power import power_off, power_on
 
 
 def check(work: Work) -> None:
@@ -30,9 +31,9 @@ def check(work: Work) -> None:
     config = ruin(work, failed.data.get("before") or {})
     unlocked(config or {})
     made_again = failed.data.get("made_again") or _made_again(work, config)
-    keeping.keep(work, config or {}, failed)
+    keep_settings.keep(work, config or {}, failed)
     package = Package.from_json(work.service.package)
-    target = proving.prove(work, package, work.operation.data["before"], config, made_again["pool"])
+    target = preconditions.prove(work, package, work.operation.data["before"], config, made_again["pool"])
     work.operation.keep(
         made_again=made_again, package=work.service.package, template=package.template, target=target,
         gone=config is None, identity=vms.identity(config) if config else None, undo=put_back_ha.__name__,
@@ -51,10 +52,10 @@ def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
     if config is None:
         return {"pool": None, "ha": None}
     if is_managed(work):
-        proving.demand(work, ("/",), ("Sys.Audit", "Sys.Console"))
+        preconditions.demand(work, ("/",), ("Sys.Audit", "Sys.Console"))
     place = vms.locate(work.proxmox).get(work.vmid)
     pool = place.pool if place else None
-    if not pool and access.lacking(work.proxmox, ("/pool",), ("Pool.Audit",)):
+    if not pool and permissions.missing_privileges(work.proxmox, ("/pool",), ("Pool.Audit",)):
         work.operation.warn(Message("If the virtual machine was in a resource pool, it is in none now."))
     return {"pool": pool, "ha": kept_entry(work)}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..i18n import N_
+from ..i18n.translator import N_
 from ..models import Backup
 from ..pve import backups as archives
-from ..turns import OF_THE_SYSTEM
-from .steps import may_go_ahead, same_vm, take_away
-from .work import Change, GiveUp, Start, Step, Work
+from .start_conditions import OF_THE_SYSTEM
+from .step import Change, GiveUp, Start, Step, Work
+from .steps.common import may_go_ahead, same_vm, take_away
 
 
 def stop_keeping(work: Work) -> Change | None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Message, ProxmoxBusy, ProxmoxRefused
-from ..i18n import N_
+from ..i18n.translator import N_
 from ..models import Backup, Operation
-from ..packages import Package
 from ..pve import backups as archives
 from ..pve import vms
-from . import keeping, preflight, safety
-from .firewall import put_back_firewall
-from .high_availability import put_back_ha
-from .judging import passes
-from .keeping import lift_protection, put_back_protection, put_back_settings
-from .power import power_off, power_on
-from .reapply import (
+from ..rules.package import Package
+from . import preflight
+from .errors import passes
+from .step import GiveUp, Hop, LookAgain, Outcome, Start, Step, Work
+from .steps import keep_settings, safety_copy
+from .steps.common import may_go_ahead, not_ours, present, ruin, same_vm, unless, unlocked
+from .steps.firewall import put_back_firewall
+from .steps.high_availability import put_back_ha
+from .steps.keep_settings import lift_protection, put_back_protection, put_back_settings
+from .steps.power import power_off, power_on
+from .steps.reapply import (
     beforehand,
     grow_additional_disk,
     grow_system_disk,
@@ -26,9 +29,7 @@ from .reapply import (
     set_cpu_and_memory,
     set_network,
 )
-from .safety import make_safety_copy, plan_safety_copy, see_safety_copy
-from .steps import may_go_ahead, not_ours, present, ruin, same_vm, unless, unlocked
-from .work import GiveUp, Hop, LookAgain, Outcome, Start, Step, Work
+from .steps.safety_copy import make_safety_copy, plan_safety_copy, see_safety_copy
 
 OVERRIDES = ("all", "machine", "none")
 """What is sent with the restore, less with each refusal: the kept options too, CPU, memory and network, nothing."""
@@ -49,10 +50,10 @@ def check(work: Work) -> None:
     if plan.reasons_against:
         reason = plan.reasons_against[0]
         raise GiveUp(reason.text, state="refused", **reason.values)
-    keeping.keep(work, config or {}, failed)
+    keep_settings.keep(work, config or {}, failed)
     work.operation.keep(
         snapshots=list(plan.snapshots), package=work.service.package, was_running=plan.running,
-        gone=config is None, undo=keeping.put_back_protection.__name__ if config else None,
+        gone=config is None, undo=keep_settings.put_back_protection.__name__ if config else None,
     )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def _overrides(work: Work) -> dict[str, Any]:
     data = work.operation.data
     level = data.get("overrides", OVERRIDES[0])
     machine = beforehand(Package.from_json(data["package"]), data["before"]) if level != OVERRIDES[-1] else {}
-    return {**keeping.beforehand(data["before"]), **machine} if level == OVERRIDES[0] else machine
+    return {**keep_settings.beforehand(data["before"]), **machine} if level == OVERRIDES[0] else machine
 
 
 def _with_less(work: Work, reason: str) -> bool:
@@ -201,6 +202,6 @@ LABELS: dict[str, str] = {
     "set_network": N_("Setting the network"),
     "put_back_ha": N_("Putting the virtual machine under high availability again"),
     "power_on": N_("Starting the virtual machine"),
-    **keeping.LABELS,
-    **safety.LABELS,
+    **keep_settings.LABELS,
+    **safety_copy.LABELS,
 }

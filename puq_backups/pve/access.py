@@ -1,18 +1,13 @@
-"""How a Proxmox is reached, and what the token may do there."""
+"""Address, API token and certificate with which a Proxmox server is reached."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-
-if TYPE_CHECKING:
-    from .client import Proxmox
 
 TOKEN_ID = re.compile(r"[^\s:/@!=]+(?:@[^\s:/@!=]+)*@[A-Za-z][A-Za-z0-9_.-]*![A-Za-z][A-Za-z0-9_.-]*")
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
@@ -81,25 +76,3 @@ def _is_host(host: str) -> bool:
     except ValueError:
         return bool(HOST.fullmatch(host)) and len(host) <= 253  # noqa: PLR2004 - the longest DNS name
     return True
-
-
-def version(proxmox: Proxmox) -> str:
-    """The version of Proxmox VE, as in "9.2.11"."""
-    return str(proxmox.get_dict("version").get("version", ""))
-
-
-def permissions(proxmox: Proxmox, path: str | None = None) -> dict[str, dict[str, Any]]:
-    """What our token may do: {path: {privilege: 1 where it reaches further down}}; `path` asks for one only."""
-    return proxmox.get_dict("access", "permissions", path=path)
-
-
-def lacking(proxmox: Proxmox, paths: Iterable[str], privileges: Iterable[str]) -> list[str]:
-    """Which of these privileges our token has on none of these paths.
-
-    On /vms only what reaches further down counts: a right on one VM goes when that VM is destroyed.
-    """
-    held: set[str] = set()
-    for path in paths:
-        granted = permissions(proxmox, path).get(path, {})
-        held |= {name for name, reaches in granted.items() if path != "/vms" or int(reaches)}
-    return [name for name in privileges if name not in held]

@@ -1,1 +1,1 @@
-"""What staff sees and may do beyond a client: facts for their pages, and their own actions. Knows no Flask."""
+"""What staff sees and may do beyond a client: facts of the staff pages, staff actions, doctor. Imports no Flask."""

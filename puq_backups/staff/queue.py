@@ -10,12 +10,13 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from .. import overview, policy, queueing, turns
+from ..client_area import page
 from ..config import Settings
+from ..context import Context
 from ..errors import Message
-from ..models import ENDED, LIVE, Operation, Server, Service, database_now, now
-from ..operations import leases
-from ..toolbox import Toolbox
+from ..inventory import policy
+from ..models import ENDED, LIVE, Operation, Server, Service, database_now, leases, now
+from ..operations import queue, start_conditions
 from . import paging
 
 STATES = (*LIVE, *ENDED)
@@ -43,13 +44,13 @@ class Line:
 
 
 def in_state(
-    session: Session, toolbox: Toolbox, state: str, at: paging.Place = paging.START, *,
+    session: Session, context: Context, state: str, at: paging.Place = paging.START, *,
     since: datetime | None = None, size: int = paging.SIZE,
 ) -> paging.Page[Line]:  # fmt: skip
     """A page of the operations in a state; of ended ones those that ended `since` then."""
     found = paging.page(session, _rows(state, since), ORDERS[state], at, size)
     listed = lines(session, found.rows)
-    return paging.Page(waiting(session, toolbox.settings, listed) if state == "waiting" else listed,
+    return paging.Page(waiting(session, context.settings, listed) if state == "waiting" else listed,
                        found.before, found.after)  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def lines(session: Session, operations: Sequence[Operation]) -> list[Line]:
     of = {service.server_id for service in services.values()}
     servers = {one.id: one for one in session.scalars(select(Server).where(Server.id.in_(of)))}
     return [
-        Line(operation, service, servers[service.server_id], overview.step_of(operation), operation.why)
+        Line(operation, service, servers[service.server_id], page.step_of(operation), operation.why)
         for operation in operations
         for service in (services[operation.service_id],)
     ]
@@ -98,7 +99,7 @@ def waiting(session: Session, settings: Settings, listed: list[Line]) -> list[Li
     if not listed:
         return []
     held, clock = _held(session, listed), database_now(session)
-    places = queueing.places(session, {(line.service.server_id, line.service.node) for line in listed})
+    places = queue.places(session, {(line.service.server_id, line.service.node) for line in listed})
     return [
         replace(line, place=places.get(line.operation.id), why=_why(line, held, settings, clock)) for line in listed
     ]
@@ -135,9 +136,9 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
     if service.id in held.running:
         return policy.KINDS[held.running[service.id]]
     if operation.kind == "backup" and service.id in held.first:
-        return turns.OTHERS_FIRST
+        return start_conditions.OTHERS_FIRST
     if operation.kind == "backup" and held.nodes[service.server_id, service.node] >= settings.per_node:
-        return turns.NODE_BUSY
+        return start_conditions.NODE_BUSY
     if operation.kind == "backup" and held.storages[service.server_id, operation.storage] >= settings.per_storage:
-        return turns.STORAGE_BUSY
+        return start_conditions.STORAGE_BUSY
     return Message("It starts with the next look at the queue.")

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from .. import protection
-from ..i18n import N_
+from ..i18n.translator import N_
+from ..inventory import protection
 from ..models import LIVE, Backup, Operation, Server, Service, now
 from . import paging
 

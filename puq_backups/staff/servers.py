@@ -9,11 +9,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ..context import Context
 from ..errors import Message
 from ..models import Chore, Server, Service, Storage, is_id
 from ..pve import backups as archives
-from ..pve.access import version
-from ..toolbox import Toolbox
+from ..pve.version import version
 
 NEARLY_FULL = 90
 """Per cent in use."""
@@ -102,6 +102,6 @@ def find(session: Session, server_id: str) -> Server | None:
     return session.get(Server, server_id) if is_id(server_id) else None
 
 
-def test(toolbox: Toolbox, server: Server) -> str:
+def test(context: Context, server: Server) -> str:
     """The version of Proxmox that answers, asked now; what it raises says why none does."""
-    return version(toolbox.connect(server))
+    return version(context.connect(server))

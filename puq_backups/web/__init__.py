@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from ..toolbox import Toolbox
-from . import access, client, confirming, custom
+from ..context import Context
+from . import access, client, module_route, restore_preview
 
 
-def blueprint(toolbox: Toolbox) -> Blueprint:
+def blueprint(context: Context) -> Blueprint:
     """The client's pages."""
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
-    access.guard(found, toolbox)
-    client.add_pages(found, toolbox)
-    confirming.add_route(found, toolbox)
-    custom.add_routes(found, toolbox)
+    access.guard(found, context)
+    client.add_pages(found, context)
+    restore_preview.add_route(found, context)
+    module_route.add_routes(found, context)
     return found
 
 

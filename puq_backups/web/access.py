@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, g, request
 
+from ..context import Context
 from ..models import Service, is_id
-from ..toolbox import Toolbox
 from . import forms
 
 
-def guard(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def guard(blueprint: Blueprint, context: Context) -> None:
     """Check, before each page: signed in and yours (404), may view (403), CSRF token on a POST (400)."""
 
     @blueprint.before_request
     def check() -> None:
         if request.endpoint == "puq_backups.static":
             return
-        actor = toolbox.host.current_actor()
+        actor = context.host.current_actor()
         service_id = str((request.view_args or {}).get("service_id", ""))
-        with toolbox.database.open() as session:
+        with context.database.open() as session:
             service = session.get(Service, service_id) if is_id(service_id) else None
         if actor is None or service is None or (not actor.is_staff and actor.client_id != service.client_id):
             abort(404)
@@ -29,12 +29,12 @@ def guard(blueprint: Blueprint, toolbox: Toolbox) -> None:
             g.puq_backups_csrf = forms.wrong_token()
 
 
-def guard_staff(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def guard_staff(blueprint: Blueprint, context: Context) -> None:
     """Check, before each page of staff, that staff is signed in: anybody else learns nothing (404)."""
 
     @blueprint.before_request
     def check() -> None:
-        actor = toolbox.host.current_actor()
+        actor = context.host.current_actor()
         if actor is None or not actor.is_staff:
             abort(404)
         g.puq_backups_actor = actor

@@ -10,13 +10,13 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import overview
+from ..client_area import page as page_facts
+from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotYours
-from ..i18n import N_
-from ..module import NOT_OFFERED, offered, run
-from ..toolbox import Toolbox
+from ..i18n.translator import N_
+from ..whmcs.dispatch import NOT_OFFERED, offered, run
 from . import forms
-from .extras import extras
+from .hook_output import extras
 
 POSTS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
@@ -33,28 +33,28 @@ POSTS: tuple[tuple[str, str, str], ...] = (
 """Path below the page, the module function it calls, and what it says when that was accepted."""
 
 Show = Callable[..., ResponseReturnValue]
-"""A page that says why something was not done: it takes the toolbox, the service, `error` and `form`."""
+"""A page that says why something was not done: it takes the context, the service, `error` and `form`."""
 
 SAID = {function: said for _, function, said in POSTS}
 
 
-def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the page, `/state`, the two static files and a POST for each form."""
-    blueprint.add_url_rule("/", "page", lambda service_id: page(toolbox, service_id), strict_slashes=False)
-    blueprint.add_url_rule("/state", "state", lambda service_id: state(toolbox, service_id))
+    blueprint.add_url_rule("/", "page", lambda service_id: page(context, service_id), strict_slashes=False)
+    blueprint.add_url_rule("/state", "state", lambda service_id: state(context, service_id))
     for path, function, _ in POSTS:
-        blueprint.add_url_rule(f"/{path}", function, _poster(toolbox, function), methods=["POST"])
+        blueprint.add_url_rule(f"/{path}", function, _poster(context, function), methods=["POST"])
 
 
-def _poster(toolbox: Toolbox, function: str) -> Callable[..., ResponseReturnValue]:
+def _poster(context: Context, function: str) -> Callable[..., ResponseReturnValue]:
     def post(service_id: str, **ids: str) -> ResponseReturnValue:
-        return asked(toolbox, service_id, function, {**request.form.to_dict(), **ids})
+        return asked(context, service_id, function, {**request.form.to_dict(), **ids})
 
     return post
 
 
 def asked(
-    toolbox: Toolbox, service_id: str, function: str, form: dict[str, str], show: Show | None = None
+    context: Context, service_id: str, function: str, form: dict[str, str], show: Show | None = None
 ) -> ResponseReturnValue:
     """Call a custom function for who is signed in: back to the page with a message, or the page with the reason.
 
@@ -62,44 +62,44 @@ def asked(
     """
     answers: list[Any] = []
     params = {**form, "serviceid": service_id}
-    error = g.get("puq_backups_csrf") or forms.tried(lambda: answers.append(_call(toolbox, function, params)))
+    error = g.get("puq_backups_csrf") or forms.tried(lambda: answers.append(_call(context, function, params)))
     if isinstance(error, NotYours):
         return Response(status=404)
     if error:
-        return (show or page)(toolbox, service_id, error=error, form=form)
+        return (show or page)(context, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
-        return rendered(toolbox, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+        return rendered(context, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
     forms.say(SAID.get(function, N_("It is done.")))
     return redirect(url_for(".page", service_id=service_id), 303)
 
 
-def _call(toolbox: Toolbox, function: str, params: dict[str, str]) -> Any:
+def _call(context: Context, function: str, params: dict[str, str]) -> Any:
     actor = g.puq_backups_actor
-    if function not in offered(toolbox, actor):
+    if function not in offered(context, actor):
         raise NotAllowed(NOT_OFFERED.text)
-    return run(toolbox, function, params, actor)
+    return run(context, function, params, actor)
 
 
 def page(
-    toolbox: Toolbox, service_id: str, *, error: BackupsError | None = None, form: dict[str, str] | None = None
+    context: Context, service_id: str, *, error: BackupsError | None = None, form: dict[str, str] | None = None
 ) -> ResponseReturnValue:
     """The Backups page; with `error` its status and reason, and what was typed."""
     actor = g.puq_backups_actor
-    area = run(toolbox, "ClientArea", {"serviceid": service_id}, actor)
-    found = with_addresses(area["vars"], service_id) | extras(toolbox, area["vars"]["service"], actor)
+    area = run(context, "ClientArea", {"serviceid": service_id}, actor)
+    found = with_addresses(area["vars"], service_id) | extras(context, area["vars"]["service"], actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
     found |= {"errors": errors, "refusal": refusal, "message": forms.said(), "form": form or {}}
-    html = rendered(toolbox, area["templatefile"], found, found["schedule"]["timezone"])
+    html = rendered(context, area["templatefile"], found, found["schedule"]["timezone"])
     return html, error.status if error else 200
 
 
-def rendered(toolbox: Toolbox, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
+def rendered(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
     """A template with its values and what every page has: texts in the reader's language, and the form's token."""
     actor = g.puq_backups_actor
-    t = toolbox.translator(actor.locale, actor.timezone or timezone)
+    t = context.translator(actor.locale, actor.timezone or timezone)
     common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.token()}
     return Response(render_template(template, **{**values, **common}), headers={"Cache-Control": "no-store"})
 
@@ -130,10 +130,10 @@ def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
     return {**found, "urls": urls}
 
 
-def state(toolbox: Toolbox, service_id: str) -> ResponseReturnValue:
+def state(context: Context, service_id: str) -> ResponseReturnValue:
     """The page's facts as JSON, with an ETag; no Proxmox call."""
-    area = run(toolbox, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
-    body = json.dumps(overview.state(area["vars"]), sort_keys=True)
+    area = run(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
+    body = json.dumps(page_facts.state(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
     return answer.make_conditional(request)

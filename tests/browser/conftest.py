@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import services
-import world as worlds
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from running_demo import Demo
+from support import services
+from support import world as worlds
+from support.running_demo import Demo
 
 from puq_backups.simulator import Simulator
 
@@ -91,7 +91,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
     found.register()
     found.host.actor = worlds.ALICE
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()
 
 
 @pytest.fixture

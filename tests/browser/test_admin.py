@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import world as worlds
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete
+from support import world as worlds
 
-from puq_backups import Actor, chores
+from puq_backups import Actor
+from puq_backups.clock import periodic
 from puq_backups.errors import Message
 from puq_backups.models import Backup, Operation, Service, new_id, now
 
@@ -33,16 +34,16 @@ def busy(world: worlds.World) -> worlds.World:
     for volume in world.proxmox.volumes("local"):
         if volume.volid == stray.volid:
             volume.notes = "made by hand before the move"
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(delete(Backup).where(Backup.id == stray.id))
     world.back_up("before the update")
     world.back_up("a second one")
     world.host.actor = worlds.STAFF
     for name in ("tick", "worker"):
-        chores.beat(world.toolbox, name)
+        periodic.beat(world.context, name)
     world.app.test_cli_runner().invoke(args=["backups", "sync"])
     ago = timedelta(minutes=1)
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         for state, service, more in (
             ("running", "2", {"step": "make_archive", "progress": 42, "lock": "2", "started_at": now() - 8 * ago}),
             ("waiting", "3", {}),
@@ -98,7 +99,7 @@ def test_pages_fit_desk_and_phone_light_and_dark_and_read_from_the_right(
 
 
 def test_page_of_a_service_keeps_up_by_itself(busy: worlds.World, page: Page, address: str) -> None:
-    with busy.toolbox.database.begin() as session:
+    with busy.context.database.begin() as session:
         session.execute(delete(Operation).where(Operation.state.in_(("running", "waiting", "stuck"))))
     busy.proxmox.control("operator-unlock", vmid=100)
     page.goto(f"{address}/admin/backups/services/1/")
@@ -111,7 +112,7 @@ def test_page_of_a_service_keeps_up_by_itself(busy: worlds.World, page: Page, ad
 
 
 def test_archive_is_adopted_without_script(busy: worlds.World, browser: Browser, address: str) -> None:
-    with busy.toolbox.database.begin() as session:
+    with busy.context.database.begin() as session:
         session.execute(delete(Operation).where(Operation.state.in_(("running", "waiting", "stuck"))))
     busy.proxmox.control("operator-unlock", vmid=100)
     page = browser.new_context(java_script_enabled=False, viewport=DESK).new_page()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
-from running_demo import Demo
+from support.running_demo import Demo
 
 
 def test_page_runs_in_a_real_browser(page: Page, shot: Callable[[Page, str], Path]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import world as worlds
 from flask import Response
 from playwright.sync_api import Locator, Page, expect
+from support import world as worlds
 
 Shot = Callable[[Page, str], Path]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import time_machine
-import world as worlds
 from playwright.sync_api import Locator, Page, expect
+from support import world as worlds
 
-from puq_backups import ticking
+from puq_backups.clock import tick
 
 Shot = Callable[[Page, str], Path]
 WEEK = {"Sunday": "12:00", "Wednesday": "23:30"}
@@ -91,8 +91,8 @@ def save_the_week(page: Page) -> None:
 def at(clock: time_machine.Coordinates, world: worlds.World, moment: datetime) -> None:
     """Move the clock, tick twice, and do all the work that came of it."""
     clock.move_to(moment)
-    ticking.tick(world.toolbox)
-    ticking.tick(world.toolbox)
+    tick.tick(world.context)
+    tick.tick(world.context)
     world.drain()
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 from playwright.sync_api import Locator, Page, expect
-from running_demo import Demo
+from support.running_demo import Demo
 
 Shot = Callable[[Page, str], Path]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import world as worlds
 from playwright.sync_api import Browser, Locator, Page, expect
+from support import world as worlds
 
 
 @pytest.fixture

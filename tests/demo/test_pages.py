@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import services
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
+from support import services
 
 from demo import mails
 from demo.app import create_app
@@ -112,7 +112,7 @@ def test_customer_chooses_the_language_of_backups_and_mails(
     assert f'value="{language}" lang="{language}" selected' in alice.post("/", "/language", language=language)
 
     assert said in alice.get(f"/services/{WEB}/backups/")[1]
-    with app.extensions["puq_backups"].toolbox.database.open() as session:
+    with app.extensions["puq_backups"].context.database.open() as session:
         assert session.get_one(backups.Service, str(WEB)).client["language"] == language
     alice.post("/", "/language", language="en")
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from urllib.request import urlopen
 
 import pytest
-import services
-from running_demo import COMMAND, Demo
+from support import services
+from support.running_demo import COMMAND, Demo
 
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)

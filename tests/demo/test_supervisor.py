@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-import services
+from support import services
 
 from demo.supervisor import Supervisor, Trouble
 

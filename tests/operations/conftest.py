@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import world as worlds
+from support import world as worlds
 
 from puq_backups.simulator import Simulator
 
@@ -22,4 +22,4 @@ def world(
     found = worlds.make(proxmox, database_url, redis_url)
     found.register()
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()

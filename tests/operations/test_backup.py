@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import world as worlds
+from support import world as worlds
 
 from puq_backups.pve import notes
 

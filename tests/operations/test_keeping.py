@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import world as worlds
 from operations.versions import both_versions
+from support import world as worlds
 from traps.looking import kinds, said, warned
 
 from puq_backups.models import Operation

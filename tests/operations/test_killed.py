@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 import pytest
-import world as worlds
-from killing import at_every_boundary
+from support import world as worlds
+from support.killing import at_every_boundary
 
 from puq_backups.pve import firewall
 

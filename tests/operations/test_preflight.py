@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import world as worlds
 from operations.versions import both_versions
 from sqlalchemy import select
+from support import world as worlds
 from traps.looking import kinds, said
 
 from puq_backups.models import Backup, Mail
 from puq_backups.operations import preflight
 from puq_backups.operations.preflight import Plan
-from puq_backups.packages import Package
 from puq_backups.pve import vms
+from puq_backups.rules.package import Package
 from puq_backups.simulator.world.seed import GIB
 
 
@@ -124,7 +124,7 @@ def test_what_stands_against_a_restore_is_found_before_anything_is_touched(world
     assert str(Plan.from_json(operation.data["preflight"]).reasons_against[0]) == said(operation)
     assert kinds(world, "qmshutdown", "qmrestore", "qmconfig") == []
     assert (world.proxmox.vm(100).running, world.service().restore_failed) == (True, None)
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         assert [mail.name for mail in session.scalars(select(Mail))] == ["Restore refused"]
 
 

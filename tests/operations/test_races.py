@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import time_machine
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, drain_while
 
-from puq_backups import slots, ticking
+from puq_backups.clock import slots, tick
 from puq_backups.operations import engine
 
 pytestmark = pytest.mark.databases
@@ -48,7 +48,7 @@ def test_two_ticks_at_once_make_one_backup(world: worlds.World) -> None:
         assert world.call("SaveSchedule", **weekly()) == "success"
         for day in range(3):
             clock.move_to(SUNDAY + timedelta(days=day, hours=2, minutes=1))
-            answers = at_once(lambda _: ticking.tick(world.toolbox), 3)
+            answers = at_once(lambda _: tick.tick(world.context), 3)
             assert not [answer for answer in answers if isinstance(answer, Exception)], answers
             world.drain()
 
@@ -61,7 +61,7 @@ def test_claiming_slots_at_once_records_each_once(world: worlds.World) -> None:
         world.call("SaveSchedule", **weekly())
         clock.move_to(SUNDAY + timedelta(days=3, hours=3))
 
-        answers = at_once(lambda _: slots.claim_due(world.toolbox))
+        answers = at_once(lambda _: slots.claim_due(world.context))
 
     assert not [answer for answer in answers if isinstance(answer, Exception)], answers
     found = sorted((operation.slot_date, operation.state) for operation in world.operations())
@@ -83,10 +83,10 @@ def test_last_free_place_goes_to_exactly_one(world: worlds.World) -> None:
 
 
 def test_starting_an_operation_at_once_starts_it_once(world: worlds.World) -> None:
-    world.toolbox.settings.__dict__["poll"] = timedelta(seconds=60)
-    with world.toolbox.database.begin() as session:
+    world.context.settings.__dict__["poll"] = timedelta(seconds=60)
+    with world.context.database.begin() as session:
         slot = slots._slot(session, session.get_one(worlds.Service, "1"), SUNDAY.date(), SUNDAY)
-    answers = at_once(lambda _: engine.start(world.toolbox, slot.id))
+    answers = at_once(lambda _: engine.start(world.context, slot.id))
 
     assert answers.count(True) == 1, answers
     assert world.operations()[0].lock == "1"
@@ -98,7 +98,7 @@ def test_advancing_an_operation_at_once_starts_one_task(world: worlds.World) -> 
 
     def work(_: int) -> None:
         for _ in range(40):
-            engine.advance(world.toolbox, operation.id)
+            engine.advance(world.context, operation.id)
 
     answers = at_once(work, 4)
     assert not [answer for answer in answers if answer], answers

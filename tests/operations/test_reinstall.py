@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import world as worlds
-from killing import at_every_boundary
+from support import world as worlds
+from support.killing import at_every_boundary
 
-from puq_backups import overview
+from puq_backups.client_area import page
 from puq_backups.errors import Message
 from puq_backups.models import Mail, Operation, Service
 from puq_backups.operations import engine, reinstall
@@ -52,7 +52,7 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
     )  # fmt: skip
     register(found)
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()
 
 
 def register(world: worlds.World, token: str = "reinstall", **package: Any) -> None:  # noqa: S107 - its name in the seed
@@ -68,7 +68,7 @@ def fail_restore(world: worlds.World, own: dict[str, Any] = OWN | REST, rules: A
     control("vm-config", vmid=100, set=own)
     control("vm-config", vmid=9000, set=TEMPLATE)
     world.proxmox.vm(9000).firewall_rules[:] = [{"type": "in", "action": "DROP", "enable": 1}]
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         service = session.get_one(Service, "1")
         failed = Operation.asked(service, "restore", actor="client alice", origin="manual", storage="local")
         failed.state, failed.finished_at = "failed", failed.created_at
@@ -100,7 +100,7 @@ def at_step(world: worlds.World, step: str) -> None:
         operation = world.operations()[-1]
         if operation.step == step:
             return
-        engine.advance(world.toolbox, operation.id)
+        engine.advance(world.context, operation.id)
     raise AssertionError(f"{step} never came: {operation.step} {operation.why}")
 
 
@@ -124,7 +124,7 @@ def tasks(world: worlds.World) -> list[str]:
 
 
 def mails(world: worlds.World) -> list[tuple[str, str]]:
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         return sorted((mail.name, mail.recipient) for mail in session.query(Mail))
 
 
@@ -256,7 +256,7 @@ def test_lost_clone_is_not_taken_for_another_ones_of_the_same_template(world: wo
     fail_restore(world)
     at_step(world, "clone_template")
     world.proxmox.control("drop", when="before", method="POST", path="*/clone")
-    engine.advance(world.toolbox, world.operations()[-1].id)
+    engine.advance(world.context, world.operations()[-1].id)
     vms.clone(world.client, "pve1", 9000, 130)
     world.drain()
 
@@ -268,11 +268,11 @@ def test_slow_clone_whose_answer_was_lost_is_waited_for(world: worlds.World) -> 
     fail_restore(world)
     at_step(world, "clone_template")
     world.proxmox.control("drop", when="after", method="POST", path="*/clone")
-    engine.advance(world.toolbox, world.operations()[-1].id)
+    engine.advance(world.context, world.operations()[-1].id)
     assert world.proxmox.idle()
     world.proxmox.control("vm-config", vmid=100, set={"lock": "clone"})
     for _ in range(80):
-        engine.advance(world.toolbox, world.operations()[-1].id)
+        engine.advance(world.context, world.operations()[-1].id)
         world.proxmox.until(lambda: False, 0.01)
     assert world.operations()[-1].step == "clone_template"
     world.proxmox.control("vm-config", vmid=100, delete=["lock"])
@@ -353,7 +353,7 @@ def test_vm_that_is_made_while_we_clone_is_left_alone(world: worlds.World) -> No
         "refuse", method="POST", path="*/clone", reason="unable to create VM 100: config file already exists"
     )
     world.proxmox.control("release", label="late")
-    engine.advance(world.toolbox, world.operations()[-1].id)
+    engine.advance(world.context, world.operations()[-1].id)
     theirs = world.proxmox.vms[100] = Guest(100, "pve1", {"name": "theirs", "smbios1": "uuid=1"})
     world.drain()
 
@@ -402,7 +402,7 @@ def test_vm_on_another_node_than_the_template_goes_to_a_shared_storage(world: wo
 
 
 def test_each_step_has_a_label() -> None:
-    assert {step.__name__ for step in reinstall.STEPS} <= set(overview.LABELS["reinstall"])
+    assert {step.__name__ for step in reinstall.STEPS} <= set(page.LABELS["reinstall"])
 
 
 @pytest.mark.timeout(420)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import world as worlds
+from support import world as worlds
 
 from puq_backups.operations import engine
 from puq_backups.pve import vms
@@ -153,7 +153,7 @@ def test_terminating_stops_a_running_backup(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=30)
     world.call("BackupNow")
     for _ in range(4):
-        engine.advance(world.toolbox, world.operations()[0].id)
+        engine.advance(world.context, world.operations()[0].id)
     assert world.call("TerminateAccount") == "success"
     world.drain()
 

@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import world as worlds
 from operations.versions import both_versions
 from sqlalchemy import select, update
+from support import world as worlds
 from traps.looking import advance_until, drain_while, kinds, said, seen, warned
 
-from puq_backups import overview, ticking
+from puq_backups.client_area import page
+from puq_backups.clock import tick
 from puq_backups.models import AuditEntry, Mail, Operation, now
-from puq_backups.operations import power
+from puq_backups.operations.steps.common import power
 from puq_backups.simulator import Simulator
 
 
@@ -32,7 +33,7 @@ def ended(world: worlds.World) -> Operation:
 
 def mails(world: worlds.World) -> dict[str, dict[str, Any]]:
     """The fields of the mails written, by folder."""
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         return {mail.folder: mail.fields for mail in session.scalars(select(Mail))}
 
 
@@ -156,7 +157,7 @@ def test_busy_proxmox_is_given_up_before_the_disks_and_the_vm_runs_again(
 
     assert (operation.state, said(operation)) == ("failed", busy)
     assert (world.service().restore_failed, proxmox.vm(100).running) == (None, True)
-    world.toolbox.database.engine.dispose()
+    world.context.database.engine.dispose()
 
 
 def test_what_was_to_set_things_right_fails_too_and_both_are_told(world: worlds.World) -> None:
@@ -177,13 +178,13 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
     world.register()
     begin(world, "set_cpu_and_memory")
     world.proxmox.control("leftover-lock", vmid=100, lock="backup")
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Operation).where(Operation.kind == "restore").values(deadline_at=now()))
         for operation in session.scalars(select(Operation).where(Operation.kind == "restore")):
             operation.keep(troubled_since=(now() - timedelta(days=1)).timestamp())
     waiting = advance_until(world, lambda operation: operation.why)
     assert said(waiting) == "VM is locked (backup)"
-    ticking.tick(world.toolbox)
+    tick.tick(world.context)
 
     stuck = world.operations()[-1]
     assert (stuck.state, stuck.lock) == ("stuck", "1")
@@ -192,14 +193,14 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
     world.proxmox.control("operator-unlock", vmid=100)
     assert ended(world).state == "done"
     assert world.proxmox.vm(100).running
-    world.toolbox.database.engine.dispose()
+    world.context.database.engine.dispose()
 
 
 def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
     begin(world, "check", system_disk=20)
     operation = ended(world)
 
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         rows = session.scalars(select(AuditEntry).where(AuditEntry.operation_id == operation.id)).all()
     written = [(row.action, row.text) for row in sorted(rows, key=lambda row: row.at)]
     types = ("qmshutdown", "qmrestore", "qmconfig", "resize", "qmstart")
@@ -213,9 +214,9 @@ def test_progress_of_the_data_is_shown_in_percent_and_bytes(world: worlds.World)
     begin(world, "restore_disks")
     advance_until(world, lambda operation: (operation.progress or 0) > 1)
 
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         actor = worlds.ALICE
-        found = overview.facts(session, world.toolbox, world.service(), actor)["operation"]
+        found = page.facts(session, world.context, world.service(), actor)["operation"]
     assert found["step"] == "Restoring the disks"
     assert found["transferred"]["total"] == 16 * 1024**3
     assert found["progress"] == found["transferred"]["done"] * 100 // found["transferred"]["total"]

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import time_machine
-import world as worlds
-from killing import killed_at
+from support import world as worlds
+from support.killing import killed_at
 from traps.looking import advance_until, kinds, said, seen
 
-from puq_backups import accounts, expiring, syncing, ticking
+from puq_backups.clock import expire_safety_copies, purge_terminated
+from puq_backups.clock import tick as clock_tick
+from puq_backups.inventory.service_backups import sync
 from puq_backups.models import Backup, Operation, Server, Service, now
 from puq_backups.pve import notes
 
@@ -45,7 +47,7 @@ def fail_restore(world: worlds.World, safety_copy: Any = "1") -> tuple[Operation
 
 
 def tick(world: worlds.World) -> None:
-    expiring.remove_expired(world.toolbox)
+    expire_safety_copies.remove_expired(world.context)
     world.drain()
 
 
@@ -76,7 +78,7 @@ def test_setting_and_option_decide_whether_it_is_made(world: worlds.World, bough
     options = {"Safety copy": bought} if bought else {}
     world.call("ChangePackage", **world.params() | {"configoptions": options})
     for setting in ("offer", "always", "off"):
-        object.__setattr__(world.toolbox.settings, "safety_copy", setting)
+        object.__setattr__(world.context.settings, "safety_copy", setting)
         for sent in ("1", "0", "", None):
             with world.backups.vm_action("1"):
                 operation = ask(world, backup.id, sent)
@@ -239,7 +241,7 @@ def test_copy_goes_by_itself_after_its_days(world: worlds.World) -> None:
 
     with time_machine.travel(now() + timedelta(days=3, minutes=1)):
         for _ in range(2):
-            ticking.tick(world.toolbox)
+            clock_tick.tick(world.context)
             world.drain()
 
     removal = world.operations()[-1]
@@ -253,11 +255,11 @@ def test_copy_stays_until_the_failed_restore_is_settled(world: worlds.World) -> 
     failed, _ = fail_restore(world)
     [copy] = copies(world)
     with time_machine.travel(now() + timedelta(days=4)):
-        assert expiring.remove_expired(world.toolbox) == 0
+        assert expire_safety_copies.remove_expired(world.context) == 0
         assert "needed until" in world.call("RemoveBackup", backup_id=copy.id)
         assert "cannot be kept" in world.call("KeepBackup", backup_id=copy.id, kept="1")
         world.call("BackToBefore", operation_id=failed.id)
-        assert expiring.remove_expired(world.toolbox) == 0
+        assert expire_safety_copies.remove_expired(world.context) == 0
         world.drain()
         tick(world)
 
@@ -267,8 +269,8 @@ def test_copy_stays_until_the_failed_restore_is_settled(world: worlds.World) -> 
 def test_copy_stays_where_a_restore_fails_before_its_removal_begins(world: worlds.World) -> None:
     restore(world, world.back_up().id)
     with time_machine.travel(now() + timedelta(days=4)):
-        assert expiring.remove_expired(world.toolbox) == 1
-        with world.toolbox.database.begin() as session:
+        assert expire_safety_copies.remove_expired(world.context) == 1
+        with world.context.database.begin() as session:
             session.get_one(Service, "1").restore_failed = "o"
         world.drain()
 
@@ -292,14 +294,14 @@ def test_client_may_remove_a_copy_and_it_counts_for_nothing(world: worlds.World)
 def test_sync_neither_loses_nor_doubles_a_copy(world: worlds.World) -> None:
     restore(world, world.back_up().id)
     [copy] = copies(world)
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         server = session.get_one(Server, world.service().server_id)
-    syncing.sync(world.toolbox, server)
+    sync.sync(world.context, server)
     assert [one.id for one in copies(world)] == [copy.id]
 
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.delete(session.get_one(Backup, copy.id))
-    syncing.sync(world.toolbox, server)
+    sync.sync(world.context, server)
 
     [found] = copies(world)
     assert (found.volid, found.operation_id, bool(found.expires_at)) == (copy.volid, copy.operation_id, True)
@@ -309,8 +311,8 @@ def test_purge_takes_copies_along(world: worlds.World) -> None:
     restore(world, world.back_up().id)
     world.call("TerminateAccount", **world.params())
     with time_machine.travel(now() + timedelta(days=8)):
-        accounts.purge_due(world.toolbox)
-        expiring.remove_expired(world.toolbox)
+        purge_terminated.purge_due(world.context)
+        expire_safety_copies.remove_expired(world.context)
         world.drain()
 
     assert (world.held(), world.proxmox.volumes("local")) == ([], [])

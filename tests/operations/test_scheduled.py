@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-import world as worlds
+from support import world as worlds
 
-from puq_backups import ticking
+from puq_backups.clock import tick
 from puq_backups.models import Backup
 
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ def clock(world: worlds.World) -> Iterator[time_machine.Coordinates]:
 
 def run(world: worlds.World, clock: time_machine.Coordinates, *, days: float, hours: float = 2.01) -> None:
     clock.move_to(SUNDAY + timedelta(days=days, hours=hours))
-    ticking.tick(world.toolbox)
+    tick.tick(world.context)
     world.drain()
 
 
@@ -208,7 +208,7 @@ def test_volume_gone_for_two_syncs_is_missing_and_frees_its_place(
 
     run(world, clock, days=0, hours=1.7)
 
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         assert session.get_one(Backup, backup.id).missing_at is not None
     assert world.call("ClientArea")["vars"]["quota"] == {"used": 0, "limit": 3}
 

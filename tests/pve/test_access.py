@@ -6,7 +6,9 @@ import pytest
 import responses
 
 from puq_backups.errors import BadInput
-from puq_backups.pve.access import Access, permissions, version
+from puq_backups.pve.access import Access
+from puq_backups.pve.permissions import permissions
+from puq_backups.pve.version import version
 
 from .answers import SECRET, good, proxmox
 

@@ -15,8 +15,9 @@ from puq_backups.errors import (
     UnknownOutcome,
     VmMissing,
 )
-from puq_backups.pve import access, backups, notes, tasks, vms
+from puq_backups.pve import backups, notes, permissions, tasks, vms
 from puq_backups.pve.client import Access, Proxmox
+from puq_backups.pve.version import version
 from puq_backups.simulator.simulator import Simulator, start
 
 MARKER = notes.marker("svc", "op")
@@ -121,9 +122,9 @@ def switched_off(simulator: Simulator, proxmox: Proxmox) -> None:
 
 
 def test_the_server_says_its_version_and_our_rights(simulator: Simulator, proxmox: Proxmox) -> None:
-    assert access.version(proxmox).startswith(("8.4", "9.2"))
-    assert set(RIGHTS) <= set(access.permissions(proxmox)["/"])
-    assert set(RIGHTS) <= set(access.permissions(proxmox, "/vms/100")["/vms/100"])
+    assert version(proxmox).startswith(("8.4", "9.2"))
+    assert set(RIGHTS) <= set(permissions.permissions(proxmox)["/"])
+    assert set(RIGHTS) <= set(permissions.permissions(proxmox, "/vms/100")["/vms/100"])
 
 
 def test_vms_are_located_and_read(proxmox: Proxmox) -> None:
@@ -302,7 +303,7 @@ def test_a_backup_on_the_wrong_node_is_not_started(simulator: Simulator, proxmox
 def test_a_backup_whose_answer_is_lost_is_found_by_its_marker(
     simulator: Simulator, proxmox: Proxmox, fault: dict[str, str]
 ) -> None:
-    access.version(proxmox)
+    version(proxmox)
     since = int(simulator.world.now()) - 2
     simulator.control_step(fault | {"method": "POST", "path": "/nodes/pve1/vzdump"})
     with pytest.raises(UnknownOutcome):
@@ -417,14 +418,14 @@ def test_a_daemon_that_is_down_is_unreachable(simulator: Simulator, proxmox: Pro
 
     with pytest.raises(ProxmoxUnreachable):
         ask_backup(proxmox)
-    assert access.version(proxmox)
+    assert version(proxmox)
 
 
 @pytest.mark.parametrize("fault", [{"control": "drop", "when": "before"}, {"control": "gateway-timeout"}])
 def test_a_read_is_asked_again_after_a_cut(simulator: Simulator, proxmox: Proxmox, fault: dict[str, str]) -> None:
     simulator.control_step(fault | {"method": "GET", "path": "/version"})
 
-    assert access.version(proxmox)
+    assert version(proxmox)
     assert simulator.count("GET", "/version") == 2
 
 
@@ -432,7 +433,7 @@ def test_a_token_that_was_revoked_is_refused(simulator: Simulator, proxmox: Prox
     simulator.control("token-revoked", token="panel")
 
     with pytest.raises(ProxmoxDenied, match="refused the API token"):
-        access.version(proxmox)
+        version(proxmox)
 
 
 def test_a_missing_right_is_named_or_hides_the_backups(simulator: Simulator, proxmox: Proxmox) -> None:
@@ -476,7 +477,7 @@ def test_a_storage_that_is_offline_hides_no_archive_as_gone(simulator: Simulator
 def test_the_nodes_clock_is_known(simulator: Simulator, proxmox: Proxmox) -> None:
     simulator.control("clock-skew", seconds=3600)
 
-    access.version(proxmox)
+    version(proxmox)
 
     assert 3590 < proxmox.clock_offset < 3610
 

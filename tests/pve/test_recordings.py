@@ -5,14 +5,7 @@ from typing import Any
 import pytest
 import responses
 
-from puq_backups.errors import (
-    ProxmoxBusy,
-    ProxmoxDenied,
-    ProxmoxError,
-    ProxmoxRefused,
-    ProxmoxUnreachable,
-    VmMissing,
-)
+from puq_backups.errors import ProxmoxBusy, ProxmoxDenied, ProxmoxError, ProxmoxRefused, ProxmoxUnreachable, VmMissing
 from puq_backups.pve import backups, tasks, vms
 
 from .answers import API, RECORDED, UPID, Answer, good, proxmox, recorded_steps

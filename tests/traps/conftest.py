@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-import world as worlds
+from support import world as worlds
 
 from puq_backups.simulator import Simulator
 
@@ -20,4 +20,4 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
     found = worlds.make(proxmox, database_url, redis_url)
     found.register(storage="nfs")
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import world as worlds
+from support import world as worlds
 
 from puq_backups.models import Operation
 from puq_backups.operations import engine
@@ -31,13 +31,13 @@ def scheduled(world: worlds.World, date: str) -> Operation:
     """A scheduled run of today's slot, to the end of its first attempt."""
     from datetime import date as dates
 
-    from puq_backups import slots
+    from puq_backups.clock import slots
     from puq_backups.models import Service, now
 
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         slot = slots._slot(session, session.get_one(Service, "1"), dates.fromisoformat(date), now())
-    engine.start(world.toolbox, slot.id)
-    while engine.advance(world.toolbox, slot.id) or running(world, slot.id):
+    engine.start(world.context, slot.id)
+    while engine.advance(world.context, slot.id) or running(world, slot.id):
         pass
     return world.operations()[-1]
 
@@ -49,13 +49,13 @@ def running(world: worlds.World, operation_id: str) -> bool:
 def advance_until(world: worlds.World, ready: Callable[[Operation], Any], service_id: str = "1") -> Operation:
     """Start the last operation and do its steps until `ready` says so."""
     operation = world.operations(service_id)[-1]
-    engine.start(world.toolbox, operation.id)
+    engine.start(world.context, operation.id)
     assert world.proxmox.until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), 15)
     return world.operations(service_id)[-1]
 
 
 def _step(world: worlds.World, operation_id: str) -> bool:
-    engine.advance(world.toolbox, operation_id)
+    engine.advance(world.context, operation_id)
     return False
 
 

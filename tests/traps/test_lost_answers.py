@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, back_up, kinds, restore, said, scheduled, warned
 
 from puq_backups.pve import notes
@@ -66,7 +66,7 @@ def test_trap_unknown_outcome_of_each_write_of_a_restore(world: worlds.World, ho
 
 
 def test_trap_answer_later_than_the_read_timeout(world: worlds.World) -> None:
-    world.toolbox.settings.__dict__["read_timeout"] = timedelta(seconds=0.5)
+    world.context.settings.__dict__["read_timeout"] = timedelta(seconds=0.5)
     world.proxmox.control("delay", method="POST", path="*/vzdump", seconds=0.8)
     operation = back_up(world)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, back_up, drain_while, said, seen, warned
 
 from puq_backups.pve import tasks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, drain_while, kinds, restore, said, seen
 
 from puq_backups.pve import tasks

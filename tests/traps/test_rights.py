@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, back_up, kinds, restore, said, scheduled
 
 from puq_backups.simulator.world.seed import PANEL

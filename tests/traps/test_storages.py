@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, back_up, kinds, restore, said, scheduled, seen, warned
 
-from puq_backups import syncing
+from puq_backups.inventory.service_backups import sync as inventory_sync
 from puq_backups.models import Server
 from puq_backups.pve import backups as archives
 
@@ -24,9 +24,9 @@ def clock() -> Iterator[time_machine.Coordinates]:
 
 
 def sync(world: worlds.World) -> None:
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         server = session.query(Server).one()
-    syncing.sync(world.toolbox, server)
+    inventory_sync.sync(world.context, server)
 
 
 def on(world: worlds.World, storage: str, **package: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import world as worlds
+from support import world as worlds
 from traps.looking import advance_until, kinds, said, seen
 
 LOCKED = (
@@ -137,7 +137,7 @@ def test_trap_daemon_restarts_in_the_midst(world: worlds.World) -> None:
 def test_trap_lock_left_behind_is_waited_on_then_told(world: worlds.World) -> None:
     from datetime import timedelta
 
-    world.toolbox.settings.__dict__["busy_patience"] = timedelta(seconds=0.2)
+    world.context.settings.__dict__["busy_patience"] = timedelta(seconds=0.2)
     world.proxmox.control("leftover-lock", vmid=100, lock="create")
     world.call("BackupNow")
     world.drain()

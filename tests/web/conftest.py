@@ -9,8 +9,8 @@ from html import unescape
 from typing import Any
 
 import pytest
-import world as worlds
 from flask.testing import FlaskClient
+from support import world as worlds
 from werkzeug.test import TestResponse
 
 from puq_backups import Actor
@@ -63,7 +63,7 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
     found.register()
     found.register("2", 101, "bob", storage="nfs")
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()
 
 
 @pytest.fixture

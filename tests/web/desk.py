@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import world as worlds
 from flask.testing import FlaskClient
+from support import world as worlds
 from werkzeug.test import TestResponse
 
 from .conftest import said

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import world as worlds
-from world import ALICE, BOB, CHARLIE, STAFF
+from support import world as worlds
+from support.world import ALICE, BOB, CHARLIE, STAFF
 
 from puq_backups import Actor
 from puq_backups.host import PERMISSIONS

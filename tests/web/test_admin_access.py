@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-import world as worlds
 from flask.testing import FlaskClient
-from world import ALICE, CHARLIE, STAFF
+from support import world as worlds
+from support.world import ALICE, CHARLIE, STAFF
 
 from puq_backups import Actor
 

@@ -9,14 +9,14 @@ from html import unescape
 from typing import Any
 
 import pytest
-import services
-import world as worlds
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
+from support import services
+from support import world as worlds
+from support.world import ALICE, STAFF
 from werkzeug.test import TestResponse
-from world import ALICE, STAFF
 
-from puq_backups import mailfacts, mailing
+from puq_backups.mail import delivery, merge_values
 from puq_backups.models import AuditEntry, EmailTemplate, Mail, Service, new_id, now
 from puq_backups.simulator import Simulator
 
@@ -36,7 +36,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: services
     found.register()
     found.host.actor = STAFF
     yield found
-    found.toolbox.database.engine.dispose()
+    found.context.database.engine.dispose()
 
 
 @pytest.fixture
@@ -56,16 +56,16 @@ def post(browser: FlaskClient, path: str, page: str = EDIT, **form: Any) -> Test
 
 
 def rows(world: worlds.World, model: Any) -> list[Any]:
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         return list(session.scalars(select(model)))
 
 
 def outbox(world: worlds.World, count: int = 1, **values: Any) -> list[Mail]:
     """Mails in the outbox, the newest first."""
     mails = []
-    with world.toolbox.database.begin() as session:
-        about = mailfacts.About(session.get_one(Service, "1"))
-        fields = mailfacts.common(session, world.toolbox, about)
+    with world.context.database.begin() as session:
+        about = merge_values.About(session.get_one(Service, "1"))
+        fields = merge_values.common(session, world.context, about)
         for number in range(count):
             at = now() - timedelta(minutes=number)
             given = {
@@ -245,7 +245,7 @@ def test_test_goes_through_the_outbox_in_the_saved_text(
     for form in ({"locale": ""}, {"locale": "", "service_id": "1"}, {"locale": "en"}):
         answer = post(browser, EDIT + "/test", to="me@provider.example", **form)
         assert answer.status_code == 303
-    assert mailing.send_due(world.toolbox) == 3
+    assert delivery.send_due(world.context) == 3
 
     assert sorted(mail["Subject"] for mail in mailbox) == ["English: web-1", "Saved: web-1", "Saved: web100"]
     assert {mail["To"] for mail in mailbox} == {"me@provider.example"}
@@ -268,7 +268,7 @@ def test_outbox_is_filtered_and_paged_by_the_database(world: worlds.World, brows
     outbox(world, 3)
     asked: list[str] = []
     event.listen(
-        world.toolbox.database.engine, "before_cursor_execute",
+        world.context.database.engine, "before_cursor_execute",
         lambda _connection, _cursor, statement, *_: asked.append(statement),
     )  # fmt: skip
 
@@ -293,7 +293,7 @@ def test_failed_mail_is_sent_again_to_the_address_of_today_or_given_up(
 
     assert post(browser, f"{page}/again", page).status_code == 303
     assert post(browser, f"/outbox/{second.id}/give-up", page).status_code == 303
-    assert mailing.send_due(world.toolbox) == 1
+    assert delivery.send_due(world.context) == 1
 
     assert [mail["To"] for mail in mailbox] == ["alice@example.org"]
     assert sorted(mail.state for mail in rows(world, Mail)) == ["dropped", "sent"]

@@ -9,8 +9,8 @@ from html import unescape
 from typing import Any
 
 import pytest
-import world as worlds
 from sqlalchemy import update
+from support import world as worlds
 
 from puq_backups.errors import Message
 from puq_backups.models import AuditEntry, Backup, Chore, Operation, Server, Service, new_id, now
@@ -33,13 +33,13 @@ def add(world: worlds.World, state: str, service_id: str = "1", **more: Any) -> 
         "due_at": now(), "wake_at": now(), **more,
     }  # fmt: skip
     operation = Operation(service_id=service_id, client_id=service.client_id, state=state, **values)
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.add(operation)
     return operation
 
 
 def changed(world: worlds.World, service_id: str = "1", **values: Any) -> None:
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Service).where(Service.id == service_id).values(**values))
 
 
@@ -83,12 +83,12 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, desk: Des
     assert "The billing application acts on the virtual machine just now." in why()
     add(world, "waiting", "3", kind="remove")
     assert "A restore or removal goes first." in why()
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Operation).where(Operation.kind != "backup").values(state="done", lock=None))
         session.execute(update(Operation).where(Operation.id == waiting["1"].id).values(state="running", lock="1"))
     changed(world, "3", node="pve1")
     assert "The node is busy with another backup." in why()
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         values = {"wake_at": now() + HOUR, "reason": Message("No room.").to_json()}
         session.execute(update(Operation).where(Operation.id == waiting["3"].id).values(**values))
     assert "No room. It is tried again at " in why()
@@ -109,7 +109,7 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, des
 
     add(world, "stuck", "2")
     changed(world, restore_failed="an operation")
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.get_one(Service, "2").trouble = Message("It is another one.").to_json()
 
     assert listed("stuck") == {"bob"}
@@ -128,7 +128,7 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world
         return "Client alice" in desk.read("/services", trouble="no_good_backup", hours=str(hours))
 
     def backed_up(**values: Any) -> None:
-        with world.toolbox.database.begin() as session:
+        with world.context.database.begin() as session:
             session.execute(update(Backup).where(Backup.id == backup.id).values(**values))
 
     assert not is_listed()
@@ -164,7 +164,7 @@ def turned(desk: Desk, path: str, pattern: str, **query: str) -> tuple[list[str]
 
 def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, desk: Desk) -> None:
     at = now() - HOUR
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         for number in range(120):
             # Three of each moment: the place of a row is more than its moment.
             moment = at + timedelta(seconds=number // 3)
@@ -193,7 +193,7 @@ def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.Worl
         ("1", "system", "remove", "@x", day + timedelta(days=1)),
         (None, "system", "email", '+3, "quoted"\nline', day),
     ]  # fmt: skip
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         for service, actor, action, text, at in rows:
             session.add(AuditEntry(service_id=service, actor=actor, action=action, text=text, at=at))
 
@@ -225,7 +225,7 @@ def test_servers_tell_their_storages_their_trouble_and_no_secret(world: worlds.W
     world.back_up()
     assert world.app.test_cli_runner().invoke(args=["backups", "sync"]).exit_code == 0
     trouble = Message("No route to host.").to_json()
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         [server] = session.query(Server).all()
         session.add(Chore(name=f"vms {server.id}", due_at=now(), ran_at=now(), trouble=trouble))
 
@@ -243,7 +243,7 @@ def test_servers_tell_their_storages_their_trouble_and_no_secret(world: worlds.W
 
 
 def test_server_is_tested_and_examined_live(world: worlds.World, desk: Desk) -> None:
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         [server] = session.query(Server).all()
     at = f"/servers/{server.id}"
 

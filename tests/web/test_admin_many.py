@@ -14,8 +14,8 @@ from itertools import chain, islice
 from typing import Any
 
 import pytest
-import world as worlds
 from sqlalchemy import event, insert
+from support import world as worlds
 
 from puq_backups.models import AuditEntry, Backup, Operation, Server, Service, now
 from puq_backups.simulator import Simulator
@@ -40,7 +40,7 @@ def desk(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[Desk]:
     world = worlds.make(proxmox, sqlite_url, redis_url)
     world.register()
     yield Desk(world, world.app.test_client())
-    world.toolbox.database.engine.dispose()
+    world.context.database.engine.dispose()
 
 
 def a_service(n: int, at: datetime, like: Service) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def fill(world: worlds.World, numbers: range) -> None:
     """Services with a life behind them."""
     at, like = now(), world.service()
     lives = ((Service, a_service), (Backup, its_backups), (Operation, its_operation), (AuditEntry, its_log))
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         for model, of in lives:
             rows = chain.from_iterable(of(n, at, like) for n in numbers)
             while batch := list(islice(rows, 5000)):
@@ -99,9 +99,9 @@ def counted(world: worlds.World) -> Iterator[list[str]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         queries.append(statement)
 
-    event.listen(world.toolbox.database.engine, "before_cursor_execute", note)
+    event.listen(world.context.database.engine, "before_cursor_execute", note)
     yield queries
-    event.remove(world.toolbox.database.engine, "before_cursor_execute", note)
+    event.remove(world.context.database.engine, "before_cursor_execute", note)
 
 
 def measured(desk: Desk) -> dict[str, tuple[int, float]]:
@@ -116,7 +116,7 @@ def measured(desk: Desk) -> dict[str, tuple[int, float]]:
 
 
 def test_pages_stay_fast_with_very_many_services(desk: Desk) -> None:
-    with desk.world.toolbox.database.begin() as session:
+    with desk.world.context.database.begin() as session:
         server = {"token_id": "a@b!c", "sealed_secret": b""}
         session.execute(insert(Server), [{"id": f"server{n}", "hosts": f"pve{n}", **server} for n in range(SERVERS)])
     fill(desk.world, range(FEW))

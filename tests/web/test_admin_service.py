@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import world as worlds
 from sqlalchemy import select, update
+from support import world as worlds
 
 from puq_backups.models import AuditEntry, Backup, HiddenVolume, Service, now
 from puq_backups.pve import backups as archives
@@ -26,13 +26,13 @@ def desk(world: worlds.World) -> Desk:
 
 def audit(world: worlds.World, action: str) -> list[tuple[str, str]]:
     """(who, what) of the entries with this action, oldest first."""
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         found = select(AuditEntry).where(AuditEntry.action == action, AuditEntry.service_id == "1")
         return [(entry.actor, entry.text) for entry in session.scalars(found.order_by(AuditEntry.at))]
 
 
 def changed(world: worlds.World, **values: Any) -> None:
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.execute(update(Service).where(Service.id == "1").values(**values))
 
 
@@ -201,7 +201,7 @@ def stray(world: worlds.World) -> str:
     for volume in world.proxmox.volumes("local"):
         if volume.volid == backup.volid:
             volume.notes = "made by hand"
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         session.delete(session.get_one(Backup, backup.id))
     return backup.volid
 
@@ -221,7 +221,7 @@ def test_foreign_archive_is_adopted_and_restored(world: worlds.World, desk: Desk
     assert backup.size
     assert backup.disks == 1
     assert audit(world, "adopt") == [("staff (Steve)", f"{volid} is a backup of this service")]
-    with world.toolbox.database.open() as session:
+    with world.context.database.open() as session:
         assert session.scalars(select(HiddenVolume)).all() == []
     assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
     world.drain()

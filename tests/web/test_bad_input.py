@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 import pytest
-import world as worlds
+from support import world as worlds
+from support.world import ALICE, STAFF
 from werkzeug.test import TestResponse
-from world import ALICE, STAFF
 
-from puq_backups import ticking
+from puq_backups.clock import tick
 
 from .conftest import Door, said
 
@@ -199,7 +199,7 @@ def test_backup_that_proxmox_does_not_take_is_told_on_the_page(
     assert world.backups.call("ChangePackage", world.params() | wrong) == "success"
 
     assert door.post("/create", {"note": "now"}).status_code == 303
-    world.toolbox.settings.__dict__["busy_patience"] *= 0
+    world.context.settings.__dict__["busy_patience"] *= 0
     world.drain()
 
     page, state = door.get(), door.state()
@@ -249,7 +249,7 @@ def test_proxmox_out_of_reach_leaves_a_backup_running_that_was_to_be_stopped(doo
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     door.post("/create")
     for _ in range(40):
-        if not ticking.start_waiting(world.toolbox) and world.operations()[0].upid:
+        if not tick.start_waiting(world.context) and world.operations()[0].upid:
             break
         advance(world)
     world.proxmox.control("refuse", method="DELETE", path="*", status=595, reason="No route to host")
@@ -265,7 +265,7 @@ def advance(world: worlds.World) -> None:
     from puq_backups.operations import engine
 
     for operation in world.operations():
-        engine.advance(world.toolbox, operation.id)
+        engine.advance(world.context, operation.id)
 
 
 def test_fault_of_ours_is_logged_and_not_shown(door: Door, caplog: pytest.LogCaptureFixture) -> None:

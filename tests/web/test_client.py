@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-import services
 import time_machine
-import world as worlds
+from support import services
+from support import world as worlds
 
-from puq_backups import mailing, slots
+from puq_backups.clock import slots
+from puq_backups.mail import delivery
 from puq_backups.models import now
 
 from .conftest import Door, said
@@ -50,7 +51,7 @@ def test_time_that_is_past_today_starts_at_once_and_the_page_says_so(door: Door)
         told = "Today's time is already past: the backup of today starts now."
 
         assert told in follow(door, "/schedule", form)
-        assert slots.claim_due(door.world.toolbox) == 1
+        assert slots.claim_due(door.world.context) == 1
         assert told not in said(door.get())
         door.world.drain()
 
@@ -136,7 +137,7 @@ def test_failed_restore_is_offered_again_and_retried(door: Door) -> None:
 
 def test_reinstall_without_a_host_that_does_it_is_refused(door: Door) -> None:
     assert "There is no failed restore." in said(door.post("/reinstall", {"confirm": "REINSTALL"}))
-    with door.world.toolbox.database.begin() as session:
+    with door.world.context.database.begin() as session:
         session.get_one(worlds.Service, "1").restore_failed = "o"
 
     wrong, right = door.post("/reinstall", {"confirm": "yes"}), door.post("/reinstall", {"confirm": "REINSTALL"})
@@ -188,7 +189,7 @@ def test_no_secret_stands_in_page_state_log_or_mail(
     door: Door, mailbox: services.Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = door.world
-    settings = world.toolbox.settings.__dict__
+    settings = world.context.settings.__dict__
     settings.update(smtp_url=mailbox.url, mail_from="backups@example.org", busy_patience=now() - now())
     caplog.set_level("DEBUG")
     backup = world.back_up("mine")
@@ -197,7 +198,7 @@ def test_no_secret_stands_in_page_state_log_or_mail(
     world.drain()
     door.post(f"/{backup.id}/restore", {"confirm": "web100"})
     world.drain()
-    mailing.send_due(world.toolbox)
+    delivery.send_due(world.context)
 
     shown = [door.get().text, door.get(actor=worlds.STAFF).text, str(door.state()), caplog.text]
     shown += [part.as_string() for part in mailbox.wait_for(1)]

@@ -52,7 +52,7 @@ def test_looking_changes_nothing(door: Door, path: str) -> None:
     ("minutes", "said_so"), [(None, "minute"), (1, "Making it takes about 1 minute."), (7, "about 7 minutes.")]
 )
 def test_minutes_are_those_of_the_last_backups(door: Door, path: str, minutes: int | None, said_so: str) -> None:
-    with door.world.toolbox.database.begin() as session:
+    with door.world.context.database.begin() as session:
         made = session.get_one(Operation, door.world.operations()[0].id)
         made.started_at = minutes and made.finished_at - timedelta(minutes=minutes, seconds=-1)
 
@@ -107,7 +107,7 @@ def test_refusal_of_proxmox_is_told(door: Door, path: str) -> None:
 @pytest.mark.parametrize("rule", ["offer", "always", "off"])
 def test_copy_that_cannot_be_made_is_said(door: Door, path: str, rule: str) -> None:
     door.world.proxmox.control("storage-config", storage="local", total=1)
-    object.__setattr__(door.world.toolbox.settings, "safety_copy", rule)
+    object.__setattr__(door.world.context.settings, "safety_copy", rule)
 
     shown = door.get(path)
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from jinja2 import DictLoader
 from markupsafe import Markup
-from world import ALICE, BOB, CHARLIE, STAFF
+from support.world import ALICE, BOB, CHARLIE, STAFF
 
-from puq_backups import Actor, hookspecs
+from puq_backups import Actor
+from puq_backups.hook_registry import points as hook_points
+from puq_backups.hook_registry.menus import Menu
 from puq_backups.host import PERMISSIONS
-from puq_backups.menus import Menu
-from puq_backups.module import is_custom
+from puq_backups.whmcs.dispatch import is_custom
 
 from .conftest import Door, said
 
@@ -219,7 +220,7 @@ def test_hooks_add_a_menu_and_pieces_to_the_page(door: Door, caplog: pytest.LogC
 
 def test_hooks_that_fail_leave_the_page_as_it_is(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     hooks = door.world.backups.hooks
-    points = [name for name in vars(hookspecs) if name.startswith("ClientArea")]
+    points = [name for name in vars(hook_points) if name.startswith("ClientArea")]
     for point in points:
         hooks.add(point, lambda: 1 / 0)
 

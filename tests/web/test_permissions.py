@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from world import ALICE, STAFF
+from support.world import ALICE, STAFF
 
 from puq_backups import Actor
 from puq_backups.host import PERMISSIONS
@@ -61,7 +61,7 @@ def test_page_shows_what_a_sub_user_may_not_and_why(full: Door) -> None:
 
 def test_page_shows_what_a_sub_user_may_not_after_a_failed_restore(full: Door) -> None:
     full.world.drain()
-    with full.world.toolbox.database.begin() as session:
+    with full.world.context.database.begin() as session:
         session.merge(full.world.service()).restore_failed = full.world.operations()[0].id
 
     names, _ = off(full, Actor(client_id="alice", permissions=PERMISSIONS - {"restore"}))

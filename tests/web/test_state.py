@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import world as worlds
 from sqlalchemy import event
+from support import world as worlds
 
-from puq_backups import inventory, ticking
+from puq_backups.clock import tick
+from puq_backups.inventory.service_backups import service_backups
 from puq_backups.models import Backup, now
 from puq_backups.operations import engine
 
@@ -42,9 +43,9 @@ def queries(world: worlds.World) -> Iterator[list[str]]:
         if not statement.startswith("PRAGMA"):
             seen.append(statement)
 
-    event.listen(world.toolbox.database.engine, "before_cursor_execute", note)
+    event.listen(world.context.database.engine, "before_cursor_execute", note)
     yield seen
-    event.remove(world.toolbox.database.engine, "before_cursor_execute", note)
+    event.remove(world.context.database.engine, "before_cursor_execute", note)
 
 
 def test_state_of_a_new_service(door: Door) -> None:
@@ -85,7 +86,7 @@ def test_state_of_operations_that_run_and_wait(door: Door) -> None:
     with world.backups.vm_action("1"):
         door.post("/create")
         waiting = door.state()["operation"]
-    ticking.start_waiting(world.toolbox)
+    tick.start_waiting(world.context)
     world.proxmox.until(lambda: step(world) and world.proxmox.tasks("vzdump"))
     running = door.state()
 
@@ -100,7 +101,7 @@ def test_state_of_operations_that_run_and_wait(door: Door) -> None:
 
 def step(world: worlds.World) -> bool:
     for operation in world.operations():
-        engine.advance(world.toolbox, operation.id)
+        engine.advance(world.context, operation.id)
     return True
 
 
@@ -113,7 +114,7 @@ def test_state_says_which_backups_the_next_run_removes(door: Door) -> None:
 
 def test_state_of_a_missing_backup(door: Door) -> None:
     backup = door.world.back_up()
-    with door.world.toolbox.database.begin() as session:
+    with door.world.context.database.begin() as session:
         session.get_one(Backup, backup.id).missing_at = now()
     state = door.state()
 
@@ -136,7 +137,7 @@ def test_unchanged_state_is_304_without_a_body(door: Door) -> None:
 
 
 def add_backups(world: worlds.World, count: int) -> None:
-    with world.toolbox.database.begin() as session:
+    with world.context.database.begin() as session:
         for number in range(count):
             session.add(
                 Backup(
@@ -159,8 +160,8 @@ def test_page_asks_the_database_as_often_at_100_backups_as_at_1(door: Door) -> N
                 assert door.get(path).status_code == 200
             counts.append(len(seen))
             assert len(seen) <= MOST_QUERIES, seen
-    with world.toolbox.database.open() as session:
-        assert len(inventory.standing(session, world.service()).backups) == 100
+    with world.context.database.open() as session:
+        assert len(service_backups.standing(session, world.service()).backups) == 100
 
     assert len(set(counts)) == 1, counts
 

@@ -6,18 +6,7 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import (
-    BUSY,
-    EVERY_STATE,
-    NOTHING_AGAINST,
-    WHEN,
-    Elements,
-    a_backup,
-    fields,
-    page,
-    values,
-    words,
-)
+from .pages import BUSY, EVERY_STATE, NOTHING_AGAINST, WHEN, Elements, a_backup, fields, page, values, words
 
 SCHEDULE_NOTE = "If the schedule is configured, the system will automatically create backups and delete old backups."
 RESTORE_NOTE = "In the case of a backup restore, all snapshots of Virtual Machine will be deleted."

@@ -5,31 +5,31 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from ...context import Context
 from ...staff import activity
-from ...toolbox import Toolbox
-from . import frame
+from . import layout
 
 FIELDS = ("service", "client", "actor", "action", "from", "to")
 
 
-def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the log and its CSV."""
-    blueprint.add_url_rule("/activity", "activity", lambda: _activity(toolbox))
-    blueprint.add_url_rule("/activity.csv", "activity_csv", lambda: _csv(toolbox))
+    blueprint.add_url_rule("/activity", "activity", lambda: _activity(context))
+    blueprint.add_url_rule("/activity.csv", "activity_csv", lambda: _csv(context))
 
 
-def _wanted(toolbox: Toolbox) -> activity.Filter:
-    return activity.read(request.args, frame.translator(toolbox).zone)
+def _wanted(context: Context) -> activity.Filter:
+    return activity.read(request.args, layout.translator(context).zone)
 
 
-def _activity(toolbox: Toolbox) -> ResponseReturnValue:
-    with toolbox.database.open() as session:
-        entries = activity.page(session, _wanted(toolbox), frame.place())
+def _activity(context: Context) -> ResponseReturnValue:
+    with context.database.open() as session:
+        entries = activity.page(session, _wanted(context), layout.place())
     asked = {name: request.args.get(name, "") for name in FIELDS}
-    return frame.page(toolbox, "activity", "activity.html", entries=entries, asked=asked)
+    return layout.page(context, "activity", "activity.html", entries=entries, asked=asked)
 
 
-def _csv(toolbox: Toolbox) -> ResponseReturnValue:
+def _csv(context: Context) -> ResponseReturnValue:
     headers = {"Content-Disposition": 'attachment; filename="backups-activity.csv"', "Cache-Control": "no-store"}
-    pieces = activity.as_csv(toolbox.database, _wanted(toolbox))
+    pieces = activity.as_csv(context.database, _wanted(context))
     return Response(pieces, mimetype="text/csv", headers=headers)

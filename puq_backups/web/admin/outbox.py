@@ -7,59 +7,59 @@ from collections.abc import Callable
 from flask import Blueprint, abort, g, request
 from flask.typing import ResponseReturnValue
 
-from ... import outbox
+from ...context import Context
 from ...errors import BackupsError
 from ...host import Actor
-from ...i18n import N_
+from ...i18n.translator import N_
+from ...mail import outbox
 from ...models import Mail
-from ...toolbox import Toolbox
 from .. import forms
-from . import frame
+from . import layout
 
-Decision = Callable[[Toolbox, Mail, Actor], None]
+Decision = Callable[[Context, Mail, Actor], None]
 
 
-def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the outbox, a page for each mail in it, and what can be done with one."""
-    blueprint.add_url_rule("/outbox", "outbox", lambda: _outbox(toolbox))
-    blueprint.add_url_rule("/outbox/<mail_id>", "mail", lambda mail_id: _mail(toolbox, mail_id))
+    blueprint.add_url_rule("/outbox", "outbox", lambda: _outbox(context))
+    blueprint.add_url_rule("/outbox/<mail_id>", "mail", lambda mail_id: _mail(context, mail_id))
     for path, decide, said in (
         ("again", outbox.again, N_("The mail goes out with the next tick.")),
         ("give-up", outbox.give_up, N_("The mail is given up.")),
     ):
         blueprint.add_url_rule(
-            f"/outbox/<mail_id>/{path}", f"mail_{decide.__name__}", _poster(toolbox, decide, said), methods=["POST"]
+            f"/outbox/<mail_id>/{path}", f"mail_{decide.__name__}", _poster(context, decide, said), methods=["POST"]
         )
 
 
-def _outbox(toolbox: Toolbox) -> ResponseReturnValue:
+def _outbox(context: Context) -> ResponseReturnValue:
     state = request.args.get("state", "")
-    with toolbox.database.open() as session:
+    with context.database.open() as session:
         page = outbox.page(session, state, request.args.get("before", ""))
         counts = outbox.counts(session)
-    return frame.page(
-        toolbox, "emails", "outbox.html", page=page, counts=counts, states=outbox.STATES,
+    return layout.page(
+        context, "emails", "outbox.html", page=page, counts=counts, states=outbox.STATES,
         state=state if state in outbox.STATES else "",
     )  # fmt: skip
 
 
-def _mail(toolbox: Toolbox, mail_id: str, error: BackupsError | None = None) -> ResponseReturnValue:
-    mail = _find(toolbox, mail_id)
-    return frame.page(
-        toolbox, "emails", "mail.html", error=error, mail=mail, states=outbox.STATES,
+def _mail(context: Context, mail_id: str, error: BackupsError | None = None) -> ResponseReturnValue:
+    mail = _find(context, mail_id)
+    return layout.page(
+        context, "emails", "mail.html", error=error, mail=mail, states=outbox.STATES,
         may_again=mail.state in outbox.AGAIN, may_give_up=mail.state in outbox.GIVE_UP,
     )  # fmt: skip
 
 
-def _find(toolbox: Toolbox, mail_id: str) -> Mail:
-    with toolbox.database.open() as session:
+def _find(context: Context, mail_id: str) -> Mail:
+    with context.database.open() as session:
         return outbox.find(session, mail_id) or abort(404)
 
 
-def _poster(toolbox: Toolbox, decide: Decision, said: str) -> Callable[[str], ResponseReturnValue]:
+def _poster(context: Context, decide: Decision, said: str) -> Callable[[str], ResponseReturnValue]:
     def post(mail_id: str) -> ResponseReturnValue:
-        mail = _find(toolbox, mail_id)
-        error = forms.tried(lambda: decide(toolbox, mail, g.puq_backups_actor))
-        return _mail(toolbox, mail_id, error) if error else frame.done(said, "mail", mail_id=mail_id)
+        mail = _find(context, mail_id)
+        error = forms.tried(lambda: decide(context, mail, g.puq_backups_actor))
+        return _mail(context, mail_id, error) if error else layout.done(said, "mail", mail_id=mail_id)
 
     return post

@@ -5,26 +5,26 @@ from __future__ import annotations
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from ...context import Context
 from ...staff import search, servers
-from ...toolbox import Toolbox
-from . import frame
+from . import layout
 
 
-def add_pages(blueprint: Blueprint, toolbox: Toolbox) -> None:
+def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the list with its search."""
-    blueprint.add_url_rule("/services", "services", lambda: _services(toolbox))
+    blueprint.add_url_rule("/services", "services", lambda: _services(context))
 
 
-def _services(toolbox: Toolbox) -> ResponseReturnValue:
+def _services(context: Context) -> ResponseReturnValue:
     asked = {name: request.args.get(name, "") for name in ("q", "trouble", "server")}
     hours = search.hours(request.args.get("hours", ""))
-    with toolbox.database.open() as session:
+    with context.database.open() as session:
         hits = search.services(
-            session, frame.place(), text=asked["q"], trouble=asked["trouble"], lately=hours,
+            session, layout.place(), text=asked["q"], trouble=asked["trouble"], lately=hours,
             server_id=asked["server"],
         )  # fmt: skip
         server = servers.find(session, asked["server"])
-    return frame.page(
-        toolbox, "services", "services.html", hits=hits, asked=asked, hours=hours, most_hours=search.MOST_HOURS,
+    return layout.page(
+        context, "services", "services.html", hits=hits, asked=asked, hours=hours, most_hours=search.MOST_HOURS,
         troubles=search.TROUBLES, server=server,
     )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Wishes about one backup: make it, remove it, describe it, keep it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from ..clock.tick import start_waiting
+from ..context import Context
+from ..errors import BadInput, ProxmoxError, Refused
+from ..host import Actor
+from ..inventory import service_backups
+from ..models import Operation, Server
+from ..models.audit_log import audit
+from ..pve import backups as archives
+from ..pve import notes
+from . import requests
+
+NOTE_LONGEST = 255
+NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+"""Control characters, half characters, and what separates lines or paragraphs."""
+
+
+def note_text(raw: Any) -> str:
+    """The client's note: one line of at most 255 characters. BadInput says what is wrong."""
+    note = str(raw or "").strip()
+    if any(unicodedata.category(char) in NOT_IN_A_LINE and char != "\t" for char in note):
+        raise BadInput("note", "The note must be one line.")
+    if len(note) > NOTE_LONGEST:
+        raise BadInput("note", "The note may have at most {longest} characters; it has {length}.",
+                       longest=NOTE_LONGEST, length=len(note))  # fmt: skip
+    if notes.has_marker_opening(note):
+        raise BadInput(
+            "note", "The note may not hold {opening}: that is how we mark our own backups.", opening="[puqb:"
+        )
+    return note
+
+
+def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> str:
+    """Ask for a manual backup: the operation's id. The quota is counted with the service's row locked."""
+    requests.allow("create", actor)
+    text = note_text(note)
+    with context.database.begin() as session:
+        service = requests.locked(session, service_id)
+        requests.check("create", service_backups.standing(session, service), actor)
+        operation = requests.write(session, service, actor, "backup", note=text)
+    start_waiting(context)
+    return operation.id
+
+
+def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> str:
+    """Ask for the removal of a backup: the operation's id."""
+    requests.allow("remove", actor)
+    with context.database.begin() as session:
+        service = requests.locked(session, service_id)
+        backup = service_backups.find(session, service_id, backup_id)
+        requests.check("remove", service_backups.standing(session, service), actor, backup)
+        operation = requests.write(session, service, actor, "remove", backup_id=backup.id, storage=backup.storage)
+    start_waiting(context)
+    return operation.id
+
+
+def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:
+    """Change a backup's note, in our row and, with the marker, in Proxmox."""
+    requests.allow("note", actor)
+    text = note_text(note)
+    with context.database.begin() as session:
+        service = requests.locked(session, service_id)
+        backup = service_backups.find(session, service_id, backup_id)
+        requests.check("note", service_backups.standing(session, service), actor, backup)
+        backup.note = text
+        server = session.get_one(Server, service.server_id)
+        made_by = session.get(Operation, backup.operation_id) if backup.operation_id else None
+    if made_by is None:
+        return
+    written = notes.plain(text, notes.marker(service.token, made_by.token))
+    try:
+        archives.set_notes(context.connect(server), backup.node or service.node, backup.volid, written)
+    except ProxmoxError as error:
+        # Our row is the truth for the note; Proxmox's copy only helps people who look there.
+        raise Refused(
+            "The note is saved here, but Proxmox did not take it: {proxmox}", proxmox=error.message
+        ) from error
+
+
+def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
+    """Mark a backup as kept, or no longer. Proxmox is asked first: it may cap how many."""
+    requests.allow("keep", actor)
+    if str(kept) not in {"0", "1"}:
+        raise BadInput("kept", "kept must be 1 or 0.")
+    with context.database.begin() as session:
+        service = requests.locked(session, service_id)
+        backup = service_backups.find(session, service_id, backup_id)
+        requests.check("keep", service_backups.standing(session, service), actor, backup)
+        server = session.get_one(Server, service.server_id)
+    try:
+        archives.set_protected(context.connect(server), backup.node or service.node, backup.volid, str(kept) == "1")
+    except ProxmoxError as error:
+        raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
+    with context.database.begin() as session:
+        service_backups.find(session, service_id, backup_id).kept = str(kept) == "1"
+        audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}", actor=actor.title)

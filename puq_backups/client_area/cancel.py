@@ -1,0 +1,33 @@
+"""The wish to stop what waits or runs."""
+
+from __future__ import annotations
+
+from ..context import Context
+from ..errors import ProxmoxError, Refused
+from ..host import Actor
+from ..models import Server
+from ..models.audit_log import audit
+from ..operations import engine
+from . import requests
+
+
+def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -> None:
+    """Cancel a waiting operation, or stop a running backup. Refused for all else: a restore is never cut short."""
+    requests.allow("cancel", actor)
+    with context.database.begin() as session:
+        service = requests.locked(session, service_id)
+        operation = requests.operation_of(session, service_id, operation_id)
+        audit(session, service_id, operation, "cancel", f"asked for by {actor.title}", actor=actor.title)
+        if operation.state == "waiting":
+            engine.cancel(session, context, operation, service)
+            return
+        if operation.state not in {"running", "stuck"}:
+            raise Refused("It has ended already.")
+        if operation.kind != "backup" or operation.step != "make_archive" or not operation.upid:
+            raise Refused("It cannot be stopped any more: cutting it short could do harm.")
+        server, upid = session.get_one(Server, service.server_id), operation.upid
+        operation.cancel_asked = True
+    try:
+        engine.stop_task(context, server, upid)
+    except ProxmoxError as error:
+        raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error

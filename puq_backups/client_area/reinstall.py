@@ -1,0 +1,89 @@
+"""The wish to have the VM reinstalled after a failed restore: by the host, where it has its own way, else by us."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from .. import host as hosts
+from ..clock.tick import start_waiting
+from ..context import Context
+from ..errors import BackupsError, BadInput, Refused
+from ..host import Actor
+from ..inventory import policy, service_backups
+from ..models import Operation, Service, database_now, leases
+from ..models.audit_log import audit
+from . import requests
+
+log = logging.getLogger("puq_backups.client_area")
+REINSTALL_LEASE = timedelta(hours=1)
+
+
+def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> str | None:
+    """Ask for a reinstallation, confirmed by the word REINSTALL: the operation's id. None where the host did it."""
+    requests.allow("reinstall", actor)
+    own = hosts.own_reinstall(context.host)
+    if own is not None:
+        _by_the_host(context, service_id, actor, confirm, own)
+        return None
+    requests.refresh(context, service_id)
+    with context.database.begin() as session:
+        service = _confirmed(session, service_id, actor, confirm)
+        if against := policy.no_reinstall(context.host, service):
+            raise Refused(against.text, **against.values)
+        operation = _ask(session, service, actor)
+    start_waiting(context)
+    return operation.id
+
+
+def _ask(session: Session, service: Service, actor: Actor) -> Operation:
+    """What is needed for the ways on after the failed restore is handed on: this may fail too."""
+    failed = session.get_one(Operation, service.restore_failed)
+    handed_on = {"safety": failed.data.get("safety")}
+    return requests.write(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
+
+
+def _confirmed(session: Session, service_id: str, actor: Actor, confirm: Any) -> Service:
+    service = requests.locked(session, service_id)
+    requests.check("reinstall", service_backups.standing(session, service), actor)
+    if str(confirm or "").strip() != "REINSTALL":
+        raise BadInput("confirm", "Type the word REINSTALL to confirm.")
+    return service
+
+
+def _by_the_host(
+    context: Context, service_id: str, actor: Actor, confirm: Any, own: Callable[[Service], None]
+) -> None:
+    """The service is held by a lease meanwhile, so that a second click finds it taken."""
+    owner = leases.new_owner()
+    with context.database.begin() as session:
+        service = _confirmed(session, service_id, actor, confirm)
+        clock = database_now(session)
+        if leases.holds(service.action_owner, service.action_until, clock):
+            raise Refused("Another action on this virtual machine is running.")
+        service.action_owner, service.action_until = owner, clock + REINSTALL_LEASE
+        audit(session, service_id, None, "reinstall", f"asked for by {actor.title}", actor=actor.title)
+    done = False
+    try:
+        _run(own, service)
+        done = True
+    finally:
+        with context.database.begin() as session:
+            service = requests.locked(session, service_id)
+            service.restore_failed = None if done else service.restore_failed
+            if service.action_owner == owner:
+                service.action_owner = service.action_until = None
+
+
+def _run(own: Callable[[Service], None], service: Service) -> None:
+    try:
+        own(service)
+    except BackupsError:
+        raise
+    except Exception as error:
+        log.exception("the host's reinstall of service %s failed", service.id)
+        raise Refused("The reinstallation failed. Please ask the provider's support.") from error

@@ -1,0 +1,79 @@
+"""What all wishes have in common: the service's row locked, the reasons against them, the operation written down."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from .. import host as hosts
+from ..accounts import lifecycle
+from ..context import Context
+from ..errors import NotAllowed, NotYours, Refused
+from ..host import Actor
+from ..inventory import policy, service_backups
+from ..models import Backup, Operation, Service, is_id
+from ..models.audit_log import audit
+from ..rules.package import Package
+
+log = logging.getLogger("puq_backups.client_area")
+
+
+def refresh(context: Context, service_id: str) -> None:
+    """Take over what the host says of the service now, where it tells: what follows applies the package."""
+    try:
+        params = hosts.service_params(context.host, service_id)
+        if params:
+            lifecycle.refresh(context, {**params, "serviceid": service_id})
+    except Exception:
+        # What is known of the package is better than no restore in an emergency.
+        log.exception("the host's params of service %s could not be taken over", service_id)
+
+
+def locked(session: Session, service_id: str) -> Service:
+    """The service, its row locked: two wishes at once are looked at one after the other."""
+    session.execute(
+        update(Service)
+        .where(Service.id == service_id)
+        .values(version=Service.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    service = session.get(Service, service_id, populate_existing=True)
+    if service is None:
+        raise NotYours
+    return service
+
+
+def allow(action: str, actor: Actor) -> None:
+    """NotAllowed where the account lacks the right; said before anything is said of what was sent."""
+    forbidden = policy.forbidden(action, actor)
+    if forbidden:
+        raise NotAllowed(forbidden.text, **forbidden.values)
+
+
+def check(action: str, standing: service_backups.Standing, actor: Actor, backup: Backup | None = None) -> None:
+    """NotAllowed or Refused where `action` cannot be asked for now."""
+    allow(action, actor)
+    reason = policy.reason_against(action, standing, backup)
+    if reason:
+        raise Refused(reason.text, **reason.values)
+
+
+def write(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
+    """The operation, written down and waiting; by default a manual one to the package's storage."""
+    facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
+    operation = Operation.asked(service, kind, actor=actor.title, **facts)
+    session.add(operation)
+    audit(session, service.id, operation, kind, f"asked for by {actor.title}")
+    session.flush()
+    return operation
+
+
+def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:
+    """An operation of this very service. NotYours otherwise."""
+    operation = session.get(Operation, operation_id) if is_id(operation_id) else None
+    if operation is None or operation.service_id != service_id:
+        raise NotYours
+    return operation

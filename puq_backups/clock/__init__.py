@@ -1,0 +1,1 @@
+"""Time-driven work: the tick, due slots, periodic maintenance and heartbeats."""

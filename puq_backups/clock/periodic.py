@@ -1,0 +1,112 @@
+"""Work that comes round: done by one of many, each chore with its own due time and lease."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from ..context import Context
+from ..errors import BackupsError, Message
+from ..models import Chore, database_now, leases, now
+
+log = logging.getLogger("puq_backups.clock.periodic")
+LEASE = timedelta(minutes=30)
+
+
+def ensure(context: Context, name: str) -> None:
+    """Have a row for the chore; it is due at once."""
+    try:
+        with context.database.begin() as session:
+            if session.get(Chore, name) is None:
+                session.add(Chore(name=name, due_at=now()))
+    except IntegrityError:
+        # Another process made the row first.
+        return
+
+
+def hold(context: Context, name: str, owner: str, span: timedelta) -> bool:
+    """Take or renew the lease on a chore for `span`; False while another living process has it."""
+    ensure(context, name)
+    with context.database.begin() as session:
+        chore = session.get_one(Chore, name)
+        clock = database_now(session)
+        before = chore.owner
+        if before != owner and leases.holds(before, chore.lease_until, clock):
+            return False
+        same = Chore.owner.is_(None) if before is None else Chore.owner == before
+        taken = session.execute(
+            update(Chore)
+            .where(Chore.name == name, same)
+            .values(owner=owner, lease_until=clock + span)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: another process took it first.
+        return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
+
+
+def done(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
+    """Give the lease back; the chore is due again at `due_at`. `trouble` is what came in its way."""
+    stored = trouble.to_json() if trouble else None
+    _give_back(context, name, owner, ran_at=now(), due_at=due_at, trouble=stored)
+
+
+def _give_back(context: Context, name: str, owner: str, **more: Any) -> None:
+    with context.database.begin() as session:
+        session.execute(
+            update(Chore).where(Chore.name == name, Chore.owner == owner).values(owner=None, lease_until=None, **more)
+        )
+
+
+def run_due(
+    context: Context, name: str, again: timedelta | Callable[[datetime], datetime], work: Callable[[], object]
+) -> bool:  # fmt: skip
+    """Do a chore if it is due and nobody else is at it. What comes in its way waits for the next time.
+
+    It is due `again` after its end, or when `again` says from the moment of its beginning. `work` raises, or
+    returns a Message of what it had to leave out; it is kept with the chore for staff.
+    """
+    ensure(context, name)
+    began, owner = now(), leases.new_owner()
+    if not _is_due(context, name) or not hold(context, name, owner, LEASE):
+        return False
+    if not _is_due(context, name):
+        # Another process did it between our look and our hold.
+        _give_back(context, name, owner)
+        return False
+    trouble = _tried(name, work)
+    done(context, name, owner, again(began) if callable(again) else now() + again, trouble)
+    return True
+
+
+def _is_due(context: Context, name: str) -> bool:
+    with context.database.open() as session:
+        return session.scalar(select(Chore.name).where(Chore.name == name, Chore.due_at <= now())) is not None
+
+
+def next_midnight(moment: datetime) -> datetime:
+    """When the next day begins, by UTC."""
+    return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+
+
+def _tried(name: str, work: Callable[[], object]) -> Message | None:
+    try:
+        found = work()
+    except BackupsError as error:
+        log.warning("chore %s: %s", name, error)
+        return error.message
+    except Exception:
+        log.exception("chore %s failed", name)
+        return Message("Something went wrong on our side; the provider's staff can see it in the log.")
+    return found if isinstance(found, Message) else None
+
+
+def beat(context: Context, name: str) -> None:
+    """Leave a heartbeat."""
+    ensure(context, name)
+    with context.database.begin() as session:
+        session.execute(update(Chore).where(Chore.name == name).values(ran_at=now()))

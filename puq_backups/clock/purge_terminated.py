@@ -1,0 +1,69 @@
+"""The purge: some days after a service's end its recorded backups go, each by an operation of its own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..errors import Message
+from ..models import Backup, Operation, Service, now
+from ..operations import engine
+
+BATCH = 100
+AGAIN = timedelta(hours=1)
+"""Pause after a removal that failed, as with a storage that is offline."""
+
+
+def purge_due(context: Context) -> int:
+    """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
+    before = now() - context.settings.termination_grace
+    left = exists().where(Backup.service_id == Service.id, *is_left("purge"))
+    ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
+    with context.database.open() as session:
+        found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
+    return sum(_purge(context, service_id) for service_id in found)
+
+
+def is_left(origin: str) -> tuple[ColumnElement[bool], ...]:
+    """Of backups: it is still there, and its removal is neither under way nor has that of this origin just failed."""
+    just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - AGAIN)
+    tried = exists().where(
+        Operation.service_id == Backup.service_id,
+        Operation.backup_id == Backup.id,
+        or_(Operation.finished_at.is_(None), just_failed),
+    )
+    return Backup.removed_at.is_(None), ~tried
+
+
+def _purge(context: Context, service_id: str) -> int:
+    with context.database.begin() as session:
+        held = session.execute(
+            update(Service)
+            .where(Service.id == service_id, Service.status == "terminated")
+            .values(version=Service.version + 1)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: the termination was called off just now.
+        if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            return 0
+        service = session.get_one(Service, service_id)
+        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *is_left("purge"))).all()
+        session.add_all([
+            Operation.asked(
+                service, "remove", origin="purge", actor="termination", backup_id=backup.id, storage=backup.storage
+            )
+            for backup in backups
+        ])  # fmt: skip
+        return len(backups)
+
+
+def call_off(session: Session, context: Context, service: Service) -> None:
+    """Cancel the removals that wait: the service goes on. One that runs goes to its end."""
+    waiting = select(Operation).where(
+        Operation.service_id == service.id, Operation.state == "waiting", Operation.origin == "purge"
+    )
+    for operation in session.scalars(waiting).all():
+        engine.end(session, context, operation, service, "cancelled", Message("The service goes on."))

@@ -1,0 +1,154 @@
+"""Slots: each planned scheduled backup becomes exactly one operation, however many tick."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..errors import Message
+from ..inventory import service_backups
+from ..models import Backup, Operation, Service, now
+from ..operations import engine
+from ..rules import schedule as schedules
+from ..rules.package import Package
+
+BATCH = 500
+LOOK_BACK = timedelta(days=21)
+
+
+def plan(session: Session, service: Service, after: datetime) -> None:
+    """Compute the service's next slot: none while it is suspended or terminated."""
+    schedule = schedules.Schedule.from_json(service.schedule) if service.schedule else None
+    found = None
+    if schedule is not None and service.status == "active":
+        found = schedules.next_run(schedule, after, taken=taken(session, service))
+    service.next_run_date = found[0].isoformat() if found else None
+    service.next_run_at = found[1] if found else None
+
+
+def taken(session: Session, service: Service) -> set[date]:
+    """The local dates that have a slot already."""
+    oldest = (now() - LOOK_BACK).date().isoformat()
+    dates = select(Operation.slot_date).where(Operation.service_id == service.id, Operation.slot_date >= oldest)
+    return {date.fromisoformat(found) for found in session.scalars(dates) if found}
+
+
+def claim_due(context: Context) -> int:
+    """Make an operation of each slot whose time has come: how many services were looked at.
+
+    1. Take the services whose `next_run_at` has passed, by its index.
+    2. For each, in a transaction of its own: move `next_run_at` on; whoever comes second finds it moved.
+    3. Record the slot that runs, and those that were missed.
+    """
+    with context.database.open() as session:
+        due = select(Service.id, Service.next_run_at).where(Service.next_run_at <= now())
+        found = session.execute(due.order_by(Service.next_run_at).limit(BATCH)).all()
+    for service_id, planned in found:
+        _claim_once(context, service_id, planned)
+    return len(found)
+
+
+def claim(context: Context, service_id: str) -> None:
+    """Claim what is due for one service, so that a new schedule drops nothing of the old one."""
+    with context.database.open() as session:
+        planned = session.scalar(
+            select(Service.next_run_at).where(Service.id == service_id, Service.next_run_at <= now())
+        )
+    _claim_once(context, service_id, planned)
+
+
+def _claim_once(context: Context, service_id: str, planned: datetime | None) -> None:
+    if planned is None:
+        return
+    try:
+        with context.database.begin() as session:
+            _claim(session, context, service_id, planned)
+    except IntegrityError:
+        # Another clock recorded this very slot first.
+        return
+
+
+def newest(session: Session, service: Service, before: datetime) -> datetime | None:
+    """The due time of the service's newest slot up to a moment."""
+    slots = select(func.max(Operation.due_at)).where(
+        Operation.service_id == service.id, Operation.slot_date.is_not(None), Operation.due_at <= before
+    )
+    return session.scalar(slots)
+
+
+def _claim(session: Session, context: Context, service_id: str, planned: datetime) -> None:
+    held = session.execute(
+        update(Service)
+        .where(Service.id == service_id, Service.next_run_at == planned)
+        .values(version=Service.version + 1)
+    )
+    # No row: another clock claimed this slot first, and moved the time on.
+    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return
+    service, at = session.get_one(Service, service_id), now()
+    just_before = planned - timedelta(microseconds=1)
+    found = schedules.due(
+        schedules.Schedule.from_json(service.schedule),
+        at,
+        since=min(service.slots_from or just_before, just_before),
+        catch_up=context.settings.catch_up,
+        taken=taken(session, service),
+    )
+    service.slots_from = at
+    for missed in found.missed:
+        slot = _slot(session, service, missed.date, missed.at)
+        reason = Message("Nothing ran within {hours} hours of its time.", hours=_hours(context.settings.catch_up))
+        if at - missed.at <= context.settings.catch_up:
+            reason = Message("It was late, and a later run took its place.")
+        engine.end(session, context, slot, service, "missed", reason)
+    if found.run:
+        _run(session, context, service, _slot(session, service, found.run.date, found.run.at))
+    plan(session, service, at)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:g}"
+
+
+def _slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
+    slot = Operation.asked(
+        service, "backup", origin="scheduled", actor="schedule", slot_date=day.isoformat(), due_at=at,
+        storage=Package.from_json(service.package).storage,
+    )  # fmt: skip
+    session.add(slot)
+    session.flush()
+    return slot
+
+
+def _run(session: Session, context: Context, service: Service, slot: Operation) -> None:
+    """Let the slot wait for its turn, unless there is a reason against it already."""
+    standing = service_backups.standing(session, service)
+    others = [waiting for waiting in standing.waiting if waiting.kind == "backup" and waiting.id != slot.id]
+    running = standing.running
+    if todays(context, standing, str(slot.slot_date)):
+        engine.end(session, context, slot, service, "skipped", Message("There is a backup of this day already."))
+    elif service.restore_failed:
+        reason = Message("The last restore failed; no backup is made until that is settled.")
+        engine.end(session, context, slot, service, "refused", reason)
+    elif others or (running and running.kind == "backup" and running.slot_date is not None):
+        reason = Message("The backup before this one is not done yet.")
+        engine.end(session, context, slot, service, "skipped", reason)
+
+
+def todays(context: Context, standing: service_backups.Standing, day: str) -> Backup | None:
+    """The restorable backup that counts as the one of local date `day`, if there is one."""
+    manual = context.settings.manual_counts_as_todays
+    return next(
+        (
+            backup
+            for backup in standing.backups
+            if backup.local_date == day
+            and standing.restorable(backup)
+            and (backup.kind == "scheduled" or (manual and backup.kind == "manual"))
+        ),
+        None,
+    )

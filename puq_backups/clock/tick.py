@@ -1,0 +1,72 @@
+"""The tick: what time brings about. Its cost depends on what is due, never on how many services there are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import select
+
+from ..context import Context
+from ..inventory import sync
+from ..mail import delivery
+from ..models import Server
+from ..operations import engine, queue
+from . import expire_safety_copies, periodic, purge_terminated, slots
+
+PURGE_EVERY = LOOK_EVERY = timedelta(minutes=5)
+
+
+def tick(context: Context) -> dict[str, int]:
+    """One tick; running it twice, or two at once, does no more than one.
+
+    1. Claim due slots; 2. among them record those that were missed. 3. Start waiting operations where there is
+    room. 4. Ring for operations whose time has come. 5. Mark those past their deadline. 6. Send mail that waits.
+    7. Do due housekeeping. 8. Beat the heart.
+    """
+    counts = {"slots": slots.claim_due(context)}
+    counts["started"] = start_waiting(context)
+    counts["rung"] = queue.ring_due(context, anyway=True)
+    with context.database.begin() as session:
+        engine.mark_stuck(session, context)
+    counts["mails"] = delivery.send_due(context)
+    _housekeeping(context)
+    periodic.beat(context, "tick")
+    return counts
+
+
+def start_waiting(context: Context) -> int:
+    """Start what waits, in turn, wherever a node has room: how many were started."""
+    with context.database.open() as session:
+        order = [
+            operation.id
+            for server_id in queue.servers_waiting(session)
+            for operation in queue.in_order(session, server_id)
+        ]
+    started = [operation_id for operation_id in order if engine.start(context, operation_id)]
+    context.ring(started)
+    return len(started)
+
+
+def sync_all(context: Context) -> None:
+    """Compare our backups with every server's storages, now."""
+    with context.database.open() as session:
+        servers = session.scalars(select(Server)).all()
+    for server in servers:
+        sync.sync(context, server)
+        sync.look_at_vms(context, server)
+
+
+def _housekeeping(context: Context) -> None:
+    with context.database.open() as session:
+        servers = session.scalars(select(Server)).all()
+    for server in servers:
+        periodic.run_due(
+            context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync, context, server)
+        )
+        periodic.run_due(context, f"vms {server.id}", LOOK_EVERY, partial(sync.look_at_vms, context, server))
+    periodic.run_due(context, "purge", PURGE_EVERY, lambda: purge_terminated.purge_due(context))
+    periodic.run_due(context, "expiry", PURGE_EVERY, lambda: expire_safety_copies.remove_expired(context))
+    periodic.run_due(
+        context, "daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context)
+    )

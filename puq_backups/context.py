@@ -1,0 +1,45 @@
+"""What every piece of work is given, so that it needs no global: settings, tables, hooks, Proxmox, doorbell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .config import Settings
+from .hook_registry.registry import Hooks
+from .host import Host
+from .i18n.translator import Translator
+from .models import Database, Server
+from .pve.client import Access, Proxmox
+from .vault import Vault
+
+
+@dataclass(frozen=True)
+class Context:
+    """`ring(operation_ids)` tells the workers that these operations can move; it never raises."""
+
+    settings: Settings
+    database: Database
+    hooks: Hooks
+    host: Host
+    vault: Vault
+    ring: Callable[[Iterable[str]], None]
+
+    def translator(self, locale: str | None, timezone: str | None = None) -> Translator:
+        """What says things to one reader: in the provider's own words where it has some."""
+        return Translator(locale, timezone, overrides=self.settings.lang_overrides)
+
+    def connect(self, server: Server) -> Proxmox:
+        """A client for this server. BadInput names a parameter that cannot be right."""
+        return Proxmox(
+            Access(
+                hosts=tuple(server.hosts.split(",")),
+                port=server.port,
+                token_id=server.token_id,
+                secret=self.vault.open(server.sealed_secret),
+                fingerprint=server.fingerprint or None,
+                ca_file=self.settings.ca_file or None,
+                connect_timeout=self.settings.connect_timeout.total_seconds(),
+                read_timeout=self.settings.read_timeout.total_seconds(),
+            )
+        )

@@ -1,0 +1,1 @@
+"""Translation of messages, dates and sizes into the reader's language."""

@@ -1,0 +1,162 @@
+"""The backups of a service as we know them: what is there, what of it can be restored, what is new or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..errors import NotYours
+from ..models import LIVE, Backup, Operation, Server, Service, Storage, is_id, now
+from ..pve import backups as archives
+from ..rules import retention, schedule
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All that is so about a service: its backups (newest first), storages, and operations that are not ended."""
+
+    service: Service
+    backups: Sequence[Backup]
+    storages: dict[tuple[str, str], Storage]
+    live: Sequence[Operation] = field(default=())
+
+    @property
+    def running(self) -> Operation | None:
+        return next((operation for operation in self.live if operation.state in {"running", "stuck"}), None)
+
+    @property
+    def waiting(self) -> list[Operation]:
+        return [operation for operation in self.live if operation.state == "waiting"]
+
+    def storage_of(self, backup: Backup) -> Storage | None:
+        return self.storages.get((backup.storage, backup.node))
+
+    def usable(self, backup: Backup) -> bool:
+        """Whether the storage is there and online, as far as we know."""
+        storage = self.storage_of(backup)
+        return storage is None or storage.active
+
+    def restorable(self, backup: Backup) -> bool:
+        """Seen on its storage with a size and a disk, not missing, not found corrupt, readable where the VM is."""
+        here = backup.node in {"", self.service.node}
+        good = bool(backup.size) and backup.disks > 0 and backup.verification != "failed"
+        return good and here and not backup.missing_at and self.usable(backup)
+
+    def safety_copy_of(self, restore: Operation) -> Backup | None:
+        """The safety copy from before a restore, or before the failed one that it was to settle."""
+        return next((backup for backup in self.backups if backup.id == restore.data.get("safety")), None)
+
+    def held(self) -> list[retention.Held]:
+        """The backups as rotation sees them, oldest first."""
+        return [self._held(backup) for backup in reversed(self.backups)]
+
+    def _held(self, backup: Backup) -> retention.Held:
+        storage = self.storage_of(backup)
+        return retention.Held(
+            id=backup.id, created_at=backup.created_at, size=backup.size, kind=backup.kind, kept=backup.kept,
+            missing=backup.missing_at is not None, restorable=self.restorable(backup), storage=backup.storage,
+            storage_usable=self.usable(backup), frees_space=storage is None or storage.type != "pbs",
+        )  # fmt: skip
+
+    def used(self, *, but: str | None = None) -> int:
+        """Places of the quota in use: backups that exist, and those waiting or being made (`but` one operation).
+
+        A backup on its way that is already listed is counted once.
+        """
+        listed = {backup.operation_id for backup in self.backups}
+        coming = [
+            operation for operation in self.live
+            if operation.kind == "backup" and operation.id != but and operation.id not in listed
+        ]  # fmt: skip
+        return retention.used([held for held in self.held() if held.kind != "safety"]) + len(coming)
+
+
+def standing(session: Session, service: Service) -> Standing:
+    """What is so about `service`, in three queries."""
+    rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
+    live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
+    storages = select(Storage).where(Storage.server_id == service.server_id)
+    return Standing(
+        service,
+        session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)).all(),
+        {(storage.name, storage.node): storage for storage in session.scalars(storages)},
+        session.scalars(live.order_by(Operation.created_at)).all(),
+    )
+
+
+def find(session: Session, service_id: str, backup_id: str) -> Backup:
+    """A backup of this very service. NotYours where it is another's, removed, or nowhere."""
+    backup = session.get(Backup, str(backup_id)) if is_id(str(backup_id)) else None
+    if backup is None or backup.service_id != service_id or backup.removed_at is not None:
+        raise NotYours
+    return backup
+
+
+def local_date(service: Service, operation: Operation) -> str:
+    """The date a backup counts for: its slot's, else that of its request in the service's zone."""
+    zone = schedule.Schedule.from_json(service.schedule).timezone
+    return operation.slot_date or schedule.local_date(operation.created_at, zone).isoformat()
+
+
+def archive_storage(operation: Operation) -> str:
+    """The storage to which an operation's own archive goes: a restore's is its safety copy."""
+    return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
+
+
+def record(session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int) -> Backup:
+    """The row of the archive that `operation` made; the same row when asked twice. A restore's is a safety copy."""
+    safety = operation.kind == "restore"
+    forget_removed(session, service.server_id, volid)
+    known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
+    backup = session.scalars(known).first()
+    if backup is None:
+        backup = Backup(
+            service_id=service.id, server_id=service.server_id, operation_id=operation.id, volid=volid,
+            storage=volid.partition(":")[0], node=node, vmid=service.vmid,
+            kind="safety" if safety else operation.origin,
+            note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
+            disks=disks, created_at=operation.started_at or now(),
+            expires_at=now() + timedelta(days=operation.data["safety_days"]) if safety else None,
+        )  # fmt: skip
+        session.add(backup)
+        session.flush()
+    return backup
+
+
+def forget_removed(session: Session, server_id: str, volid: str) -> None:
+    """Make way for an archive that got a removed one's name: a name is a second. The audit keeps the old one."""
+    removed = (Backup.server_id == server_id, Backup.volid == volid, Backup.removed_at.is_not(None))
+    for backup in session.scalars(select(Backup).where(*removed)).all():
+        session.delete(backup)
+    session.flush()
+
+
+def see(backup: Backup, archive: archives.Archive) -> None:
+    """Take over what the storage says of a backup."""
+    backup.size, backup.kept = archive.size, archive.protected
+    backup.verification = archive.verification or ""
+    backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
+
+
+def storage_row(session: Session, server: Server, name: str, node: str) -> Storage | None:
+    """What was last seen of a storage from `node`: the shared row, else that node's."""
+    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node)))
+    return session.scalars(known.order_by(Storage.seen_at.desc())).first()
+
+
+def note_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
+    """Keep what a node just said of a storage; the row of a shared one has no node."""
+    node = "" if seen.shared else node
+    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
+    storage = session.scalars(known).first()
+    if storage is None:
+        storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
+        session.add(storage)
+    storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
+    # An offline storage says 0.
+    storage.total = seen.total or storage.total
+    return storage

@@ -1,0 +1,106 @@
+"""The day for staff: what was done, what was not, and what needs a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..inventory import protection
+from ..models import Mail, Operation, Server, Service, Storage, now
+from . import events, merge_values
+
+MOST = 50
+"""Lines of a list."""
+NEARLY_FULL = 0.1
+"""Share of a storage that is still free."""
+DAY, LONGEST = timedelta(days=1), timedelta(days=7)
+
+
+def tell(context: Context) -> None:
+    """Write the daily summary into the outbox; once for each UTC day, however often it is asked for."""
+    with context.database.begin() as session:
+        since = _since(session)
+        events.on_day(session, context, of_day(session, context, since))
+
+
+def _since(session: Session) -> datetime:
+    """The last summary, so that a clock that stood still leaves no gap; a week at most."""
+    last = session.scalar(select(func.max(Mail.created_at)).where(Mail.name == "Daily summary"))
+    return max(last or now() - DAY, now() - LONGEST)
+
+
+def of_day(session: Session, context: Context, since: datetime) -> dict[str, Any]:
+    """The merge fields of the summary."""
+    made = _counts(session, since, "backup")
+    unprotected = protection.unprotected(context.settings)
+    return {
+        "since": since,
+        **{f"{state}_count": made.get(state, 0) for state in ("done", "failed", "missed", "refused")},
+        "restored_count": _counts(session, since, "restore").get("done", 0),
+        "failed": _broken(session, since),
+        "unprotected_count": session.scalar(select(func.count()).select_from(unprotected.subquery())),
+        "unprotected": _unprotected(session, session.scalars(unprotected.order_by(Service.id).limit(MOST)).all()),
+        "stuck": _stuck(session),
+        "full": _full(session),
+        "unsent_count": session.scalar(
+            select(func.count()).select_from(Mail).where(Mail.state == "failed", Mail.created_at >= since)
+        ),
+    }
+
+
+def _counts(session: Session, since: datetime, kind: str) -> dict[str, int]:
+    ended = select(Operation.state, func.count()).where(Operation.kind == kind, Operation.finished_at >= since)
+    rows = ended.where(Operation.state.in_(("done", *protection.BROKEN))).group_by(Operation.state)
+    return {state: count for state, count in session.execute(rows)}  # noqa: C416 - rows are no tuples to mypy
+
+
+def _with_service(state: Any) -> Any:
+    return select(Operation, Service).join(Service, Service.id == Operation.service_id).where(state).limit(MOST)
+
+
+def _broken(session: Session, since: datetime) -> list[dict[str, Any]]:
+    rows = _with_service(Operation.state.in_(protection.BROKEN)).where(Operation.finished_at >= since)
+    return [
+        {**_who(service), "kind": operation.kind, "state": operation.state, "finished_at": operation.finished_at,
+         "reason": operation.reason}
+        for operation, service in session.execute(rows.order_by(Operation.finished_at.desc()))
+    ]  # fmt: skip
+
+
+def _stuck(session: Session) -> list[dict[str, Any]]:
+    rows = _with_service(Operation.state == "stuck").order_by(Operation.started_at)
+    return [
+        {**_who(service), "kind": operation.kind, "started_at": operation.started_at}
+        for operation, service in session.execute(rows)
+    ]
+
+
+def _unprotected(session: Session, services: Sequence[Service]) -> list[dict[str, Any]]:
+    last = protection.last_good(session, services)
+    return [{**_who(service), "backup_date": last.get(service.id)} for service in services]
+
+
+def _who(service: Service) -> dict[str, str]:
+    return {
+        "service_id": service.id, "vm_name": service.vm_name, "client_name": merge_values.name_of(service),
+    }  # fmt: skip
+
+
+def _full(session: Session) -> list[dict[str, Any]]:
+    rows = (
+        select(Storage, Server)
+        .join(Server, Server.id == Storage.server_id)
+        .where(Storage.active, Storage.total > 0, Storage.available < Storage.total * NEARLY_FULL)
+    )
+    return [
+        {
+            "storage": storage.name, "node": storage.node, "server": server.hosts.split(",")[0],
+            "available": storage.available, "total": storage.total,
+        }
+        for storage, server in session.execute(rows.order_by(Storage.name).limit(MOST))
+    ]  # fmt: skip

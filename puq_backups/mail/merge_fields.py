@@ -1,0 +1,168 @@
+"""The merge fields: what a mail may say, how each is stored, and how its reader reads it.
+
+The names are WHMCS's where it has one. A mail keeps them as facts (moments as ISO texts, sizes in bytes, sentences
+apart from their values); they are said in the reader's language and zone when the mail is sent.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..errors import Message
+from ..i18n.translator import N_, Translator
+
+LONGEST = 10_000
+REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They make a text look like another one."""
+
+
+@dataclass(frozen=True)
+class MergeField:
+    """`kind` is text, number, moment, size, sentence, sentences or rows; `sample` is a value as it is stored."""
+
+    name: str
+    label: str
+    sample: Any
+    kind: str = "text"
+
+
+COMMON = (
+    MergeField("client_id", N_("Client: number"), "42"),
+    MergeField("client_name", N_("Client: full name"), "Alice Example"),
+    MergeField("client_first_name", N_("Client: first name"), "Alice"),
+    MergeField("client_last_name", N_("Client: last name"), "Example"),
+    MergeField("client_company_name", N_("Client: company"), "Example Ltd"),
+    MergeField("client_email", N_("Client: e-mail address"), "alice@example.org"),
+    MergeField("service_id", N_("Service: number"), "7"),
+    MergeField("service_domain", N_("Service: domain"), "web-1.example.com"),
+    MergeField("service_server_hostname", N_("Service: host name of the server"), "pve1.example.net"),
+    MergeField("vm_name", N_("Virtual machine: name"), "web-1"),
+    MergeField("vm_id", N_("Virtual machine: number on Proxmox"), 100, "number"),
+    MergeField("backup_date", N_("Backup: when it was made or planned"), "2026-11-22T07:36:52+00:00", "moment"),
+    MergeField("backup_note", N_("Backup: description"), "before the upgrade"),
+    MergeField("backup_size", N_("Backup: size"), 322122547200, "size"),
+    MergeField("storage", N_("Backup: storage"), "nfs-backups"),
+    MergeField("finished_at", N_("When it ended"), "2026-11-23T08:00:00+00:00", "moment"),
+    MergeField("reason", N_("Reason"), Message("The storage {storage} is offline.", storage="nfs-backups").to_json(),
+               "sentence"),
+    MergeField("warnings", N_("Warnings: a list"), [Message("The last restore failed.").to_json()], "sentences"),
+    MergeField("backups_url", N_("Address of the service's page"), "https://billing.example/services/7"),
+    MergeField("signature", N_("Signature of the provider"), "Yours,\nExample Hosting"),
+    MergeField("company_name", N_("Name of the provider"), "Example Hosting"),
+)  # fmt: skip
+"""Given by every mail; empty where there is nothing to tell."""
+
+OF_THE_HOST = (
+    MergeField("service_product_name", N_("Service: product"), "KVM L"),
+    MergeField("service_dedicated_ip", N_("Service: IP address"), "192.0.2.10"),
+    MergeField("service_username", N_("Service: user name"), "root"),
+    MergeField("service_reg_date", N_("Service: registered on"), "2025-01-15"),
+    MergeField("service_payment_method", N_("Service: payment method"), "Bank transfer"),
+    MergeField("service_first_payment_amount", N_("Service: first payment"), "20.00 EUR"),
+    MergeField("service_recurring_amount", N_("Service: recurring amount"), "20.00 EUR"),
+    MergeField("service_billing_cycle", N_("Service: billing cycle"), "Monthly"),
+    MergeField("service_next_due_date", N_("Service: next due on"), "2026-12-15"),
+    MergeField("client_address1", N_("Client: address"), "Main Street 1"),
+    MergeField("client_address2", N_("Client: address, second line"), "2nd floor"),
+    MergeField("client_city", N_("Client: city"), "Vienna"),
+    MergeField("client_state", N_("Client: state"), "Vienna"),
+    MergeField("client_postcode", N_("Client: postcode"), "1010"),
+    MergeField("client_country", N_("Client: country"), "AT"),
+    MergeField("client_phonenumber", N_("Client: telephone"), "+43 1 000000"),
+)
+"""Known to the host alone: empty unless its `service_params` or a hook gives them."""
+
+OWN = (
+    MergeField("vm_stays_off", N_("Virtual machine: 1 where it stays off after a failed restore"), 1, "number"),
+    MergeField("removal_date", N_("When the backups are removed"), "2026-11-30T08:00:00+00:00", "moment"),
+    MergeField("backup_count", N_("How many backups there are"), 3, "number"),
+    MergeField("since", N_("Start of the day that is told of"), "2026-11-22T00:00:00+00:00", "moment"),
+    MergeField("done_count", N_("Backups made"), 120, "number"),
+    MergeField("failed_count", N_("Backups failed"), 1, "number"),
+    MergeField("missed_count", N_("Backups missed"), 1, "number"),
+    MergeField("refused_count", N_("Backups refused"), 1, "number"),
+    MergeField("restored_count", N_("Restores done"), 2, "number"),
+    MergeField("failed", N_("What failed: a list"), [
+        {"service_id": "7", "vm_name": "web-1", "client_name": "Alice Example", "kind": "backup", "state": "failed",
+         "finished_at": "2026-11-23T02:00:00+00:00",
+         "reason": Message("The storage {storage} is offline.", storage="nfs-backups").to_json()},
+    ], "rows"),
+    MergeField("unprotected_count", N_("Services without a good backup"), 1, "number"),
+    MergeField("unprotected", N_("Services without a good backup: a list"), [
+        {"service_id": "8", "vm_name": "db-1", "client_name": "Bob Example",
+         "backup_date": "2026-11-19T02:00:00+00:00"},
+    ], "rows"),
+    MergeField("stuck", N_("Operations that are stuck: a list"), [
+        {"service_id": "9", "vm_name": "shop-1", "client_name": "Carol Example", "kind": "restore",
+         "started_at": "2026-11-21T02:00:00+00:00"},
+    ], "rows"),
+    MergeField("full", N_("Storages that are nearly full: a list"), [
+        {"storage": "nfs-backups", "node": "", "server": "pve1.example.net", "available": 32212254720,
+         "total": 1099511627776},
+    ], "rows"),
+    MergeField("unsent_count", N_("Mails that could not be sent"), 1, "number"),
+)  # fmt: skip
+"""Given by some mails alone; `email_template(…, own=…)` names them."""
+
+IN_ROWS = {"started_at": "moment", "available": "size", "total": "size"}
+FIELDS = {field.name: field for field in (*COMMON, *OF_THE_HOST, *OWN)}
+EMPTY: dict[str, Any] = {"number": 0, "sentences": [], "rows": []}
+
+
+def read(stored: Mapping[str, Any], translator: Translator) -> dict[str, Any]:
+    """The fields as plain values in the reader's language and zone; a known one that is not there is empty."""
+    known = {name: EMPTY.get(field.kind, "") for name, field in FIELDS.items()}
+    return {**known, **{name: _read(name, value, translator) for name, value in stored.items()}}
+
+
+def _read(name: str, value: Any, translator: Translator) -> Any:
+    kind = FIELDS[name].kind if name in FIELDS else IN_ROWS.get(name, "text")
+    if value is None or value == "":
+        return EMPTY.get(kind, "")
+    return READERS[kind](value, translator)
+
+
+def _rows(rows: list[dict[str, Any]], translator: Translator) -> list[dict[str, Any]]:
+    return [{name: _read(name, value, translator) for name, value in row.items()} for row in rows]
+
+
+def _sentence(stored: dict[str, Any], translator: Translator) -> str:
+    # What is said of plain values is plain; the marks around a name in a sentence from right to left must stay.
+    return translator.say(Message.from_json(plain(stored)))
+
+
+READERS: dict[str, Callable[[Any, Translator], Any]] = {
+    "text": lambda value, _: plain(value),
+    "number": lambda value, _: plain(value),
+    "moment": lambda value, translator: translator.datetime(datetime.fromisoformat(value)),
+    "size": lambda value, translator: translator.size(value),
+    "sentence": _sentence,
+    "sentences": lambda values, translator: [_sentence(value, translator) for value in values],
+    "rows": _rows,
+}
+
+
+def plain(value: Any) -> Any:
+    """A value that does nothing: text without control characters, number, or lists and dicts of them."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(plain(str(name))): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(one) for one in value]
+    # Joining makes a plain text of one that calls itself safe HTML.
+    return "".join(char for char in str(value)[:LONGEST] if not _controls(char))
+
+
+def _controls(char: str) -> bool:
+    return char in REORDERING or (unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t")
+
+
+def samples(own: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Stored values to show a mail with: of every mail's fields, and of its `own`."""
+    known = {field.name: field.sample for field in (*COMMON, *OF_THE_HOST)}
+    return {**known, **{name: FIELDS[name].sample if name in FIELDS else f"[{name}]" for name in own}}

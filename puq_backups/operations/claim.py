@@ -1,0 +1,63 @@
+"""The claim on an operation: one worker at a time, for a while, and nothing is written without it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..models import Operation, database_now, leases, now
+from .step import Work
+
+
+class LeaseLost(Exception):
+    """Another worker has taken this operation over: this one writes nothing more."""
+
+
+def claim(context: Context, session: Session, operation_id: str) -> Operation | None:
+    """The operation, claimed for this process; None where it is another's, has ended, or its time has not come."""
+    operation = session.get(Operation, operation_id)
+    if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
+        return None
+    clock = database_now(session)
+    if leases.holds(operation.lease_owner, operation.lease_until, clock):
+        return None
+    before, owner = operation.lease_owner, leases.new_owner()
+    taken = session.execute(
+        update(Operation)
+        .where(
+            Operation.id == operation_id,
+            Operation.lease_owner.is_(None) if before is None else Operation.lease_owner == before,
+        )
+        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.seconds(context.settings)))
+    )
+    session.commit()
+    # No row: another worker got there first.
+    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return None
+    session.refresh(operation)
+    return operation if operation.state in {"running", "stuck"} else None
+
+
+def commit(work: Work, owner: str, *, release: bool = False) -> None:
+    """Commit what the step changed, only if the claim still stands; renew or release it."""
+    clock = database_now(work.session)
+    until = clock + timedelta(seconds=leases.seconds(work.context.settings))
+    held = work.session.execute(
+        update(Operation)
+        .where(Operation.id == work.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+        .values(lease_owner=None if release else owner, lease_until=until, rung_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        raise LeaseLost
+    work.session.commit()
+
+
+def pause(work: Work, owner: str, seconds: float) -> bool:
+    """Commit, and let go of the claim for so long; True where the next look may come at once."""
+    work.operation.wake_at = now() + timedelta(seconds=seconds)
+    commit(work, owner, release=True)
+    return seconds <= 0

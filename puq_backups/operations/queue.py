@@ -1,0 +1,113 @@
+"""Whose turn it is: people's wishes first, then round robin over clients, then by due time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, false, or_, select, update
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..models import Operation, Service, now
+
+RING_AGAIN = timedelta(seconds=30)
+BATCH = 1000
+
+
+def in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
+    """The operations that wait for a server (or one node of it) and may start now, in the order of their turn."""
+    waiting = (
+        select(Operation)
+        .join(Service, Service.id == Operation.service_id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now(), Service.server_id == server_id)
+        .order_by(Operation.due_at, Operation.created_at, Operation.id)
+        .limit(BATCH)
+    )
+    if node is not None:
+        waiting = waiting.where(Service.node == node)
+    return fair(session.scalars(waiting).all())
+
+
+def fair(waiting: Sequence[Operation]) -> list[Operation]:
+    """Restores, removals and reinstalls first; then each client's first backup, each one's second, and so on."""
+    turns: Counter[str] = Counter()
+    ranked: list[tuple[int, datetime, int, Operation]] = []
+    for operation in waiting:
+        backup = operation.kind == "backup"
+        ranked.append((turns[operation.client_id] if backup else -1, operation.due_at, len(ranked), operation))
+        turns[operation.client_id] += backup
+    return [operation for *_, operation in sorted(ranked, key=lambda rank: rank[:3])]
+
+
+def position(session: Session, operation: Operation, service: Service) -> int | None:
+    """The place of a waiting operation in its node's queue, from 1; None where it does not wait for a turn."""
+    if operation.state != "waiting":
+        return None
+    order = [waiting.id for waiting in in_order(session, service.server_id, service.node)]
+    return order.index(operation.id) + 1 if operation.id in order else None
+
+
+def places(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
+    """The place of each operation that waits for one of the nodes (server id, node), by its id, in one query."""
+    waiting = (
+        select(Operation, Service.server_id, Service.node)
+        .join(Service, Service.id == Operation.service_id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now())
+        .where(or_(false(), *(and_(Service.server_id == server, Service.node == node) for server, node in nodes)))
+        .order_by(Operation.due_at, Operation.created_at, Operation.id)
+        .limit(BATCH)
+    )
+    queues: dict[tuple[str, str], list[Operation]] = {}
+    for operation, server_id, node in session.execute(waiting):
+        queues.setdefault((server_id, node), []).append(operation)
+    return {operation.id: place for queue in queues.values() for place, operation in enumerate(fair(queue), 1)}
+
+
+def servers_waiting(session: Session) -> list[str]:
+    """The servers for which something waits."""
+    found = (
+        select(Service.server_id)
+        .join(Operation, Operation.service_id == Service.id)
+        .where(Operation.state == "waiting", Operation.wake_at <= now())
+        .distinct()
+    )
+    return list(session.scalars(found))
+
+
+def due(session: Session) -> list[str]:
+    """Running operations whose time has come and for which nobody has rung just now."""
+    at = now()
+    found = (
+        select(Operation.id)
+        .where(
+            Operation.state.in_(("running", "stuck")),
+            Operation.wake_at <= at,
+            or_(Operation.rung_at.is_(None), Operation.rung_at <= at - RING_AGAIN),
+        )
+        .order_by(Operation.wake_at)
+        .limit(BATCH)
+    )
+    return list(session.scalars(found))
+
+
+def ring_due(context: Context, *, anyway: bool = False) -> int:
+    """Ring for what is due, each only once in a while however many ring: how many. `anyway` rings again for all."""
+    with context.database.begin() as session:
+        if anyway:
+            session.execute(update(Operation).where(Operation.rung_at.is_not(None)).values(rung_at=None))
+        ids = due(session)
+        if ids:
+            session.execute(update(Operation).where(Operation.id.in_(ids)).values(rung_at=now()))
+    context.ring(ids)
+    return len(ids)
+
+
+def next_wake(session: Session) -> datetime | None:
+    """When the next running operation is due; that of a waiting one where its pause is over; None: all is quiet."""
+    running = Operation.state.in_(("running", "stuck"))
+    may_start = (Operation.state == "waiting") & (Operation.wake_at <= now())
+    return session.scalar(
+        select(Operation.wake_at).where(or_(running, may_start)).order_by(Operation.wake_at).limit(1)
+    )

@@ -1,0 +1,85 @@
+"""Why a waiting operation does not start now: what was checked when it was asked for is checked again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ..config import Settings
+from ..errors import Message
+from ..inventory import service_backups
+from ..inventory.policy import ALL_KEPT, KINDS, NEEDED
+from ..inventory.service_backups import Standing
+from ..models import Operation, Service
+from ..rules import retention
+
+OF_THE_SYSTEM = frozenset({"purge", "expiry"})
+"""Origins of removals that nobody asked for: they come in their time, whatever holds up people."""
+
+OTHERS_FIRST = Message("A restore or removal goes first.")
+NODE_BUSY = Message("The node is busy with another backup.")
+STORAGE_BUSY = Message("The backup storage is busy with other backups.")
+
+
+@dataclass(frozen=True)
+class Later:
+    """Not yet: there is no room on the node or storage, or another operation goes first."""
+
+    why: Message
+
+
+def reason_against(
+    session: Session, settings: Settings, service: Service, operation: Operation
+) -> Later | tuple[str, Message] | None:
+    """Why a waiting operation does not start now: Later, or the state and reason it ends with."""
+    standing = service_backups.standing(session, service)
+    if standing.running:
+        return Later(KINDS[standing.running.kind])
+    if operation.origin == "expiry" and service.restore_failed:
+        return "cancelled", NEEDED
+    if operation.origin in OF_THE_SYSTEM:
+        return None
+    if service.status == "suspended":
+        return "refused", Message("The service is suspended.")
+    if service.status == "terminated":
+        return "refused", Message("The service is terminated.")
+    if service.trouble:
+        return "refused", Message.from_json(service.trouble) or Message("")
+    if operation.kind != "backup":
+        return None
+    if any(other.kind != "backup" for other in standing.waiting):
+        return Later(OTHERS_FIRST)
+    return _backup_start(standing, operation) or _room(session, settings, service, operation)
+
+
+def _backup_start(standing: Standing, operation: Operation) -> tuple[str, Message] | None:
+    service = standing.service
+    if service.restore_failed:
+        return "refused", Message("The last restore failed; no backup is made until that is settled.")
+    if service.quota == 0:
+        return "refused", Message("Your package does not include backups.")
+    if operation.origin != "scheduled":
+        if standing.used(but=operation.id) >= service.quota:
+            return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
+    elif retention.blocked_by_kept(standing.held(), limit=service.quota):
+        return "refused", Message(ALL_KEPT, limit=service.quota)
+    return None
+
+
+def _room(session: Session, settings: Settings, service: Service, operation: Operation) -> Later | None:
+    running = (
+        select(func.count())
+        .select_from(Operation)
+        .join(Service, Service.id == Operation.service_id)
+        .where(
+            Operation.kind == "backup", Operation.state.in_(("running", "stuck")),
+            Service.server_id == service.server_id,
+        )
+    )  # fmt: skip
+    if session.scalar(running.where(Service.node == service.node)) >= settings.per_node:  # type: ignore[operator]  # a count
+        return Later(NODE_BUSY)
+    if session.scalar(running.where(Operation.storage == operation.storage)) >= settings.per_storage:  # type: ignore[operator]  # a count
+        return Later(STORAGE_BUSY)
+    return None

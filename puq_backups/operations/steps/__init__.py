@@ -1,0 +1,1 @@
+"""The steps of which backup, restore, remove and reinstall are made."""

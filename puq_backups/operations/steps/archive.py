@@ -1,0 +1,157 @@
+"""Archives of a VM: whether a storage takes one more, made, found again by its marker, and seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ...context import Context
+from ...errors import Message
+from ...inventory import service_backups
+from ...models import Backup, Service, now
+from ...pve import backups as archives
+from ...pve import notes, tasks
+from ...pve.client import Proxmox
+from ...rules import retention
+from ...rules.package import Package
+from ..step import GiveUp, Start, Wait, Work
+
+SEEN_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A storage that takes one more archive: how it stands, and its own retention ("" for none)."""
+
+    seen: archives.StorageStatus
+    limits: str
+
+    @property
+    def warning(self) -> Message | None:
+        """What a client should know of a storage whose own retention is finite."""
+        if _most(self.limits) is None:
+            return None
+        text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."
+        return Message(text, storage=self.seen.storage, limits=self.limits)
+
+
+def place_on(
+    context: Context, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
+    limits: str | None = None,
+) -> Place:  # fmt: skip
+    """Make sure that the storage takes one more archive once the backups `going` are removed; GiveUp says why not.
+
+    `limits` is its own retention, asked for where it is None. Room is compared with the size of the last backup
+    there; what is not known is not refused.
+    """
+    seen = archives.storage_status(proxmox, service.node, name)
+    if not seen.active:
+        raise GiveUp("The storage {storage} is offline.", storage=name)
+    if limits is None:
+        limits = str((archives.storage_config(proxmox, name) or {}).get("prune-backups") or "")
+    with context.database.open() as session:
+        held = service_backups.standing(session, service).held()
+    leaving = [one for one in held if one.id in going and one.storage == name]
+    freed = sum(one.size or 0 for one in leaving if one.frees_space)
+    needed = retention.room_needed(held, on_storage=name)
+    if seen.type != "pbs" and not retention.room_reason(seen.avail, needed, freed):
+        raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
+    _within(limits, proxmox, service, name, len(leaving))
+    return Place(seen, limits)
+
+
+def _within(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:
+    """GiveUp where the storage's own retention will refuse one more archive.
+
+    Proxmox counts all unprotected archives with this VM's number, whoever made them.
+    """
+    most = _most(limits)
+    if most is None:
+        return
+    listed = archives.listing(proxmox, service.node, name, service.vmid)
+    if sum(not archive.protected for archive in listed) - leaving >= most:
+        raise GiveUp(
+            "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and "
+            "has as many. The provider has to change that.",
+            state="refused", most=most, storage=name, limits=limits,
+        )  # fmt: skip
+
+
+def _most(limits: str) -> int | None:
+    """How many archives a storage's `prune-backups` lets a VM have; None: any number."""
+    if not limits or archives.keeps_all(limits):
+        return None
+    return sum(int(number) for number in re.findall(r"\bkeep-(?!all)\w+=(\d+)", limits))
+
+
+def making(work: Work, storage: str, note: str, package: Package) -> Start:
+    """The call that has Proxmox make an archive; the operation's own token marks it."""
+    marker = notes.marker(work.service.token, work.operation.token)
+    return Start(
+        call=lambda: archives.create(
+            work.proxmox, work.node, work.vmid, storage=storage, mode=package.mode,
+            compress=package.compression, notes_template=notes.template(note, marker),
+            lockwait=max(int(work.context.settings.lockwait.total_seconds() // 60), 1),
+        ),
+        type="vzdump",
+        id=str(work.vmid),
+        marker=marker,
+        audit=f"vzdump of VM {work.vmid} to {storage}",
+        tolerate=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """An archive that a task of ours left, and how many disks it holds."""
+
+    volid: str
+    disks: int
+
+
+def by_marker(work: Work, storage: str) -> Made | None:
+    """The archive that carries this operation's marker, where the answer or the log was lost."""
+    ours = (work.service.token, work.operation.token)
+    listed = archives.listing(work.proxmox, work.node, storage, work.vmid)
+    found = next((archive for archive in listed if notes.find_marker(archive.notes) == ours), None)
+    return Made(found.volid, disks=1) if found else None
+
+
+def made(work: Work, storage: str) -> Made | None:
+    """What the task that ended has left; None where there is no archive."""
+    ended = work.ended
+    assert ended is not None  # noqa: S101 - said by the caller
+    if ended.ok:
+        for warning in ended.warnings:
+            work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+        volid = tasks.archive_target(ended.lines, storage)
+        if volid:
+            return Made(volid, disks=len(tasks.included_disks(ended.lines)))
+    # Without a last line, or without its log, only the storage knows whether the archive was finished.
+    doubtful = ended.ok is not False or ended.reason == "unexpected status"
+    return by_marker(work, storage) if doubtful else None
+
+
+def record(work: Work, storage: str, found: Made) -> Backup:
+    """The row of an archive that this operation made."""
+    known = service_backups.storage_row(work.session, work.server, storage, work.node)
+    holder = known.node if known else ""
+    backup = service_backups.record(
+        work.session, work.service, work.operation, volid=found.volid, node=holder, disks=found.disks
+    )
+    work.operation.keep(made_at=now().isoformat())
+    return backup
+
+
+def see(work: Work, backup: Backup) -> Wait | None:
+    """See the archive on its storage, with a size; GiveUp where it does not turn up."""
+    listed = archives.listing(work.proxmox, backup.node or work.node, backup.storage, work.vmid)
+    found = next((archive for archive in listed if archive.volid == backup.volid), None)
+    if found is not None and found.size:
+        service_backups.see(backup, found)
+        return None
+    if now() - datetime.fromisoformat(work.operation.data["made_at"]) > SEEN_WITHIN:
+        raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")
+    return Wait(work.context.settings.poll.total_seconds())

@@ -1,0 +1,118 @@
+"""The package, given to the VM again. Each step changes only what differs; None leaves alone, 0 takes away.
+
+They work from the operation's `package` and from `before`, the configuration as it was when the operation began.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...pve import vms
+from ...rules.package import Package
+from ..step import Outcome, Work
+from . import disks
+from .common import unlocked
+
+
+def beforehand(package: Package, before: dict[str, Any]) -> dict[str, Any]:
+    """CPU, memory and network as options that go with a restore, so that the VM is never without them.
+
+    What is not known before the restore (the backup's own balloon) is set right by the steps after it.
+    """
+    found: dict[str, Any] = {"cores": package.cores, "sockets": 1} if package.cores else {}
+    if package.memory:
+        found["memory"] = package.memory
+        if before.get("balloon") is not None:
+            found["balloon"] = min(int(before["balloon"]), package.memory)
+    if before.get("net0"):
+        found["net0"] = _network(package, vms.parse_net(str(before["net0"]))).format()
+    return found
+
+
+def set_cpu_and_memory(work: Work) -> Outcome:
+    """Set CPU and RAM if different from the restored values."""
+    package, config = _state(work)
+    changes: dict[str, Any] = {}
+    total = int(config.get("cores") or 1) * int(config.get("sockets") or 1)
+    if package.cores and package.cores != total:
+        changes |= {"cores": package.cores, "sockets": 1}
+    if package.memory and package.memory != vms.memory_mib(config):
+        changes["memory"] = package.memory
+    memory = package.memory or vms.memory_mib(config)
+    if int(config.get("balloon") or 0) > memory:
+        # Proxmox refuses a balloon above the memory, so both go in one call.
+        changes["balloon"] = memory
+    return disks.configure(work, config, changes, "CPU and memory")
+
+
+def grow_system_disk(work: Work) -> Outcome:
+    """Resize the system disk if different; it is never made smaller."""
+    package, config = _state(work)
+    return disks.grow(work, config, vms.boot_disk(config), package.system_disk)
+
+
+def limit_system_disk(work: Work) -> Outcome:
+    """Re-apply the system disk's bandwidth limits."""
+    package, config = _state(work)
+    return disks.limit(work, config, vms.boot_disk(config), _limits(package, "system"))
+
+
+def make_additional_disk(work: Work) -> Outcome:
+    """Re-attach the additional disk the backup lacked, or make one if the VM has none."""
+    package, config = _state(work)
+    return disks.make(work, config, package)
+
+
+def grow_additional_disk(work: Work) -> Outcome:
+    """Resize the additional disk if different; it is never made smaller."""
+    package, config = _state(work)
+    return disks.grow(work, config, disks.additional(config), package.additional_disk)
+
+
+def limit_additional_disk(work: Work) -> Outcome:
+    """Re-apply the additional disk's bandwidth limits."""
+    package, config = _state(work)
+    return disks.limit(work, config, disks.additional(config), _limits(package, "additional"))
+
+
+def set_network(work: Work) -> Outcome:
+    """Re-apply bridge, VLAN, bandwidth and MAC; what the package leaves alone is as it was before the restore."""
+    package, config = _state(work)
+    found, before = str(config.get("net0") or ""), str(work.operation.data["before"].get("net0") or "")
+    wanted = _network(package, vms.parse_net(before or found or "virtio"))
+    same = bool(found) and same_net(wanted, vms.parse_net(found))
+    changes = {} if same or not wanted.options.get("bridge") else {"net0": wanted.format()}
+    return disks.configure(work, config, changes, "network")
+
+
+def _network(package: Package, net: vms.Net) -> vms.Net:
+    """The package's network card, made of this one."""
+    options = dict(net.options)
+    if package.bridge:
+        options["bridge"] = package.bridge
+    for name, value in (("tag", package.vlan), ("rate", package.rate)):
+        if value:
+            options[name] = disks.number(value)
+        elif value is not None:
+            options.pop(name, None)
+    return vms.Net(model=net.model, mac=package.mac or net.mac, options=options)
+
+
+def same_net(one: vms.Net, other: vms.Net) -> bool:
+    """Whether two network cards are the same: MACs in any case, numbers by value."""
+
+    def facts(net: vms.Net) -> tuple[Any, ...]:
+        options = {name: disks.number(value) for name, value in net.options.items()}
+        return net.model, (net.mac or "").upper(), options
+
+    return facts(one) == facts(other)
+
+
+def _state(work: Work) -> tuple[Package, dict[str, Any]]:
+    config = vms.config(work.proxmox, work.node, work.vmid)
+    unlocked(config)
+    return Package.from_json(work.operation.data["package"]), config
+
+
+def _limits(package: Package, disk: str) -> dict[str, float | None]:
+    return {name: getattr(package, f"{disk}_{name}") for name in ("mbps_rd", "mbps_wr", "iops_rd", "iops_wr")}

@@ -1,0 +1,1 @@
+"""Decisions as pure functions of values: weekly schedule, retention, package. No database, no network."""

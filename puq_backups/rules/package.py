@@ -1,0 +1,161 @@
+"""The package: what the client bought, read from a host's params by position and by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..config import SAFETY_COPY
+from ..errors import BadInput
+
+OPTIONS = (
+    ("Backups", "backups"), ("Backups storage", "storage"), ("Backup mode", "mode"), ("Compression", "compression"),
+    ("CPU cores", "cores"), ("RAM MiB", "memory"), ("System disk GiB", "system_disk"),
+    ("System disk read MB/s", "system_mbps_rd"), ("System disk write MB/s", "system_mbps_wr"),
+    ("System disk read IOPS", "system_iops_rd"), ("System disk write IOPS", "system_iops_wr"),
+    ("Additional disk GiB", "additional_disk"), ("Additional disk storage", "additional_storage"),
+    ("Additional disk read MB/s", "additional_mbps_rd"), ("Additional disk write MB/s", "additional_mbps_wr"),
+    ("Additional disk read IOPS", "additional_iops_rd"), ("Additional disk write IOPS", "additional_iops_wr"),
+    ("Bridge", "bridge"), ("VLAN tag", "vlan"), ("Network rate MB/s", "rate"), ("Template VMID", "template"),
+    ('Email "Backup restored"', "email_restored"), ("Rotation", "rotation"), ("Restore storage", "restore_storage"),
+)  # fmt: skip
+"""The 24 product settings in their order: the name a provider sees, and ours."""
+
+BOUGHT_ONLY = (("Safety copy", "safety_copy"),)
+"""Options that a client may buy and that no product setting has."""
+
+CHOICES = {
+    "mode": ("snapshot", "suspend", "stop"),
+    "compression": ("zstd", "lzo", "gzip", "0"),
+    "rotation": ("before", "after"),
+    "safety_copy": SAFETY_COPY,
+}
+
+HIGHEST = {"vlan": 4094}
+STORAGE = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
+NAMES = {
+    "storage": STORAGE, "additional_storage": STORAGE, "restore_storage": STORAGE,
+    "bridge": (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}"), "the name of a bridge, such as vmbr0"),
+}  # fmt: skip
+"""The form of a name, and how to say it."""
+
+WHOLE, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
+MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
+"""Of one card: the lowest bit of the first byte would make it a group's."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """None leaves alone what the VM has; 0 means no limit. Sizes in GiB, memory in MiB, rates in MB/s."""
+
+    backups: int | None = None
+    storage: str = ""
+    mode: str = "snapshot"
+    compression: str = "zstd"
+    cores: int | None = None
+    memory: int | None = None
+    system_disk: int | None = None
+    system_mbps_rd: float | None = None
+    system_mbps_wr: float | None = None
+    system_iops_rd: int | None = None
+    system_iops_wr: int | None = None
+    additional_disk: int | None = None
+    additional_storage: str = ""
+    additional_mbps_rd: float | None = None
+    additional_mbps_wr: float | None = None
+    additional_iops_rd: int | None = None
+    additional_iops_wr: int | None = None
+    bridge: str = ""
+    vlan: int | None = None
+    rate: float | None = None
+    template: int | None = None
+    email_restored: str = ""
+    rotation: str = "before"
+    restore_storage: str = ""
+    mac: str = ""
+    safety_copy: str = ""
+    """Empty: the setting `PUQ_BACKUPS_SAFETY_COPY` counts."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Package:
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in known})
+
+
+def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
+    """The package of `params`, and whether its quota could be read.
+
+    An option the client bought (`configoptions`) wins over the product's (`configoptionN`), 0 included; only a
+    quota that is empty or unreadable is left to the caller. BadInput names any other wrong option.
+    """
+    bought = entries(params, "configoptions")
+    found: dict[str, Any] = {}
+    product = {title: params.get(f"configoption{position}") for position, (title, _) in enumerate(OPTIONS, 1)}
+    for title, name in (*OPTIONS, *BOUGHT_ONLY):
+        raw = bought.get(title, product.get(title))
+        # A configurable option may carry its label behind a bar.
+        text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
+        if name == "backups":
+            found[name] = _quota(text)
+        elif text:
+            found[name] = _value(title, name, text)
+    found["mac"] = _mac(str(entries(params, "customfields").get("mac") or "").strip())
+    return Package(**found), found["backups"] is not None
+
+
+def entries(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A parameter that holds names and values; none where it is missing. BadInput where it is anything else."""
+    found = params.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise BadInput(name, "{name} must hold names and values.", name=name)
+    return found
+
+
+def _quota(text: str) -> int | None:
+    return int(text) if WHOLE.fullmatch(text) and int(text) < 10**6 else None
+
+
+def _mac(text: str) -> str:
+    if text and not MAC.fullmatch(text):
+        raise BadInput(
+            "mac", "customfields.mac must be a MAC address such as BC:24:11:00:00:01; it is {value}.", value=text
+        )
+    return text
+
+
+def _value(title: str, name: str, text: str) -> Any:
+    if name in CHOICES:
+        if text.lower() not in CHOICES[name]:
+            raise BadInput(
+                title, "{title} must be one of {choices}; it is {value}.",
+                title=title, choices=", ".join(CHOICES[name]), value=text,
+            )  # fmt: skip
+        return text.lower()
+    kind = str(Package.__dataclass_fields__[name].type)
+    if kind == "str":
+        return _name(title, name, text)
+    return _number(title, text, float if kind.startswith("float") else int, HIGHEST.get(name))
+
+
+def _name(title: str, name: str, text: str) -> str:
+    form, said = NAMES.get(name, (None, ""))
+    if form and not form.fullmatch(text):
+        raise BadInput(title, "{title} must be {form}; it is {value}.", title=title, form=said, value=text)
+    return text
+
+
+def _number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
+    good = (DECIMAL if kind is float else WHOLE).fullmatch(text)
+    if good and kind(text) < 10**9 and (highest is None or kind(text) <= highest):
+        return kind(text)
+    if highest is not None:
+        raise BadInput(
+            title, "{title} must be a number from 0 to {highest}; it is {value}.",
+            title=title, highest=highest, value=text,
+        )  # fmt: skip
+    raise BadInput(title, "{title} must be a number from 0; it is {value}.", title=title, value=text)

@@ -1,0 +1,97 @@
+"""Foreign archives: taken for a service's own, hidden from staff, or shown again. The archives are not touched."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ..client_area.backups import NOTE_LONGEST
+from ..client_area.requests import locked
+from ..context import Context
+from ..errors import BadInput, Refused
+from ..host import Actor
+from ..inventory import service_backups
+from ..models import Backup, HiddenVolume, Server, Service, now
+from ..models.audit_log import audit
+from ..pve import backups as archives
+from ..pve import vms
+from ..rules import schedule
+from . import foreign_archives
+
+
+def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: str) -> None:
+    """Record a foreign archive as a backup of the service: the client sees it, restores it and counts it.
+
+    Refused where it belongs to somebody by now, or is marked for another client; BadInput without `confirm` = 1.
+    """
+    if confirm != "1":
+        raise BadInput("confirm", "Confirm that the archive holds this client's own machine.")
+    _check(volid)
+    with context.database.open() as session:
+        service = session.get_one(Service, service_id)
+        server = session.get_one(Server, service.server_id)
+    proxmox = context.connect(server)
+    node = vms.find_node(proxmox, service.vmid) or service.node
+    storage = archives.storage_status(proxmox, node, volid.partition(":")[0])
+    listed = archives.listing(proxmox, node, storage.storage, service.vmid)
+    archive = next((one for one in listed if one.volid == volid), None)
+    if archive is None:
+        raise Refused("The archive is no longer there.")
+    disks = len(vms.disks(archives.archived_config(proxmox, node, volid)))
+    try:
+        with context.database.begin() as session:
+            service = locked(session, service_id)
+            holder = service_backups.note_storage(session, server, storage.storage, node, storage).node
+            _record(session, service, archive, holder, disks)
+            audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.title)
+    except IntegrityError:
+        # A sync, or somebody else, recorded it between our look and our commit.
+        raise Refused("The archive belongs to a service by now.") from None
+
+
+def _check(volid: str) -> None:
+    if not archives.OF_A_VM.fullmatch(volid) or len(volid) > 255:  # noqa: PLR2004 - VARCHAR(255)
+        raise BadInput("volid", "{volid} is not the backup of a virtual machine.", volid=repr(volid))
+
+
+def _record(session: Session, service: Service, archive: archives.Archive, holder: str, disks: int) -> None:
+    found = next(iter(foreign_archives.judged(session, service, [archive])), None)
+    if service.status == "terminated":
+        raise Refused("The service is terminated.")
+    if found is None:
+        raise Refused("The archive belongs to a service by now.")
+    if found.against:
+        raise Refused(found.against.text, **found.against.values)
+    zone = schedule.Schedule.from_json(service.schedule).timezone
+    made_at = found.made_at or now()
+    service_backups.forget_removed(session, service.server_id, archive.volid)
+    backup = Backup(
+        service_id=service.id, server_id=service.server_id, volid=archive.volid, kind="adopted", vmid=service.vmid,
+        storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_LONGEST], disks=disks,
+        local_date=schedule.local_date(made_at, zone).isoformat(), created_at=made_at,
+    )  # fmt: skip
+    service_backups.see(backup, archive)
+    session.add(backup)
+    session.execute(delete(HiddenVolume).where(
+        HiddenVolume.server_id == service.server_id, HiddenVolume.volid == archive.volid
+    ))  # fmt: skip
+
+
+def hide(context: Context, service_id: str, actor: Actor, volid: str, *, hidden: bool) -> None:
+    """Show staff an archive no more, or again. The archive itself is not touched."""
+    _check(volid)
+    with context.database.begin() as session:
+        service = locked(session, service_id)
+        here = (HiddenVolume.server_id == service.server_id, HiddenVolume.volid == volid)
+        known = session.scalar(select(HiddenVolume.id).where(*here)) is not None
+        if known == hidden:
+            return
+        if hidden:
+            session.add(HiddenVolume(
+                server_id=service.server_id, volid=volid, hidden_at=now(), hidden_by=actor.title[:190]
+            ))  # fmt: skip
+        else:
+            session.execute(delete(HiddenVolume).where(*here))
+        said = f"{volid} is {'hidden' if hidden else 'shown again'}"
+        audit(session, service_id, None, "hide" if hidden else "unhide", said, actor=actor.title)

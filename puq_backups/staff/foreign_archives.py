@@ -1,0 +1,89 @@
+"""Archives with a service's VMID that no service has: an earlier owner's, or made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..errors import Message, ProxmoxError
+from ..models import LIVE, Backup, HiddenVolume, Operation, Service
+from ..pve import backups as archives
+from ..pve import notes
+from ..pve.client import Proxmox
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """An archive that no service has. `marked_for` is the service whose marker it carries, `against` why this
+    service cannot have it.
+    """
+
+    archive: archives.Archive
+    made_at: datetime | None
+    note: str
+    hidden: bool
+    marked_for: Service | None
+    against: Message | None
+
+
+def found(context: Context, proxmox: Proxmox, service: Service, node: str) -> tuple[list[Foreign], list[Message]]:
+    """The foreign archives that the VM's node sees, newest first, and which storages could not be looked at."""
+    listed, troubles = _listed(proxmox, service, node)
+    with context.database.open() as session:
+        return sorted(judged(session, service, listed), key=_age, reverse=True), troubles
+
+
+def _age(one: Foreign) -> tuple[int, str]:
+    return one.archive.created_at or 0, one.archive.volid
+
+
+def _listed(proxmox: Proxmox, service: Service, node: str) -> tuple[list[archives.Archive], list[Message]]:
+    listed: list[archives.Archive] = []
+    troubles = []
+    for storage in archives.storages(proxmox, node):
+        if "backup" not in storage.content or not storage.enabled:
+            continue
+        try:
+            listed += archives.listing(proxmox, node, storage.storage, service.vmid)
+        except ProxmoxError as error:
+            troubles.append(Message("{storage}: {reason}", {"storage": storage.storage, "reason": error.message}))
+    return listed, troubles
+
+
+def judged(session: Session, service: Service, listed: Sequence[archives.Archive]) -> list[Foreign]:
+    """Of archives with the service's VMID those that no service has, in four queries."""
+    volids = [archive.volid for archive in listed]
+    here = Backup.server_id == service.server_id
+    known = select(Backup.volid).where(here, Backup.volid.in_(volids), Backup.removed_at.is_(None))
+    recorded = set(session.scalars(known))
+    hidden = set(
+        session.scalars(select(HiddenVolume.volid).where(
+            HiddenVolume.server_id == service.server_id, HiddenVolume.volid.in_(volids)
+        ))
+    )  # fmt: skip
+    markers = {archive.volid: notes.find_marker(archive.notes) for archive in listed}
+    tokens = [marker[0] for marker in markers.values() if marker]
+    owners = {one.token: one for one in session.scalars(select(Service).where(Service.token.in_(tokens)))}
+    live = select(Operation.token).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
+    being_made = set(session.scalars(live))
+    return [
+        _foreign(archive, service, owners.get(marker[0]) if marker else None, hidden=archive.volid in hidden)
+        for archive in listed
+        for marker in (markers[archive.volid],)
+        if archive.volid not in recorded and not (marker and marker[1] in being_made)
+    ]
+
+
+def _foreign(archive: archives.Archive, service: Service, owner: Service | None, *, hidden: bool) -> Foreign:
+    others = owner is not None and owner.client_id != service.client_id
+    against = Message("It is marked as a backup of another client's service ({service}).", {
+        "service": owner.id if owner else "",
+    }) if others else None  # fmt: skip
+    made_at = datetime.fromtimestamp(archive.created_at, UTC) if archive.created_at else None
+    note = notes.MARKER.sub("", archive.notes).strip()
+    return Foreign(archive, made_at, note, hidden, owner, against)

@@ -1,0 +1,53 @@
+"""What only staff may settle: a failed restore that needs nothing more, and a VM that is the right one after all."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from ..client_area.requests import locked
+from ..context import Context
+from ..errors import Refused
+from ..host import Actor
+from ..models import Operation, Server, Service
+from ..models.audit_log import audit
+from ..pve import vms
+
+
+def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> None:
+    """Take a failed restore for settled: the service's schedule goes on and its VM may be started again.
+
+    Refused where there is none, or while the next restore or a reinstall runs.
+    """
+    with context.database.begin() as session:
+        service = locked(session, service_id)
+        if not service.restore_failed:
+            raise Refused("There is no failed restore.")
+        running = select(Operation.id).where(
+            Operation.lock == service_id, Operation.kind.in_(("restore", "reinstall"))
+        )
+        if session.scalar(running):
+            raise Refused("A restore or reinstallation of this virtual machine is running; wait for its end.")
+        said = f"the failed restore {service.restore_failed} is settled"
+        service.restore_failed = None
+        audit(session, service_id, None, "settle", said, actor=actor.title)
+
+
+def take_identity(context: Context, service_id: str, actor: Actor, identity: str) -> None:
+    """Take the VM that is there for the service's own. `identity` is the one that staff has looked at.
+
+    Refused where it is another one by now, and with what Proxmox says where it cannot be asked.
+    """
+    with context.database.open() as session:
+        service = session.get_one(Service, service_id)
+        server = session.get_one(Server, service.server_id)
+    proxmox = context.connect(server)
+    node = vms.find_node(proxmox, service.vmid) or service.node
+    config = vms.config(proxmox, node, service.vmid)
+    if vms.identity(config) != identity:
+        raise Refused("The virtual machine is another one by now. Look at it again.")
+    with context.database.begin() as session:
+        service = locked(session, service_id)
+        said = f"VM {service.vmid} is the right one: {identity or 'no identity'}, before {service.identity or 'none'}"
+        service.identity, service.trouble = identity, None
+        service.node, service.vm_name = node, str(config.get("name") or f"VM {service.vmid}")
+        audit(session, service_id, None, "identity", said, actor=actor.title)

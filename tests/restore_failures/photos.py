@@ -1,0 +1,56 @@
+"""Photos of a world with no task running: Proxmox and our database go back to them at once."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+from support import world as worlds
+
+OF_PROXMOX = (
+    "nodes", "storages", "volumes", "guests", "pools", "tasks", "conditions", "faults", "flocks", "acl", "quorum",
+    "crashes", "pve", "version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Photo:
+    """Proxmox, our database and some notes, as they were at one moment."""
+
+    proxmox: dict[str, Any]
+    database: bytes
+    notes: dict[str, Any]
+
+
+def take(world: worlds.World, notes: dict[str, Any]) -> Photo:
+    """A photo of now."""
+    assert world.proxmox.idle()
+    world.context.database.engine.dispose()
+    found = {name: getattr(world.proxmox.world, name) for name in OF_PROXMOX}
+    return Photo(_copy(found), _file(world).read_bytes(), dict(notes))
+
+
+def go_back(world: worlds.World, photo: Photo) -> dict[str, Any]:
+    """Make everything as it is on the photo; its notes."""
+    world.proxmox._end_workers()
+    world.context.database.engine.dispose()
+    for suffix in ("-wal", "-shm"):
+        Path(f"{_file(world)}{suffix}").unlink(missing_ok=True)
+    _file(world).write_bytes(photo.database)
+    vars(world.proxmox.world).update(_copy(photo.proxmox))
+    world.proxmox.world.rights_changed()
+    world.proxmox._seen = []
+    return dict(photo.notes)
+
+
+def _file(world: worlds.World) -> Path:
+    return Path(str(make_url(world.app.config["SQLALCHEMY_DATABASE_URI"]).database))
+
+
+def _copy(proxmox: dict[str, Any]) -> dict[str, Any]:
+    """A copy that shares the tasks, which have ended, and the daemons' workers."""
+    shared = [*proxmox["tasks"].values(), *(node.workers for node in proxmox["nodes"].values())]
+    return copy.deepcopy(proxmox, {id(one): one for one in shared})

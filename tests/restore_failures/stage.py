@@ -1,0 +1,209 @@
+"""The stage: a service whose operation has come to a step, photographed, so that each case begins there.
+
+Alice's VM 101 runs on pve2, its disk is on `ceph`, its backups are on `nfs`. The package differs from the backups in
+all that it can, and the VM was changed after them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support import world as worlds
+
+from puq_backups.client_area.restore import back
+from puq_backups.clock import tick
+from puq_backups.models import LIVE, Base, Operation, Service
+from puq_backups.operations import engine
+from puq_backups.simulator import Simulator
+from puq_backups.simulator.world.volumes import Volume
+
+from .photos import Photo, go_back, take
+
+VMID = 101
+NODE, OTHER_NODE = "pve2", "pve3"
+GIB = 1024**3
+PRESENT = 9 * GIB
+"""The bytes on the disk that are there when the operation begins; the backups hold others."""
+PACKAGE: dict[str, Any] = {
+    "storage": "nfs", "cores": 3, "memory": 4096, "system_disk": 40, "system_mbps_rd": 50, "vlan": 7,
+    "additional_disk": 2, "additional_storage": "ceph", "additional_mbps_rd": 60, "template": 9000,
+}  # fmt: skip
+RULES = [{"type": "in", "action": "ACCEPT", "enable": 1, "dport": "443"}]
+
+
+@dataclass
+class Stage:
+    """A world in which an operation has come to `step`. `notes` names what the case is about."""
+
+    world: worlds.World
+    step: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+    lifted: bool = False
+    photos: dict[tuple[str, str], dict[str, Photo]] = field(default_factory=dict)
+
+    @property
+    def proxmox(self) -> Simulator:
+        return self.world.proxmox
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that the case is about."""
+        with self.world.context.database.open() as session:
+            return session.get_one(Operation, self.notes["operation"])
+
+    def is_live(self) -> bool:
+        return self.operation.state in LIVE
+
+    def set_to(self, operation: str, step: str, pve: str) -> None:
+        """Go to where this step is the next; the first time by going through the whole operation."""
+        if (operation, pve) not in self.photos:
+            self.photos[operation, pve] = dict(_through(self, operation, pve))
+        self.notes = go_back(self.world, self.photos[operation, pve][step])
+        self.step, self.lifted = step, False
+
+    def go_on(self, seconds: float = 20) -> None:
+        """Work until the operation has ended; what only waits for the end of the trouble gets it."""
+        give_up = time.monotonic() + seconds
+        tick.start_waiting(self.world.context)
+        while self.is_live():
+            assert time.monotonic() < give_up, (vars(self.operation), self.proxmox.requests()[-5:])
+            while engine.advance(self.world.context, self.notes["operation"]):
+                pass
+            if self.waits():
+                self.lift()
+            time.sleep(0.003)
+
+    def waits(self) -> bool:
+        """Whether the operation has met the same trouble again and again."""
+        failed = [task for task in self.proxmox.tasks("qmstop") if task.exitstatus not in {None, "OK"}]
+        return int(self.operation.data.get("tries") or 0) > 1 or len(failed) > 1
+
+    def lift(self) -> None:
+        """End the trouble, as time or staff would."""
+        control = self.proxmox.control
+        self.lifted = True
+        control("release")
+        control("node-online", node=NODE)
+        for name in ("nfs", "pbs", "ceph"):
+            control("storage-online", storage=name)
+            control("storage-full", storage=name, full=False)
+        for name in ("slow-restore", "backup-error", "start-fail", "powerdown-ignored"):
+            control("clear", of=name, vmid=VMID)
+        if VMID in self.proxmox.vms:
+            control("operator-unlock", vmid=VMID)
+
+
+@contextmanager
+def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[Stage]:
+    """A stage with a database of its own in `folder`; tasks take no time, and lost ones are given up soon."""
+    from support import services
+
+    world = worlds.make(
+        proxmox, services.sqlite_file(folder), redis_url, staff_email="staff@example.net",
+        smtp_url="smtp://127.0.0.1:1", mail_from="backups@example.net",
+    )  # fmt: skip
+    settings = world.context.settings
+    vars(settings).update(poll=settings.poll / 5, settle=settings.settle / 5)
+    yield Stage(world)
+    world.context.database.engine.dispose()
+
+
+def _through(stage: Stage, operation: str, pve: str) -> Iterator[tuple[str, Photo]]:
+    """Go through the operation once and photograph each step that it comes to."""
+    _begin(stage, pve)
+    stage.notes["operation"] = ASKED[operation](stage)
+    stage.notes["tasks"] = len(stage.proxmox.tasks())
+    tick.start_waiting(stage.world.context)
+    seen = set()
+    while stage.is_live():
+        step = stage.operation.step
+        if step not in seen:
+            seen.add(step)
+            yield step, take(stage.world, stage.notes)
+        while stage.is_live() and stage.operation.step == step:
+            engine.advance(stage.world.context, stage.notes["operation"])
+            time.sleep(0.002)
+    assert stage.operation.state == "done", (operation, stage.operation.why)
+
+
+def _begin(stage: Stage, pve: str) -> None:
+    world, proxmox = stage.world, stage.proxmox
+    proxmox.reset(pve=pve)
+    with world.context.database.begin() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(table.delete())
+    world.register("1", VMID, **PACKAGE)
+    vm = proxmox.vm(VMID)
+    vm.firewall_rules = [{**rule, "comment": "former"} for rule in RULES]
+    good, other = world.back_up(), world.back_up()
+    system_disk(stage).data = PRESENT
+    proxmox.control("vm-config", vmid=VMID, set={"description": "as it is now", "protection": 1})
+    vm.firewall_rules = [dict(rule) for rule in RULES]
+    stage.notes = {"good": good.id, "other": other.id, "volid": good.volid}
+
+
+def let_reinstall(stage: Stage) -> None:
+    """Give the service's token the rights that a reinstallation needs beyond the minimal ones, of a VM under HA."""
+    control = stage.proxmox.control
+    control("acl", path="/", user="panel@pve!puq", role="PanelReinstall")
+    for user in ("panel@pve", "panel@pve!puq"):
+        control("acl", path="/", user=user, role="Console", privileges=["Sys.Console", "Pool.Audit"])
+
+
+def system_disk(stage: Stage) -> Volume | None:
+    """The volume that is the VM's system disk; None where there is none."""
+    vm = stage.proxmox.vms.get(VMID)
+    volid = str(vm.config.get("scsi0", "")).partition(",")[0] if vm else ""
+    return stage.proxmox.world.volume(volid, vm.node) if vm and volid else None
+
+
+def _restore(stage: Stage, safety_copy: str = "0") -> str:
+    answer = stage.world.call(
+        "RestoreBackup", backup_id=stage.notes["good"], confirm="db101", safety_copy=safety_copy
+    )
+    assert answer == "success", answer
+    return stage.world.operations()[-1].id
+
+
+def _fail(stage: Stage, safety_copy: str = "0") -> str:
+    """A restore that failed half-way: its archive was damaged, and is whole again."""
+    archive = next(one for one in stage.proxmox.volumes("nfs") if one.volid == stage.notes["volid"])
+    archive.damaged = True
+    stage.notes["failed"] = stage.notes["operation"] = _restore(stage, safety_copy)
+    stage.go_on()
+    archive.damaged = False
+    with stage.world.context.database.open() as session:
+        assert session.get_one(Service, "1").restore_failed == stage.notes["failed"], stage.operation.why
+    return str(stage.notes["failed"])
+
+
+def _back(stage: Stage) -> str:
+    return back(stage.world.context, "1", worlds.ALICE, _fail(stage, "1"))
+
+
+def _retry(stage: Stage) -> str:
+    assert stage.world.call("RetryRestore", operation_id=_fail(stage)) == "success"
+    return stage.world.operations()[-1].id
+
+
+def _reinstall(stage: Stage) -> str:
+    let_reinstall(stage)
+    _fail(stage)
+    stage.proxmox.control("ha", vmid=VMID, state="stopped")
+    assert stage.world.call("Reinstall", confirm="REINSTALL") == "success"
+    return stage.world.operations()[-1].id
+
+
+ASKED: dict[str, Callable[[Stage], str]] = {
+    "restore": _restore,
+    "restore with a safety copy": lambda stage: _restore(stage, "1"),
+    "retry": _retry,
+    "back": _back,
+    "reinstall": _reinstall,
+}
+"""How each operation is asked for: its id."""

@@ -1,0 +1,324 @@
+"""What rotation may remove. The rules of row 8, one by one, and then over random histories of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from puq_backups.rules import retention
+from puq_backups.rules.retention import Held
+
+START = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+GIB = 1024**3
+
+
+def held(name: str, day: int, **facts: Any) -> Held:
+    usual: dict[str, Any] = {
+        "size": 5 * GIB, "kind": "scheduled", "kept": False, "missing": False, "restorable": True, "storage": "nas",
+    }  # fmt: skip
+    return Held(name, START + day * DAY, **usual | facts)
+
+
+def week(count: int = 3, **facts: Any) -> list[Held]:
+    """a, b, c…: one a day, oldest first."""
+    return [held("abcdefgh"[day], day, **facts) for day in range(count)]
+
+
+def before(backups: list[Held], limit: int, removed: int = 0) -> list[str]:
+    return retention.to_remove_before(backups, limit=limit, removed_already=removed)
+
+
+def after(backups: list[Held], limit: int, new: Held) -> list[str]:
+    return retention.to_remove_after([*backups, new], limit=limit, new_id=new.id)
+
+
+NEW = held("new", 9)
+
+
+def test_quota_counts_all_but_missing_backups() -> None:
+    backups = [*week(), held("d", 3, missing=True), held("e", 4, restorable=False), held("f", 5, kept=True)]
+
+    assert retention.used(backups) == 5
+    assert retention.used([]) == 0
+
+
+# --- before
+
+
+def test_before_removes_the_oldest_of_a_full_quota() -> None:
+    assert before([*reversed(week())], 3) == ["a"]
+
+
+def test_before_removes_manual_backups_too() -> None:
+    assert before([held("m", -1, kind="manual"), *week(2)], 3) == ["m"]
+
+
+def test_before_removes_nothing_while_a_place_is_free() -> None:
+    assert before(week(), 4) == []
+    assert before([held("x", -1, missing=True), *week()], 4) == []
+
+
+def test_before_removes_one_over_all_attempts_of_a_slot() -> None:
+    assert before(week(), 3, removed=1) == []
+    assert before(week(8), 3) == ["a"]
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_before_removes_nothing_with_a_quota_of(limit: int) -> None:
+    assert before(week(), limit) == []
+
+
+@pytest.mark.parametrize("spared", [{"kept": True}, {"storage_usable": False}, {"kind": "safety"}])
+def test_before_spares(spared: dict[str, Any]) -> None:
+    assert before([held("x", -1, **spared), *week()], 3) == ["a"]
+
+
+def test_before_spares_missing_backups() -> None:
+    assert before([held("x", -1, missing=True), *week()], 3) == ["a"]
+
+
+def test_before_spares_the_last_restorable_backup() -> None:
+    good, bad = held("good", 0), held("bad", 1, restorable=False)
+
+    assert before([good, bad], 2) == ["bad"]
+    assert before([good, held("kept", 1, restorable=False, kept=True)], 2) == []
+
+
+def test_before_does_not_lean_on_backups_that_cannot_be_had() -> None:
+    """What is out of reach, or a safety copy that ends by itself, does not make another backup dispensable."""
+    good = held("good", 0)
+
+    for other in ({"storage_usable": False}, {"kind": "safety"}):
+        assert before([good, held("x", 1, kept=True, restorable=False), held("y", 2, **other)], 2) == []
+
+
+def test_before_removes_nothing_for_a_run_that_kept_backups_stop() -> None:
+    assert before([held("x", -1), *week(2, kept=True)], 2) == []
+
+
+# --- after
+
+
+def test_after_comes_down_to_the_quota_oldest_first() -> None:
+    assert after(week(3), 3, NEW) == ["a"]
+    assert after(week(5), 3, NEW) == ["a", "b", "c"]
+    assert after(week(2), 3, NEW) == []
+
+
+def test_after_removes_the_only_other_backup_with_a_quota_of_1() -> None:
+    assert after(week(1), 1, NEW) == ["a"]
+
+
+def test_after_removes_nothing_with_a_quota_of_0() -> None:
+    assert after(week(3), 0, NEW) == []
+
+
+@pytest.mark.parametrize("wrong", [{"restorable": False}, {"missing": True}, {"storage_usable": False}])
+def test_after_removes_nothing_unless_the_new_one_is_safe(wrong: dict[str, Any]) -> None:
+    assert after(week(5), 3, replace(NEW, **wrong)) == []
+    assert retention.to_remove_after(week(5), limit=3, new_id="unheard of") == []
+
+
+@pytest.mark.parametrize("spared", [{"kept": True}, {"storage_usable": False}])
+def test_after_spares(spared: dict[str, Any]) -> None:
+    assert after([held("x", -1, **spared), *week(3)], 3, NEW) == ["a", "b"]
+
+
+def test_after_spares_missing_and_safety_copies_and_does_not_count_them() -> None:
+    assert after([held("x", -2, missing=True), held("y", -1, kind="safety"), *week(3)], 3, NEW) == ["a"]
+
+
+def test_after_spares_the_new_one_when_the_clock_was_set_back() -> None:
+    assert after(week(3), 2, held("new", -365)) == ["a", "b"]
+
+
+def test_after_stops_where_only_kept_ones_are_left() -> None:
+    assert after([held("a", 0), *[held(name, 1, kept=True) for name in "xyz"]], 2, NEW) == ["a"]
+
+
+# --- preview and refusal
+
+
+@pytest.mark.parametrize("rotation", ["before", "after"])
+def test_preview_names_all_that_a_lowered_quota_takes(rotation: str) -> None:
+    assert retention.preview(week(5), limit=2, rotation=rotation) == ["a", "b", "c", "d"]
+    assert retention.preview(week(2), limit=3, rotation=rotation) == []
+    assert retention.preview(week(1), limit=1, rotation=rotation) == ["a"]
+    assert retention.preview(week(3), limit=0, rotation=rotation) == []
+
+
+def test_preview_is_empty_for_a_run_that_kept_backups_stop() -> None:
+    assert retention.preview([*week(3, kept=True), held("x", 5)], limit=3, rotation="before") == []
+
+
+def test_quota_full_of_kept_backups_stops_a_run() -> None:
+    assert retention.blocked_by_kept(week(3, kept=True), limit=3)
+    assert retention.blocked_by_kept([*week(3, kept=True), held("x", 5)], limit=3)
+    assert not retention.blocked_by_kept([*week(2, kept=True), held("x", 5)], limit=3)
+    assert not retention.blocked_by_kept(week(3, kept=True), limit=0)
+
+
+@pytest.mark.parametrize("gone", [{"storage_usable": False}, {"missing": True}, {"kind": "safety"}])
+def test_kept_backups_that_are_not_there_stop_no_run(gone: dict[str, Any]) -> None:
+    assert not retention.blocked_by_kept(week(3, kept=True, **gone), limit=3)
+
+
+# --- room
+
+
+def test_room_needed_is_the_size_of_the_newest_restorable_one_there() -> None:
+    backups = [
+        held("a", 0, size=9 * GIB), held("b", 1, size=6 * GIB), held("c", 2, size=1, restorable=False),
+        held("d", 3, size=99 * GIB, storage="other"), held("e", 4, size=None),
+    ]  # fmt: skip
+
+    assert retention.room_needed([*reversed(backups)], on_storage="nas") == 6 * GIB
+
+
+def test_room_needed_is_unknown_without_a_size_and_on_pbs() -> None:
+    assert retention.room_needed([], on_storage="nas") is None
+    assert retention.room_needed(week(size=None), on_storage="nas") is None
+    assert retention.room_needed(week(frees_space=False), on_storage="nas") is None
+
+
+@pytest.mark.parametrize(
+    ("available", "needed", "freed", "room"),
+    [
+        (10, 10, 0, True),
+        (9, 10, 0, False),
+        (9, 10, 1, True),
+        (None, 10, 0, True),
+        (0, None, 0, True),
+        (0, 1, 0, False),
+    ],
+)
+def test_room_is_what_is_free_and_what_goes_before(
+    available: int | None, needed: int | None, freed: int, room: bool
+) -> None:
+    assert retention.room_reason(available, needed, freed) is room
+
+
+# --- histories
+
+
+@dataclass
+class Service:
+    """A service whose backups come, go and change; `rotate` holds each removal of ours to the rules."""
+
+    limit: int = 3
+    rotation: str = "before"
+    backups: list[Held] = field(default_factory=list)
+    clock: datetime = START
+    offline: bool = False
+    made: int = 0
+
+    def listed(self) -> list[Held]:
+        """As rotation is told of them: the storage "nas" may be offline, and what is on it out of reach."""
+        return [
+            replace(one, storage_usable=False, restorable=False) if self.offline and one.storage == "nas" else one
+            for one in self.backups
+        ]
+
+    def add(self, kind: str, *, restorable: bool, storage: str) -> str:
+        self.made += 1
+        self.clock += DAY
+        name = f"b{self.made}"
+        self.backups.append(Held(name, self.clock, GIB, kind, False, False, restorable, storage))
+        return name
+
+    def quota_used(self) -> int:
+        return sum(1 for one in self.backups if not one.missing and one.kind != "safety")
+
+    def safe(self) -> int:
+        """Backups that a client could restore in this moment, and that do not end by themselves."""
+        return sum(1 for one in self.listed() if one.restorable and not one.missing and one.kind != "safety")
+
+    def remove(self, names: list[str]) -> None:
+        gone = [one for one in self.listed() if one.id in names]
+        safe = self.safe()
+        assert len(gone) == len(names)
+        assert all(not (one.kept or one.missing or one.kind == "safety") and one.storage_usable for one in gone)
+        self.backups = [one for one in self.backups if one.id not in names]
+        assert self.safe() > 0 or safe == 0
+
+    def scheduled(self, outcomes: list[str], storage: str) -> None:
+        """One slot with its attempts, each "failed", "corrupt" or "good"."""
+        promised = retention.preview(self.listed(), limit=self.limit, rotation=self.rotation)
+        removed: list[str] = []
+        for outcome in outcomes:
+            if self.limit == 0 or retention.blocked_by_kept(self.listed(), limit=self.limit):
+                break
+            if self.rotation == "before":
+                full = self.quota_used() >= self.limit
+                going = retention.to_remove_before(self.listed(), limit=self.limit, removed_already=len(removed))
+                assert len(going) <= (1 if full and not removed else 0)
+                self.remove(going)
+                removed += going
+            if outcome != "failed":
+                removed += self.finish(outcome, storage)
+                break
+        assert set(removed) <= set(promised)
+        if outcomes[-1] == "good" and not (self.offline and storage == "nas"):
+            assert removed == promised
+
+    def finish(self, outcome: str, storage: str) -> list[str]:
+        new = self.add("scheduled", restorable=outcome == "good", storage=storage)
+        going = retention.to_remove_after(self.listed(), limit=self.limit, new_id=new)
+        others = [one for one in self.listed() if one.id not in {new, *going}]
+        assert len(going) <= max(self.quota_used() - self.limit, 0)
+        assert new not in going
+        self.remove(going)
+        if outcome == "good" and not self.offline and not any(one.kept for one in others):
+            assert self.quota_used() <= self.limit
+        return going
+
+    def change(self, number: int, **facts: Any) -> None:
+        """Let something happen to one backup."""
+        if self.backups:
+            place = number % len(self.backups)
+            self.backups[place] = replace(self.backups[place], **facts)
+
+    def manual(self, number: int) -> None:
+        if self.quota_used() < self.limit:
+            self.add("manual", restorable=number % 5 > 0, storage=STORAGES[number % 2])
+
+    def taken_away(self, number: int) -> None:
+        """A person's Remove, or the end of a safety copy: not ours to hold back."""
+        if self.backups:
+            self.backups.pop(number % len(self.backups))
+
+    def a_slot(self, number: int) -> None:
+        self.scheduled(OUTCOMES[number % len(OUTCOMES)], STORAGES[number // 8 % 2])
+
+
+STORAGES = ("nas", "other")
+OUTCOMES = [["good"], ["good"], ["failed", "good"], ["failed"] * 4, ["failed", "corrupt"], ["corrupt"]]
+LIFE: list[Callable[[Service, int], object]] = [
+    *[Service.a_slot] * 5,
+    Service.manual,
+    Service.taken_away,
+    lambda service, number: service.change(number, kept=number % 3 > 0),
+    lambda service, number: service.change(number, missing=number % 3 > 0, restorable=number % 3 == 0),
+    lambda service, number: service.change(number, restorable=False),
+    lambda service, number: service.add("safety", restorable=True, storage=STORAGES[number % 2]),
+    lambda service, number: setattr(service, "limit", (1, 2, 3, 5, 0)[number % 5]),
+    lambda service, number: setattr(service, "rotation", ("before", "after")[number % 2]),
+    lambda service, number: setattr(service, "offline", number % 2 == 0),
+    # The clock is set forward or back, by years.
+    lambda service, number: setattr(service, "clock", service.clock + (number - 128) * 7 * DAY),
+]
+
+
+@settings(max_examples=10_000, deadline=None)
+@given(st.binary(min_size=8, max_size=60))
+def test_no_history_loses_the_last_restorable_backup_or_more_than_rotation_may_take(life: bytes) -> None:
+    service = Service()
+    for what, number in zip(life[::2], life[1::2], strict=False):
+        LIFE[what % len(LIFE)](service, number)

