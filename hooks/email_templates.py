@@ -110,8 +110,8 @@ def scheduled_backup_refused(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Service needs attention", event="service.trouble", folder="service_trouble", to="staff")
-def service_trouble(**_: Any) -> dict[str, Any]:
+@email_template("Service needs attention", event="service.problem", folder="service_problem", to="staff")
+def service_problem(**_: Any) -> dict[str, Any]:
     """To staff: the VM is not the one that was registered; nothing more is done to it. Once for each trouble."""
     return {}
 

@@ -102,7 +102,7 @@ def status() -> None:
     """Print what runs and waits, and when the parts last gave a sign, as one JSON object."""
     with _toolbox().database.open() as session:
         states = session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all()
-        beats = session.execute(select(Chore.name, Chore.ran_at).where(Chore.ran_at.is_not(None))).all()
+        beats = session.execute(select(Chore.name, Chore.last_run_at).where(Chore.last_run_at.is_not(None))).all()
         found = {
             "operations": {state: count for state, count in states},  # noqa: C416 - rows are not pairs to mypy
             "services": session.scalar(select(func.count()).select_from(Service)),

@@ -106,7 +106,7 @@ def _end(session: Session, context: Context, service: Service) -> tuple[Server, 
     running = session.scalar(select(Operation).where(Operation.lock == service.id, Operation.kind == "backup"))
     if running is None:
         return None
-    running.cancel_asked = True
+    running.cancel_requested = True
     stoppable = running.upid if running.step == "make_archive" else None
     return (session.get_one(Server, service.server_id), stoppable) if stoppable else None
 

@@ -103,10 +103,10 @@ def _bind(session: Session, service: Service, on: Server, client_id: str, machin
     other_vm = move(session, service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
-    if other_vm or service.status == "terminated" or not service.identity:
-        service.identity = machine.identity
-    if service.identity == machine.identity:
-        service.trouble = None
+    if other_vm or service.status == "terminated" or not service.vm_identity:
+        service.vm_identity = machine.identity
+    if service.vm_identity == machine.identity:
+        service.problem = None
     service.client_id, service.vmid = client_id, machine.vmid
     service.node, service.vm_name, service.vm_status = machine.node, machine.name, machine.status
 

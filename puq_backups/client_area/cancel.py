@@ -26,7 +26,7 @@ def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -
         if operation.kind != "backup" or operation.step != "make_archive" or not operation.upid:
             raise Refused("It cannot be stopped any more: cutting it short could do harm.")
         server, upid = session.get_one(Server, service.server_id), operation.upid
-        operation.cancel_asked = True
+        operation.cancel_requested = True
     try:
         engine.stop_task(context, server, upid)
     except ProxmoxError as error:

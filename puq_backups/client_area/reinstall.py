@@ -63,9 +63,9 @@ def _by_the_host(
     with context.database.begin() as session:
         service = _confirmed(session, service_id, actor, confirm)
         clock = database_now(session)
-        if leases.holds(service.action_owner, service.action_until, clock):
+        if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
             raise Refused("Another action on this virtual machine is running.")
-        service.action_owner, service.action_until = owner, clock + REINSTALL_LEASE
+        service.vm_lease_owner, service.vm_lease_until = owner, clock + REINSTALL_LEASE
         audit(session, service_id, None, "reinstall", f"asked for by {actor.title}", actor=actor.title)
     done = False
     try:
@@ -75,8 +75,8 @@ def _by_the_host(
         with context.database.begin() as session:
             service = requests.locked(session, service_id)
             service.restore_failed = None if done else service.restore_failed
-            if service.action_owner == owner:
-                service.action_owner = service.action_until = None
+            if service.vm_lease_owner == owner:
+                service.vm_lease_owner = service.vm_lease_until = None
 
 
 def _run(own: Callable[[Service], None], service: Service) -> None:

@@ -64,7 +64,7 @@ def check(action: str, standing: service_backups.Standing, actor: Actor, backup:
 def write(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
     """The operation, written down and waiting; by default a manual one to the package's storage."""
     facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
-    operation = Operation.asked(service, kind, actor=actor.title, **facts)
+    operation = Operation.new(service, kind, actor=actor.title, **facts)
     session.add(operation)
     audit(session, service.id, operation, kind, f"asked for by {actor.title}")
     session.flush()

@@ -40,7 +40,7 @@ def _ask(context: Context, backup_id: str, service_id: str) -> bool:
         if backup is None:
             return False
         service = session.get_one(Service, service_id)
-        operation = Operation.asked(
+        operation = Operation.new(
             service, "remove", origin="expiry", actor="system", backup_id=backup.id, storage=backup.storage
         )
         session.add(operation)

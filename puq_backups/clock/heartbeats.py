@@ -40,7 +40,7 @@ def parts(session: Session) -> list[Part]:
     tasks are ok or an error. A worker that leaves due operations unmoved is an error, whatever signs it gives.
     """
     chores = session.scalars(select(Chore).where(Chore.name.in_(("tick", "worker", "daily"))))
-    seen = {chore.name: chore.ran_at for chore in chores}
+    seen = {chore.name: chore.last_run_at for chore in chores}
     return [
         _beating("clock", N_("Clock"), seen.get("tick"), Message(
             "The clock does not tick: run `flask backups clock`, or `flask backups tick` from cron each minute."

@@ -35,14 +35,14 @@ def hold(context: Context, name: str, owner: str, span: timedelta) -> bool:
     with context.database.begin() as session:
         chore = session.get_one(Chore, name)
         clock = database_now(session)
-        before = chore.owner
+        before = chore.lease_owner
         if before != owner and leases.holds(before, chore.lease_until, clock):
             return False
-        same = Chore.owner.is_(None) if before is None else Chore.owner == before
+        same = Chore.lease_owner.is_(None) if before is None else Chore.lease_owner == before
         taken = session.execute(
             update(Chore)
             .where(Chore.name == name, same)
-            .values(owner=owner, lease_until=clock + span)
+            .values(lease_owner=owner, lease_until=clock + span)
             .execution_options(synchronize_session=False)
         )
         # No row: another process took it first.
@@ -52,13 +52,15 @@ def hold(context: Context, name: str, owner: str, span: timedelta) -> bool:
 def done(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
     """Give the lease back; the chore is due again at `due_at`. `trouble` is what came in its way."""
     stored = trouble.to_json() if trouble else None
-    _give_back(context, name, owner, ran_at=now(), due_at=due_at, trouble=stored)
+    _give_back(context, name, owner, last_run_at=now(), due_at=due_at, last_error=stored)
 
 
 def _give_back(context: Context, name: str, owner: str, **more: Any) -> None:
     with context.database.begin() as session:
         session.execute(
-            update(Chore).where(Chore.name == name, Chore.owner == owner).values(owner=None, lease_until=None, **more)
+            update(Chore)
+            .where(Chore.name == name, Chore.lease_owner == owner)
+            .values(lease_owner=None, lease_until=None, **more)
         )
 
 
@@ -109,4 +111,4 @@ def beat(context: Context, name: str) -> None:
     """Leave a heartbeat."""
     ensure(context, name)
     with context.database.begin() as session:
-        session.execute(update(Chore).where(Chore.name == name).values(ran_at=now()))
+        session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now()))

@@ -52,7 +52,7 @@ def _purge(context: Context, service_id: str) -> int:
         service = session.get_one(Service, service_id)
         backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *is_left("purge"))).all()
         session.add_all([
-            Operation.asked(
+            Operation.new(
                 service, "remove", origin="purge", actor="termination", backup_id=backup.id, storage=backup.storage
             )
             for backup in backups

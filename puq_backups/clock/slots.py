@@ -115,7 +115,7 @@ def _hours(span: timedelta) -> str:
 
 
 def _slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
-    slot = Operation.asked(
+    slot = Operation.new(
         service, "backup", origin="scheduled", actor="schedule", slot_date=day.isoformat(), due_at=at,
         storage=Package.from_json(service.package).storage,
     )  # fmt: skip

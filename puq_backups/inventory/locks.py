@@ -35,8 +35,8 @@ def reason_of(service: Service, running: Operation | None) -> Message | None:
     """The same for a service whose `running` operation is known."""
     if running is not None and running.kind in HOLDING:
         return KINDS[running.kind]
-    if service.trouble:
-        return Message.from_json(service.trouble)
+    if service.problem:
+        return Message.from_json(service.problem)
     if service.restore_failed:
         return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
     if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < SEEN_LASTS:
@@ -109,16 +109,16 @@ def _take(context: Context, service_id: str, owner: str) -> None:
         service = session.get(Service, service_id)
         if service is None:
             return
-        before = service.action_owner
-        if leases.holds(before, service.action_until, clock):
+        before = service.vm_lease_owner
+        if leases.holds(before, service.vm_lease_until, clock):
             raise Refused("Another action on this virtual machine is running.")
         taken = session.execute(
             update(Service)
             .where(
                 Service.id == service_id,
-                Service.action_owner.is_(None) if before is None else Service.action_owner == before,
+                Service.vm_lease_owner.is_(None) if before is None else Service.vm_lease_owner == before,
             )
-            .values(action_owner=owner, action_until=clock + LEASE)
+            .values(vm_lease_owner=owner, vm_lease_until=clock + LEASE)
             .execution_options(synchronize_session=False)
         )
         # No row: another action took it first.
@@ -135,6 +135,6 @@ def _give_back(context: Context, service_id: str, owner: str) -> None:
     with context.database.begin() as session:
         session.execute(
             update(Service)
-            .where(Service.id == service_id, Service.action_owner == owner)
-            .values(action_owner=None, action_until=None)
+            .where(Service.id == service_id, Service.vm_lease_owner == owner)
+            .values(vm_lease_owner=None, vm_lease_until=None)
         )

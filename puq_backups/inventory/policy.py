@@ -64,8 +64,8 @@ def reason_against(action: str, standing: Standing, backup: Backup | None = None
         return None
     if action == "keep":
         return _keep(backup)
-    if service.trouble:
-        return Message.from_json(service.trouble)
+    if service.problem:
+        return Message.from_json(service.problem)
     if standing.running:
         return KINDS[standing.running.kind]
     return _create(standing) if action == "create" else _over(action, standing, backup)

@@ -64,8 +64,8 @@ def sync(context: Context, server: Server) -> Message | None:
             row = service_backups.note_storage(session, server, storage, node, seen)
             known = _compare(session, context, server, (storage, holder), listed, gone)
             there = [backup for backup in known if backup.volid in listed]
-            row.synced_at, row.our_backups = now(), len(there)
-            row.our_bytes = sum(backup.size or 0 for backup in there)
+            row.synced_at, row.backup_count = now(), len(there)
+            row.backup_bytes = sum(backup.size or 0 for backup in there)
     return trouble
 
 

@@ -39,10 +39,10 @@ def _refused(session: Session, context: Context, operation: Operation, service: 
     """A refusal that somebody has to do something about; what was known before it started is known to them."""
     about = merge_values.about(session, operation, service)
     reason = operation.reason or {}
-    if service.trouble and reason.get("text") == service.trouble["text"]:
+    if service.problem and reason.get("text") == service.problem["text"]:
         # Once for each trouble, however many operations meet it.
-        since = service.trouble_at.isoformat() if service.trouble_at else ""
-        _write(session, context, "service.trouble", f"{service.id} {since}", about)
+        since = service.problem_since.isoformat() if service.problem_since else ""
+        _write(session, context, "service.problem", f"{service.id} {since}", about)
     elif operation.slot_date and reason.get("text") == ALL_KEPT:
         _write(session, context, "backup.quota_kept", _attempt(operation), about)
     elif operation.slot_date and operation.attempts:

@@ -64,7 +64,7 @@ def _of_service(session: Session, service: Service) -> dict[str, Any]:
         "client_company_name": client.get("companyname", ""), "client_email": client.get("email", ""),
         "service_id": service.id, "service_domain": service.domain,
         "service_server_hostname": server.hosts.split(",")[0] if server else "", "vm_name": service.vm_name,
-        "vm_id": service.vmid, "finished_at": now(), "reason": service.trouble, "warnings": [],
+        "vm_id": service.vmid, "finished_at": now(), "reason": service.problem, "warnings": [],
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ class Chore(Base):
 
     name: Mapped[str] = mapped_column(String(190), primary_key=True)
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    ran_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    trouble: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    owner: Mapped[str | None] = mapped_column(String(190))
+    last_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    lease_owner: Mapped[str | None] = mapped_column(String(190))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -22,7 +22,7 @@ class Operation(Base):
     `slot_date` (ISO) makes it a scheduled backup's slot: one per service and local date. `lock` holds the service
     from start to end and is NULL otherwise. `intent` is the one call on its way to Proxmox, `upid` the task that
     came of it. `data` is what the steps keep for each other; only the one who has the lease writes it.
-    `cancel_asked` is what anybody may set meanwhile.
+    `cancel_requested` is what anybody may set meanwhile.
     """
 
     __tablename__ = PREFIX + "operation"
@@ -52,7 +52,7 @@ class Operation(Base):
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     data: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     attempts: Mapped[int] = mapped_column(default=0)
-    cancel_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     lock: Mapped[str | None] = mapped_column(ID)
     node: Mapped[str] = mapped_column(String(64), default="")
@@ -63,7 +63,7 @@ class Operation(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)
     wake_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    rung_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    enqueued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     deadline_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -71,7 +71,7 @@ class Operation(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(190))
 
     @classmethod
-    def asked(cls, service: Service, kind: str, *, origin: str, actor: str, **more: Any) -> Operation:
+    def new(cls, service: Service, kind: str, *, origin: str, actor: str, **more: Any) -> Operation:
         """An operation that waits from now on; not in a session yet. `more` names further columns."""
         at = now()
         facts = {"created_at": at, "due_at": at, "wake_at": at, "data": {}, **more}
@@ -85,11 +85,11 @@ class Operation(Base):
         """The reason it ended or waits, for people."""
         return Message.from_json(self.reason)
 
-    def keep(self, **values: Any) -> None:
+    def store(self, **values: Any) -> None:
         """Keep values for later steps (a new dict: a change inside the old one would not be seen)."""
         self.data = {**self.data, **values}
 
-    def warn(self, message: Message) -> None:
+    def add_warning(self, message: Message) -> None:
         """Keep a warning, once."""
         if message.to_json() not in self.warnings:
             self.warnings = [*self.warnings, message.to_json()]

@@ -14,7 +14,7 @@ from .base import ID, PREFIX, Base, UTCDateTime, now
 class Service(Base):
     """`id` is the host's own. `active_vmid` equals `vmid` until termination, so that (server, VMID) is unique
     among services that are not terminated. `next_run_at` is the next slot's moment, `slots_from` the moment
-    after which slots count. `trouble` says why staff have to look at it (a message), `trouble_at` since when;
+    after which slots count. `trouble` says why staff have to look at it (a message), `problem_since` since when;
     the two are set together.
     """
 
@@ -27,7 +27,7 @@ class Service(Base):
     vmid: Mapped[int]
     active_vmid: Mapped[int | None]
     node: Mapped[str] = mapped_column(String(64), default="")
-    identity: Mapped[str] = mapped_column(String(120), default="")
+    vm_identity: Mapped[str] = mapped_column(String(120), default="")
     token: Mapped[str] = mapped_column(String(32), unique=True)
     status: Mapped[str] = mapped_column(String(16), default="active")
     terminated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -48,13 +48,13 @@ class Service(Base):
     vm_status: Mapped[str] = mapped_column(String(16), default="unknown")
     vm_lock: Mapped[str] = mapped_column(String(32), default="")
     vm_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    trouble: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    trouble_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    problem_since: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     restore_failed: Mapped[str | None] = mapped_column(ID, index=True)
-    action_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    action_owner: Mapped[str | None] = mapped_column(String(190))
+    vm_lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    vm_lease_owner: Mapped[str | None] = mapped_column(String(190))
 
-    @validates("trouble")
-    def _since(self, _: str, trouble: dict[str, Any] | None) -> dict[str, Any] | None:
-        self.trouble_at = (self.trouble_at or now()) if trouble else None
-        return trouble
+    @validates("problem")
+    def _set_problem_since(self, _: str, problem: dict[str, Any] | None) -> dict[str, Any] | None:
+        self.problem_since = (self.problem_since or now()) if problem else None
+        return problem

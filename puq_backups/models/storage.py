@@ -1,4 +1,4 @@
-"""What was last seen of a storage on a server."""
+"""Table of storages: state and usage as last read from Proxmox."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class Storage(Base):
-    """One row a storage, and for storages that are not shared one row a node (`node` is "" where shared).
+    """State of a storage: one row for a shared storage (`node` is ""), one row per node for a local one.
 
-    `retention` is its own `prune-backups` (None: not known, empty: none). `available` and `total` in bytes.
-    `our_backups` are those of ours that the last sync found there, `our_bytes` their sizes (None: not counted yet).
+    `retention` is the storage's `prune-backups` (None: unknown, "": none). `available` and `total` are in bytes.
+    `backup_count` and `backup_bytes` are the number and total size of the recorded backups that the last sync found
+    there; None before the first sync.
     """
 
     __tablename__ = PREFIX + "storage"
@@ -28,8 +29,8 @@ class Storage(Base):
     active: Mapped[bool] = mapped_column(default=True)
     available: Mapped[int | None] = mapped_column(BigInteger)
     total: Mapped[int | None] = mapped_column(BigInteger)
-    our_backups: Mapped[int | None]
-    our_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    backup_count: Mapped[int | None]
+    backup_bytes: Mapped[int | None] = mapped_column(BigInteger)
     retention: Mapped[str | None] = mapped_column(String(190))
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

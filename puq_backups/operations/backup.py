@@ -27,7 +27,7 @@ def check(work: Work) -> None:
     limits = known.retention if known else None
     place = archive.place_on(work.context, work.proxmox, work.service, name, going=going, limits=limits)
     if place.warning:
-        work.operation.warn(place.warning)
+        work.operation.add_warning(place.warning)
     service_backups.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
 
 
@@ -77,14 +77,14 @@ def make_archive(work: Work) -> Start | Wait | None:
         return None
     _stop_if_asked(work)
     unlocked(same_vm(work))
-    work.operation.keep(asked=True)
+    work.operation.store(asked=True)
     return archive.making(work, storage, work.operation.note, Package.from_json(work.service.package))
 
 
 def _stop_if_asked(work: Work) -> None:
     """GiveUp where somebody asked to stop it; asked of the database: it may have been after this step's claim."""
     with work.context.database.open() as session:
-        if session.scalar(select(Operation.cancel_asked).where(Operation.id == work.operation.id)):
+        if session.scalar(select(Operation.cancel_requested).where(Operation.id == work.operation.id)):
             raise GiveUp("It was stopped.", state="cancelled")
 
 

@@ -48,7 +48,7 @@ def commit(work: Work, owner: str, *, release: bool = False) -> None:
     held = work.session.execute(
         update(Operation)
         .where(Operation.id == work.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
-        .values(lease_owner=None if release else owner, lease_until=until, rung_at=None)
+        .values(lease_owner=None if release else owner, lease_until=until, enqueued_at=None)
         .execution_options(synchronize_session=False)
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it

@@ -55,7 +55,7 @@ def start(context: Context, operation_id: str) -> bool:
             if operation.state != "waiting":
                 return False
             service = session.get_one(Service, place.id)
-            if leases.holds(service.action_owner, service.action_until, database_now(session)):
+            if leases.holds(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
                 return False
             reason = start_conditions.reason_against(session, context.settings, service, operation)
             if isinstance(reason, start_conditions.Later):
@@ -151,7 +151,7 @@ def _carry_out(work: Work, owner: str, outcome: Outcome) -> bool:
     if isinstance(outcome, Change):
         return change(work, owner, outcome)
     # Not before a call: one that is refused for a lock each time would be patient for ever.
-    operation.keep(troubled_since=None, tries=0, faults=0, bytes=None)
+    operation.store(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return pause(work, owner, outcome.seconds)

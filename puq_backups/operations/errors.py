@@ -58,12 +58,12 @@ def give_up(work: Work, state: str, reason: Message, after: str | None = None) -
     operation = work.operation
     if first := Message.from_json(operation.data.get("ending")):
         # What was to set things right failed too; the client is told both.
-        operation.warn(reason)
+        operation.add_warning(reason)
         return End(operation.data["ending_state"], first)
     back = after or (None if operation.data.get("touched") else operation.data.get("undo"))
     if not back:
         return End(state, reason)
-    operation.keep(ending=reason.to_json(), ending_state=state, troubled_since=None, tries=0, faults=0)
+    operation.store(ending=reason.to_json(), ending_state=state, troubled_since=None, tries=0, faults=0)
     return Hop(back)
 
 
@@ -100,7 +100,7 @@ def _again(work: Work, error: ProxmoxError) -> Verdict:
     if idle and not operation.data.get("touched") and time.time() - since > patience:
         return give_up(work, "failed", error.message)
     tries = int(operation.data.get("tries") or 0)
-    operation.keep(troubled_since=since, tries=tries + 1)
+    operation.store(troubled_since=since, tries=tries + 1)
     pause = min(work.context.settings.poll.total_seconds() * 2 ** min(tries, 6), LONGEST_PAUSE)
     return Wait(pause, error.message)
 
@@ -112,7 +112,7 @@ def _fault(work: Work, error: Exception) -> Verdict:
     work.session.rollback()
     work.session.refresh(operation)
     faults = int(operation.data.get("faults") or 0) + 1
-    operation.keep(faults=faults)
+    operation.store(faults=faults)
     reason = Message("Something went wrong on our side; the provider's staff can see it in the log.")
     if faults >= FAULTS_ALLOWED and not operation.upid and not operation.intent:
         return give_up(work, "failed", reason)

@@ -84,7 +84,7 @@ def due(session: Session) -> list[str]:
         .where(
             Operation.state.in_(("running", "stuck")),
             Operation.wake_at <= at,
-            or_(Operation.rung_at.is_(None), Operation.rung_at <= at - RING_AGAIN),
+            or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - RING_AGAIN),
         )
         .order_by(Operation.wake_at)
         .limit(BATCH)
@@ -96,10 +96,10 @@ def ring_due(context: Context, *, anyway: bool = False) -> int:
     """Ring for what is due, each only once in a while however many ring: how many. `anyway` rings again for all."""
     with context.database.begin() as session:
         if anyway:
-            session.execute(update(Operation).where(Operation.rung_at.is_not(None)).values(rung_at=None))
+            session.execute(update(Operation).where(Operation.enqueued_at.is_not(None)).values(enqueued_at=None))
         ids = due(session)
         if ids:
-            session.execute(update(Operation).where(Operation.id.in_(ids)).values(rung_at=now()))
+            session.execute(update(Operation).where(Operation.id.in_(ids)).values(enqueued_at=now()))
     context.ring(ids)
     return len(ids)
 

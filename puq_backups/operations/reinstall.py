@@ -34,7 +34,7 @@ def check(work: Work) -> None:
     keep_settings.keep(work, config or {}, failed)
     package = Package.from_json(work.service.package)
     target = preconditions.prove(work, package, work.operation.data["before"], config, made_again["pool"])
-    work.operation.keep(
+    work.operation.store(
         made_again=made_again, package=work.service.package, template=package.template, target=target,
         gone=config is None, identity=vms.identity(config) if config else None, undo=put_back_ha.__name__,
         snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [],
@@ -56,7 +56,7 @@ def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
     place = vms.locate(work.proxmox).get(work.vmid)
     pool = place.pool if place else None
     if not pool and permissions.missing_privileges(work.proxmox, ("/pool",), ("Pool.Audit",)):
-        work.operation.warn(Message("If the virtual machine was in a resource pool, it is in none now."))
+        work.operation.add_warning(Message("If the virtual machine was in a resource pool, it is in none now."))
     return {"pool": pool, "ha": kept_entry(work)}
 
 

@@ -46,12 +46,12 @@ def check(work: Work) -> None:
     package = Package.from_json(work.service.package)
     kept = failed.data.get("before") if failed else None
     plan = preflight.look(work.proxmox, work.service, backup, package, kept=kept)
-    work.operation.keep(preflight=plan.to_json())
+    work.operation.store(preflight=plan.to_json())
     if plan.reasons_against:
         reason = plan.reasons_against[0]
         raise GiveUp(reason.text, state="refused", **reason.values)
     keep_settings.keep(work, config or {}, failed)
-    work.operation.keep(
+    work.operation.store(
         snapshots=list(plan.snapshots), package=work.service.package, was_running=plan.running,
         gone=config is None, undo=keep_settings.put_back_protection.__name__ if config else None,
     )  # fmt: skip
@@ -71,13 +71,13 @@ def restore_disks(work: Work) -> Outcome:
         return _restored(work)
     backup = _backup(work)
     # What was sent before, if anything was, never began: no task came of it.
-    work.operation.keep(touched=False)
+    work.operation.store(touched=False)
     if not _is_gone(work):
         status = vms.status(work.proxmox, work.node, work.vmid)
         unlocked({"lock": status.lock})
         if status.status != "stopped":
             return Hop("power_off")
-    work.operation.keep(touched=True)
+    work.operation.store(touched=True)
     return Start(
         call=lambda: _send(work, backup.volid),
         type="qmrestore",
@@ -97,7 +97,7 @@ def _is_gone(work: Work) -> bool:
     config = present(work)
     if config is not None and vms.identity(config):
         raise not_ours(work, state="failed")
-    work.operation.keep(gone=config is None)
+    work.operation.store(gone=config is None)
     return config is None
 
 
@@ -111,7 +111,7 @@ def _send(work: Work, volid: str) -> Any:
             fresh=bool(data.get("gone")), pool=made_again.get("pool"),
         )  # fmt: skip
     except ProxmoxRefused as error:
-        work.operation.keep(touched=False)
+        work.operation.store(touched=False)
         if passes(error):
             raise
         if TAKEN in str(error):
@@ -135,7 +135,7 @@ def _with_less(work: Work, reason: str) -> bool:
     at = OVERRIDES.index(work.operation.data.get("overrides", OVERRIDES[0]))
     if at + 1 == len(OVERRIDES):
         return False
-    work.operation.keep(overrides=OVERRIDES[at + 1], refused=reason)
+    work.operation.store(overrides=OVERRIDES[at + 1], refused=reason)
     return True
 
 
@@ -150,16 +150,16 @@ def _restored(work: Work) -> Hop | None:
     config = vms.config(work.proxmox, work.node, work.vmid)
     if ended.ok or (ended.ok is None and _rewritten(work, config)):
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
-            work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+            work.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         if reason := work.operation.data.get("refused"):
             text = "Not all values could be sent with the restore, they are set after it: {proxmox}"
-            work.operation.warn(Message(text, proxmox=reason))
-        work.service.identity = vms.identity(config)
-        work.operation.keep(gone=False)
+            work.operation.add_warning(Message(text, proxmox=reason))
+        work.service.vm_identity = vms.identity(config)
+        work.operation.store(gone=False)
         return None
     if not _untouched(work, config):
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
-    work.operation.keep(touched=False)
+    work.operation.store(touched=False)
     if ended.reason.endswith(" - vm is running"):
         # Somebody started it after our last look.
         return Hop("power_off")

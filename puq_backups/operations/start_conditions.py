@@ -45,8 +45,8 @@ def reason_against(
         return "refused", Message("The service is suspended.")
     if service.status == "terminated":
         return "refused", Message("The service is terminated.")
-    if service.trouble:
-        return "refused", Message.from_json(service.trouble) or Message("")
+    if service.problem:
+        return "refused", Message.from_json(service.problem) or Message("")
     if operation.kind != "backup":
         return None
     if any(other.kind != "backup" for other in standing.waiting):

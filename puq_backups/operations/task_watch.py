@@ -50,7 +50,7 @@ def _show(operation: Operation, lines: list[str]) -> None:
     moved = tasks.moved(lines, operation.data.get("preflight", {}).get("sizes", {}))
     operation.progress = moved.percent if moved else tasks.progress(lines)
     if moved:
-        operation.keep(bytes=asdict(moved))
+        operation.store(bytes=asdict(moved))
 
 
 def find_lost(work: Work) -> bool:
@@ -94,5 +94,5 @@ def _known_tasks(work: Work) -> set[str]:
 def forget(operation: Operation) -> None:
     """Let go of the task and its intent; the UPID is kept, so that it is not taken for another call's."""
     if operation.upid:
-        operation.keep(upids=[*operation.data.get("upids", []), operation.upid])
+        operation.store(upids=[*operation.data.get("upids", []), operation.upid])
     operation.upid = operation.intent = None

@@ -52,7 +52,7 @@ def look(context: Context, service_id: str) -> Look:
     running = _tasks(proxmox, node, service.vmid)
     found, troubles = foreign_archives.found(context, proxmox, service, node)
     return Look(
-        node=node, status=status, lock=lock, identity=identity, same=identity == service.identity, tasks=running,
+        node=node, status=status, lock=lock, identity=identity, same=identity == service.vm_identity, tasks=running,
         left_behind=bool(lock) and not running and not ours, archives=found, troubles=troubles,
     )  # fmt: skip
 

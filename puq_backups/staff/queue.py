@@ -131,7 +131,7 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
     if operation.wake_at > now():
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})
         return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
-    if leases.holds(service.action_owner, service.action_until, clock):
+    if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
         return HOST_ACTS
     if service.id in held.running:
         return policy.KINDS[held.running[service.id]]

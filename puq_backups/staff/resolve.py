@@ -47,7 +47,9 @@ def take_identity(context: Context, service_id: str, actor: Actor, identity: str
         raise Refused("The virtual machine is another one by now. Look at it again.")
     with context.database.begin() as session:
         service = locked(session, service_id)
-        said = f"VM {service.vmid} is the right one: {identity or 'no identity'}, before {service.identity or 'none'}"
-        service.identity, service.trouble = identity, None
+        said = (
+            f"VM {service.vmid} is the right one: {identity or 'no identity'}, before {service.vm_identity or 'none'}"
+        )
+        service.vm_identity, service.problem = identity, None
         service.node, service.vm_name = node, str(config.get("name") or f"VM {service.vmid}")
         audit(session, service_id, None, "identity", said, actor=actor.title)

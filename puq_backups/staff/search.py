@@ -70,7 +70,7 @@ def _troubled(trouble: str, since: datetime) -> Select[Any]:
         # "IS NOT NULL" alone lets some databases read the whole table.
         "restore_failed": rows.where(Service.restore_failed > ""),
         "stuck": rows.where(Service.id.in_(stuck)),
-        "other_vm": rows.where(Service.trouble_at > LONG_AGO),
+        "other_vm": rows.where(Service.problem_since > LONG_AGO),
         "no_good_backup": protection.without_good(since),
     }
     return found.get(trouble, rows)

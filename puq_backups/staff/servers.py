@@ -65,7 +65,7 @@ def standings(session: Session, only: str = "") -> list[Standing]:
 
 def _standing(server: Server, services: int, chores: Mapping[str, Chore], stores: list[Store]) -> Standing:
     done = [chores[name] for name in (f"sync {server.id}", f"vms {server.id}") if name in chores]
-    troubles = [Message.from_json(chore.trouble) for chore in done]
+    troubles = [Message.from_json(chore.last_error) for chore in done]
     synced = [store.storage.synced_at for store in stores if store.storage.synced_at]
     return Standing(server, services, max(synced, default=None), next(filter(None, troubles), None), stores)
 

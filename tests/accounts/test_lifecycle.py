@@ -289,26 +289,26 @@ def test_quota_that_cannot_be_read_keeps_the_last_one_and_staff_is_told(world: w
 
 
 def test_vm_that_is_the_registered_one_again_is_no_trouble_any_more(world: worlds.World) -> None:
-    real = world.service().identity
+    real = world.service().vm_identity
     for identity, troubled in (("uuid=another", True), (real, False)):
         with world.context.database.begin() as session:
             service = session.get_one(Service, "1")
-            service.identity, service.trouble = identity, {"text": "Another machine.", "values": {}}
+            service.vm_identity, service.problem = identity, {"text": "Another machine.", "values": {}}
         world.register()
-        assert (world.service().trouble is not None, world.service().identity) == (troubled, identity)
+        assert (world.service().problem is not None, world.service().vm_identity) == (troubled, identity)
 
 
 def test_service_of_another_owner_or_vm_gets_a_token_of_its_own(world: worlds.World) -> None:
-    token, identity = world.service().token, world.service().identity
+    token, identity = world.service().token, world.service().vm_identity
     world.register()
-    assert (world.service().token, world.service().identity) == (token, identity)
+    assert (world.service().token, world.service().vm_identity) == (token, identity)
 
     world.register(client="carol")
-    assert (world.service().token != token, world.service().identity) == (True, identity)
+    assert (world.service().token != token, world.service().vm_identity) == (True, identity)
     token = world.service().token
     world.register(vmid=101, client="carol")
     assert world.service().token != token
-    assert world.service().identity != identity
+    assert world.service().vm_identity != identity
 
 
 @pytest.mark.parametrize("command", ["CreateAccount", "ChangePackage"])

@@ -30,7 +30,7 @@ def levels(world: worlds.World) -> dict[str, str]:
 def seen(world: worlds.World, name: str, ago: timedelta) -> None:
     periodic.beat(world.context, name)
     with world.context.database.begin() as session:
-        session.execute(update(Chore).where(Chore.name == name).values(ran_at=now() - ago))
+        session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now() - ago))
 
 
 def test_part_never_seen_is_an_error(world: worlds.World) -> None:
@@ -92,7 +92,7 @@ def test_chore_keeps_what_came_in_its_way_until_it_goes_well(world: worlds.World
             session.execute(update(Chore).where(Chore.name.startswith("sync ")).values(due_at=now()))
         world.app.test_cli_runner().invoke(args=["backups", "tick"])
         with world.context.database.open() as session:
-            [stored] = [chore.trouble for chore in session.query(Chore).where(Chore.name.startswith("sync "))]
+            [stored] = [chore.last_error for chore in session.query(Chore).where(Chore.name.startswith("sync "))]
         return str(Message.from_json(stored))
 
     assert trouble().startswith("The storage local, seen from pve1, was not compared: ")

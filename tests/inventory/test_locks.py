@@ -239,21 +239,21 @@ def test_exception_inside_a_vm_action_frees_the_lease(world: worlds.World) -> No
     with pytest.raises(ZeroDivisionError), world.backups.vm_action("1"):
         _ = 1 / 0
 
-    assert (world.service().action_owner, world.service().action_until) == (None, None)
+    assert (world.service().vm_lease_owner, world.service().vm_lease_until) == (None, None)
     act(world)
 
 
 def test_lease_of_a_dead_process_holds_nobody_up(world: worlds.World) -> None:
     with world.backups.vm_action("1"):
-        owner = str(world.service().action_owner)
+        owner = str(world.service().vm_lease_owner)
     place, pid, _, key = owner.split("|")
     with world.context.database.begin() as session:
         service = session.get_one(Service, "1")
         # The same process id, born at another time.
-        service.action_owner, service.action_until = f"{place}|{pid}|1|{key}", now() + timedelta(hours=1)
+        service.vm_lease_owner, service.vm_lease_until = f"{place}|{pid}|1|{key}", now() + timedelta(hours=1)
 
     act(world)
-    assert (world.service().action_owner, world.service().action_until) == (None, None)
+    assert (world.service().vm_lease_owner, world.service().vm_lease_until) == (None, None)
 
 
 @pytest.mark.databases

@@ -70,12 +70,12 @@ def fail_restore(world: worlds.World, own: dict[str, Any] = OWN | REST, rules: A
     world.proxmox.vm(9000).firewall_rules[:] = [{"type": "in", "action": "DROP", "enable": 1}]
     with world.context.database.begin() as session:
         service = session.get_one(Service, "1")
-        failed = Operation.asked(service, "restore", actor="client alice", origin="manual", storage="local")
+        failed = Operation.new(service, "restore", actor="client alice", origin="manual", storage="local")
         failed.state, failed.finished_at = "failed", failed.created_at
         failed.data = {"before": dict(guest.config), "firewall": rules, "touched": True}
         session.add(failed)
         session.flush()
-        service.restore_failed, service.trouble = failed.id, None
+        service.restore_failed, service.problem = failed.id, None
     control("vm-config", vmid=100, set={"memory": "128"}, delete=[key for key in guest.config if key != "memory"])
 
 
@@ -116,7 +116,7 @@ def is_whole(world: worlds.World) -> None:
     assert firewall.rules(world.client, vm.node, 100).rules == FIREWALL["rules"]
     assert firewall.options(world.client, vm.node, 100) == FIREWALL["options"]
     assert world.service().restore_failed is None
-    assert world.service().identity == vms.identity(vm.config)
+    assert world.service().vm_identity == vms.identity(vm.config)
 
 
 def tasks(world: worlds.World) -> list[str]:
@@ -235,7 +235,7 @@ def test_nothing_is_touched_where_it_cannot_be_made_again(world: worlds.World) -
         assert (operation.state, said in str(operation.why)) == ("refused", True), (name, operation.why)
         assert (world.proxmox.vm(100).config, tasks(world)) == (before, []), name
         assert world.service().restore_failed, name
-        assert bool(world.service().trouble) == (name == "other machine"), name
+        assert bool(world.service().problem) == (name == "other machine"), name
     assert {mail for mail, _ in mails(world)} == {"Reinstallation refused", "Service needs attention"}
 
 
@@ -329,7 +329,7 @@ def test_vm_that_somebody_makes_in_between_is_left_alone(world: worlds.World) ->
     operation = world.operations()[-1]
     assert (operation.state, "not the one that was registered" in str(operation.why)) == ("failed", True)
     assert (world.proxmox.vms[100], theirs.config["name"]) == (theirs, "theirs")
-    assert world.service().trouble
+    assert world.service().problem
     assert "not the one" in world.call("Reinstall", confirm="REINSTALL")
 
 
@@ -340,7 +340,7 @@ def test_vm_that_replaces_ours_before_it_is_destroyed_is_left_alone(world: world
     theirs = world.proxmox.vms[100] = Guest(100, "pve1", {"name": "theirs", "smbios1": "uuid=1"})
     world.drain()
 
-    assert (world.operations()[-1].state, bool(world.service().trouble)) == ("failed", True)
+    assert (world.operations()[-1].state, bool(world.service().problem)) == ("failed", True)
     assert world.proxmox.vms[100] is theirs
     assert (theirs.config, theirs.ha) == ({"name": "theirs", "smbios1": "uuid=1"}, None)
 

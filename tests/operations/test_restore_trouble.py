@@ -181,7 +181,7 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
     with world.context.database.begin() as session:
         session.execute(update(Operation).where(Operation.kind == "restore").values(deadline_at=now()))
         for operation in session.scalars(select(Operation).where(Operation.kind == "restore")):
-            operation.keep(troubled_since=(now() - timedelta(days=1)).timestamp())
+            operation.store(troubled_since=(now() - timedelta(days=1)).timestamp())
     waiting = advance_until(world, lambda operation: operation.why)
     assert said(waiting) == "VM is locked (backup)"
     tick.tick(world.context)

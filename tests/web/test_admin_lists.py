@@ -79,7 +79,7 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, desk: Des
         return desk.read("/operations", state="waiting")
 
     assert "A restore is running; other actions wait until it is done." in why()
-    changed(world, "2", action_owner="another|1|1|x", action_until=now() + HOUR)
+    changed(world, "2", vm_lease_owner="another|1|1|x", vm_lease_until=now() + HOUR)
     assert "The billing application acts on the virtual machine just now." in why()
     add(world, "waiting", "3", kind="remove")
     assert "A restore or removal goes first." in why()
@@ -110,7 +110,7 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, des
     add(world, "stuck", "2")
     changed(world, restore_failed="an operation")
     with world.context.database.begin() as session:
-        session.get_one(Service, "2").trouble = Message("It is another one.").to_json()
+        session.get_one(Service, "2").problem = Message("It is another one.").to_json()
 
     assert listed("stuck") == {"bob"}
     assert listed("restore_failed") == {"alice"}
@@ -227,7 +227,7 @@ def test_servers_tell_their_storages_their_trouble_and_no_secret(world: worlds.W
     trouble = Message("No route to host.").to_json()
     with world.context.database.begin() as session:
         [server] = session.query(Server).all()
-        session.add(Chore(name=f"vms {server.id}", due_at=now(), ran_at=now(), trouble=trouble))
+        session.add(Chore(name=f"vms {server.id}", due_at=now(), last_run_at=now(), last_error=trouble))
 
     pages = [desk.get("/servers"), desk.get(f"/servers/{server.id}"), desk.get()]
 

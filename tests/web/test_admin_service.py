@@ -84,7 +84,7 @@ def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
 
 
 def test_waiting_operation_is_cancelled_and_one_that_has_ended_is_refused(world: worlds.World, desk: Desk) -> None:
-    changed(world, action_owner="another|1|1|x", action_until=now() + timedelta(hours=1))
+    changed(world, vm_lease_owner="another|1|1|x", vm_lease_until=now() + timedelta(hours=1))
     assert desk.post(f"{AT}/create").status_code == 303
     [waiting] = world.operations()
     assert "The billing application acts on the virtual machine just now." in desk.read(f"{AT}/")
@@ -121,7 +121,7 @@ def test_failed_restore_is_tried_again_or_taken_for_settled(world: worlds.World,
 
 
 def test_machine_that_is_not_the_registered_one_is_taken_over_by_staff_alone(world: worlds.World, desk: Desk) -> None:
-    before = world.service().identity
+    before = world.service().vm_identity
     world.proxmox.control("vmid-reused", vmid=100)
     world.call("BackupNow")
     world.drain()
@@ -138,7 +138,7 @@ def test_machine_that_is_not_the_registered_one_is_taken_over_by_staff_alone(wor
     assert (stale.status_code, "another one by now" in said(stale)) == (409, True)
     assert taken.status_code == 303
     service = world.service()
-    assert (service.identity, service.trouble, service.trouble_at) == (found[1], None, None)
+    assert (service.vm_identity, service.problem, service.problem_since) == (found[1], None, None)
     [entry] = audit(world, "identity")
     assert entry == ("staff (Steve)", f"VM 100 is the right one: {found[1]}, before {before}")
     world.back_up()

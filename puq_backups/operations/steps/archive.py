@@ -125,7 +125,7 @@ def made(work: Work, storage: str) -> Made | None:
     assert ended is not None  # noqa: S101 - said by the caller
     if ended.ok:
         for warning in ended.warnings:
-            work.operation.warn(Message("{proxmox}", {"proxmox": warning}))
+            work.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
             return Made(volid, disks=len(tasks.included_disks(ended.lines)))
@@ -141,7 +141,7 @@ def record(work: Work, storage: str, found: Made) -> Backup:
     backup = service_backups.record(
         work.session, work.service, work.operation, volid=found.volid, node=holder, disks=found.disks
     )
-    work.operation.keep(made_at=now().isoformat())
+    work.operation.store(made_at=now().isoformat())
     return backup
 
 

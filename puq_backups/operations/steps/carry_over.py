@@ -37,16 +37,18 @@ def carry_over(work: Work) -> Outcome:
 def _tell(work: Work, before: dict[str, Any]) -> None:
     """Warn of what cannot be carried over."""
     if before.get("cipassword"):
-        work.operation.warn(
+        work.operation.add_warning(
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
         )
     if others := _other_disks(work, before):
-        work.operation.warn(Message("These disks of the virtual machine are gone: {slots}.", slots=", ".join(others)))
+        work.operation.add_warning(
+            Message("These disks of the virtual machine are gone: {slots}.", slots=", ".join(others))
+        )
     left = sorted(
         set(before) - set(keep_settings.beforehand(before)) - {key for key in before if KNOWN.fullmatch(key)}
     )
     if left:
-        work.operation.warn(
+        work.operation.add_warning(
             Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
         )
 

@@ -20,7 +20,7 @@ def destroy_vm(work: Work) -> Outcome:
     """Destroy the VM with its disks; its backups stay. One that is gone is past this, whoever destroyed it."""
     config = present(work)
     if config is None:
-        work.operation.keep(gone=True, touched=True)
+        work.operation.store(gone=True, touched=True)
         return None
     if vms.identity(config) != work.operation.data["identity"]:
         raise not_ours(work, state="failed")
@@ -29,7 +29,7 @@ def destroy_vm(work: Work) -> Outcome:
         return Hop("power_off")
     if work.ended is not None and work.ended.ok is False:
         raise _still_there(work, work.ended.reason)
-    work.operation.keep(touched=True)
+    work.operation.store(touched=True)
     return Start(
         call=lambda: _send_destroy(work),
         type="qmdestroy",
@@ -43,7 +43,7 @@ def _send_destroy(work: Work) -> Any:
     try:
         return vms.destroy(work.proxmox, work.node, work.vmid)
     except ProxmoxRefused as error:
-        work.operation.keep(touched=False)
+        work.operation.store(touched=False)
         if isinstance(error, VmMissing) or "is running" in str(error):
             # Somebody started it, moved it or destroyed it after our last look.
             raise LookAgain from error
@@ -53,7 +53,7 @@ def _send_destroy(work: Work) -> Any:
 
 
 def _still_there(work: Work, reason: str) -> GiveUp:
-    work.operation.keep(touched=False)
+    work.operation.store(touched=False)
     return GiveUp("The virtual machine could not be removed: {proxmox}", proxmox=reason)
 
 
@@ -74,8 +74,8 @@ def clone_template(work: Work) -> Outcome:
     if _marker(work) not in str(config.get("description") or ""):
         raise not_ours(work, state="failed")
     work.service.node = work.operation.node = node
-    work.service.identity = vms.identity(config)
-    work.operation.keep(gone=False)
+    work.service.vm_identity = vms.identity(config)
+    work.operation.store(gone=False)
     return None
 
 
@@ -86,7 +86,7 @@ def _marker(work: Work) -> str:
 def _clone(work: Work) -> Start:
     data = work.operation.data
     template, node = find_template(work, Package.from_json(data["package"]), state="failed")
-    work.operation.keep(cloning=True)
+    work.operation.store(cloning=True)
     return Start(
         call=lambda: _send_clone(work, template, node),
         type="qmclone",

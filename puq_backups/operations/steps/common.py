@@ -18,9 +18,9 @@ def same_vm(work: Work) -> dict[str, Any]:
     """The VM's config, after making sure that this is the machine that was registered. VMID is not identity."""
     config = vms.config(work.proxmox, work.node, work.vmid)
     identity = vms.identity(config)
-    if work.service.identity and identity != work.service.identity:
+    if work.service.vm_identity and identity != work.service.vm_identity:
         raise not_ours(work)
-    work.service.identity = work.service.identity or identity
+    work.service.vm_identity = work.service.vm_identity or identity
     work.service.vm_name = str(config.get("name") or f"VM {work.vmid}")
     work.service.vm_lock, work.service.vm_seen_at = str(config.get("lock") or ""), now()
     return config
@@ -39,9 +39,9 @@ def not_ours(work: Work, *, state: str = "refused") -> GiveUp:
         "The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
         vmid=work.vmid,
     )
-    work.service.trouble = trouble.to_json()
+    work.service.problem = trouble.to_json()
     # What was to be set right on ours must not be done to theirs.
-    work.operation.keep(undo=None)
+    work.operation.store(undo=None)
     return GiveUp(trouble.text, state=state, **trouble.values)
 
 
@@ -57,7 +57,7 @@ def ruin(work: Work, before: dict[str, Any]) -> dict[str, Any] | None:
     """
     config = present(work)
     identity, mac = vms.identity(config or {}), _mac(config or {})
-    if identity not in {"", work.service.identity} and (not mac or mac != _mac(before)):
+    if identity not in {"", work.service.vm_identity} and (not mac or mac != _mac(before)):
         raise not_ours(work)
     return config
 
@@ -106,9 +106,9 @@ def take_away(work: Work, backup: Backup) -> Start | None:
         # The index of what expires holds only what is still to go.
         backup.removed_at, backup.expires_at = now(), None
         removed = [*work.operation.data.get("removed", []), backup.id]
-        work.operation.keep(removing=None, removed=removed)
+        work.operation.store(removing=None, removed=removed)
         return None
-    work.operation.keep(removing=backup.id)
+    work.operation.store(removing=backup.id)
     node = backup.node or work.node
     return Start(
         call=lambda: archives.remove(work.proxmox, node, backup.volid),

@@ -80,7 +80,7 @@ def grow(work: Work, config: dict[str, Any], slot: str | None, wanted: int | Non
         return None
     size = vms.size_bytes(str(vms.disks(config)[slot].options.get("size") or "0"))
     if size > wanted * GIB:
-        work.operation.warn(stays(slot, size, wanted))
+        work.operation.add_warning(stays(slot, size, wanted))
     if size >= wanted * GIB or _went_well(work):
         return None
     return Start(

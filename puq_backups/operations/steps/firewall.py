@@ -31,7 +31,7 @@ def read(work: Work) -> dict[str, Any] | None:
     except ProxmoxRefused as error:
         if passes(error):
             raise
-        work.operation.warn(Message(UNREAD, proxmox=error))
+        work.operation.add_warning(Message(UNREAD, proxmox=error))
         return None
 
 
@@ -50,7 +50,7 @@ def put_back_firewall(work: Work) -> Change | None:
     if left <= 0:
         leave(work, "firewall", UNSTEADY)
         return None
-    work.operation.keep(firewall_changes_left=left - 1)
+    work.operation.store(firewall_changes_left=left - 1)
     return Change(call=call, audit=f"put back the firewall of VM {work.vmid}")
 
 

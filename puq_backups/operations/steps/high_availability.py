@@ -59,6 +59,6 @@ def _add(work: Work, entry: dict[str, Any]) -> None:
         if error.retryable:
             raise
         # The VM is whole without it, and staff can give it the entry.
-        work.operation.keep(without_ha=True)
+        work.operation.store(without_ha=True)
         text = "The virtual machine is no longer under high availability: {proxmox}"
-        work.operation.warn(Message(text, proxmox=str(error)))
+        work.operation.add_warning(Message(text, proxmox=str(error)))

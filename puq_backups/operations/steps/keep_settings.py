@@ -51,9 +51,9 @@ def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) ->
     """
     if failed is not None and failed.data.get("before"):
         handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
-        work.operation.keep(**handed_on)
+        work.operation.store(**handed_on)
         return
-    work.operation.keep(before=config, firewall=firewall.read(work))
+    work.operation.store(before=config, firewall=firewall.read(work))
 
 
 def settings(config: dict[str, Any], group: str) -> dict[str, str]:
@@ -108,7 +108,7 @@ def put_back_settings(work: Work) -> Outcome:
             # Proxmox writes a value otherwise than it was given: once is enough.
             leave(work, group)
             continue
-        work.operation.keep(putting=group)
+        work.operation.store(putting=group)
         changes = {key: before[key] for key, value in wanted.items() if now_it_is.get(key) != value}
         dropped = [key for key in now_it_is if key not in wanted]
         return _setting(work, config, changes, f"put back {group}", _group_left, dropped)

@@ -35,9 +35,9 @@ def power_off(work: Work) -> Outcome:
     data = work.operation.data
     if time.time() - float(data.get("off_since") or time.time()) > limit + OFF_WITHIN:
         raise GiveUp("The virtual machine could not be powered off: {proxmox}", proxmox=_said(work))
-    work.operation.keep(off_since=data.get("off_since") or time.time())
+    work.operation.store(off_since=data.get("off_since") or time.time())
     if work.ended is not None:
-        work.operation.keep(off_asked=time.time(), off_said=_said(work), shutdown_ended=True)
+        work.operation.store(off_asked=time.time(), off_said=_said(work), shutdown_ended=True)
         if not work.ended.ok and data.get("shutdown_ended"):
             # A stop that failed may fail again at once; its reason is told when the time is over.
             return Wait(5 * work.context.settings.poll.total_seconds())
@@ -57,7 +57,7 @@ def _shutdown(work: Work, limit: int) -> Any:
         if passes(error):
             raise
         # A paused guest cannot shut down.
-        work.operation.keep(shutdown_ended=True, off_said=str(error))
+        work.operation.store(shutdown_ended=True, off_said=str(error))
         raise LookAgain from error
 
 
@@ -85,21 +85,21 @@ def power_on(work: Work) -> Outcome:
     if data.get("ending") and not data.get("was_running"):
         return None
     if not data.get("ending") and work.service.package != data["package"] and not data.get("applied_again"):
-        work.operation.keep(package=work.service.package, applied_again=True)
+        work.operation.store(package=work.service.package, applied_again=True)
         return Hop("set_cpu_and_memory")
     status = look(work)
     if status.status == "running":
         if not data.get("ending") and not data.get("on_sent"):
-            work.operation.warn(Message(STARTED))
+            work.operation.add_warning(Message(STARTED))
         return None
     if work.ended is not None and work.ended.ok is False:
         raise GiveUp("The virtual machine would not start: {proxmox}", proxmox=work.ended.reason)
     if work.ended is not None:
-        work.operation.keep(on_asked=time.time())
+        work.operation.store(on_asked=time.time())
     if _lately(work, "on_asked"):
         return Wait(work.context.settings.poll.total_seconds())
     if work.operation.data.get("on_asked"):
         raise GiveUp("The virtual machine was started, but it does not run.")
     # Whatever becomes of the answer: a VM that runs from here on may well run by our own call.
-    work.operation.keep(on_sent=True)
+    work.operation.store(on_sent=True)
     return _power(work, "qmstart", lambda: vms.start(work.proxmox, work.node, work.vmid))

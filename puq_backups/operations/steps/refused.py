@@ -13,6 +13,6 @@ def is_left(work: Work, what: str) -> bool:
 
 def leave(work: Work, what: str, told: str = "", reason: object = "") -> None:
     """Leave this as it is from here on; `told` with its `reason` becomes a warning."""
-    work.operation.keep(left=[*work.operation.data.get("left", []), what])
+    work.operation.store(left=[*work.operation.data.get("left", []), what])
     if told:
-        work.operation.warn(Message(told, proxmox=reason) if reason else Message(told))
+        work.operation.add_warning(Message(told, proxmox=reason) if reason else Message(told))

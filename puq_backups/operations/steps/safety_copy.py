@@ -38,7 +38,7 @@ def plan_safety_copy(work: Work) -> None:
         raise _without_copy(error) from error
     translator = work.context.translator(*merge_values.client(work.context, work.service))
     operation.note = translator.gettext(NOTE, when=source.created_at)
-    operation.keep(safety_storage=name, safety_days=work.context.settings.safety_copy_days)
+    operation.store(safety_storage=name, safety_days=work.context.settings.safety_copy_days)
     service_backups.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
 
 
@@ -54,14 +54,14 @@ def make_safety_copy(work: Work) -> Start | Hop | None:
         return None
     found = _made(work, storage)
     if found is not None:
-        work.operation.keep(safety=archive.record(work, storage, found).id)
+        work.operation.store(safety=archive.record(work, storage, found).id)
         return None
     unlocked(same_vm(work))
     status = vms.status(work.proxmox, work.node, work.vmid)
     if status.status != "stopped":
         # Somebody started it after our last look: what it does from here on would be lost.
         return Hop("power_off")
-    work.operation.keep(safety_asked=True)
+    work.operation.store(safety_asked=True)
     start = archive.making(work, storage, work.operation.note, Package.from_json(data["package"]))
     return replace(start, call=lambda: _send(start))
 

@@ -79,7 +79,7 @@ class Pages:
             more = service_facts.facts(session, self.context, service, layout.place())
         return layout.page(
             self.context, "services", "service.html", error=error, form=form, dossier=more,
-            timezones=sorted(schedule.zones()), trouble=Message.from_json(service.trouble),
+            timezones=sorted(schedule.zones()), trouble=Message.from_json(service.problem),
             **client.with_addresses(found, service_id),
         )  # fmt: skip
 
