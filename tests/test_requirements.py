@@ -9,7 +9,7 @@ from configparser import ConfigParser
 
 import pytest
 from packaging.requirements import Requirement
-from services import ROOT
+from support.services import ROOT
 
 
 @pytest.mark.parametrize("extra", ["demo", "test", "dev"])

@@ -19,10 +19,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 from jinja2 import Environment
-from puq_backups.i18n.translator.catalogues import DOMAIN, forms, places
-from puq_backups.i18n.translator.locales import direction
 from puq_backups.lang import extract
 from support.services import ROOT
+
+from puq_backups.i18n.catalogues import DOMAIN, forms, places
+from puq_backups.i18n.locales import direction
 
 LANG = Path(str(files("puq_backups.lang")))
 LOCALES = sorted(path.parent.parent.name for path in LANG.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from puq_backups.i18n.translator.catalogues import DOMAIN
-from puq_backups.i18n.translator.translator import N_, Translator
 
 from puq_backups.errors import Message, Refused
+from puq_backups.i18n.catalogues import DOMAIN
+from puq_backups.i18n.translator import N_, Translator
 
 NOON = dt.datetime(2026, 7, 1, 12, 0, 5, tzinfo=dt.UTC)
 

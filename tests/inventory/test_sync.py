@@ -7,7 +7,7 @@ from sqlalchemy import delete
 from support import world as worlds
 
 from puq_backups.clock import tick
-from puq_backups.inventory.service_backups import service_backups
+from puq_backups.inventory import service_backups
 from puq_backups.models import Backup
 from puq_backups.simulator import Simulator
 

@@ -13,7 +13,7 @@ from support import world as worlds
 
 from puq_backups.clock import tick
 from puq_backups.errors import Message
-from puq_backups.inventory.service_backups import protection
+from puq_backups.inventory import protection
 from puq_backups.mail import daily_summary, delivery
 from puq_backups.models import Backup, Mail, Operation, Service, Storage, new_id, now
 from puq_backups.simulator import Simulator

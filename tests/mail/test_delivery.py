@@ -13,13 +13,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from puq_backups.i18n.translator.translator import Translator
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from support import services
 from support import world as worlds
 from traps.looking import scheduled
 
+from puq_backups.i18n.translator import Translator
 from puq_backups.mail import (
     compose,
     daily_summary,

@@ -5,10 +5,10 @@ from html import unescape
 from typing import Any
 
 import pytest
-from puq_backups.i18n.translator.translator import Translator
 
 from puq_backups.hook_registry.decorators import Email
 from puq_backups.hook_registry.registry import Hooks
+from puq_backups.i18n.translator import Translator
 from puq_backups.mail import sandbox, templates
 from puq_backups.mail.merge_fields import COMMON, FIELDS, OF_THE_HOST, read, samples
 

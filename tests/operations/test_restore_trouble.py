@@ -14,7 +14,7 @@ from traps.looking import advance_until, drain_while, kinds, said, seen, warned
 from puq_backups.client_area import page
 from puq_backups.clock import tick
 from puq_backups.models import AuditEntry, Mail, Operation, now
-from puq_backups.operations.steps.common import power
+from puq_backups.operations.steps import power
 from puq_backups.simulator import Simulator
 
 

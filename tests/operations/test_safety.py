@@ -14,7 +14,7 @@ from traps.looking import advance_until, kinds, said, seen
 
 from puq_backups.clock import expire_safety_copies, purge_terminated
 from puq_backups.clock import tick as clock_tick
-from puq_backups.inventory.service_backups import sync
+from puq_backups.inventory import sync
 from puq_backups.models import Backup, Operation, Server, Service, now
 from puq_backups.pve import notes
 

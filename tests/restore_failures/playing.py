@@ -15,7 +15,7 @@ from support import world as worlds
 
 from puq_backups.client_area.restore import back
 from puq_backups.errors import Message
-from puq_backups.inventory.service_backups import policy, service_backups
+from puq_backups.inventory import policy, service_backups
 from puq_backups.models import Mail, Service
 from puq_backups.operations import engine
 

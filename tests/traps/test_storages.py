@@ -10,7 +10,7 @@ import time_machine
 from support import world as worlds
 from traps.looking import advance_until, back_up, kinds, restore, said, scheduled, seen, warned
 
-from puq_backups.inventory.service_backups import sync as inventory_sync
+from puq_backups.inventory import sync as inventory_sync
 from puq_backups.models import Server
 from puq_backups.pve import backups as archives
 

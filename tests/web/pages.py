@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from puq_backups.i18n.translator.translator import Translator
 
 from puq_backups.errors import Message
+from puq_backups.i18n.translator import Translator
 
 WHEN = dt.datetime(2026, 7, 1, 3, 0, 5, tzinfo=dt.UTC)
 NOTHING_AGAINST = {"restore": None, "remove": None, "keep": None, "note": None}

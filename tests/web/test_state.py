@@ -12,7 +12,7 @@ from sqlalchemy import event
 from support import world as worlds
 
 from puq_backups.clock import tick
-from puq_backups.inventory.service_backups import service_backups
+from puq_backups.inventory import service_backups
 from puq_backups.models import Backup, now
 from puq_backups.operations import engine
 
