@@ -5,6 +5,9 @@
 - `redis_url`: an embedded Valkey, unless the test carries `@pytest.mark.redises` (or asks for `any_redis_url`):
   then it runs on the real Redis as well.
 - `mailbox`: a list of the mails that arrived at its real SMTP server (`mailbox.url`).
+
+`make quick` leaves out tests marked `slow`. Those with a browser or a running demo, and those on another server than
+SQLite and the embedded Valkey, are so by themselves.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ sys.path.append(str(services.ROOT))
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: left out by make quick")
     config.addinivalue_line("markers", "databases: run on SQLite, PostgreSQL and MariaDB")
     config.addinivalue_line("markers", "redises: run on the embedded Valkey and the real Redis")
     config.addinivalue_line(
@@ -39,7 +43,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     ):
         asked = f"any_{fixture}" in metafunc.fixturenames or metafunc.definition.get_closest_marker(mark)
         if asked and fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, kinds, indirect=True)
+            first, *others = kinds
+            slow = (pytest.param(kind, marks=pytest.mark.slow) for kind in others)
+            metafunc.parametrize(fixture, [first, *slow], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"browser", "demo"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from redis import Redis
 from rq import Worker
 from sqlalchemy import update
 from support import world as worlds
+from support.waiting import PATIENCE, wait_until
 
 from puq_backups import jobs
 from puq_backups.clock import periodic
@@ -44,13 +44,6 @@ def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def wait_until(check: Callable[[], object], seconds: float = 30) -> None:
-    give_up = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < give_up, "it did not come about"
-        time.sleep(0.05)
-
-
 @pytest.mark.redises
 def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
@@ -65,7 +58,7 @@ def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
 def test_worker_process_makes_a_backup(world: worlds.World) -> None:
     world.call("BackupNow")
     worker = command(world, "worker", "--burst")
-    output = worker.communicate(timeout=60)[0].decode()
+    output = worker.communicate(timeout=PATIENCE)[0].decode()
 
     assert worker.returncode == 0, output
     assert [operation.state for operation in world.operations()] == ["done"], output
@@ -79,7 +72,7 @@ def test_killed_worker_is_followed_by_another_without_a_second_task(world: world
     first.send_signal(signal.SIGKILL)
     first.communicate()
     second = command(world, "worker", "--burst")
-    output = second.communicate(timeout=60)[0].decode()
+    output = second.communicate(timeout=PATIENCE)[0].decode()
 
     assert [operation.state for operation in world.operations()] == ["done"], output
     assert len(world.proxmox.tasks("vzdump")) == 1
@@ -91,7 +84,7 @@ def test_worker_stops_on_sigterm(world: worlds.World) -> None:
         # Registered comes before the signal handlers, idle after them.
         wait_until(lambda: [one for one in Worker.all(connection=client) if one.get_state() == "idle"])
     worker.send_signal(signal.SIGTERM)
-    output = worker.communicate(timeout=20)[0].decode()
+    output = worker.communicate(timeout=PATIENCE)[0].decode()
 
     assert worker.returncode == 0, output
 

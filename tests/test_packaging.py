@@ -113,7 +113,7 @@ def test_wheel_carries_every_file(build: Path) -> None:
     assert held == shipped()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_wheel_runs_in_an_environment_of_its_own(build: Path, tmp_path: Path) -> None:
     (wheel,) = build.glob("*.whl")
     python = tmp_path / "venv" / "bin" / "python"

@@ -12,10 +12,10 @@ from packaging.requirements import Requirement
 from support.services import ROOT
 
 
-@pytest.mark.parametrize("extra", ["demo", "test", "dev"])
-def test_lock_holds_every_requirement_in_a_version_that_is_allowed(extra: str) -> None:
+@pytest.mark.parametrize(("lock", "extra"), [("demo", "demo"), ("test", "test"), ("dev", "dev"), ("lowest", "test")])
+def test_lock_holds_every_requirement_in_a_version_that_is_allowed(lock: str, extra: str) -> None:
     """`make lock` renews the locks after a change of setup.cfg or pyproject.toml."""
-    versions = locked(extra)
+    versions = locked(lock)
     wanted = [*required(extra), *built_with()]
 
     assert [str(one) for one in wanted if not one.specifier.contains(versions.get(one.name, "0"))] == []

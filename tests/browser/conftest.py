@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support import services
 from support import world as worlds
 from support.running_demo import Demo
+from support.waiting import PATIENCE
 
 from puq_backups.simulator import Simulator
 
@@ -32,8 +33,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Milliseconds until an expectation fails: a busy machine may take its time.
-PATIENCE = 15_000
 failed = pytest.StashKey[bool]()
 
 
@@ -50,7 +49,7 @@ def browser() -> Iterator[Browser]:
     executable = services.chromium()
     if not executable:
         pytest.skip(services.left_out["browser"])
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
@@ -62,6 +61,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     # A page may load from this machine only; anything else is an error on the console.
     context.route(lambda url: not url.startswith(LOCAL), lambda route: route.abort())
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from urllib.request import urlopen
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 from support import services
 from support.running_demo import COMMAND, Demo
+from support.waiting import PATIENCE, wait_until
 
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
@@ -28,14 +28,14 @@ def demo() -> Iterator[Demo]:
 
 
 def test_demo_answers_and_ctrl_c_leaves_no_process(demo: Demo) -> None:
-    with urlopen(demo.address, timeout=10) as answer:
+    with urlopen(demo.address, timeout=PATIENCE) as answer:
         assert "Alice Adams" in answer.read().decode()
-    with urlopen(f"{demo.address}/mails", timeout=10) as answer:
+    with urlopen(f"{demo.address}/mails", timeout=PATIENCE) as answer:
         assert "No mail yet" in answer.read().decode()
 
     os.killpg(demo.process.pid, signal.SIGINT)
 
-    assert demo.process.wait(60) == 0
+    assert demo.process.wait(PATIENCE) == 0
     assert demo.processes() == []
 
 
@@ -44,7 +44,7 @@ def test_demo_ends_when_a_part_ends(demo: Demo) -> None:
 
     os.kill(victim, signal.SIGKILL)
 
-    assert demo.process.wait(60) == 1
+    assert demo.process.wait(PATIENCE) == 1
     assert demo.process.stdout
     assert "valkey ended (-9)" in demo.process.stdout.read()
     assert demo.processes() == []
@@ -52,12 +52,9 @@ def test_demo_ends_when_a_part_ends(demo: Demo) -> None:
 
 def test_demo_that_is_killed_takes_all_parts_along(demo: Demo) -> None:
     demo.process.kill()
-    demo.process.wait(10)
+    demo.process.wait(PATIENCE)
 
-    until = time.monotonic() + 30
-    while demo.processes():
-        assert time.monotonic() < until, [services.command_of(pid) for pid in demo.processes()]
-        time.sleep(0.1)
+    wait_until(lambda: not demo.processes(), lambda: [services.command_of(pid) for pid in demo.processes()])
 
 
 def test_demo_says_that_its_port_is_taken() -> None:
@@ -71,7 +68,7 @@ def test_demo_says_that_its_port_is_taken() -> None:
             cwd=services.ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from support import services
+from support.waiting import PATIENCE, wait_until
 
 from demo.supervisor import Supervisor, Trouble
 
@@ -94,9 +94,6 @@ def test_no_part_outlives_a_supervisor_that_is_signalled(tmp_path: Path, number:
         assert said.readline() == b"ready\n"
 
         process.send_signal(number)
-        process.wait(20)
+        process.wait(PATIENCE)
 
-    until = time.monotonic() + 10
-    while services.processes_with(tmp_path):
-        assert time.monotonic() < until, services.processes_with(tmp_path)
-        time.sleep(0.05)
+    wait_until(lambda: not services.processes_with(tmp_path), lambda: services.processes_with(tmp_path))

@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from support import services
 from support import world as worlds
+from support.waiting import PATIENCE
 from traps.looking import scheduled
 
 from puq_backups.i18n.translator import Translator
@@ -109,7 +110,7 @@ def rude_server(at: str) -> Iterator[int]:
         thread = threading.Thread(target=_be_rude, args=(listening, at))
         thread.start()
         yield listening.getsockname()[1]
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def _be_rude(listening: socket.socket, at: str) -> None:

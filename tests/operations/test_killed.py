@@ -1,16 +1,14 @@
 """A worker killed at every boundary of a backup and of a restore; see killing.py.
 
-A restore has more than a hundred boundaries: each fifth one is tried, all of them with ALL_BOUNDARIES=1 in the
-environment.
+A restore has more than a hundred boundaries: each fifth one is tried, all of them by `make thorough`.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from support import world as worlds
 from support.killing import at_every_boundary
+from support.thorough import stride
 
 from puq_backups.pve import firewall
 
@@ -18,7 +16,7 @@ OPEN = {"type": "in", "action": "ACCEPT", "enable": "1"}
 SHUT = {"type": "in", "action": "DROP", "enable": "1"}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_backup_killed_anywhere_is_made_exactly_once(world: worlds.World) -> None:
     world.call("ChangePackage", **world.params(backups=1000))
 
@@ -37,7 +35,7 @@ def test_backup_killed_anywhere_is_made_exactly_once(world: worlds.World) -> Non
     assert boundaries > 20
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.slow
 def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
     firewall.put_first(world.client, "pve1", 100, OPEN)
     backup = world.back_up()
@@ -64,6 +62,6 @@ def test_restore_killed_anywhere_ends_the_same(world: worlds.World) -> None:
         assert firewall.rules(world.client, "pve1", 100).rules == [SHUT, OPEN]
         assert not [key for key in vm.config if key.startswith(("unused", "scsi2"))]
 
-    boundaries = at_every_boundary(world, ask, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 5)
+    boundaries = at_every_boundary(world, ask, check, stride=stride(5))
 
     assert boundaries > 60

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from support import world as worlds
 from support.killing import at_every_boundary
+from support.thorough import stride
 
 from puq_backups.client_area import page
 from puq_backups.errors import Message
@@ -273,7 +274,7 @@ def test_slow_clone_whose_answer_was_lost_is_waited_for(world: worlds.World) -> 
     world.proxmox.control("vm-config", vmid=100, set={"lock": "clone"})
     for _ in range(80):
         engine.advance(world.context, world.operations()[-1].id)
-        world.proxmox.until(lambda: False, 0.01)
+        time.sleep(0.01)  # longer in all than PUQ_BACKUPS_SETTLE
     assert world.operations()[-1].step == "clone_template"
     world.proxmox.control("vm-config", vmid=100, delete=["lock"])
     world.drain()
@@ -405,9 +406,9 @@ def test_each_step_has_a_label() -> None:
     assert {step.__name__ for step in reinstall.STEPS} <= set(page.LABELS["reinstall"])
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.slow
 def test_reinstallation_killed_anywhere_goes_on(world: worlds.World) -> None:
-    """Each fortieth boundary is tried, all of them with ALL_BOUNDARIES=1 in the environment."""
+    """Each fortieth boundary is tried, all of them by `make thorough`."""
     own = {"net0": OWN["net0"], "ciuser": "customer", "protection": 1}
     register(world, additional_disk="")
 
@@ -423,6 +424,6 @@ def test_reinstallation_killed_anywhere_goes_on(world: worlds.World) -> None:
         assert {key: vm.config.get(key) for key in own} == own
         assert (vm.running, "size=16G" in vm.config["scsi0"], world.service().restore_failed) == (True, True, None)
 
-    boundaries = at_every_boundary(world, again, check, stride=1 if os.environ.get("ALL_BOUNDARIES") else 40)
+    boundaries = at_every_boundary(world, again, check, stride=stride(40))
 
     assert boundaries > 60

@@ -27,7 +27,7 @@ def begin(world: worlds.World, step: str, **package: Any) -> Operation:
 
 
 def ended(world: worlds.World) -> Operation:
-    world.drain(30)
+    world.drain()
     return world.operations()[-1]
 
 
@@ -124,10 +124,11 @@ def test_vm_started_by_somebody_after_the_data_is_told(world: worlds.World) -> N
 
 
 def test_vm_that_cannot_be_powered_off_runs_on(world: worlds.World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(power, "OFF_WITHIN", -4.7)
     world.proxmox.control("powerdown-ignored", vmid=100)
     world.proxmox.control("task-fails", type="qmstop", vmid=100, text="qemu hangs", times=None)
     begin(world, "power_off")
+    advance_until(world, lambda operation: "qemu hangs" in str(operation.data.get("off_said")))
+    monkeypatch.setattr(power, "OFF_WITHIN", -3600)
     operation = ended(world)
 
     assert operation.state == "failed"

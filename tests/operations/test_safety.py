@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import time_machine
 from support import world as worlds
 from support.killing import killed_at
+from support.thorough import stride
 from traps.looking import advance_until, kinds, said, seen
 
 from puq_backups.clock import expire_safety_copies, purge_terminated
@@ -179,14 +179,14 @@ def test_wait_for_another_backup_of_the_node_is_shown_as_a_wait(world: worlds.Wo
     assert (world.operations()[-1].state, len(copies(world))) == ("done", 1)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_worker_killed_anywhere_makes_one_copy(world: worlds.World) -> None:
     backup = world.back_up()
-    for times, boundary in enumerate(range(1, 40, 1 if os.environ.get("ALL_BOUNDARIES") else 6), 1):
+    for times, boundary in enumerate(range(1, 40, stride(6)), 1):
         ask(world, backup.id)
         advance_until(world, lambda operation: operation.step == "make_safety_copy")
         assert killed_at(world, boundary)
-        world.drain(30)
+        world.drain()
 
         assert world.operations()[-1].state == "done", said(world.operations()[-1])
         assert len(copies(world)) == len(world.proxmox.tasks("qmrestore")) == times

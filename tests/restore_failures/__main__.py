@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from puq_backups import simulator
 from puq_backups.pve import client
 
 from .case import Case, End
-from .choosing import Play, plays
+from .choosing import Play, every_play
 from .page import CASES, row, table
 from .playing import go_on, play, shown
 from .stage import Stage, opened
@@ -23,12 +22,11 @@ from .stage import Stage, opened
 def main() -> int:
     """Play, print, compare."""
     logging.disable(logging.WARNING)
-    os.environ["ALL_CASES"] = "1"
     client.PAUSES = (0.0, 0.0)
     ends: dict[Case, dict[str, str]] = {case: {} for case in CASES}
     folder = Path(tempfile.mkdtemp())
     with simulator.start() as proxmox, services.valkey() as redis_url, opened(proxmox, folder, redis_url) as stage:
-        for one in plays(CASES):
+        for one in every_play(CASES):
             ends[one.case][str(one)] = _row(stage, one)
     sys.stdout.write(table(seen for found in ends.values() for seen in dict.fromkeys(found.values())))
     otherwise = [name for case, found in ends.items() for name, seen in found.items() if seen != row(case, case.end)]

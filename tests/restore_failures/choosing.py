@@ -1,4 +1,4 @@
-"""Which plays of a table's cases are made: all with ALL_CASES in the environment, else one or two of each case.
+"""Which plays of a table's cases are made: all by `make thorough`, else one or two of each case.
 
 All are: each step of a case, on both versions, and on the newer one with the worker killed before and after the
 step's call. Otherwise steps, versions and killings take turns from case to case.
@@ -6,9 +6,10 @@ step's call. Otherwise steps, versions and killings take turns from case to case
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from support.thorough import THOROUGH
 
 from .case import Case
 from .playing import KILLED
@@ -33,7 +34,15 @@ class Play:
 
 def plays(cases: Sequence[Case]) -> list[Play]:
     """The plays of these cases, those on one version after the other."""
-    found = _all(cases) if os.environ.get("ALL_CASES") else _some(cases)
+    return every_play(cases) if THOROUGH else _by_version(_some(cases))
+
+
+def every_play(cases: Sequence[Case]) -> list[Play]:
+    """All plays of these cases, those on one version after the other."""
+    return _by_version(_all(cases))
+
+
+def _by_version(found: Iterable[Play]) -> list[Play]:
     return sorted(found, key=lambda play: (play.pve, play.case.operation))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from support import world as worlds
+from support.waiting import PATIENCE
 
 from puq_backups.client_area.restore import back
 from puq_backups.clock import tick
@@ -66,9 +67,9 @@ class Stage:
         self.notes = go_back(self.world, self.photos[operation, pve][step])
         self.step, self.lifted = step, False
 
-    def go_on(self, seconds: float = 20) -> None:
+    def go_on(self) -> None:
         """Work until the operation has ended; what only waits for the end of the trouble gets it."""
-        give_up = time.monotonic() + seconds
+        give_up = time.monotonic() + PATIENCE
         tick.start_waiting(self.world.context)
         while self.is_live():
             assert time.monotonic() < give_up, (vars(self.operation), self.proxmox.requests()[-5:])

@@ -1,10 +1,10 @@
 """A caller of the simulated API."""
 
 import contextlib
-import time
 
 import pytest
 import requests
+from support.waiting import PATIENCE, wait_until
 
 DASHED = {"notes_template": "notes-template", "prune_backups": "prune-backups"}
 
@@ -24,7 +24,7 @@ class Api:
         params = {DASHED.get(key, key): value for key, value in params.items()}
         place = "params" if method in ("GET", "DELETE") else "data"
         url = f"{self.simulator.url}/api2/json{path}"
-        return self.session.request(method, url, timeout=20, **{place: params})
+        return self.session.request(method, url, timeout=PATIENCE, **{place: params})
 
     def data(self, method, path, /, **params):
         answer = self.ask(method, path, **params)
@@ -37,11 +37,8 @@ class Api:
     def wait(self, upid):
         """How a task ended."""
         base = f"/nodes/{upid.split(':')[1]}/tasks/{upid}/status"
-        give_up = time.monotonic() + 10
-        while (found := self.data("GET", base))["status"] == "running":
-            assert time.monotonic() < give_up, found
-            time.sleep(0.01)
-        return found["exitstatus"]
+        wait_until(lambda: self.data("GET", base)["status"] != "running", lambda: self.data("GET", base), pause=0.01)
+        return self.data("GET", base)["exitstatus"]
 
     def log(self, upid):
         base = f"/nodes/{upid.split(':')[1]}/tasks/{upid}/log"

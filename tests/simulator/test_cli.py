@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import requests
+from support.waiting import PATIENCE
 
 
 def _run(*arguments):
@@ -27,14 +28,14 @@ def test_simulate_prints_one_line_serves_and_cleans_up(tmp_path):
         url = f"{ready['url']}/api2/json/nodes/pve/qemu/100/config"
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(url, headers=headers, verify=ready["ca_file"], timeout=60)
+            answer = session.get(url, headers=headers, verify=ready["ca_file"], timeout=PATIENCE)
         assert answer.json()["data"]["name"] == "one"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == ""
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     assert not Path(ready["ca_file"]).exists()
 
 
 def test_simulate_refuses_a_version_it_does_not_know():
     with _run("--pve", "7.4") as process:
-        assert process.wait(60) == 2
+        assert process.wait(PATIENCE) == 2

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 import requests
+from support.waiting import PATIENCE
 
 from puq_backups.simulator import BadControl
 
@@ -83,7 +84,7 @@ def test_hold_keeps_a_request_until_it_is_released(proxmox, caller):
     assert answers == []
     assert caller("root").ask("GET", "/nodes").status_code == 200, "others go through"
     proxmox.control("release", label="mine")
-    held.join(5)
+    held.join(PATIENCE)
     assert answers == [200]
 
 
@@ -231,8 +232,8 @@ def test_control_tells_what_is_wrong(proxmox):
 
 def test_control_over_http_answers_400_with_the_reason(proxmox, api):
     url = f"{proxmox.url}/simulator/control"
-    good = api.session.post(url, json={"control": "slow-backup", "vmid": 100, "seconds": 8}, timeout=5)
-    bad = api.session.post(url, json={"control": "earthquake"}, timeout=5)
+    good = api.session.post(url, json={"control": "slow-backup", "vmid": 100, "seconds": 8}, timeout=PATIENCE)
+    bad = api.session.post(url, json={"control": "earthquake"}, timeout=PATIENCE)
     assert (good.status_code, bad.status_code) == (200, 400)
     assert "no control named" in bad.json()["message"]
 
@@ -255,7 +256,7 @@ def test_three_workers_at_most_wait_at_a_time(proxmox, api, caller):
     assert api.ask("GET", "/nodes/pve1/qemu/100/config").status_code == 200, "the proxy answers this one itself"
     proxmox.control("clear", of="config-lock-held", vmid=100)
     for thread in waiting:
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def test_reset_ends_what_runs_and_forgets_what_was_asked(proxmox, api):

@@ -1,5 +1,7 @@
 """Who may what: privilege separation, filtered lists, HA and calls that are not served."""
 
+from support.waiting import PATIENCE
+
 
 def test_privilege_separation_takes_the_lesser_of_user_and_token(proxmox, caller):
     path = "/nodes/pve1/qemu/100"
@@ -58,6 +60,6 @@ def test_every_answer_has_a_date_and_keeps_the_connection(proxmox, api):
 
 def test_report_counts_requests_and_tasks(proxmox, api):
     api.backup(100, "pve1")
-    report = api.session.get(f"{proxmox.url}/simulator/requests", timeout=5).json()["data"]
+    report = api.session.get(f"{proxmox.url}/simulator/requests", timeout=PATIENCE).json()["data"]
     assert report["requests"] == {"POST /nodes/{node}/vzdump": 1}
     assert report["tasks"] == {"vzdump": 1}

@@ -56,7 +56,7 @@ def _work_until(world: worlds.World, boundary: int) -> None:
     event.listen(Session, "before_commit", reached)
     event.listen(Session, "after_commit", reached)
     HTTPAdapter.send = sent  # type: ignore[method-assign]  # in a process that ends right after
-    world.drain(30)
+    world.drain()
 
 
 def at_every_boundary(
@@ -66,7 +66,7 @@ def at_every_boundary(
     for times, boundary in enumerate(range(1, ENOUGH, stride), 1):
         ask()
         killed = killed_at(world, boundary)
-        world.drain(30)
+        world.drain()
         check(times)
         if not killed:
             return boundary - 1

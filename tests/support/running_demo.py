@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from support import services
+from support.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "demo.run"]
 
@@ -49,7 +50,7 @@ class Demo:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(60)
+            self.process.wait(PATIENCE)
         if self.process.stdout:
             self.process.stdout.close()
         # A demo that was killed could not tidy up.

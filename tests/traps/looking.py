@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support import world as worlds
+from support.waiting import PATIENCE, wait_until
 
 from puq_backups.models import Operation
 from puq_backups.operations import engine
@@ -50,7 +51,7 @@ def advance_until(world: worlds.World, ready: Callable[[Operation], Any], servic
     """Start the last operation and do its steps until `ready` says so."""
     operation = world.operations(service_id)[-1]
     engine.start(world.context, operation.id)
-    assert world.proxmox.until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), 15)
+    wait_until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), pause=0.005)
     return world.operations(service_id)[-1]
 
 
@@ -74,7 +75,7 @@ def drain_while(world: worlds.World, label: str, meanwhile: Callable[[], None]) 
     held = world.proxmox.wait_until_held(label)
     meanwhile()
     world.proxmox.control("release", label=label)
-    thread.join(30)
+    thread.join(PATIENCE)
     assert (held, trouble) == (True, [])
 
 
