@@ -147,7 +147,7 @@ def test_in_process_answers_every_session_and_only_for_its_address(virtual, prox
     other.session.trust_env = False
     with contextlib.closing(other.session), virtual.in_process(), requests.Session() as session:
         token = "PVEAPIToken={}={}".format(*virtual.tokens["root"])
-        answer = session.get(f"{virtual.url}/api2/json/version", headers={"Authorization": token}, timeout=5)
+        answer = session.get(f"{virtual.url}/api2/json/version", headers={"Authorization": token}, timeout=60)
         assert answer.json()["data"]["release"] == "9.2"
         assert other.data("GET", "/version")["release"] == "9.2"
     assert virtual.count("GET", "/version") == proxmox.count("GET", "/version") == 1
