@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .config import Settings
 from .hook_registry.registry import Hooks
-from .host import Host
+from .host import Actor, Host
 from .i18n.translator import Translator
 from .models import Database, Server
 from .pve.client import Access, Proxmox
@@ -16,7 +16,10 @@ from .vault import Vault
 
 @dataclass(frozen=True)
 class Context:
-    """`ring(operation_ids)` tells the workers that these operations can move; it never raises."""
+    """`ring(operation_ids)` tells the workers that these operations can move; it never raises.
+
+    `signed_in()` is who is signed in, None inside a request without anybody, and SYSTEM outside a request.
+    """
 
     settings: Settings
     database: Database
@@ -24,6 +27,7 @@ class Context:
     host: Host
     vault: Vault
     ring: Callable[[Iterable[str]], None]
+    signed_in: Callable[[], Actor | None]
 
     def translator(self, locale: str | None, timezone: str | None = None) -> Translator:
         """What says things to one reader: in the provider's own words where it has some."""

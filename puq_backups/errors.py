@@ -90,6 +90,12 @@ class NotAllowed(Refused):
     status = 403
 
 
+class NotSignedIn(Refused):
+    """Nobody is signed in."""
+
+    status = 404
+
+
 class NotYours(Refused):
     """There is nothing here."""
 

@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
 from . import cli, config, jobs, web
+from . import host as hosts
 from .context import Context
 from .hook_registry.registry import Hooks
-from .host import Actor, Host
+from .host import SYSTEM, Actor, Host
 from .inventory import locks
 from .models import AuditEntry, Database
 from .vault import Vault
@@ -37,14 +38,15 @@ class Backups:
 
     def __init__(self) -> None:
         self.hooks = Hooks()
-        self._toolbox: Context | None = None
+        self._context: Context | None = None
 
     def init_app(self, app: Flask, *, db: SQLAlchemy, host: Host) -> None:
         """Mount pages, commands and hooks on `app`. SettingError names a wrong setting.
 
         `db` is the host's Flask-SQLAlchemy: our tables live on its engine, its session is left alone.
         """
-        if NAME in app.extensions or self._toolbox is not None:
+        hosts.check(host)
+        if NAME in app.extensions or self._context is not None:
             raise RuntimeError("Backups is initialised already: import and use that object instead.")
         settings = _settings(app)
 
@@ -52,16 +54,17 @@ class Backups:
             with app.app_context():
                 return db.engine
 
-        self._toolbox = Context(
+        self._context = Context(
             settings=settings, database=Database(engine, self._tell_audit), hooks=self.hooks, host=host,
             vault=Vault(settings.keys), ring=jobs.bell(settings),
+            signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip
         # The host runs points as well, and has no context to give.
-        self.hooks.given["context"] = self._toolbox
+        self.hooks.given["context"] = self._context
         self.hooks.load_all(settings.hooks)
         app.extensions[NAME] = self
-        app.register_blueprint(web.blueprint(self._toolbox), url_prefix=settings.url_prefix)
-        app.register_blueprint(admin.blueprint(self._toolbox), url_prefix=settings.admin_url_prefix)
+        app.register_blueprint(web.blueprint(self._context), url_prefix=settings.url_prefix)
+        app.register_blueprint(admin.blueprint(self._context), url_prefix=settings.admin_url_prefix)
         app.register_blueprint(web.static_files())
         app.cli.add_command(cli.backups)
 
@@ -74,15 +77,16 @@ class Backups:
     @property
     def context(self) -> Context:
         """What the work is done with; RuntimeError before `init_app`."""
-        if self._toolbox is None:
+        if self._context is None:
             raise RuntimeError("Backups is not initialised: call init_app first.")
-        return self._toolbox
+        return self._context
 
     def call(self, name: str, params: Mapping[str, Any], *, actor: Actor | None = None) -> Any:
         """Call a module function by its WHMCS name: its answer, `success` or an error text.
 
-        LookupError where there is no such function. Without `actor` it is done for who is signed in, else for the
-        system; what no client may ask for (ChangePackage, …) your own code does for `Actor(is_staff=True)`.
+        `actor`: for whom. Default for `ClientArea` and the custom functions: who is signed in; refused in a request
+        where nobody is. Default for the lifecycle functions, ChangePackage and the product's functions: your own
+        code, whoever is signed in. Outside a request (script, cron, job): the system. LookupError: no such function.
         """
         return dispatch.call(self.context, name, params, actor)
 
@@ -93,7 +97,7 @@ class Backups:
         """
         with self.context.database.open() as session:
             found = locks.reason(session, str(service_id))
-        reader = dispatch.current_actor(self.context)
+        reader = self.context.signed_in() or SYSTEM
         return self.context.translator(reader.locale, reader.timezone).say(found) if found else None
 
     @contextmanager

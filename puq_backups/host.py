@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
 
+from .errors import SettingError
+
+log = logging.getLogger("puq_backups.host")
 PERMISSIONS = frozenset({"view", "create", "schedule", "restore", "remove", "keep"})
 
 
@@ -59,6 +63,29 @@ class Host(Protocol):
     def service_url(self, service_id: str) -> str:
         """The full address of the host's own page of a service; workers ask too, without a request."""
         ...
+
+
+def check(host: object) -> None:
+    """SettingError where the host application lacks a method that is needed, or an optional name is no method."""
+    for name in ("current_actor", "service_url"):
+        if not callable(getattr(host, name, None)):
+            raise SettingError(f"host={type(host).__name__} needs a method {name}: see the README's BillingHost.")
+    for name in ("service_params", "send_email", "reinstall"):
+        if not callable(getattr(host, name, check)):
+            raise SettingError(f"host={type(host).__name__}: {name} must be a method, or be left out.")
+
+
+def current_actor(host: Host) -> Actor | None:
+    """Who is signed in as the host says, or None. A failing host and an answer that is no Actor are logged: None."""
+    try:
+        found: object = host.current_actor()
+    except Exception:
+        log.exception("Host.current_actor failed: nobody counts as signed in")
+        return None
+    if found is not None and not isinstance(found, Actor):
+        log.error("Host.current_actor must return a puq_backups.Actor or None, not %s", type(found).__name__)
+        return None
+    return found
 
 
 def service_params(host: Host, service_id: str) -> dict[str, Any] | None:

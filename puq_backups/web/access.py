@@ -16,7 +16,7 @@ def guard(blueprint: Blueprint, context: Context) -> None:
     def check() -> None:
         if request.endpoint == "puq_backups.static":
             return
-        actor = context.host.current_actor()
+        actor = context.signed_in()
         service_id = str((request.view_args or {}).get("service_id", ""))
         with context.database.open() as session:
             service = session.get(Service, service_id) if is_id(service_id) else None
@@ -34,7 +34,7 @@ def guard_staff(blueprint: Blueprint, context: Context) -> None:
 
     @blueprint.before_request
     def check() -> None:
-        actor = context.host.current_actor()
+        actor = context.signed_in()
         if actor is None or not actor.is_staff:
             abort(404)
         g.puq_backups_actor = actor

@@ -13,28 +13,13 @@ from typing import Any
 from ..accounts.params import service_id
 from ..context import Context
 from ..errors import BackupsError, BadInput, Message, NotAllowed, NotYours, Refused
-from ..host import SYSTEM, Actor
+from ..host import Actor
 from ..models import Service
 from . import commands
+from .callers import LIFECYCLE, OF_PRODUCT, OF_STAFF, OF_THE_HOST, caller
 from .masking import masked, secrets_in, without
 
 log = logging.getLogger("puq_backups.whmcs.dispatch")
-LIFECYCLE = {
-    "CreateAccount": "Create", "SuspendAccount": "Suspend", "UnsuspendAccount": "Unsuspend",
-    "TerminateAccount": "Terminate", "ChangePackage": "ChangePackage",
-}  # fmt: skip
-"""The functions of a service's life, and the verb in the names of their hook points. They are the host's own code's
-to call, often in the request of the very client whose order it carries out."""
-
-OF_PRODUCT = frozenset({
-    "MetaData", "ConfigOptions", "TestConnection", "LoadStorages", "LoadDiskStorages", "LoadBridges", "LoadTemplates",
-    "ClientAreaCustomButtonArray", "ClientAreaAllowedFunctions",
-})  # fmt: skip
-"""The functions that are about no service."""
-
-OF_STAFF = frozenset({"AdminCustomButtonArray", "AdminServicesTabFields"})
-"""The functions that tell staff things, and no client."""
-
 SHOWING = frozenset({*OF_PRODUCT, *OF_STAFF, "ClientArea"})
 """The functions that change nothing. Whatever is neither here nor of a service's life is a custom function."""
 
@@ -53,12 +38,12 @@ LONGEST_ANSWER = 500
 def call(context: Context, name: str, params: Mapping[str, Any] | None, actor: Actor | None = None) -> Any:
     """Call a module function as WHMCS would: its answer, `success`, or an error text; it never raises.
 
-    LookupError where there is no such function. Without `actor` it is the host's current one, else the system.
+    LookupError where there is no such function. For whom it is done without an `actor`: see `callers`.
     """
     if name not in context.hooks.functions:
         raise LookupError(f"There is no module function {name}.")
     try:
-        return perform(context, name, params, actor or current_actor(context))
+        return perform(context, name, params, caller(context, name, actor))
     except BackupsError as error:
         return _answer(name, without(str(error), secrets_in(params)))
     except Exception:  # noqa: BLE001 - told to the log, without its secrets
@@ -97,23 +82,12 @@ def is_custom(name: str) -> bool:
     return name not in LIFECYCLE and name not in SHOWING
 
 
-def current_actor(context: Context) -> Actor:
-    """Who is signed in, else the system."""
-    try:
-        return context.host.current_actor() or SYSTEM
-    except RuntimeError:
-        # The host asks its request who is signed in, and there is none: a job, a command, its own cron.
-        return SYSTEM
-
-
 def _checked(context: Context, name: str, params: Mapping[str, Any] | None, actor: Actor) -> Mapping[str, Any]:
     """The params, after looking at who may call this function for this service."""
     if not isinstance(params, Mapping | None):
         raise BadInput("params", "params must hold names and values.")
     given = params or {}
-    if name in OF_STAFF and not actor.is_staff:
-        raise NotAllowed
-    if name not in OF_PRODUCT and name not in OF_STAFF and name not in LIFECYCLE:
+    if name not in OF_THE_HOST:
         _own(context, service_id(given), actor)
         if not actor.may("view"):
             raise NotAllowed

@@ -24,6 +24,7 @@ from puq_backups.operations import engine, queue
 from puq_backups.pve.client import Proxmox
 from puq_backups.rules.package import OPTIONS
 from puq_backups.simulator import Simulator
+from puq_backups.whmcs.callers import OF_THE_HOST
 
 ALICE = Actor(client_id="alice", name="Alice", timezone="UTC")
 BOB = Actor(client_id="bob", name="Bob")
@@ -88,7 +89,9 @@ class World:
         assert answer == "success", answer
 
     def call(self, name: str, service_id: str = "1", **params: Any) -> Any:
-        return self.backups.call(name, {"serviceid": service_id, **params})
+        """Call a module function as the host does it for who is signed in."""
+        actor = None if name in OF_THE_HOST else self.host.actor
+        return self.backups.call(name, {"serviceid": service_id, **params}, actor=actor)
 
     def drain(self) -> None:
         """Do by hand what worker and doorbell do, until no operation runs or may start."""

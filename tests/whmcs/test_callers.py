@@ -1,0 +1,166 @@
+"""Who may call which module function: nobody signed in never becomes the system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import flask_login
+import pytest
+from support import world as worlds
+from support.world import ALICE, BOB, STAFF
+
+from puq_backups import SYSTEM, Actor, Backups, SettingError
+from puq_backups.hook_registry.registry import Hooks
+from puq_backups.simulator import Simulator
+from puq_backups.whmcs.callers import OF_STAFF, OF_THE_HOST
+
+NOBODY = "Nobody is signed in."
+NO_RIGHT = "Your account does not have the right to do this."
+SUB_USER = Actor(client_id="alice", permissions=frozenset())
+
+
+def functions() -> list[str]:
+    hooks = Hooks()
+    hooks.load_package("puq_backups.hooks")
+    return sorted(hooks.functions)
+
+
+FUNCTIONS = functions()
+FOR_CLIENTS = [name for name in FUNCTIONS if name not in OF_THE_HOST | OF_STAFF]
+
+
+@pytest.fixture
+def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[worlds.World]:
+    found = worlds.make(proxmox, sqlite_url, redis_url)
+    found.register()
+    found.extra["before"] = len(proxmox.requests())
+    yield found
+    found.context.database.engine.dispose()
+
+
+def asked_of_proxmox(world: worlds.World) -> int:
+    """How many requests reached Proxmox since the service was registered."""
+    return len(world.proxmox.requests()) - world.extra["before"]
+
+
+def anonymous() -> Any:
+    return flask_login.AnonymousUserMixin()
+
+
+def broken() -> Any:
+    raise KeyError("session")
+
+
+NOT_SIGNED_IN = {"none": lambda: None, "anonymous-user": anonymous, "broken-host": broken}
+
+
+def said(answer: Any) -> str:
+    """The error text of an answer, whatever its shape."""
+    if isinstance(answer, dict):
+        return str(answer.get("error") or answer.get("vars", {}).get("usefulErrorHelper") or answer or NOBODY)
+    return str(answer)
+
+
+@pytest.mark.parametrize("who", NOT_SIGNED_IN)
+@pytest.mark.parametrize("name", [*FOR_CLIENTS, *OF_STAFF])
+def test_nobody_signed_in_is_refused_inside_a_request(world: worlds.World, name: str, who: str) -> None:
+    world.host.current_actor = NOT_SIGNED_IN[who]  # type: ignore[method-assign]  # one host after the other
+
+    with world.app.test_request_context():
+        answer = world.backups.call(name, {"serviceid": "1", "note": "by a stranger"})
+
+    assert NOBODY in said(answer)
+    assert (world.operations(), asked_of_proxmox(world)) == ([], 0)
+
+
+@pytest.mark.parametrize("name", FOR_CLIENTS)
+def test_client_function_runs_for_the_signed_in_client_only(world: worlds.World, name: str) -> None:
+    for world.host.actor in (BOB, Actor()):
+        with world.app.test_request_context():
+            assert said(world.backups.call(name, {"serviceid": "1"})) == "There is nothing here."
+    world.host.actor = SUB_USER
+    with world.app.test_request_context():
+        assert said(world.backups.call(name, {"serviceid": "1"})) == NO_RIGHT
+    assert (world.operations(), asked_of_proxmox(world)) == ([], 0)
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_HOST))
+@pytest.mark.parametrize("who", [None, ALICE, STAFF])
+def test_host_function_runs_as_the_system_whoever_is_signed_in(
+    world: worlds.World, name: str, who: Actor | None
+) -> None:
+    world.host.actor = who
+    with world.app.test_request_context():
+        answer = world.backups.call(name, world.params())
+
+    assert answer == "success" or isinstance(answer, dict | list), answer
+    assert NO_RIGHT not in said(answer)
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_HOST | OF_STAFF))
+@pytest.mark.parametrize("actor", [ALICE, BOB, SUB_USER, Actor()])
+def test_explicit_client_is_refused_where_only_the_host_or_staff_may(
+    world: worlds.World, name: str, actor: Actor
+) -> None:
+    before = world.service().status, world.service().quota
+
+    answer = world.backups.call(name, world.params(backups=9), actor=actor)
+
+    assert answer in (NO_RIGHT, {}, {"success": False, "error": NO_RIGHT})
+    assert (world.service().status, world.service().quota) == before
+    assert asked_of_proxmox(world) == 0
+
+
+@pytest.mark.parametrize("name", FOR_CLIENTS)
+@pytest.mark.parametrize("actor", [SYSTEM, STAFF, None])
+def test_system_and_staff_may_call_every_client_function_outside_a_request(
+    world: worlds.World, name: str, actor: Actor | None
+) -> None:
+    def asked() -> Actor | None:
+        raise AssertionError("outside a request the host is not asked who is signed in")
+
+    world.host.current_actor = asked  # type: ignore[method-assign]  # see above
+    answer = said(world.backups.call(name, {"serviceid": "1"}, actor=actor))
+
+    assert NOBODY not in answer
+    assert NO_RIGHT not in answer
+
+
+def test_actor_that_is_no_actor_is_refused_by_name(world: worlds.World) -> None:
+    answer = world.backups.call("BackupNow", {"serviceid": "1"}, actor=anonymous())
+
+    assert answer == "actor must be a puq_backups.Actor, not AnonymousUserMixin."
+
+
+@pytest.mark.parametrize("request_context", [True, False])
+def test_guards_of_the_host_ask_for_nobody(world: worlds.World, *, request_context: bool) -> None:
+    world.host.current_actor = broken  # type: ignore[method-assign]  # see above
+    around: AbstractContextManager[Any] = world.app.test_request_context() if request_context else nullcontext()
+    with around:
+        assert world.backups.lock_reason("1") is None
+        with world.backups.vm_action("1"):
+            pass
+        with world.backups.vm_command("ChangePassword", {"serviceid": "1"}):
+            pass
+        assert world.backups.hooks.run("AfterModuleCreate", params={}) == []
+
+
+class Half:
+    """A host without `service_url`."""
+
+    def current_actor(self) -> None:
+        return None
+
+
+class Misspelt(worlds.Host):
+    reinstall = "yes"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [(Half(), "service_url"), (None, "current_actor"), (Misspelt(), "reinstall")]
+)
+def test_host_without_its_methods_is_refused_at_the_start(world: worlds.World, host: Any, name: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        Backups().init_app(world.app, db=world.app.extensions["sqlalchemy"], host=host)
