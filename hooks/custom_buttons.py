@@ -100,7 +100,7 @@ def RetryRestore(context: Context, params: Mapping[str, Any], actor: Actor) -> s
 @module_function
 def BackToBefore(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
     """Go back to the state before the failed restore `operation_id`, out of its safety copy."""
-    restore.back(context, service_id(params), actor, _id(params, "operation_id"))
+    restore.restore_safety_copy(context, service_id(params), actor, _id(params, "operation_id"))
     return SUCCESS
 
 

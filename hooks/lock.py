@@ -19,5 +19,5 @@ def wait_for_backups(params: Mapping[str, Any], context: Context, own: bool) -> 
     """
     if own:
         return None
-    against = locks.reason_now(context, str(params.get("serviceid") or "").strip())
+    against = locks.live_lock_reason(context, str(params.get("serviceid") or "").strip())
     return {"abortcmd": True, "reason": str(against)} if against else None

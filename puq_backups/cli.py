@@ -67,9 +67,9 @@ def clock(every: int) -> None:
     """Tick as a process. Of many, the one that holds the lease ticks."""
     context, owner = _toolbox(), leases.new_owner()
     while True:
-        if periodic.hold(context, "clock", owner, timedelta(seconds=3 * every)):
+        if periodic.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
             _tick(context)
-            periodic.beat(context, "clock")
+            periodic.record_heartbeat(context, "clock")
         time.sleep(every)
 
 
@@ -108,7 +108,7 @@ def status() -> None:
             "services": session.scalar(select(func.count()).select_from(Service)),
             "servers": session.scalar(select(func.count()).select_from(Server)),
             "last": {name: at.isoformat() for name, at in beats if at},
-            "health": {part.name: part.level for part in heartbeats.parts(session)},
+            "health": {part.name: part.level for part in heartbeats.components(session)},
         }
     click.echo(json.dumps(found, indent=1, sort_keys=True))
 

@@ -96,7 +96,7 @@ class Backups:
         It is told from what was last seen, without asking Proxmox.
         """
         with self.context.database.open() as session:
-            found = locks.reason(session, str(service_id))
+            found = locks.lock_reason(session, str(service_id))
         reader = self.context.signed_in() or SYSTEM
         return self.context.translator(reader.locale, reader.timezone).say(found) if found else None
 

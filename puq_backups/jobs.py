@@ -92,7 +92,7 @@ def _ring_on(context: Context, stop: threading.Event) -> None:
         try:
             operation_queue.ring_due(context)
             if time.monotonic() - beaten > BEAT_EVERY:
-                periodic.beat(context, "worker")
+                periodic.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
         except Exception:
             log.exception("could not look for due operations")
@@ -100,7 +100,7 @@ def _ring_on(context: Context, stop: threading.Event) -> None:
 
 def _burst(context: Context, ours: Queue) -> None:
     while True:
-        periodic.beat(context, "worker")
+        periodic.record_heartbeat(context, "worker")
         tick.start_waiting(context)
         operation_queue.ring_due(context)
         _worker(ours).work(burst=True, logging_level="WARNING")

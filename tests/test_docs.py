@@ -200,7 +200,7 @@ def test_module_function_is_written_down_with_what_it_reads(name: str) -> None:
 def test_params_are_written_down() -> None:
     given, packages = import_module("puq_backups.accounts.params"), import_module("puq_backups.rules.package")
 
-    read = {*read_by(given), *read_by(packages), *given.CLIENT}
+    read = {*read_by(given), *read_by(packages), *given.CLIENT_FIELDS}
 
     assert len(read) > 12
     assert read - set(re.findall(r"`(\w+)`", page("module-functions"))) == set()

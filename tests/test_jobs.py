@@ -112,13 +112,13 @@ def test_one_of_two_clocks_holds_the_lease(world: worlds.World) -> None:
     minute = timedelta(minutes=1)
     mine, other = leases.new_owner(), leases.new_owner()
 
-    assert periodic.hold(world.context, "clock", mine, minute)
-    assert not periodic.hold(world.context, "clock", other, minute)
-    assert periodic.hold(world.context, "clock", mine, minute)
+    assert periodic.acquire_lease(world.context, "clock", mine, minute)
+    assert not periodic.acquire_lease(world.context, "clock", other, minute)
+    assert periodic.acquire_lease(world.context, "clock", mine, minute)
 
     with world.context.database.begin() as session:
         session.execute(update(Chore).values(lease_until=now() - minute))
-    assert periodic.hold(world.context, "clock", other, minute)
+    assert periodic.acquire_lease(world.context, "clock", other, minute)
 
 
 def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:

@@ -19,40 +19,40 @@ from ..models import Operation, Server, Service, now
 from ..models.audit_log import audit
 from ..operations import engine
 from . import params as given
-from .register import set_status, take_over
-from .servers import move, server
+from .register import set_status, update_from_params
+from .servers import assign_server, get_or_create_server
 
 log = logging.getLogger("puq_backups.accounts")
 
 
 def suspend(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
     """Pause the schedule and refuse what is asked for."""
-    _change(context, params, "suspend", actor, status="suspended")
+    _update(context, params, "suspend", actor, status="suspended")
 
 
 def unsuspend(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
     """Go on from this moment. Refused where the VM belongs to another service by now."""
-    _change(context, params, "unsuspend", actor, status="active")
+    _update(context, params, "unsuspend", actor, status="active")
 
 
 def terminate(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
     """End the service: what waits is cancelled, a running backup stopped; a restore runs to its end."""
-    running = _change(context, params, "terminate", actor, status="terminated")
+    running = _update(context, params, "terminate", actor, status="terminated")
     if running:
         _stop_backup(context, *running)
 
 
 def change_package(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
     """Take over package, client and credentials. BadInput names what is wrong with them: nothing is taken then."""
-    _change(context, params, "change_package", actor)
+    _update(context, params, "change_package", actor)
 
 
 def refresh(context: Context, params: Mapping[str, Any]) -> None:
     """The same, on our own account."""
-    _change(context, params)
+    _update(context, params)
 
 
-def _change(
+def _update(
     context: Context, params: Mapping[str, Any], action: str = "", actor: Actor | None = None, *, status: str = ""
 ) -> tuple[Server, str] | None:
     """Take over what `params` hold and set the status: the task of a backup that is to be stopped, if any.
@@ -65,25 +65,27 @@ def _change(
             service = session.get(Service, key)
             if service is None:
                 raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
-            _take_over_all(session, context, service, params, strict=not status)
+            _update_from_all_params(session, context, service, params, strict=not status)
             if actor:
                 audit(session, key, None, action, f"{service.quota} backups", actor=actor.title)
             if status:
                 set_status(session, context, service, status)
-            slots.plan(session, service, service.slots_from or now())
-            return _end(session, context, service) if status == "terminated" else None
+            slots.plan_next(session, service, service.slots_from or now())
+            return _end_operations(session, context, service) if status == "terminated" else None
     except IntegrityError:
         raise Refused("The virtual machine belongs to another service by now.") from None
 
 
-def _take_over_all(
+def _update_from_all_params(
     session: Session, context: Context, service: Service, params: Mapping[str, Any], *, strict: bool
 ) -> None:  # fmt: skip
     try:
         if params.get("serverhostname") and params.get("serverpassword"):
-            move(session, service, server(session, context, given.server_access(params, context)))
+            assign_server(
+                session, service, get_or_create_server(session, context, given.server_access(params, context))
+            )
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
-            take_over(session, service, params)
+            update_from_params(session, service, params)
     except BadInput as error:
         if strict:
             raise
@@ -92,7 +94,7 @@ def _take_over_all(
         audit(session, service.id, None, "params", text)
 
 
-def _end(session: Session, context: Context, service: Service) -> tuple[Server, str] | None:
+def _end_operations(session: Session, context: Context, service: Service) -> tuple[Server, str] | None:
     """Cancel what waits and have a running backup stop: its task, if there is one, is stopped after the commit.
 
     A restore runs to its end.

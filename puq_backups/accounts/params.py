@@ -9,10 +9,10 @@ from ..context import Context
 from ..errors import BadInput
 from ..models import is_id
 from ..pve.client import Access
-from ..rules.package import entries
+from ..rules.package import read_mapping
 
-CLIENT = ("firstname", "lastname", "companyname", "email", "language", "timezone")
-LONGEST = 255
+CLIENT_FIELDS = ("firstname", "lastname", "companyname", "email", "language", "timezone")
+MAX_TEXT_LENGTH = 255
 
 
 def service_id(params: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def _id(params: Mapping[str, Any], name: str) -> str:
 
 def vmid(params: Mapping[str, Any]) -> int:
     """The number of the service's VM."""
-    found = str(entries(params, "customfields").get("vmid") or "").strip()
+    found = str(read_mapping(params, "customfields").get("vmid") or "").strip()
     if not (found.isascii() and found.isdigit() and 100 <= int(found) < 10**9):  # noqa: PLR2004 - Proxmox's own lowest
         raise BadInput("vmid", "customfields.vmid must be the number of the virtual machine, from 100.")
     return int(found)
@@ -43,18 +43,18 @@ def vmid(params: Mapping[str, Any]) -> int:
 
 def node(params: Mapping[str, Any]) -> str:
     """The node that the host believes the VM to be on; "" where it does not say."""
-    return text(entries(params, "customfields").get("node"))
+    return text(read_mapping(params, "customfields").get("node"))
 
 
 def client(params: Mapping[str, Any]) -> dict[str, str]:
     """What we keep of the client."""
-    details = entries(params, "clientsdetails")
-    return {name: text(details.get(name)) for name in CLIENT}
+    details = read_mapping(params, "clientsdetails")
+    return {name: text(details.get(name)) for name in CLIENT_FIELDS}
 
 
 def text(raw: Any) -> str:
     """A text that every database takes: no zero bytes, at most 255 characters."""
-    return str("" if raw is None else raw).replace("\0", "").strip()[:LONGEST]
+    return str("" if raw is None else raw).replace("\0", "").strip()[:MAX_TEXT_LENGTH]
 
 
 def server_access(params: Mapping[str, Any], context: Context) -> Access:

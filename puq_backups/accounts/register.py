@@ -23,13 +23,13 @@ from ..pve.client import Access, Proxmox
 from ..rules import package as packages
 from ..rules.schedule import Schedule
 from . import params as given
-from .servers import move, server
+from .servers import assign_server, get_or_create_server
 
 log = logging.getLogger("puq_backups.accounts")
 
 
 @dataclass(frozen=True)
-class Machine:
+class ProxmoxVm:
     """A VM as Proxmox has it."""
 
     vmid: int
@@ -49,7 +49,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     access, vmid = given.server_access(params, context), given.vmid(params)
     if not packages.read(params)[0].storage:
         raise BadInput("Backups storage", "The product setting Backups storage is empty.")
-    machine = _machine(access, vmid, given.node(params))
+    machine = _find_vm(access, vmid, given.node(params))
     try:
         with context.database.begin() as session:
             service = _write(session, context, params, access, machine)
@@ -59,35 +59,35 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 
 
-def _machine(access: Access, vmid: int, node: str) -> Machine:
+def _find_vm(access: Access, vmid: int, node: str) -> ProxmoxVm:
     proxmox = Proxmox(access)
     place = vms.find_node(proxmox, vmid) or node
     if not place:
         raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)
     config = vms.config(proxmox, place, vmid)
     name, status = str(config.get("name") or f"VM {vmid}"), vms.status(proxmox, place, vmid).status
-    return Machine(vmid, place, name, vms.identity(config), status)
+    return ProxmoxVm(vmid, place, name, vms.identity(config), status)
 
 
 def _write(
-    session: Session, context: Context, params: Mapping[str, Any], access: Access, machine: Machine
+    session: Session, context: Context, params: Mapping[str, Any], access: Access, machine: ProxmoxVm
 ) -> Service:  # fmt: skip
     # The server first: looking for it writes what is in the session, and a new service is not whole yet.
-    on = server(session, context, access)
-    service = _row(session, given.service_id(params))
-    _bind(session, service, on, given.client_id(params), machine)
+    on = get_or_create_server(session, context, access)
+    service = _get_or_create(session, given.service_id(params))
+    _assign_vm(session, service, on, given.client_id(params), machine)
     set_status(session, context, service, "active")
-    take_over(session, service, params)
+    update_from_params(session, service, params)
     if not service.schedule:
         zone = service.client.get("timezone")
         known = zone if zone in available_timezones() else context.settings.timezone
         service.schedule = Schedule.empty(known).to_json()
     session.flush()
-    slots.plan(session, service, service.slots_from or now())
+    slots.plan_next(session, service, service.slots_from or now())
     return service
 
 
-def _row(session: Session, key: str) -> Service:
+def _get_or_create(session: Session, key: str) -> Service:
     service = session.get(Service, key)
     if service is None:
         service = Service(id=key, created_at=now(), token=secrets.token_hex(8), schedule={})
@@ -95,12 +95,12 @@ def _row(session: Session, key: str) -> Service:
     return service
 
 
-def _bind(session: Session, service: Service, on: Server, client_id: str, machine: Machine) -> None:
+def _assign_vm(session: Session, service: Service, on: Server, client_id: str, machine: ProxmoxVm) -> None:
     """Have the service be this VM of this client. Another VM or owner gets a token of its own: what was made
     before is not theirs. The VM's identity is taken down once, and anew only where another VM is meant; a VM that
     is the registered one again is no trouble any more.
     """
-    other_vm = move(session, service, on) or service.vmid != machine.vmid
+    other_vm = assign_server(session, service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
     if other_vm or service.status == "terminated" or not service.vm_identity:
@@ -111,7 +111,7 @@ def _bind(session: Session, service: Service, on: Server, client_id: str, machin
     service.node, service.vm_name, service.vm_status = machine.node, machine.name, machine.status
 
 
-def take_over(session: Session, service: Service, params: Mapping[str, Any]) -> None:
+def update_from_params(session: Session, service: Service, params: Mapping[str, Any]) -> None:
     """Refresh package, quota and client. An unreadable quota keeps the last valid one, and staff is told."""
     package, readable = packages.read(params)
     service.package = package.to_json()
@@ -132,7 +132,7 @@ def set_status(session: Session, context: Context, service: Service, status: str
         # What was planned during the pause was not missed.
         service.slots_from = now()
     if status == "active":
-        purge_terminated.call_off(session, context, service)
+        purge_terminated.cancel_purge(session, context, service)
     service.status = status
     service.terminated_at = (service.terminated_at or now()) if status == "terminated" else None
     service.active_vmid = None if status == "terminated" else service.vmid

@@ -10,7 +10,7 @@ from ..models import Backup, Server, Service, new_id
 from ..pve.client import Access
 
 
-def server(session: Session, context: Context, access: Access) -> Server:
+def get_or_create_server(session: Session, context: Context, access: Access) -> Server:
     """The row of a server, made where there is none; its secret and fingerprint are taken over."""
     hosts = ",".join(access.hosts)
     known = select(Server).where(
@@ -27,7 +27,7 @@ def server(session: Session, context: Context, access: Access) -> Server:
     return found
 
 
-def move(session: Session, service: Service, to: Server) -> bool:
+def assign_server(session: Session, service: Service, to: Server) -> bool:
     """Put a service on the server `to`: whether that is another Proxmox than before.
 
     One that is only reached by another token has the same archives: the service's backups go along.

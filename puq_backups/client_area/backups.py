@@ -16,19 +16,19 @@ from ..pve import backups as archives
 from ..pve import notes
 from . import requests
 
-NOTE_LONGEST = 255
-NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+NOTE_MAX_LENGTH = 255
+LINE_BREAKING = {"Cc", "Cs", "Zl", "Zp"}
 """Control characters, half characters, and what separates lines or paragraphs."""
 
 
-def note_text(raw: Any) -> str:
+def read_note(raw: Any) -> str:
     """The client's note: one line of at most 255 characters. BadInput says what is wrong."""
     note = str(raw or "").strip()
-    if any(unicodedata.category(char) in NOT_IN_A_LINE and char != "\t" for char in note):
+    if any(unicodedata.category(char) in LINE_BREAKING and char != "\t" for char in note):
         raise BadInput("note", "The note must be one line.")
-    if len(note) > NOTE_LONGEST:
+    if len(note) > NOTE_MAX_LENGTH:
         raise BadInput("note", "The note may have at most {longest} characters; it has {length}.",
-                       longest=NOTE_LONGEST, length=len(note))  # fmt: skip
+                       longest=NOTE_MAX_LENGTH, length=len(note))  # fmt: skip
     if notes.has_marker_opening(note):
         raise BadInput(
             "note", "The note may not hold {opening}: that is how we mark our own backups.", opening="[puqb:"
@@ -38,36 +38,38 @@ def note_text(raw: Any) -> str:
 
 def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> str:
     """Ask for a manual backup: the operation's id. The quota is counted with the service's row locked."""
-    requests.allow("create", actor)
-    text = note_text(note)
+    requests.require_permission("create", actor)
+    text = read_note(note)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        requests.check("create", service_backups.standing(session, service), actor)
-        operation = requests.write(session, service, actor, "backup", note=text)
+        service = requests.lock_service(session, service_id)
+        requests.require_possible("create", service_backups.load_inventory(session, service), actor)
+        operation = requests.create_operation(session, service, actor, "backup", note=text)
     start_waiting(context)
     return operation.id
 
 
 def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> str:
     """Ask for the removal of a backup: the operation's id."""
-    requests.allow("remove", actor)
+    requests.require_permission("remove", actor)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        backup = service_backups.find(session, service_id, backup_id)
-        requests.check("remove", service_backups.standing(session, service), actor, backup)
-        operation = requests.write(session, service, actor, "remove", backup_id=backup.id, storage=backup.storage)
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("remove", service_backups.load_inventory(session, service), actor, backup)
+        operation = requests.create_operation(
+            session, service, actor, "remove", backup_id=backup.id, storage=backup.storage
+        )
     start_waiting(context)
     return operation.id
 
 
 def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:
     """Change a backup's note, in our row and, with the marker, in Proxmox."""
-    requests.allow("note", actor)
-    text = note_text(note)
+    requests.require_permission("note", actor)
+    text = read_note(note)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        backup = service_backups.find(session, service_id, backup_id)
-        requests.check("note", service_backups.standing(session, service), actor, backup)
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("note", service_backups.load_inventory(session, service), actor, backup)
         backup.note = text
         server = session.get_one(Server, service.server_id)
         made_by = session.get(Operation, backup.operation_id) if backup.operation_id else None
@@ -85,18 +87,18 @@ def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, n
 
 def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
     """Mark a backup as kept, or no longer. Proxmox is asked first: it may cap how many."""
-    requests.allow("keep", actor)
+    requests.require_permission("keep", actor)
     if str(kept) not in {"0", "1"}:
         raise BadInput("kept", "kept must be 1 or 0.")
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        backup = service_backups.find(session, service_id, backup_id)
-        requests.check("keep", service_backups.standing(session, service), actor, backup)
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("keep", service_backups.load_inventory(session, service), actor, backup)
         server = session.get_one(Server, service.server_id)
     try:
         archives.set_protected(context.connect(server), backup.node or service.node, backup.volid, str(kept) == "1")
     except ProxmoxError as error:
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
     with context.database.begin() as session:
-        service_backups.find(session, service_id, backup_id).kept = str(kept) == "1"
+        service_backups.find_backup(session, service_id, backup_id).kept = str(kept) == "1"
         audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}", actor=actor.title)

@@ -13,10 +13,10 @@ from . import requests
 
 def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -> None:
     """Cancel a waiting operation, or stop a running backup. Refused for all else: a restore is never cut short."""
-    requests.allow("cancel", actor)
+    requests.require_permission("cancel", actor)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        operation = requests.operation_of(session, service_id, operation_id)
+        service = requests.lock_service(session, service_id)
+        operation = requests.find_operation(session, service_id, operation_id)
         audit(session, service_id, operation, "cancel", f"asked for by {actor.title}", actor=actor.title)
         if operation.state == "waiting":
             engine.cancel(session, context, operation, service)

@@ -32,65 +32,65 @@ ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
 def facts(session: Session, context: Context, service: Service, actor: Actor) -> dict[str, Any]:
     """Everything the page's template needs, but for addresses, form and token. Moments are aware datetimes."""
-    standing = service_backups.standing(session, service)
-    current = standing.running or next(iter(standing.waiting), None)
-    running = standing.running
-    lock = locks.reason_of(service, running)
+    inventory = service_backups.load_inventory(session, service)
+    current = inventory.running or next(iter(inventory.waiting), None)
+    running = inventory.running
+    lock = locks.lock_reason_of(service, running)
     failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
-        "quota": {"used": standing.used(), "limit": service.quota},
-        "schedule": _schedule(context, service, standing),
-        "backups": [_backup(standing, actor, backup) for backup in standing.backups],
+        "quota": {"used": inventory.used(), "limit": service.quota},
+        "schedule": _schedule(context, service, inventory),
+        "backups": [_backup(inventory, actor, backup) for backup in inventory.backups],
         "operation": _operation(session, service, current),
-        "last_operation": _operation(session, service, _last(session, service)),
+        "last_operation": _operation(session, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
-        "restore_failed": _failed(standing, actor, failed) if failed else None,
-        "may": {name: _against(name, standing, actor) for name in ACTIONS}
-        | _ways_on(context, standing, actor, failed),
-        "safety_copy": policy.safety_copy(context.settings, service),
+        "restore_failed": _failed_restore(inventory, actor, failed) if failed else None,
+        "may": {name: _reason_against(name, inventory, actor) for name in ACTIONS}
+        | _after_failed_restore(context, inventory, actor, failed),
+        "safety_copy": policy.safety_copy_mode(context.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
 
 
-def _against(
-    action: str, standing: service_backups.Standing, actor: Actor, backup: Backup | None = None
+def _reason_against(
+    action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
 ) -> Message | None:
-    return policy.forbidden(action, actor) or policy.reason_against(action, standing, backup)
+    return policy.forbidden(action, actor) or policy.reason_against(action, inventory, backup)
 
 
-def _schedule(context: Context, service: Service, standing: service_backups.Standing) -> dict[str, Any]:
+def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
     stored = schedules.Schedule.from_json(service.schedule).to_json()
     going = []
     if service.next_run_at:
         rotation = Package.from_json(service.package).rotation
-        going = retention.preview(standing.held(), limit=service.quota, rotation=rotation)
+        going = retention.next_removals(inventory.for_rotation(), limit=service.quota, rotation=rotation)
     skip = None
-    if service.next_run_date and slots.todays(context, standing, service.next_run_date):
+    if service.next_run_date and slots.backup_of_day(context, inventory, service.next_run_date):
         skip = Message("The next run will be skipped: there is a backup of that day already.")
     past = service.next_run_at is not None and service.next_run_at <= now()
     notice = Message("Today's time is already past: the backup of today starts now.") if past else None
     return {**stored, "next_run": service.next_run_at, "next_removal": going, "skip_notice": skip, "notice": notice}
 
 
-def _backup(standing: service_backups.Standing, actor: Actor, backup: Backup) -> dict[str, Any]:
+def _backup(inventory: service_backups.Inventory, actor: Actor, backup: Backup) -> dict[str, Any]:
     return {
         "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
         "kind": backup.kind, "kept": backup.kept, "expires_at": backup.expires_at,
-        "missing": backup.missing_at is not None, "restorable": standing.restorable(backup),
+        "missing": backup.missing_at is not None, "restorable": inventory.restorable(backup),
         "reason_against": {
-            name: _against(name, standing, actor, backup) for name in ("restore", "remove", "keep", "note")
+            name: _reason_against(name, inventory, actor, backup) for name in ("restore", "remove", "keep", "note")
         },
     }  # fmt: skip
 
 
-def _last(session: Session, service: Service) -> Operation | None:
+def _last_ended(session: Session, service: Service) -> Operation | None:
     ended = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ENDED))
     return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
 
 
-def step_of(operation: Operation) -> str:
+def step_label(operation: Operation) -> str:
     """The label of an operation's step, "" before the first."""
     return LABELS[operation.kind].get(operation.step, "")
 
@@ -101,7 +101,7 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {
         "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state,
-        "step": step_of(operation), "progress": operation.progress, "transferred": operation.data.get("bytes"),
+        "step": step_label(operation), "progress": operation.progress, "transferred": operation.data.get("bytes"),
         "queue_position": queue.position(session, operation, service), "reason": operation.why,
         "warnings": [Message.from_json(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
@@ -109,55 +109,57 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
     }  # fmt: skip
 
 
-def _failed(standing: service_backups.Standing, actor: Actor, failed: Operation) -> dict[str, Any]:
+def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: Operation) -> dict[str, Any]:
     """The failed restore: `same` is why its own backup cannot be tried again, `safety_copy` the state before it."""
-    own = next((backup for backup in standing.backups if backup.id == failed.backup_id), None)
-    copy = standing.safety_copy_of(failed)
+    own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
+    copy = inventory.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
     return {
         "reason": failed.why, "operation_id": failed.id, "kind": failed.kind,
-        "same": _against("retry", standing, actor, own) if own else gone,
+        "same": _reason_against("retry", inventory, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
     }  # fmt: skip
 
 
-def _ways_on(
-    context: Context, standing: service_backups.Standing, actor: Actor, failed: Operation | None
+def _after_failed_restore(
+    context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation | None
 ) -> dict[str, Message | None]:
     """Why a failed restore cannot be tried again, gone back from, or the VM be reinstalled."""
-    against = [_against("retry", standing, actor, backup) for backup in standing.backups]
+    against = [_reason_against("retry", inventory, actor, backup) for backup in inventory.backups]
     none = Message("There is no backup that could be restored.")
-    retry = _against("retry", standing, actor) or (none if all(against) else None)
-    copy = standing.safety_copy_of(failed) if failed else None
-    reinstall = _against("reinstall", standing, actor) or policy.no_reinstall(context.host, standing.service)
-    return {"retry": retry, "back": _against("back", standing, actor, copy), "reinstall": reinstall}
+    retry = _reason_against("retry", inventory, actor) or (none if all(against) else None)
+    copy = inventory.safety_copy_of(failed) if failed else None
+    reinstall = _reason_against("reinstall", inventory, actor) or policy.reinstall_unavailable(
+        context.host, inventory.service
+    )
+    return {"retry": retry, "back": _reason_against("back", inventory, actor, copy), "reinstall": reinstall}
 
 
-def state(found: dict[str, Any]) -> dict[str, Any]:
+def state_json(found: dict[str, Any]) -> dict[str, Any]:
     """The facts as `/state` gives them: JSON types, moments ISO 8601 in UTC with Z, reasons as sentences."""
     operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
     backup_keys = ("id", "created_at", "note", "size", "kind", "kept", "missing", "restorable")
     schedule = found["schedule"]
 
     def of(operation: dict[str, Any] | None) -> dict[str, Any] | None:
-        return {key: _plain(operation[key]) for key in operation_keys} if operation else None
+        return {key: _json_value(operation[key]) for key in operation_keys} if operation else None
 
     return {
         "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
         "quota": found["quota"],
         "locked": found["locked"],
-        "lock_reason": _plain(found["lock_reason"]),
+        "lock_reason": _json_value(found["lock_reason"]),
         "restore_failed": found["restore_failed"] is not None,
         "operation": of(found["operation"]),
         "last_operation": of(found["last_operation"]),
-        "backups": [{key: _plain(backup[key]) for key in backup_keys} for backup in found["backups"]],
+        "backups": [{key: _json_value(backup[key]) for key in backup_keys} for backup in found["backups"]],
         "schedule": {"timezone": schedule["timezone"], "days": schedule["days"]},
-        "next_run": _plain(schedule["next_run"]),
+        "next_run": _json_value(schedule["next_run"]),
         "next_removal": schedule["next_removal"],
     }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return str(value) if isinstance(value, Message) else value

@@ -25,43 +25,43 @@ REINSTALL_LEASE = timedelta(hours=1)
 
 def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> str | None:
     """Ask for a reinstallation, confirmed by the word REINSTALL: the operation's id. None where the host did it."""
-    requests.allow("reinstall", actor)
+    requests.require_permission("reinstall", actor)
     own = hosts.own_reinstall(context.host)
     if own is not None:
-        _by_the_host(context, service_id, actor, confirm, own)
+        _reinstall_by_host(context, service_id, actor, confirm, own)
         return None
-    requests.refresh(context, service_id)
+    requests.refresh_service(context, service_id)
     with context.database.begin() as session:
-        service = _confirmed(session, service_id, actor, confirm)
-        if against := policy.no_reinstall(context.host, service):
+        service = _lock_confirmed(session, service_id, actor, confirm)
+        if against := policy.reinstall_unavailable(context.host, service):
             raise Refused(against.text, **against.values)
-        operation = _ask(session, service, actor)
+        operation = _create_reinstall(session, service, actor)
     start_waiting(context)
     return operation.id
 
 
-def _ask(session: Session, service: Service, actor: Actor) -> Operation:
+def _create_reinstall(session: Session, service: Service, actor: Actor) -> Operation:
     """What is needed for the ways on after the failed restore is handed on: this may fail too."""
     failed = session.get_one(Operation, service.restore_failed)
     handed_on = {"safety": failed.data.get("safety")}
-    return requests.write(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
+    return requests.create_operation(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
 
 
-def _confirmed(session: Session, service_id: str, actor: Actor, confirm: Any) -> Service:
-    service = requests.locked(session, service_id)
-    requests.check("reinstall", service_backups.standing(session, service), actor)
+def _lock_confirmed(session: Session, service_id: str, actor: Actor, confirm: Any) -> Service:
+    service = requests.lock_service(session, service_id)
+    requests.require_possible("reinstall", service_backups.load_inventory(session, service), actor)
     if str(confirm or "").strip() != "REINSTALL":
         raise BadInput("confirm", "Type the word REINSTALL to confirm.")
     return service
 
 
-def _by_the_host(
+def _reinstall_by_host(
     context: Context, service_id: str, actor: Actor, confirm: Any, own: Callable[[Service], None]
 ) -> None:
     """The service is held by a lease meanwhile, so that a second click finds it taken."""
     owner = leases.new_owner()
     with context.database.begin() as session:
-        service = _confirmed(session, service_id, actor, confirm)
+        service = _lock_confirmed(session, service_id, actor, confirm)
         clock = database_now(session)
         if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
             raise Refused("Another action on this virtual machine is running.")
@@ -69,17 +69,17 @@ def _by_the_host(
         audit(session, service_id, None, "reinstall", f"asked for by {actor.title}", actor=actor.title)
     done = False
     try:
-        _run(own, service)
+        _run_host_function(own, service)
         done = True
     finally:
         with context.database.begin() as session:
-            service = requests.locked(session, service_id)
+            service = requests.lock_service(session, service_id)
             service.restore_failed = None if done else service.restore_failed
             if service.vm_lease_owner == owner:
                 service.vm_lease_owner = service.vm_lease_until = None
 
 
-def _run(own: Callable[[Service], None], service: Service) -> None:
+def _run_host_function(own: Callable[[Service], None], service: Service) -> None:
     try:
         own(service)
     except BackupsError:

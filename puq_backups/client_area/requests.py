@@ -21,7 +21,7 @@ from ..rules.package import Package
 log = logging.getLogger("puq_backups.client_area")
 
 
-def refresh(context: Context, service_id: str) -> None:
+def refresh_service(context: Context, service_id: str) -> None:
     """Take over what the host says of the service now, where it tells: what follows applies the package."""
     try:
         params = hosts.service_params(context.host, service_id)
@@ -32,7 +32,7 @@ def refresh(context: Context, service_id: str) -> None:
         log.exception("the host's params of service %s could not be taken over", service_id)
 
 
-def locked(session: Session, service_id: str) -> Service:
+def lock_service(session: Session, service_id: str) -> Service:
     """The service, its row locked: two wishes at once are looked at one after the other."""
     session.execute(
         update(Service)
@@ -46,22 +46,24 @@ def locked(session: Session, service_id: str) -> Service:
     return service
 
 
-def allow(action: str, actor: Actor) -> None:
+def require_permission(action: str, actor: Actor) -> None:
     """NotAllowed where the account lacks the right; said before anything is said of what was sent."""
     forbidden = policy.forbidden(action, actor)
     if forbidden:
         raise NotAllowed(forbidden.text, **forbidden.values)
 
 
-def check(action: str, standing: service_backups.Standing, actor: Actor, backup: Backup | None = None) -> None:
+def require_possible(
+    action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
+) -> None:
     """NotAllowed or Refused where `action` cannot be asked for now."""
-    allow(action, actor)
-    reason = policy.reason_against(action, standing, backup)
+    require_permission(action, actor)
+    reason = policy.reason_against(action, inventory, backup)
     if reason:
         raise Refused(reason.text, **reason.values)
 
 
-def write(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
+def create_operation(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
     """The operation, written down and waiting; by default a manual one to the package's storage."""
     facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
     operation = Operation.new(service, kind, actor=actor.title, **facts)
@@ -71,7 +73,7 @@ def write(session: Session, service: Service, actor: Actor, kind: str, **more: A
     return operation
 
 
-def operation_of(session: Session, service_id: str, operation_id: str) -> Operation:
+def find_operation(session: Session, service_id: str, operation_id: str) -> Operation:
     """An operation of this very service. NotYours otherwise."""
     operation = session.get(Operation, operation_id) if is_id(operation_id) else None
     if operation is None or operation.service_id != service_id:

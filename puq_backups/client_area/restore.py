@@ -19,25 +19,25 @@ def restore(
     context: Context, service_id: str, actor: Actor, backup_id: str, confirm: Any, safety_copy: Any = None
 ) -> str:
     """Ask for a restore, confirmed by the VM's name: the operation's id. `safety_copy` 1 keeps the present state."""
-    requests.allow("restore", actor)
-    requests.refresh(context, service_id)
+    requests.require_permission("restore", actor)
+    requests.refresh_service(context, service_id)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        backup = service_backups.find(session, service_id, backup_id)
-        requests.check("restore", service_backups.standing(session, service), actor, backup)
-        _confirmed(service, confirm)
-        wanted = _wants_copy(safety_copy, policy.safety_copy(context.settings, service))
-        operation = _ask(session, service, actor, backup, data={"safety_copy": wanted})
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("restore", service_backups.load_inventory(session, service), actor, backup)
+        _require_confirmation(service, confirm)
+        wanted = _wants_safety_copy(safety_copy, policy.safety_copy_mode(context.settings, service))
+        operation = _create_restore(session, service, actor, backup, data={"safety_copy": wanted})
     start_waiting(context)
     return operation.id
 
 
-def _confirmed(service: Service, confirm: Any) -> None:
+def _require_confirmation(service: Service, confirm: Any) -> None:
     if str(confirm or "").strip().lower() != service.vm_name.strip().lower():
         raise BadInput("confirm", "Type the name of the virtual machine, {name}, to confirm.", name=service.vm_name)
 
 
-def _wants_copy(sent: Any, rule: str) -> bool:
+def _wants_safety_copy(sent: Any, rule: str) -> bool:
     text = str(sent or "0").strip()
     if text not in {"0", "1"}:
         raise BadInput("safety_copy", "safety_copy must be 1 or 0.")
@@ -46,41 +46,43 @@ def _wants_copy(sent: Any, rule: str) -> bool:
 
 def retry(context: Context, service_id: str, actor: Actor, operation_id: str, backup_id: Any = None) -> str:
     """Restore again after a failed restore, from the same backup or another: the new operation's id."""
-    requests.allow("retry", actor)
+    requests.require_permission("retry", actor)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        failed = _failed(session, service, operation_id)
-        backup = service_backups.find(session, service_id, str(backup_id or failed.backup_id))
-        requests.check("retry", service_backups.standing(session, service), actor, backup)
-        operation = _ask(session, service, actor, backup)
+        service = requests.lock_service(session, service_id)
+        failed = _failed_restore(session, service, operation_id)
+        backup = service_backups.find_backup(session, service_id, str(backup_id or failed.backup_id))
+        requests.require_possible("retry", service_backups.load_inventory(session, service), actor, backup)
+        operation = _create_restore(session, service, actor, backup)
     start_waiting(context)
     return operation.id
 
 
-def back(context: Context, service_id: str, actor: Actor, operation_id: str) -> str:
+def restore_safety_copy(context: Context, service_id: str, actor: Actor, operation_id: str) -> str:
     """Go back to the state before a failed restore, out of its safety copy: the new operation's id."""
-    requests.allow("back", actor)
+    requests.require_permission("back", actor)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        standing = service_backups.standing(session, service)
-        copy = standing.safety_copy_of(_failed(session, service, operation_id))
-        requests.check("back", standing, actor, copy)
+        service = requests.lock_service(session, service_id)
+        inventory = service_backups.load_inventory(session, service)
+        copy = inventory.safety_copy_of(_failed_restore(session, service, operation_id))
+        requests.require_possible("back", inventory, actor, copy)
         assert copy is not None  # noqa: S101 - without one the check refuses
-        operation = _ask(session, service, actor, copy, origin="back")
+        operation = _create_restore(session, service, actor, copy, origin="back")
     start_waiting(context)
     return operation.id
 
 
-def _failed(session: Session, service: Service, operation_id: str) -> Operation:
-    failed = requests.operation_of(session, service.id, operation_id)
+def _failed_restore(session: Session, service: Service, operation_id: str) -> Operation:
+    failed = requests.find_operation(session, service.id, operation_id)
     if service.restore_failed != failed.id:
         raise Refused("This is not a failed restore that can be tried again.")
     return failed
 
 
-def _ask(session: Session, service: Service, actor: Actor, backup: Backup, **more: Any) -> Operation:
+def _create_restore(session: Session, service: Service, actor: Actor, backup: Backup, **more: Any) -> Operation:
     """A restore over the ruin that a failed one left keeps nothing: the way back stays the copy from before that."""
     failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
     if failed:
         more["data"] = {"safety": failed.data.get("safety")}
-    return requests.write(session, service, actor, "restore", backup_id=backup.id, storage=backup.storage, **more)
+    return requests.create_operation(
+        session, service, actor, "restore", backup_id=backup.id, storage=backup.storage, **more
+    )

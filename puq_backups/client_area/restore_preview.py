@@ -21,7 +21,7 @@ from ..pve import vms
 from ..pve.client import Proxmox
 from ..rules.package import Package
 
-LATELY = 5
+RECENT_BACKUPS = 5
 """How many of the last backups tell how long the next one takes."""
 
 
@@ -37,38 +37,38 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
         service = session.get(Service, service_id)
         if service is None:
             raise NotYours
-        backup = service_backups.find(session, service_id, backup_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
         server = session.get_one(Server, service.server_id)
-        reason = policy.reason_against("restore", service_backups.standing(session, service), backup)
+        reason = policy.reason_against("restore", service_backups.load_inventory(session, service), backup)
         failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
-        minutes = _minutes(session, service)
+        minutes = _expected_minutes(session, service)
     shown = {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "backup": {"id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size},
         "timezone": service.schedule.get("timezone"), "reason": reason, "plan": None, "trouble": None,
-        "safety_copy": policy.safety_copy(context.settings, service), "safety_against": None, "minutes": minutes,
+        "safety_copy": policy.safety_copy_mode(context.settings, service), "safety_against": None, "minutes": minutes,
     }  # fmt: skip
-    return shown if reason else shown | _asked(context, server, service, backup, failed)
+    return shown if reason else shown | _live_facts(context, server, service, backup, failed)
 
 
-def _minutes(session: Session, service: Service) -> int | None:
+def _expected_minutes(session: Session, service: Service) -> int | None:
     """About how long a backup of this VM takes, by its last ones; None where there were none."""
     made = select(Operation.started_at, Operation.finished_at).where(
         Operation.service_id == service.id, Operation.kind == "backup", Operation.state == "done"
     )
-    rows = session.execute(made.order_by(Operation.finished_at.desc()).limit(LATELY)).all()
+    rows = session.execute(made.order_by(Operation.finished_at.desc()).limit(RECENT_BACKUPS)).all()
     seconds = [(ended - began).total_seconds() for began, ended in rows if began and ended]
     return max(math.ceil(statistics.median(seconds) / 60), 1) if seconds else None
 
 
-def _asked(
+def _live_facts(
     context: Context, server: Server, service: Service, backup: Backup, failed: Operation | None
 ) -> dict[str, Any]:
     kept = failed.data.get("before") if failed else None
     try:
         proxmox = context.connect(server)
         plan = _plan(proxmox, service, backup, kept)
-        return {"plan": plan, "safety_against": _against_copy(context, proxmox, service, backup)}
+        return {"plan": plan, "safety_against": _against_safety_copy(context, proxmox, service, backup)}
     except ProxmoxRefused as error:
         return {"trouble": Message("What will happen could not be checked: {proxmox}", proxmox=error)}
     except ProxmoxError:
@@ -89,9 +89,9 @@ def _plan(proxmox: Proxmox, service: Service, backup: Backup, kept: dict[str, An
         return preflight.look(proxmox, service, backup, package, kept=kept)
 
 
-def _against_copy(context: Context, proxmox: Proxmox, service: Service, backup: Backup) -> Message | None:
+def _against_safety_copy(context: Context, proxmox: Proxmox, service: Service, backup: Backup) -> Message | None:
     """Why no safety copy can be made, where one is asked for at all."""
-    if policy.safety_copy(context.settings, service) == "off":
+    if policy.safety_copy_mode(context.settings, service) == "off":
         return None
     try:
         archive.place_on(

@@ -16,20 +16,22 @@ from . import requests
 
 def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) -> None:
     """Take over the weekly schedule of a form. Where a run of today becomes due at once, the page says so."""
-    slots.claim(context, service_id)
+    slots.claim_service(context, service_id)
     with context.database.begin() as session:
-        service = requests.locked(session, service_id)
-        standing = service_backups.standing(session, service)
-        requests.check("schedule", standing, actor)
+        service = requests.lock_service(session, service_id)
+        inventory = service_backups.load_inventory(session, service)
+        requests.require_possible("schedule", inventory, actor)
         old = schedule.Schedule.from_json(service.schedule)
-        new = schedule.read(form, default_timezone=context.settings.timezone, before=old)
+        new = schedule.read_form(form, default_timezone=context.settings.timezone, before=old)
         at = now()
         today = schedule.local_date(at, new.timezone)
-        made = slots.todays(context, standing, today.isoformat()) is not None
-        dates = slots.taken(session, service)
-        since = schedule.on_save(old, new, at, catch_up=context.settings.catch_up, taken=dates, made_today=made)
-        last = slots.newest(session, service, at)
-        new = schedule.bridge(old, new, at, since=since, taken=dates, last=last)
+        made = slots.backup_of_day(context, inventory, today.isoformat()) is not None
+        dates = slots.taken_dates(session, service)
+        since = schedule.effective_from(
+            old, new, at, catch_up=context.settings.catch_up, taken=dates, made_today=made
+        )
+        last = slots.newest_due_at(session, service, at)
+        new = schedule.limit_zone_change_gap(old, new, at, since=since, taken=dates, last=last)
         service.schedule, service.slots_from = new.to_json(), since
         audit(session, service_id, None, "schedule", f"saved by {actor.title}", actor=actor.title)
-        slots.plan(session, service, since)
+        slots.plan_next(session, service, since)

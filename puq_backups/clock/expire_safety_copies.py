@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 from ..context import Context
 from ..models import LIVE, Backup, Operation, Service, now
 from ..models.audit_log import audit
-from .purge_terminated import is_left
+from .purge_terminated import removable
 
 BATCH = 100
 
@@ -17,25 +17,25 @@ def remove_expired(context: Context) -> int:
 
     They stay while a restore of the service runs or waits, and until one that failed is settled.
     """
-    due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id).where(*_over())
+    due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id).where(*_expired())
     with context.database.open() as session:
         found = session.execute(due.order_by(Backup.expires_at).limit(BATCH)).all()
-    return sum(_ask(context, backup_id, service_id) for backup_id, service_id in found)
+    return sum(_request_removal(context, backup_id, service_id) for backup_id, service_id in found)
 
 
-def _over() -> tuple[ColumnElement[bool], ...]:
+def _expired() -> tuple[ColumnElement[bool], ...]:
     written_over = exists().where(
         Operation.service_id == Service.id, Operation.state.in_(LIVE), Operation.kind.in_(("restore", "reinstall"))
     )
     settled = Service.restore_failed.is_(None)
-    return Backup.expires_at <= now(), Backup.kept.is_(False), settled, ~written_over, *is_left("expiry")
+    return Backup.expires_at <= now(), Backup.kept.is_(False), settled, ~written_over, *removable("expiry")
 
 
-def _ask(context: Context, backup_id: str, service_id: str) -> bool:
+def _request_removal(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
         # A wish for a restore writes the same row: whoever comes second sees the other.
         session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
-        due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id, *_over())
+        due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id, *_expired())
         backup = session.scalars(due).first()
         if backup is None:
             return False

@@ -13,17 +13,17 @@ from ..errors import Message
 from ..i18n.translator import N_
 from ..models import Chore, Mail, Operation, now
 
-SILENT, LOST = timedelta(minutes=10), timedelta(minutes=120)
-DAILY = timedelta(hours=25)
+WARN_AFTER, ERROR_AFTER = timedelta(minutes=10), timedelta(minutes=120)
+DAILY_MAX_AGE = timedelta(hours=25)
 """Daily tasks come a day after their last run has begun; the hour is for those that take long."""
-UNMOVED = timedelta(minutes=5)
-LATELY = timedelta(days=7)
-MOST = 1000
+OVERDUE_AFTER = timedelta(minutes=5)
+MAIL_FAILURE_WINDOW = timedelta(days=7)
+COUNT_LIMIT = 1000
 """What is counted is counted up to here: a page must not wait for a count."""
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """How a part stands: `level` is ok, warning or error, `seen_at` its last sign, `advice` what to do about it."""
 
     name: str
@@ -33,7 +33,7 @@ class Part:
     advice: Message | None = None
 
 
-def parts(session: Session) -> list[Part]:
+def components(session: Session) -> list[Component]:
     """Clock, worker, daily tasks and mail, in three queries.
 
     Ok: a sign within ten minutes; warning: silent since then; error: silent for two hours, or never seen. Daily
@@ -42,7 +42,7 @@ def parts(session: Session) -> list[Part]:
     chores = session.scalars(select(Chore).where(Chore.name.in_(("tick", "worker", "daily"))))
     seen = {chore.name: chore.last_run_at for chore in chores}
     return [
-        _beating("clock", N_("Clock"), seen.get("tick"), Message(
+        _by_heartbeat("clock", N_("Clock"), seen.get("tick"), Message(
             "The clock does not tick: run `flask backups clock`, or `flask backups tick` from cron each minute."
         )),
         _worker(session, seen.get("worker")),
@@ -51,45 +51,45 @@ def parts(session: Session) -> list[Part]:
     ]  # fmt: skip
 
 
-def _beating(name: str, label: str, at: datetime | None, advice: Message) -> Part:
+def _by_heartbeat(name: str, label: str, at: datetime | None, advice: Message) -> Component:
     age = now() - at if at else None
-    level = "error" if age is None or age > LOST else "warning" if age > SILENT else "ok"
-    return Part(name, label, level, at, None if level == "ok" else advice)
+    level = "error" if age is None or age > ERROR_AFTER else "warning" if age > WARN_AFTER else "ok"
+    return Component(name, label, level, at, None if level == "ok" else advice)
 
 
-def _worker(session: Session, at: datetime | None) -> Part:
-    found = _beating("worker", N_("Worker"), at, Message("No worker runs: start `flask backups worker`."))
+def _worker(session: Session, at: datetime | None) -> Component:
+    found = _by_heartbeat("worker", N_("Worker"), at, Message("No worker runs: start `flask backups worker`."))
     due = select(Operation.id).where(
         Operation.state.in_(("running", "stuck")),
-        Operation.wake_at <= now() - UNMOVED,
+        Operation.wake_at <= now() - OVERDUE_AFTER,
         Operation.lease_owner.is_(None),
     )
     unmoved = _count(session, due)
     if found.level == "error" or not unmoved:
         return found
-    return Part("worker", found.label, "error", at, Message(
+    return Component("worker", found.label, "error", at, Message(
         "{count} operations are due and no worker moves them: see that Redis answers and that the workers use the "
         "same one.", count=unmoved,
     ))  # fmt: skip
 
 
-def _daily(at: datetime | None) -> Part:
-    late = at is None or now() - at > DAILY
+def _daily(at: datetime | None) -> Component:
+    late = at is None or now() - at > DAILY_MAX_AGE
     advice = Message("The daily tasks have not run for a day: they come with the clock.") if late else None
-    return Part("daily", N_("Daily tasks"), "error" if late else "ok", at, advice)
+    return Component("daily", N_("Daily tasks"), "error" if late else "ok", at, advice)
 
 
-def _mail(session: Session) -> Part:
+def _mail(session: Session) -> Component:
     label, at = N_("E-mails"), now()
-    failed = _count(session, select(Mail.id).where(Mail.state == "failed", Mail.wake_at >= at - LATELY))
-    unsent = _count(session, select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= at - SILENT))
+    failed = _count(session, select(Mail.id).where(Mail.state == "failed", Mail.wake_at >= at - MAIL_FAILURE_WINDOW))
+    unsent = _count(session, select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= at - WARN_AFTER))
     if unsent:
         advice = Message("{count} mails wait and nobody sends them: see PUQ_BACKUPS_SMTP_URL.", count=unsent)
-        return Part("mail", label, "error", None, advice)
+        return Component("mail", label, "error", None, advice)
     if failed:
-        return Part("mail", label, "warning", None, Message("{count} mails failed this week.", count=failed))
-    return Part("mail", label, "ok", None)
+        return Component("mail", label, "warning", None, Message("{count} mails failed this week.", count=failed))
+    return Component("mail", label, "ok", None)
 
 
 def _count(session: Session, rows: Select[Any]) -> int:
-    return session.scalar(select(func.count()).select_from(rows.limit(MOST).subquery())) or 0
+    return session.scalar(select(func.count()).select_from(rows.limit(COUNT_LIMIT).subquery())) or 0

@@ -18,7 +18,7 @@ log = logging.getLogger("puq_backups.clock.periodic")
 LEASE = timedelta(minutes=30)
 
 
-def ensure(context: Context, name: str) -> None:
+def ensure_row(context: Context, name: str) -> None:
     """Have a row for the chore; it is due at once."""
     try:
         with context.database.begin() as session:
@@ -29,9 +29,9 @@ def ensure(context: Context, name: str) -> None:
         return
 
 
-def hold(context: Context, name: str, owner: str, span: timedelta) -> bool:
+def acquire_lease(context: Context, name: str, owner: str, span: timedelta) -> bool:
     """Take or renew the lease on a chore for `span`; False while another living process has it."""
-    ensure(context, name)
+    ensure_row(context, name)
     with context.database.begin() as session:
         chore = session.get_one(Chore, name)
         clock = database_now(session)
@@ -49,13 +49,13 @@ def hold(context: Context, name: str, owner: str, span: timedelta) -> bool:
         return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 
-def done(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
+def finish(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
     """Give the lease back; the chore is due again at `due_at`. `trouble` is what came in its way."""
     stored = trouble.to_json() if trouble else None
-    _give_back(context, name, owner, last_run_at=now(), due_at=due_at, last_error=stored)
+    _release(context, name, owner, last_run_at=now(), due_at=due_at, last_error=stored)
 
 
-def _give_back(context: Context, name: str, owner: str, **more: Any) -> None:
+def _release(context: Context, name: str, owner: str, **more: Any) -> None:
     with context.database.begin() as session:
         session.execute(
             update(Chore)
@@ -72,16 +72,16 @@ def run_due(
     It is due `again` after its end, or when `again` says from the moment of its beginning. `work` raises, or
     returns a Message of what it had to leave out; it is kept with the chore for staff.
     """
-    ensure(context, name)
+    ensure_row(context, name)
     began, owner = now(), leases.new_owner()
-    if not _is_due(context, name) or not hold(context, name, owner, LEASE):
+    if not _is_due(context, name) or not acquire_lease(context, name, owner, LEASE):
         return False
     if not _is_due(context, name):
         # Another process did it between our look and our hold.
-        _give_back(context, name, owner)
+        _release(context, name, owner)
         return False
-    trouble = _tried(name, work)
-    done(context, name, owner, again(began) if callable(again) else now() + again, trouble)
+    trouble = _run_safely(name, work)
+    finish(context, name, owner, again(began) if callable(again) else now() + again, trouble)
     return True
 
 
@@ -95,7 +95,7 @@ def next_midnight(moment: datetime) -> datetime:
     return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
-def _tried(name: str, work: Callable[[], object]) -> Message | None:
+def _run_safely(name: str, work: Callable[[], object]) -> Message | None:
     try:
         found = work()
     except BackupsError as error:
@@ -107,8 +107,8 @@ def _tried(name: str, work: Callable[[], object]) -> Message | None:
     return found if isinstance(found, Message) else None
 
 
-def beat(context: Context, name: str) -> None:
+def record_heartbeat(context: Context, name: str) -> None:
     """Leave a heartbeat."""
-    ensure(context, name)
+    ensure_row(context, name)
     with context.database.begin() as session:
         session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now()))

@@ -13,23 +13,23 @@ from ..models import Backup, Operation, Service, now
 from ..operations import engine
 
 BATCH = 100
-AGAIN = timedelta(hours=1)
+RETRY_AFTER = timedelta(hours=1)
 """Pause after a removal that failed, as with a storage that is offline."""
 
 
 def purge_due(context: Context) -> int:
     """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
     before = now() - context.settings.termination_grace
-    left = exists().where(Backup.service_id == Service.id, *is_left("purge"))
+    left = exists().where(Backup.service_id == Service.id, *removable("purge"))
     ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
     with context.database.open() as session:
         found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
-    return sum(_purge(context, service_id) for service_id in found)
+    return sum(_purge_service(context, service_id) for service_id in found)
 
 
-def is_left(origin: str) -> tuple[ColumnElement[bool], ...]:
+def removable(origin: str) -> tuple[ColumnElement[bool], ...]:
     """Of backups: it is still there, and its removal is neither under way nor has that of this origin just failed."""
-    just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - AGAIN)
+    just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - RETRY_AFTER)
     tried = exists().where(
         Operation.service_id == Backup.service_id,
         Operation.backup_id == Backup.id,
@@ -38,7 +38,7 @@ def is_left(origin: str) -> tuple[ColumnElement[bool], ...]:
     return Backup.removed_at.is_(None), ~tried
 
 
-def _purge(context: Context, service_id: str) -> int:
+def _purge_service(context: Context, service_id: str) -> int:
     with context.database.begin() as session:
         held = session.execute(
             update(Service)
@@ -50,7 +50,7 @@ def _purge(context: Context, service_id: str) -> int:
         if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             return 0
         service = session.get_one(Service, service_id)
-        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *is_left("purge"))).all()
+        backups = session.scalars(select(Backup).where(Backup.service_id == service_id, *removable("purge"))).all()
         session.add_all([
             Operation.new(
                 service, "remove", origin="purge", actor="termination", backup_id=backup.id, storage=backup.storage
@@ -60,7 +60,7 @@ def _purge(context: Context, service_id: str) -> int:
         return len(backups)
 
 
-def call_off(session: Session, context: Context, service: Service) -> None:
+def cancel_purge(session: Session, context: Context, service: Service) -> None:
     """Cancel the removals that wait: the service goes on. One that runs goes to its end."""
     waiting = select(Operation).where(
         Operation.service_id == service.id, Operation.state == "waiting", Operation.origin == "purge"

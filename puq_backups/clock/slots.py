@@ -20,17 +20,17 @@ BATCH = 500
 LOOK_BACK = timedelta(days=21)
 
 
-def plan(session: Session, service: Service, after: datetime) -> None:
+def plan_next(session: Session, service: Service, after: datetime) -> None:
     """Compute the service's next slot: none while it is suspended or terminated."""
     schedule = schedules.Schedule.from_json(service.schedule) if service.schedule else None
     found = None
     if schedule is not None and service.status == "active":
-        found = schedules.next_run(schedule, after, taken=taken(session, service))
+        found = schedules.next_run(schedule, after, taken=taken_dates(session, service))
     service.next_run_date = found[0].isoformat() if found else None
     service.next_run_at = found[1] if found else None
 
 
-def taken(session: Session, service: Service) -> set[date]:
+def taken_dates(session: Session, service: Service) -> set[date]:
     """The local dates that have a slot already."""
     oldest = (now() - LOOK_BACK).date().isoformat()
     dates = select(Operation.slot_date).where(Operation.service_id == service.id, Operation.slot_date >= oldest)
@@ -52,7 +52,7 @@ def claim_due(context: Context) -> int:
     return len(found)
 
 
-def claim(context: Context, service_id: str) -> None:
+def claim_service(context: Context, service_id: str) -> None:
     """Claim what is due for one service, so that a new schedule drops nothing of the old one."""
     with context.database.open() as session:
         planned = session.scalar(
@@ -72,7 +72,7 @@ def _claim_once(context: Context, service_id: str, planned: datetime | None) -> 
         return
 
 
-def newest(session: Session, service: Service, before: datetime) -> datetime | None:
+def newest_due_at(session: Session, service: Service, before: datetime) -> datetime | None:
     """The due time of the service's newest slot up to a moment."""
     slots = select(func.max(Operation.due_at)).where(
         Operation.service_id == service.id, Operation.slot_date.is_not(None), Operation.due_at <= before
@@ -91,30 +91,30 @@ def _claim(session: Session, context: Context, service_id: str, planned: datetim
         return
     service, at = session.get_one(Service, service_id), now()
     just_before = planned - timedelta(microseconds=1)
-    found = schedules.due(
+    found = schedules.due_slots(
         schedules.Schedule.from_json(service.schedule),
         at,
         since=min(service.slots_from or just_before, just_before),
         catch_up=context.settings.catch_up,
-        taken=taken(session, service),
+        taken=taken_dates(session, service),
     )
     service.slots_from = at
     for missed in found.missed:
-        slot = _slot(session, service, missed.date, missed.at)
-        reason = Message("Nothing ran within {hours} hours of its time.", hours=_hours(context.settings.catch_up))
+        slot = _new_slot(session, service, missed.date, missed.at)
+        reason = Message("Nothing ran within {hours} hours of its time.", hours=_in_hours(context.settings.catch_up))
         if at - missed.at <= context.settings.catch_up:
             reason = Message("It was late, and a later run took its place.")
         engine.end(session, context, slot, service, "missed", reason)
     if found.run:
-        _run(session, context, service, _slot(session, service, found.run.date, found.run.at))
-    plan(session, service, at)
+        _end_unless_runnable(session, context, service, _new_slot(session, service, found.run.date, found.run.at))
+    plan_next(session, service, at)
 
 
-def _hours(span: timedelta) -> str:
+def _in_hours(span: timedelta) -> str:
     return f"{span.total_seconds() / 3600:g}"
 
 
-def _slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
+def _new_slot(session: Session, service: Service, day: date, at: datetime) -> Operation:
     slot = Operation.new(
         service, "backup", origin="scheduled", actor="schedule", slot_date=day.isoformat(), due_at=at,
         storage=Package.from_json(service.package).storage,
@@ -124,12 +124,12 @@ def _slot(session: Session, service: Service, day: date, at: datetime) -> Operat
     return slot
 
 
-def _run(session: Session, context: Context, service: Service, slot: Operation) -> None:
+def _end_unless_runnable(session: Session, context: Context, service: Service, slot: Operation) -> None:
     """Let the slot wait for its turn, unless there is a reason against it already."""
-    standing = service_backups.standing(session, service)
-    others = [waiting for waiting in standing.waiting if waiting.kind == "backup" and waiting.id != slot.id]
-    running = standing.running
-    if todays(context, standing, str(slot.slot_date)):
+    inventory = service_backups.load_inventory(session, service)
+    others = [waiting for waiting in inventory.waiting if waiting.kind == "backup" and waiting.id != slot.id]
+    running = inventory.running
+    if backup_of_day(context, inventory, str(slot.slot_date)):
         engine.end(session, context, slot, service, "skipped", Message("There is a backup of this day already."))
     elif service.restore_failed:
         reason = Message("The last restore failed; no backup is made until that is settled.")
@@ -139,15 +139,15 @@ def _run(session: Session, context: Context, service: Service, slot: Operation) 
         engine.end(session, context, slot, service, "skipped", reason)
 
 
-def todays(context: Context, standing: service_backups.Standing, day: str) -> Backup | None:
+def backup_of_day(context: Context, inventory: service_backups.Inventory, day: str) -> Backup | None:
     """The restorable backup that counts as the one of local date `day`, if there is one."""
     manual = context.settings.manual_counts_as_todays
     return next(
         (
             backup
-            for backup in standing.backups
+            for backup in inventory.backups
             if backup.local_date == day
-            and standing.restorable(backup)
+            and inventory.restorable(backup)
             and (backup.kind == "scheduled" or (manual and backup.kind == "manual"))
         ),
         None,

@@ -14,7 +14,7 @@ from ..models import Server
 from ..operations import engine, queue
 from . import expire_safety_copies, periodic, purge_terminated, slots
 
-PURGE_EVERY = LOOK_EVERY = timedelta(minutes=5)
+PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
 
 
 def tick(context: Context) -> dict[str, int]:
@@ -30,8 +30,8 @@ def tick(context: Context) -> dict[str, int]:
     with context.database.begin() as session:
         engine.mark_stuck(session, context)
     counts["mails"] = delivery.send_due(context)
-    _housekeeping(context)
-    periodic.beat(context, "tick")
+    _run_periodic(context)
+    periodic.record_heartbeat(context, "tick")
     return counts
 
 
@@ -53,20 +53,20 @@ def sync_all(context: Context) -> None:
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in servers:
-        sync.sync(context, server)
-        sync.look_at_vms(context, server)
+        sync.sync_backups(context, server)
+        sync.refresh_vms(context, server)
 
 
-def _housekeeping(context: Context) -> None:
+def _run_periodic(context: Context) -> None:
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in servers:
         periodic.run_due(
-            context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync, context, server)
+            context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)
         )
-        periodic.run_due(context, f"vms {server.id}", LOOK_EVERY, partial(sync.look_at_vms, context, server))
-    periodic.run_due(context, "purge", PURGE_EVERY, lambda: purge_terminated.purge_due(context))
-    periodic.run_due(context, "expiry", PURGE_EVERY, lambda: expire_safety_copies.remove_expired(context))
+        periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(sync.refresh_vms, context, server))
+    periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
+    periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
     periodic.run_due(
         context, "daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context)
     )

@@ -13,42 +13,42 @@ from ..context import Context
 from ..errors import Message, ProxmoxError, Refused, VmMissing
 from ..models import Operation, Server, Service, database_now, leases, now
 from ..pve import vms
-from .policy import KINDS
+from .policy import RUNNING_REASONS
 
-LEASE = timedelta(minutes=10)
-SEEN_LASTS = timedelta(minutes=5)
+ACTION_LEASE = timedelta(minutes=10)
+PROXMOX_LOCK_MAX_AGE = timedelta(minutes=5)
 """How long a lock of Proxmox is believed after it was seen: nobody tells us when it goes."""
 
-HOLDING = ("backup", "restore", "reinstall")
+LOCKING_KINDS = ("backup", "restore", "reinstall")
 
 
-def reason(session: Session, service_id: str) -> Message | None:
+def lock_reason(session: Session, service_id: str) -> Message | None:
     """Why the host's VM actions must wait, from what was last seen; None where they need not. No Proxmox call."""
     service = session.get(Service, str(service_id))
     if service is None:
         return None
-    running = select(Operation).where(Operation.lock == service.id, Operation.kind.in_(HOLDING))
-    return reason_of(service, session.scalars(running).first())
+    running = select(Operation).where(Operation.lock == service.id, Operation.kind.in_(LOCKING_KINDS))
+    return lock_reason_of(service, session.scalars(running).first())
 
 
-def reason_of(service: Service, running: Operation | None) -> Message | None:
+def lock_reason_of(service: Service, running: Operation | None) -> Message | None:
     """The same for a service whose `running` operation is known."""
-    if running is not None and running.kind in HOLDING:
-        return KINDS[running.kind]
+    if running is not None and running.kind in LOCKING_KINDS:
+        return RUNNING_REASONS[running.kind]
     if service.problem:
         return Message.from_json(service.problem)
     if service.restore_failed:
         return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
-    if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < SEEN_LASTS:
+    if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < PROXMOX_LOCK_MAX_AGE:
         return Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
     return None
 
 
-def reason_now(context: Context, service_id: str) -> Message | None:
+def live_lock_reason(context: Context, service_id: str) -> Message | None:
     """Why the host's VM actions must wait, after asking Proxmox; where it cannot be reached ours count alone."""
-    _ask_proxmox(context, service_id)
+    _refresh_vm_lock(context, service_id)
     with context.database.open() as session:
-        return reason(session, service_id)
+        return lock_reason(session, service_id)
 
 
 @contextmanager
@@ -58,37 +58,37 @@ def vm_action(context: Context, service_id: str) -> Iterator[None]:
     The lease keeps our operations from starting meanwhile; it ends with the block, with the process, or by time.
     """
     owner = leases.new_owner()
-    _ask_proxmox(context, str(service_id))
-    _take(context, str(service_id), owner)
+    _refresh_vm_lock(context, str(service_id))
+    _acquire_lease(context, str(service_id), owner)
     try:
         yield
     finally:
-        _give_back(context, str(service_id), owner)
+        _release_lease(context, str(service_id), owner)
 
 
-def _ask_proxmox(context: Context, service_id: str) -> None:
+def _refresh_vm_lock(context: Context, service_id: str) -> None:
     """Take down Proxmox's own lock, if it can be reached. That of our own operation is not taken for another's."""
     with context.database.open() as session:
         service = session.get(Service, service_id)
-        if service is None or _is_held(session, service_id):
+        if service is None or _is_locked_by_us(session, service_id):
             return
         server = session.get_one(Server, service.server_id)
     try:
-        seen = _status(context, server, service)
+        seen = _vm_status(context, server, service)
     except ProxmoxError:
         return
     with context.database.begin() as session:
-        if not _is_held(session, service_id):
+        if not _is_locked_by_us(session, service_id):
             seen_now = {"vm_lock": seen.lock or "", "vm_status": seen.status, "vm_seen_at": now()}
             session.execute(update(Service).where(Service.id == service_id).values(**seen_now))
 
 
-def _is_held(session: Session, service_id: str) -> bool:
-    holding = select(Operation.id).where(Operation.lock == service_id, Operation.kind.in_(HOLDING))
+def _is_locked_by_us(session: Session, service_id: str) -> bool:
+    holding = select(Operation.id).where(Operation.lock == service_id, Operation.kind.in_(LOCKING_KINDS))
     return session.scalar(holding) is not None
 
 
-def _status(context: Context, server: Server, service: Service) -> vms.VmStatus:
+def _vm_status(context: Context, server: Server, service: Service) -> vms.VmStatus:
     proxmox = context.connect(server)
     try:
         return vms.status(proxmox, service.node, service.vmid)
@@ -99,7 +99,7 @@ def _status(context: Context, server: Server, service: Service) -> vms.VmStatus:
         return vms.status(proxmox, node, service.vmid)
 
 
-def _take(context: Context, service_id: str, owner: str) -> None:
+def _acquire_lease(context: Context, service_id: str, owner: str) -> None:
     """Take the lease, then look whether one of our operations was first.
 
     Starting an operation writes the same row: whoever comes second there sees the other.
@@ -118,20 +118,20 @@ def _take(context: Context, service_id: str, owner: str) -> None:
                 Service.id == service_id,
                 Service.vm_lease_owner.is_(None) if before is None else Service.vm_lease_owner == before,
             )
-            .values(vm_lease_owner=owner, vm_lease_until=clock + LEASE)
+            .values(vm_lease_owner=owner, vm_lease_until=clock + ACTION_LEASE)
             .execution_options(synchronize_session=False)
         )
         # No row: another action took it first.
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             raise Refused("Another action on this virtual machine is running.")
     with context.database.open() as session:
-        against = reason(session, service_id)
+        against = lock_reason(session, service_id)
     if against:
-        _give_back(context, service_id, owner)
+        _release_lease(context, service_id, owner)
         raise Refused(against.text, **against.values)
 
 
-def _give_back(context: Context, service_id: str, owner: str) -> None:
+def _release_lease(context: Context, service_id: str, owner: str) -> None:
     with context.database.begin() as session:
         session.execute(
             update(Service)

@@ -8,19 +8,19 @@ from ..host import Actor, Host, own_reinstall
 from ..i18n.translator import N_
 from ..models import Backup, Operation, Service
 from ..rules.package import Package
-from .service_backups import Standing
+from .service_backups import Inventory
 
-PERMISSION = {
+REQUIRED_PERMISSION = {
     "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
     "note": "create", "retry": "restore", "back": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
-OVER_THE_VM = frozenset({"restore", "retry", "back", "reinstall"})
+OVERWRITES_VM = frozenset({"restore", "retry", "back", "reinstall"})
 """The actions that write over the VM."""
 
 AFTER_FAILURE = frozenset({"retry", "back", "reinstall"})
 """The ways on after a failed restore."""
 
-KINDS = {
+RUNNING_REASONS = {
     "backup": Message("A backup is being made; other actions wait until it is done."),
     "restore": Message("A restore is running; other actions wait until it is done."),
     "remove": Message("A backup is being removed; this takes a moment."),
@@ -28,10 +28,10 @@ KINDS = {
 }
 
 ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.")
-NEEDED = Message("This safety copy is needed until the failed restore is settled.")
+SAFETY_COPY_NEEDED = Message("This safety copy is needed until the failed restore is settled.")
 
 
-def safety_copy(settings: Settings, service: Service) -> str:
+def safety_copy_mode(settings: Settings, service: Service) -> str:
     """Whether restores of this service keep the present state first: `offer`, `always` or `off`.
 
     After a failed restore what is there now is not worth keeping.
@@ -41,7 +41,7 @@ def safety_copy(settings: Settings, service: Service) -> str:
     return Package.from_json(service.package).safety_copy or settings.safety_copy
 
 
-def no_reinstall(host: Host, service: Service) -> Message | None:
+def reinstall_unavailable(host: Host, service: Service) -> Message | None:
     """Why nobody could reinstall the VM: neither the host nor, without the package's template, we."""
     if own_reinstall(host) or Package.from_json(service.package).template:
         return None
@@ -50,12 +50,16 @@ def no_reinstall(host: Host, service: Service) -> Message | None:
 
 def forbidden(action: str, actor: Actor) -> Message | None:
     """Why this account may not do `action`, whatever the state of things."""
-    return None if actor.may(PERMISSION[action]) else Message("Your account does not have the right to do this.")
+    return (
+        None
+        if actor.may(REQUIRED_PERMISSION[action])
+        else Message("Your account does not have the right to do this.")
+    )
 
 
-def reason_against(action: str, standing: Standing, backup: Backup | None = None) -> Message | None:
+def reason_against(action: str, inventory: Inventory, backup: Backup | None = None) -> Message | None:
     """Why `action` cannot be done now, or None. `action` is a key of PERMISSION."""
-    service = standing.service
+    service = inventory.service
     if service.status == "suspended":
         return Message("The service is suspended.")
     if service.status == "terminated":
@@ -63,15 +67,17 @@ def reason_against(action: str, standing: Standing, backup: Backup | None = None
     if action in {"schedule", "note", "cancel"}:
         return None
     if action == "keep":
-        return _keep(backup)
+        return _against_keep(backup)
     if service.problem:
         return Message.from_json(service.problem)
-    if standing.running:
-        return KINDS[standing.running.kind]
-    return _create(standing) if action == "create" else _over(action, standing, backup)
+    if inventory.running:
+        return RUNNING_REASONS[inventory.running.kind]
+    return (
+        _against_create(inventory) if action == "create" else _against_overwrite_or_remove(action, inventory, backup)
+    )
 
 
-def _keep(backup: Backup | None) -> Message | None:
+def _against_keep(backup: Backup | None) -> Message | None:
     if backup is not None and backup.kind == "safety":
         return Message("A safety copy is removed by itself after its days; it cannot be kept.")
     if backup is not None and backup.missing_at:
@@ -79,40 +85,40 @@ def _keep(backup: Backup | None) -> Message | None:
     return None
 
 
-def _over(action: str, standing: Standing, backup: Backup | None) -> Message | None:
+def _against_overwrite_or_remove(action: str, inventory: Inventory, backup: Backup | None) -> Message | None:
     """Why the VM cannot be written over, or a backup removed."""
-    if action in AFTER_FAILURE and not standing.service.restore_failed:
+    if action in AFTER_FAILURE and not inventory.service.restore_failed:
         return Message("There is no failed restore.")
-    if any(_comes_first(action, waiting, backup) for waiting in standing.waiting):
+    if any(_conflicts(action, waiting, backup) for waiting in inventory.waiting):
         return Message("This has been asked for already and is about to start.")
     if action == "remove":
-        return _remove(standing, backup)
+        return _against_remove(inventory, backup)
     if action == "back" and backup is None:
         return Message("No safety copy was made before this restore.")
-    return _restore(standing, backup) if backup is not None and action != "reinstall" else None
+    return _against_restore(inventory, backup) if backup is not None and action != "reinstall" else None
 
 
-def _comes_first(action: str, waiting: Operation, backup: Backup | None) -> bool:
+def _conflicts(action: str, waiting: Operation, backup: Backup | None) -> bool:
     """Whether a wish that waits stands against another one: two removals do only of the same backup."""
     if waiting.kind == "backup":
         return False
     same = backup is not None and waiting.backup_id == backup.id
-    return action in OVER_THE_VM or waiting.kind != "remove" or same
+    return action in OVERWRITES_VM or waiting.kind != "remove" or same
 
 
-def _remove(standing: Standing, backup: Backup | None) -> Message | None:
+def _against_remove(inventory: Inventory, backup: Backup | None) -> Message | None:
     if backup is not None and backup.kept:
         return Message("This backup is kept. Stop keeping it first, then it can be removed.")
-    if backup is not None and backup.kind == "safety" and standing.service.restore_failed:
-        return NEEDED
+    if backup is not None and backup.kind == "safety" and inventory.service.restore_failed:
+        return SAFETY_COPY_NEEDED
     return None
 
 
-def _create(standing: Standing) -> Message | None:
-    limit, used = standing.service.quota, standing.used()
-    if standing.service.restore_failed:
+def _against_create(inventory: Inventory) -> Message | None:
+    limit, used = inventory.service.quota, inventory.used()
+    if inventory.service.restore_failed:
         return Message("The last restore failed. Restore again or reinstall before a new backup is made.")
-    if any(operation.kind == "backup" for operation in standing.waiting):
+    if any(operation.kind == "backup" for operation in inventory.waiting):
         return Message("A backup is already waiting for its turn.")
     if limit == 0:
         return Message("Your package does not include backups.")
@@ -123,14 +129,14 @@ def _create(standing: Standing) -> Message | None:
     return None
 
 
-def _restore(standing: Standing, backup: Backup) -> Message | None:
+def _against_restore(inventory: Inventory, backup: Backup) -> Message | None:
     if backup.missing_at:
         return Message("The file of this backup is no longer on its storage.")
     if backup.verification == "failed":
         return Message("The storage found this backup to be damaged.")
-    if not standing.usable(backup):
+    if not inventory.usable(backup):
         return Message("The storage of this backup is offline.")
-    if backup.node not in {"", standing.service.node}:
+    if backup.node not in {"", inventory.service.node}:
         return Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
     if not backup.size:
         return Message("This backup has not been seen on its storage yet.")

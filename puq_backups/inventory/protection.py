@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from ..config import Settings
 from ..models import Backup, Operation, Service, now
 
-BROKEN = ("failed", "missed", "refused")
+FAILED_STATES = ("failed", "missed", "refused")
 LOOK_BACK = timedelta(days=21)
 """A weekly schedule has failed three times by then; what has not been tried since is nobody's plan any more."""
 
-GOOD: tuple[ColumnElement[bool], ...] = (
+GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
     Backup.size > 0, Backup.disks > 0, Backup.verification != "failed", Backup.missing_at.is_(None),
     Backup.removed_at.is_(None), Backup.kind != "safety",
 )  # fmt: skip
@@ -32,7 +32,9 @@ def unprotected(settings: Settings) -> Select[Any]:
     broken = (
         select(Operation.service_id, func.max(Operation.due_at).label("due_at"))
         .where(
-            Operation.state.in_(BROKEN), Operation.finished_at >= now() - LOOK_BACK, Operation.slot_date.is_not(None)
+            Operation.state.in_(FAILED_STATES),
+            Operation.finished_at >= now() - LOOK_BACK,
+            Operation.slot_date.is_not(None),
         )
         .group_by(Operation.service_id)
         .subquery()
@@ -42,26 +44,28 @@ def unprotected(settings: Settings) -> Select[Any]:
         select(Service)
         .join(broken, broken.c.service_id == Service.id)
         .where(Service.status == "active", Service.quota > 0)
-        .where(~_good(Backup.created_at > broken.c.due_at), ~_good(Backup.created_at >= lately))
+        .where(~_has_good_backup(Backup.created_at > broken.c.due_at), ~_has_good_backup(Backup.created_at >= lately))
     )
 
 
-def without_good(since: datetime) -> Select[Any]:
+def without_good_backup_since(since: datetime) -> Select[Any]:
     """Active services with a quota and a schedule that have made no good backup since then.
 
     This sees what `unprotected` cannot: a clock that stands still leaves no slot behind. A service younger than
     that is left out.
     """
     planned = (Service.status == "active", Service.quota > 0, Service.next_run_at.is_not(None))
-    return select(Service).where(*planned, Service.created_at < since, ~_good(Backup.created_at >= since))
+    return select(Service).where(*planned, Service.created_at < since, ~_has_good_backup(Backup.created_at >= since))
 
 
-def _good(when: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(Backup.service_id == Service.id, when, *GOOD)
+def _has_good_backup(when: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Backup.service_id == Service.id, when, *GOOD_BACKUP)
 
 
-def last_good(session: Session, services: Sequence[Service]) -> dict[str, datetime]:
+def last_good_backups(session: Session, services: Sequence[Service]) -> dict[str, datetime]:
     """When each of the services had its last good backup; those that never had one are left out."""
     wanted = Backup.service_id.in_([service.id for service in services])
-    rows = select(Backup.service_id, func.max(Backup.created_at)).where(wanted, *GOOD).group_by(Backup.service_id)
+    rows = (
+        select(Backup.service_id, func.max(Backup.created_at)).where(wanted, *GOOD_BACKUP).group_by(Backup.service_id)
+    )
     return {service_id: at for service_id, at in session.execute(rows)}  # noqa: C416 - rows are no tuples to mypy

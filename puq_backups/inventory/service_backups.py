@@ -16,7 +16,7 @@ from ..rules import retention, schedule
 
 
 @dataclass(frozen=True)
-class Standing:
+class Inventory:
     """All that is so about a service: its backups (newest first), storages, and operations that are not ended."""
 
     service: Service
@@ -50,13 +50,13 @@ class Standing:
         """The safety copy from before a restore, or before the failed one that it was to settle."""
         return next((backup for backup in self.backups if backup.id == restore.data.get("safety")), None)
 
-    def held(self) -> list[retention.Held]:
+    def for_rotation(self) -> list[retention.BackupInfo]:
         """The backups as rotation sees them, oldest first."""
-        return [self._held(backup) for backup in reversed(self.backups)]
+        return [self._rotation_info(backup) for backup in reversed(self.backups)]
 
-    def _held(self, backup: Backup) -> retention.Held:
+    def _rotation_info(self, backup: Backup) -> retention.BackupInfo:
         storage = self.storage_of(backup)
-        return retention.Held(
+        return retention.BackupInfo(
             id=backup.id, created_at=backup.created_at, size=backup.size, kind=backup.kind, kept=backup.kept,
             missing=backup.missing_at is not None, restorable=self.restorable(backup), storage=backup.storage,
             storage_usable=self.usable(backup), frees_space=storage is None or storage.type != "pbs",
@@ -72,15 +72,17 @@ class Standing:
             operation for operation in self.live
             if operation.kind == "backup" and operation.id != but and operation.id not in listed
         ]  # fmt: skip
-        return retention.used([held for held in self.held() if held.kind != "safety"]) + len(coming)
+        return retention.used_places([backup for backup in self.for_rotation() if backup.kind != "safety"]) + len(
+            coming
+        )
 
 
-def standing(session: Session, service: Service) -> Standing:
+def load_inventory(session: Session, service: Service) -> Inventory:
     """What is so about `service`, in three queries."""
     rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
     live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
     storages = select(Storage).where(Storage.server_id == service.server_id)
-    return Standing(
+    return Inventory(
         service,
         session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)).all(),
         {(storage.name, storage.node): storage for storage in session.scalars(storages)},
@@ -88,7 +90,7 @@ def standing(session: Session, service: Service) -> Standing:
     )
 
 
-def find(session: Session, service_id: str, backup_id: str) -> Backup:
+def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
     """A backup of this very service. NotYours where it is another's, removed, or nowhere."""
     backup = session.get(Backup, str(backup_id)) if is_id(str(backup_id)) else None
     if backup is None or backup.service_id != service_id or backup.removed_at is not None:
@@ -107,10 +109,12 @@ def archive_storage(operation: Operation) -> str:
     return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
 
 
-def record(session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int) -> Backup:
+def record_archive(
+    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int
+) -> Backup:
     """The row of the archive that `operation` made; the same row when asked twice. A restore's is a safety copy."""
     safety = operation.kind == "restore"
-    forget_removed(session, service.server_id, volid)
+    delete_removed_row(session, service.server_id, volid)
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
     if backup is None:
@@ -127,7 +131,7 @@ def record(session: Session, service: Service, operation: Operation, *, volid: s
     return backup
 
 
-def forget_removed(session: Session, server_id: str, volid: str) -> None:
+def delete_removed_row(session: Session, server_id: str, volid: str) -> None:
     """Make way for an archive that got a removed one's name: a name is a second. The audit keeps the old one."""
     removed = (Backup.server_id == server_id, Backup.volid == volid, Backup.removed_at.is_not(None))
     for backup in session.scalars(select(Backup).where(*removed)).all():
@@ -135,20 +139,20 @@ def forget_removed(session: Session, server_id: str, volid: str) -> None:
     session.flush()
 
 
-def see(backup: Backup, archive: archives.Archive) -> None:
+def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
     """Take over what the storage says of a backup."""
     backup.size, backup.kept = archive.size, archive.protected
     backup.verification = archive.verification or ""
     backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
 
 
-def storage_row(session: Session, server: Server, name: str, node: str) -> Storage | None:
+def find_storage(session: Session, server: Server, name: str, node: str) -> Storage | None:
     """What was last seen of a storage from `node`: the shared row, else that node's."""
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node)))
     return session.scalars(known.order_by(Storage.seen_at.desc())).first()
 
 
-def note_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
+def save_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
     """Keep what a node just said of a storage; the row of a shared one has no node."""
     node = "" if seen.shared else node
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)

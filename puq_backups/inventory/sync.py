@@ -19,7 +19,7 @@ from . import service_backups
 log = logging.getLogger("puq_backups.sync")
 
 
-def look_at_vms(context: Context, server: Server) -> None:
+def refresh_vms(context: Context, server: Server) -> None:
     """See where the VMs of our services are, and whether they run: one call for a whole server.
 
     What Proxmox's broadcast says may be seconds old: while an operation of ours runs, its own looks count.
@@ -39,7 +39,7 @@ def look_at_vms(context: Context, server: Server) -> None:
                 service.vm_lock = place.lock or ""
 
 
-def sync(context: Context, server: Server) -> Message | None:
+def sync_backups(context: Context, server: Server) -> Message | None:
     """Compare our backups on a server with what its storages hold, one listing a storage: what came in the way.
 
     1. List each storage that a service of ours uses, from a node that reads it.
@@ -48,28 +48,28 @@ def sync(context: Context, server: Server) -> Message | None:
     4. Gone in two syncs `missing_after` apart, with the storage active: missing.
     """
     proxmox, trouble = context.connect(server), None
-    for storage, node, holder in _places(context, server):
+    for storage, node, holder in _storages_to_list(context, server):
         try:
             seen = archives.storage_status(proxmox, node, storage)
             # An offline storage cannot be listed; that it is offline is worth knowing.
             found = archives.listing(proxmox, node, storage) if seen.active else []
             listed = {archive.volid: archive for archive in found}
-            gone = _gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
+            gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
         except ProxmoxError as error:
             values = {"storage": storage, "node": node, "reason": error}
             trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", values)
             log.warning("%s", trouble)
             continue
         with context.database.begin() as session:
-            row = service_backups.note_storage(session, server, storage, node, seen)
-            known = _compare(session, context, server, (storage, holder), listed, gone)
+            row = service_backups.save_storage(session, server, storage, node, seen)
+            known = _apply_listing(session, context, server, (storage, holder), listed, gone)
             there = [backup for backup in known if backup.volid in listed]
             row.synced_at, row.backup_count = now(), len(there)
             row.backup_bytes = sum(backup.size or 0 for backup in there)
     return trouble
 
 
-def _places(context: Context, server: Server) -> list[tuple[str, str, str]]:
+def _storages_to_list(context: Context, server: Server) -> list[tuple[str, str, str]]:
     """(storage, node to ask, node that holds it or "") of all our backups on a server."""
     with context.database.open() as session:
         rows = session.execute(
@@ -84,7 +84,7 @@ def _places(context: Context, server: Server) -> list[tuple[str, str, str]]:
     return [(storage, node, holder) for (storage, holder), node in found.items() if node]
 
 
-def _ours(session: Session, server: Server, storage: str, holder: str) -> Sequence[Backup]:
+def _known_backups(session: Session, server: Server, storage: str, holder: str) -> Sequence[Backup]:
     return session.scalars(
         select(Backup).where(
             Backup.server_id == server.id, Backup.storage == storage, Backup.node == holder,
@@ -93,24 +93,24 @@ def _ours(session: Session, server: Server, storage: str, holder: str) -> Sequen
     ).all()  # fmt: skip
 
 
-def _gone(
+def _find_gone(
     context: Context, proxmox: Proxmox, server: Server, place: tuple[str, str, str], listed: Iterable[str]
 ) -> set[str]:
     storage, node, holder = place
     with context.database.open() as session:
-        lacking = {backup.volid for backup in _ours(session, server, storage, holder)} - set(listed)
+        lacking = {backup.volid for backup in _known_backups(session, server, storage, holder)} - set(listed)
     return {volid for volid in lacking if archives.one(proxmox, node, volid) is None}
 
 
-def _compare(
+def _apply_listing(
     session: Session, context: Context, server: Server, place: tuple[str, str],
     listed: dict[str, archives.Archive], gone: set[str],
 ) -> Sequence[Backup]:  # fmt: skip
     """Take over what was listed and what was gone; the backups that were known before."""
-    known = _ours(session, server, *place)
+    known = _known_backups(session, server, *place)
     for backup in known:
         if backup.volid in listed:
-            service_backups.see(backup, listed[backup.volid])
+            service_backups.update_from_archive(backup, listed[backup.volid])
         elif backup.volid in gone:
             if backup.gone_since is None:
                 backup.gone_since = now()
@@ -118,11 +118,11 @@ def _compare(
                 backup.missing_at = now()
     recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
     for volid in set(listed) - recorded:
-        _adopt(session, server, place[1], listed[volid])
+        _adopt_marked_archive(session, server, place[1], listed[volid])
     return known
 
 
-def _adopt(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
+def _adopt_marked_archive(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
     """Record an archive of ours that lost its row: VMID, storage and both tokens of its marker must agree."""
     marker = notes.find_marker(archive.notes)
     if marker is None:
@@ -137,5 +137,5 @@ def _adopt(session: Session, server: Server, holder: str, archive: archives.Arch
         return
     if service_backups.archive_storage(operation) != archive.volid.partition(":")[0]:
         return
-    backup = service_backups.record(session, service, operation, volid=archive.volid, node=holder, disks=1)
-    service_backups.see(backup, archive)
+    backup = service_backups.record_archive(session, service, operation, volid=archive.volid, node=holder, disks=1)
+    service_backups.update_from_archive(backup, archive)

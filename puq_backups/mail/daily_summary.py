@@ -55,7 +55,7 @@ def of_day(session: Session, context: Context, since: datetime) -> dict[str, Any
 
 def _counts(session: Session, since: datetime, kind: str) -> dict[str, int]:
     ended = select(Operation.state, func.count()).where(Operation.kind == kind, Operation.finished_at >= since)
-    rows = ended.where(Operation.state.in_(("done", *protection.BROKEN))).group_by(Operation.state)
+    rows = ended.where(Operation.state.in_(("done", *protection.FAILED_STATES))).group_by(Operation.state)
     return {state: count for state, count in session.execute(rows)}  # noqa: C416 - rows are no tuples to mypy
 
 
@@ -64,7 +64,7 @@ def _with_service(state: Any) -> Any:
 
 
 def _broken(session: Session, since: datetime) -> list[dict[str, Any]]:
-    rows = _with_service(Operation.state.in_(protection.BROKEN)).where(Operation.finished_at >= since)
+    rows = _with_service(Operation.state.in_(protection.FAILED_STATES)).where(Operation.finished_at >= since)
     return [
         {**_who(service), "kind": operation.kind, "state": operation.state, "finished_at": operation.finished_at,
          "reason": operation.reason}
@@ -81,7 +81,7 @@ def _stuck(session: Session) -> list[dict[str, Any]]:
 
 
 def _unprotected(session: Session, services: Sequence[Service]) -> list[dict[str, Any]]:
-    last = protection.last_good(session, services)
+    last = protection.last_good_backups(session, services)
     return [{**_who(service), "backup_date": last.get(service.id)} for service in services]
 
 

@@ -22,20 +22,20 @@ def check(work: Work) -> None:
     unlocked(same_vm(work))
     name = work.operation.storage
     with work.context.database.open() as session:
-        going = _going(work, service_backups.standing(session, work.service).held())
-        known = service_backups.storage_row(session, work.server, name, work.node)
+        going = _going(work, service_backups.load_inventory(session, work.service).for_rotation())
+        known = service_backups.find_storage(session, work.server, name, work.node)
     limits = known.retention if known else None
     place = archive.place_on(work.context, work.proxmox, work.service, name, going=going, limits=limits)
     if place.warning:
         work.operation.add_warning(place.warning)
-    service_backups.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
+    service_backups.save_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
 
 
 def _rotation(work: Work) -> str:
     return Package.from_json(work.service.package).rotation
 
 
-def _going(work: Work, held: list[retention.Held]) -> list[str]:
+def _going(work: Work, held: list[retention.BackupInfo]) -> list[str]:
     """The backups that this run removes before it makes its own."""
     if work.operation.origin != "scheduled" or _rotation(work) != "before":
         return []
@@ -50,10 +50,12 @@ def make_room(work: Work) -> Outcome:
     return _remove_next(work, lambda held: _going(work, held))
 
 
-def _remove_next(work: Work, choose: Callable[[list[retention.Held]], list[str]]) -> Outcome:
+def _remove_next(work: Work, choose: Callable[[list[retention.BackupInfo]], list[str]]) -> Outcome:
     with work.context.database.open() as session:
         removing = work.operation.data.get("removing")
-        going = [removing] if removing else choose(service_backups.standing(session, work.service).held())
+        going = (
+            [removing] if removing else choose(service_backups.load_inventory(session, work.service).for_rotation())
+        )
     if not going:
         return None
     backup = work.find(Backup, going[0])

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from ..config import Settings
 from ..errors import Message
 from ..inventory import service_backups
-from ..inventory.policy import ALL_KEPT, KINDS, NEEDED
-from ..inventory.service_backups import Standing
+from ..inventory.policy import ALL_KEPT, RUNNING_REASONS, SAFETY_COPY_NEEDED
+from ..inventory.service_backups import Inventory
 from ..models import Operation, Service
 from ..rules import retention
 
@@ -34,11 +34,11 @@ def reason_against(
     session: Session, settings: Settings, service: Service, operation: Operation
 ) -> Later | tuple[str, Message] | None:
     """Why a waiting operation does not start now: Later, or the state and reason it ends with."""
-    standing = service_backups.standing(session, service)
-    if standing.running:
-        return Later(KINDS[standing.running.kind])
+    inventory = service_backups.load_inventory(session, service)
+    if inventory.running:
+        return Later(RUNNING_REASONS[inventory.running.kind])
     if operation.origin == "expiry" and service.restore_failed:
-        return "cancelled", NEEDED
+        return "cancelled", SAFETY_COPY_NEEDED
     if operation.origin in OF_THE_SYSTEM:
         return None
     if service.status == "suspended":
@@ -49,21 +49,21 @@ def reason_against(
         return "refused", Message.from_json(service.problem) or Message("")
     if operation.kind != "backup":
         return None
-    if any(other.kind != "backup" for other in standing.waiting):
+    if any(other.kind != "backup" for other in inventory.waiting):
         return Later(OTHERS_FIRST)
-    return _backup_start(standing, operation) or _room(session, settings, service, operation)
+    return _backup_start(inventory, operation) or _room(session, settings, service, operation)
 
 
-def _backup_start(standing: Standing, operation: Operation) -> tuple[str, Message] | None:
-    service = standing.service
+def _backup_start(inventory: Inventory, operation: Operation) -> tuple[str, Message] | None:
+    service = inventory.service
     if service.restore_failed:
         return "refused", Message("The last restore failed; no backup is made until that is settled.")
     if service.quota == 0:
         return "refused", Message("Your package does not include backups.")
     if operation.origin != "scheduled":
-        if standing.used(but=operation.id) >= service.quota:
+        if inventory.used(but=operation.id) >= service.quota:
             return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
-    elif retention.blocked_by_kept(standing.held(), limit=service.quota):
+    elif retention.blocked_by_kept(inventory.for_rotation(), limit=service.quota):
         return "refused", Message(ALL_KEPT, limit=service.quota)
     return None
 

@@ -23,7 +23,7 @@ OPTIONS = (
 )  # fmt: skip
 """The 24 product settings in their order: the name a provider sees, and ours."""
 
-BOUGHT_ONLY = (("Safety copy", "safety_copy"),)
+CONFIGURABLE_ONLY = (("Safety copy", "safety_copy"),)
 """Options that a client may buy and that no product setting has."""
 
 CHOICES = {
@@ -33,15 +33,15 @@ CHOICES = {
     "safety_copy": SAFETY_COPY,
 }
 
-HIGHEST = {"vlan": 4094}
-STORAGE = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
-NAMES = {
-    "storage": STORAGE, "additional_storage": STORAGE, "restore_storage": STORAGE,
+MAXIMUM = {"vlan": 4094}
+STORAGE_NAME = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
+NAME_PATTERNS = {
+    "storage": STORAGE_NAME, "additional_storage": STORAGE_NAME, "restore_storage": STORAGE_NAME,
     "bridge": (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}"), "the name of a bridge, such as vmbr0"),
 }  # fmt: skip
 """The form of a name, and how to say it."""
 
-WHOLE, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
+INTEGER, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
 MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 """Of one card: the lowest bit of the first byte would make it a group's."""
 
@@ -93,22 +93,22 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     An option the client bought (`configoptions`) wins over the product's (`configoptionN`), 0 included; only a
     quota that is empty or unreadable is left to the caller. BadInput names any other wrong option.
     """
-    bought = entries(params, "configoptions")
+    bought = read_mapping(params, "configoptions")
     found: dict[str, Any] = {}
     product = {title: params.get(f"configoption{position}") for position, (title, _) in enumerate(OPTIONS, 1)}
-    for title, name in (*OPTIONS, *BOUGHT_ONLY):
+    for title, name in (*OPTIONS, *CONFIGURABLE_ONLY):
         raw = bought.get(title, product.get(title))
         # A configurable option may carry its label behind a bar.
         text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
         if name == "backups":
-            found[name] = _quota(text)
+            found[name] = _read_quota(text)
         elif text:
-            found[name] = _value(title, name, text)
-    found["mac"] = _mac(str(entries(params, "customfields").get("mac") or "").strip())
+            found[name] = _read_value(title, name, text)
+    found["mac"] = _read_mac(str(read_mapping(params, "customfields").get("mac") or "").strip())
     return Package(**found), found["backups"] is not None
 
 
-def entries(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def read_mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A parameter that holds names and values; none where it is missing. BadInput where it is anything else."""
     found = params.get(name) or {}
     if not isinstance(found, Mapping):
@@ -116,11 +116,11 @@ def entries(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _quota(text: str) -> int | None:
-    return int(text) if WHOLE.fullmatch(text) and int(text) < 10**6 else None
+def _read_quota(text: str) -> int | None:
+    return int(text) if INTEGER.fullmatch(text) and int(text) < 10**6 else None
 
 
-def _mac(text: str) -> str:
+def _read_mac(text: str) -> str:
     if text and not MAC.fullmatch(text):
         raise BadInput(
             "mac", "customfields.mac must be a MAC address such as BC:24:11:00:00:01; it is {value}.", value=text
@@ -128,7 +128,7 @@ def _mac(text: str) -> str:
     return text
 
 
-def _value(title: str, name: str, text: str) -> Any:
+def _read_value(title: str, name: str, text: str) -> Any:
     if name in CHOICES:
         if text.lower() not in CHOICES[name]:
             raise BadInput(
@@ -138,19 +138,19 @@ def _value(title: str, name: str, text: str) -> Any:
         return text.lower()
     kind = str(Package.__dataclass_fields__[name].type)
     if kind == "str":
-        return _name(title, name, text)
-    return _number(title, text, float if kind.startswith("float") else int, HIGHEST.get(name))
+        return _read_name(title, name, text)
+    return _read_number(title, text, float if kind.startswith("float") else int, MAXIMUM.get(name))
 
 
-def _name(title: str, name: str, text: str) -> str:
-    form, said = NAMES.get(name, (None, ""))
+def _read_name(title: str, name: str, text: str) -> str:
+    form, said = NAME_PATTERNS.get(name, (None, ""))
     if form and not form.fullmatch(text):
         raise BadInput(title, "{title} must be {form}; it is {value}.", title=title, form=said, value=text)
     return text
 
 
-def _number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
-    good = (DECIMAL if kind is float else WHOLE).fullmatch(text)
+def _read_number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
+    good = (DECIMAL if kind is float else INTEGER).fullmatch(text)
     if good and kind(text) < 10**9 and (highest is None or kind(text) <= highest):
         return kind(text)
     if highest is not None:

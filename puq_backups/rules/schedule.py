@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from ..errors import BadInput
 
-DAYS = 7
-OFF = {"", "0", "off", "false", "no", "none"}
-LOOK_AHEAD = 28
-LONGEST = timedelta(hours=36)
+DAYS_PER_WEEK = 7
+UNCHECKED = {"", "0", "off", "false", "no", "none"}
+LOOK_AHEAD_DAYS = 28
+LONGEST_GAP = timedelta(hours=36)
 # Between the ends of the world's zones, -12 and +14.
-WIDEST = timedelta(hours=26)
-A_DAY = timedelta(days=1)
+ZONE_SPAN = timedelta(hours=26)
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Schedule:
     @classmethod
     def empty(cls, timezone: str) -> Schedule:
         """No day enabled."""
-        return cls(timezone, (Day(),) * DAYS)
+        return cls(timezone, (Day(),) * DAYS_PER_WEEK)
 
     def to_json(self) -> dict[str, Any]:
         """`timezone` and `days` ({day, enabled, time}); `early` ({date, at}) only where there is one."""
@@ -69,7 +69,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Due:
+class DueSlots:
     """What has come due: the slot that runs, and those that were missed."""
 
     run: SlotTime | None = None
@@ -82,7 +82,7 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
-def read(form: Mapping[str, Any], *, default_timezone: str, before: Schedule | None = None) -> Schedule:
+def read_form(form: Mapping[str, Any], *, default_timezone: str, before: Schedule | None = None) -> Schedule:
     """The schedule of a form's `day_N`, `time_N`, `timezone`. BadInput names the wrong field.
 
     A disabled day whose time is not sent keeps the one before. An empty zone is the default; one that is not
@@ -90,19 +90,19 @@ def read(form: Mapping[str, Any], *, default_timezone: str, before: Schedule | N
     """
     for name in form:
         match = re.fullmatch(r"(day|time)_(.*)", str(name), re.DOTALL)
-        if match and match[2] not in {str(number) for number in range(DAYS)}:
+        if match and match[2] not in {str(number) for number in range(DAYS_PER_WEEK)}:
             raise BadInput(str(name), "There is no weekday {day}: weekdays go from 0 (Sunday) to 6.", day=match[2])
     unsent = before.timezone if before else default_timezone
     zone = str(form.get("timezone", unsent) or "").strip() or default_timezone
     if zone not in zones():
         raise BadInput("timezone", "There is no time zone {zone}.", zone=zone)
     early = before.early if before and before.timezone == zone else None
-    return Schedule(zone, tuple(_day(form, number, before) for number in range(DAYS)), early)
+    return Schedule(zone, tuple(_day(form, number, before) for number in range(DAYS_PER_WEEK)), early)
 
 
 def _day(form: Mapping[str, Any], number: int, before: Schedule | None) -> Day:
     name = f"time_{number}"
-    enabled = str(form.get(f"day_{number}", "")).strip().lower() not in OFF
+    enabled = str(form.get(f"day_{number}", "")).strip().lower() not in UNCHECKED
     if not enabled and before and name not in form:
         return Day(enabled=False, time=before.days[number].time)
     raw = str(form.get(name) or "").strip()
@@ -117,7 +117,7 @@ def _day(form: Mapping[str, Any], number: int, before: Schedule | None) -> Day:
 
 def weekday(day: date) -> int:
     """0 for Sunday to 6 for Saturday."""
-    return day.isoweekday() % DAYS
+    return day.isoweekday() % DAYS_PER_WEEK
 
 
 def local_date(moment: datetime, timezone: str) -> date:
@@ -131,11 +131,11 @@ def slot_time(schedule: Schedule, day: date) -> datetime | None:
     A time that the spring change skips becomes the first minute after the gap; one that the autumn change
     repeats is meant on its first pass. After a change of zone slots may be brought forward (see `bridge`).
     """
-    at, early = _wall_time(schedule, day), schedule.early
+    at, early = wall_time(schedule, day), schedule.early
     return at if at is None or early is None or day < early.date else _brought_forward(schedule, early, day, at)
 
 
-def _wall_time(schedule: Schedule, day: date) -> datetime | None:
+def wall_time(schedule: Schedule, day: date) -> datetime | None:
     planned = schedule.days[weekday(day)]
     if not planned.enabled:
         return None
@@ -165,13 +165,13 @@ def _after_gap(wall: datetime, zone: ZoneInfo) -> datetime:
 
 def _brought_forward(schedule: Schedule, early: SlotTime, day: date, at: datetime) -> datetime:
     """Follow the slots from the early one: each at most 36 hours after the one before, until all is as planned."""
-    reached, planned = early.date, _wall_time(schedule, early.date)
+    reached, planned = early.date, wall_time(schedule, early.date)
     moment = planned and min(planned, early.at)
     while planned and moment and moment < planned and reached < day:
-        reached += A_DAY
-        following = _wall_time(schedule, reached)
+        reached += ONE_DAY
+        following = wall_time(schedule, reached)
         # Where the client's own times lie further apart than 36 hours, they stay so.
-        moment = following and min(following, moment + max(LONGEST, following - planned))
+        moment = following and min(following, moment + max(LONGEST_GAP, following - planned))
         planned = following
     return moment if moment and reached == day else at
 
@@ -183,38 +183,40 @@ def _slots(schedule: Schedule, after: datetime, last: date) -> Iterator[SlotTime
         at = slot_time(schedule, day)
         if at is not None and at > after:
             yield SlotTime(day, at)
-        day += A_DAY
+        day += ONE_DAY
 
 
-def _past(day: date, taken: Container[date]) -> bool:
+def _is_taken(day: date, taken: Container[date]) -> bool:
     """Whether that date, or one after it, has a slot: after a move east and back a date is not caught up on."""
-    return any(day + ahead * A_DAY in taken for ahead in range(4))
+    return any(day + ahead * ONE_DAY in taken for ahead in range(4))
 
 
 def next_run(schedule: Schedule, after: datetime, *, taken: Container[date] = ()) -> tuple[date, datetime] | None:
     """The first slot after the moment `after` whose date has no slot yet."""
-    last = local_date(after, schedule.timezone) + LOOK_AHEAD * A_DAY
-    return next(((slot.date, slot.at) for slot in _slots(schedule, after, last) if not _past(slot.date, taken)), None)
+    last = local_date(after, schedule.timezone) + LOOK_AHEAD_DAYS * ONE_DAY
+    return next(
+        ((slot.date, slot.at) for slot in _slots(schedule, after, last) if not _is_taken(slot.date, taken)), None
+    )
 
 
 def upcoming(schedule: Schedule, after: datetime, count: int, *, taken: Container[date] = ()) -> list[SlotTime]:
     """The next `count` slots after a moment whose dates have no slot yet."""
-    last = local_date(after, schedule.timezone) + (LOOK_AHEAD + DAYS * count) * A_DAY
-    return list(islice((slot for slot in _slots(schedule, after, last) if not _past(slot.date, taken)), count))
+    last = local_date(after, schedule.timezone) + (LOOK_AHEAD_DAYS + DAYS_PER_WEEK * count) * ONE_DAY
+    return list(islice((slot for slot in _slots(schedule, after, last) if not _is_taken(slot.date, taken)), count))
 
 
-def due(
+def due_slots(
     schedule: Schedule, now: datetime, *, since: datetime, catch_up: timedelta, taken: Container[date] = ()
-) -> Due:
+) -> DueSlots:
     """The slots of (since, now] without a record: the newest inside `catch_up` runs, all others were missed."""
-    last = local_date(now, schedule.timezone) + 2 * A_DAY
-    found = [slot for slot in _slots(schedule, since, last) if slot.at <= now and not _past(slot.date, taken)]
+    last = local_date(now, schedule.timezone) + 2 * ONE_DAY
+    found = [slot for slot in _slots(schedule, since, last) if slot.at <= now and not _is_taken(slot.date, taken)]
     if found and now - found[-1].at <= catch_up:
-        return Due(found[-1], found[:-1])
-    return Due(None, found)
+        return DueSlots(found[-1], found[:-1])
+    return DueSlots(None, found)
 
 
-def on_save(
+def effective_from(
     old: Schedule | None, new: Schedule, now: datetime, *,
     catch_up: timedelta, taken: Container[date], made_today: bool,
 ) -> datetime:  # fmt: skip
@@ -226,13 +228,13 @@ def on_save(
     """
     today = local_date(now, new.timezone)
     at = slot_time(new, today)
-    if at is None or at > now or now - at > catch_up or made_today or _past(today, taken):
+    if at is None or at > now or now - at > catch_up or made_today or _is_taken(today, taken):
         return now
     before = slot_time(old, today) if old else None
     return now if before == at else at - timedelta(microseconds=1)
 
 
-def bridge(
+def limit_zone_change_gap(
     old: Schedule | None, new: Schedule, now: datetime, *,
     since: datetime, taken: Container[date], last: datetime | None,
 ) -> Schedule:  # fmt: skip
@@ -246,7 +248,7 @@ def bridge(
         return new
     new = replace(new, early=None)
     stayed, moved = next_run(replace(old, days=new.days), now, taken=taken), next_run(new, since, taken=taken)
-    limit = last + LONGEST
-    if stayed and moved and stayed[1] <= limit < moved[1] <= limit + WIDEST:
+    limit = last + LONGEST_GAP
+    if stayed and moved and stayed[1] <= limit < moved[1] <= limit + ZONE_SPAN:
         return replace(new, early=SlotTime(moved[0], limit))
     return new

@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ..client_area.backups import NOTE_LONGEST
-from ..client_area.requests import locked
+from ..client_area.backups import NOTE_MAX_LENGTH
+from ..client_area.requests import lock_service
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import Actor
@@ -41,8 +41,8 @@ def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: 
     disks = len(vms.disks(archives.archived_config(proxmox, node, volid)))
     try:
         with context.database.begin() as session:
-            service = locked(session, service_id)
-            holder = service_backups.note_storage(session, server, storage.storage, node, storage).node
+            service = lock_service(session, service_id)
+            holder = service_backups.save_storage(session, server, storage.storage, node, storage).node
             _record(session, service, archive, holder, disks)
             audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.title)
     except IntegrityError:
@@ -65,13 +65,13 @@ def _record(session: Session, service: Service, archive: archives.Archive, holde
         raise Refused(found.against.text, **found.against.values)
     zone = schedule.Schedule.from_json(service.schedule).timezone
     made_at = found.made_at or now()
-    service_backups.forget_removed(session, service.server_id, archive.volid)
+    service_backups.delete_removed_row(session, service.server_id, archive.volid)
     backup = Backup(
         service_id=service.id, server_id=service.server_id, volid=archive.volid, kind="adopted", vmid=service.vmid,
-        storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_LONGEST], disks=disks,
+        storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_MAX_LENGTH], disks=disks,
         local_date=schedule.local_date(made_at, zone).isoformat(), created_at=made_at,
     )  # fmt: skip
-    service_backups.see(backup, archive)
+    service_backups.update_from_archive(backup, archive)
     session.add(backup)
     session.execute(delete(HiddenVolume).where(
         HiddenVolume.server_id == service.server_id, HiddenVolume.volid == archive.volid
@@ -82,7 +82,7 @@ def hide(context: Context, service_id: str, actor: Actor, volid: str, *, hidden:
     """Show staff an archive no more, or again. The archive itself is not touched."""
     _check(volid)
     with context.database.begin() as session:
-        service = locked(session, service_id)
+        service = lock_service(session, service_id)
         here = (HiddenVolume.server_id == service.server_id, HiddenVolume.volid == volid)
         known = session.scalar(select(HiddenVolume.id).where(*here)) is not None
         if known == hidden:

@@ -67,7 +67,7 @@ def _ourselves(context: Context) -> Iterator[Finding]:
     if not context.settings.staff_email:
         yield Finding("warning", Message("PUQ_BACKUPS_STAFF_EMAIL is empty: staff is not told of trouble."))
     with context.database.open() as session:
-        parts = heartbeats.parts(session)
+        parts = heartbeats.components(session)
     for part in parts:
         yield Finding(part.level, part.advice or Message(part.label))
 

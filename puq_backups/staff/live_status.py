@@ -40,7 +40,7 @@ class Look:
 def look(context: Context, service_id: str) -> Look:
     """Ask Proxmox. Raises what it answers where the VM cannot be seen."""
     # What the pages say from last sight is brought up to date as well.
-    locks.reason_now(context, service_id)
+    locks.live_lock_reason(context, service_id)
     with context.database.open() as session:
         service = session.get_one(Service, service_id)
         server = session.get_one(Server, service.server_id)

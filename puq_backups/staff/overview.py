@@ -23,7 +23,7 @@ STATES = ("stuck", "running", "waiting", "failed", "missed", "refused")
 class Front:
     """`lists` holds the first lines of each state, `counts` how many there are; `unprotected` the first services."""
 
-    parts: list[heartbeats.Part]
+    parts: list[heartbeats.Component]
     counts: dict[str, int]
     lists: dict[str, list[queue.Line]]
     unprotected: list[search.Hit]
@@ -38,11 +38,11 @@ def facts(session: Session, context: Context, lately: int) -> Front:
     since = now() - timedelta(hours=lately)
     lists = {state: queue.in_state(session, context, state, since=since, size=SHOWN).rows for state in STATES}
     # One look finds both how many there are and the first of them; in the order of its index it reads on and on.
-    unprotected = protection.without_good(since).with_only_columns(Service.id).order_by(Service.id)
+    unprotected = protection.without_good_backup_since(since).with_only_columns(Service.id).order_by(Service.id)
     ids = session.scalars(unprotected.limit(paging.MOST + 1)).all()
     first = session.scalars(select(Service).where(Service.id.in_(ids[:SHOWN]))).all()
     return Front(
-        parts=heartbeats.parts(session), counts=queue.counts(session, since),
+        parts=heartbeats.components(session), counts=queue.counts(session, since),
         lists={state: list(rows) for state, rows in lists.items()}, unprotected=search.hits(session, first),
         unprotected_count=len(ids), restores_failed=search.count(session, "restore_failed"),
         other_vms=search.count(session, "other_vm"), servers=servers.standings(session),

@@ -78,7 +78,7 @@ def lines(session: Session, operations: Sequence[Operation]) -> list[Line]:
     of = {service.server_id for service in services.values()}
     servers = {one.id: one for one in session.scalars(select(Server).where(Server.id.in_(of)))}
     return [
-        Line(operation, service, servers[service.server_id], page.step_of(operation), operation.why)
+        Line(operation, service, servers[service.server_id], page.step_label(operation), operation.why)
         for operation in operations
         for service in (services[operation.service_id],)
     ]
@@ -134,7 +134,7 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
     if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
         return HOST_ACTS
     if service.id in held.running:
-        return policy.KINDS[held.running[service.id]]
+        return policy.RUNNING_REASONS[held.running[service.id]]
     if operation.kind == "backup" and service.id in held.first:
         return start_conditions.OTHERS_FIRST
     if operation.kind == "backup" and held.nodes[service.server_id, service.node] >= settings.per_node:

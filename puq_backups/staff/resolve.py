@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from ..client_area.requests import locked
+from ..client_area.requests import lock_service
 from ..context import Context
 from ..errors import Refused
 from ..host import Actor
@@ -19,7 +19,7 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
     Refused where there is none, or while the next restore or a reinstall runs.
     """
     with context.database.begin() as session:
-        service = locked(session, service_id)
+        service = lock_service(session, service_id)
         if not service.restore_failed:
             raise Refused("There is no failed restore.")
         running = select(Operation.id).where(
@@ -46,7 +46,7 @@ def take_identity(context: Context, service_id: str, actor: Actor, identity: str
     if vms.identity(config) != identity:
         raise Refused("The virtual machine is another one by now. Look at it again.")
     with context.database.begin() as session:
-        service = locked(session, service_id)
+        service = lock_service(session, service_id)
         said = (
             f"VM {service.vmid} is the right one: {identity or 'no identity'}, before {service.vm_identity or 'none'}"
         )

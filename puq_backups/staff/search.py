@@ -71,7 +71,7 @@ def _troubled(trouble: str, since: datetime) -> Select[Any]:
         "restore_failed": rows.where(Service.restore_failed > ""),
         "stuck": rows.where(Service.id.in_(stuck)),
         "other_vm": rows.where(Service.problem_since > LONG_AGO),
-        "no_good_backup": protection.without_good(since),
+        "no_good_backup": protection.without_good_backup_since(since),
     }
     return found.get(trouble, rows)
 
@@ -92,7 +92,7 @@ def hits(session: Session, found: Any) -> list[Hit]:
     ids, theirs = [service.id for service in found], {service.server_id for service in found}
     servers = {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(theirs)))}
     used = _used(session, ids)
-    last = protection.last_good(session, found)
+    last = protection.last_good_backups(session, found)
     live: dict[str, Operation] = {}
     running = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(LIVE))
     for operation in session.scalars(running.order_by(Operation.lock.is_(None), Operation.created_at)):

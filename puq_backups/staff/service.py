@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ..client_area import page
 from ..context import Context
 from ..errors import Message
-from ..inventory.policy import KINDS
+from ..inventory.policy import RUNNING_REASONS
 from ..models import AuditEntry, Operation, Server, Service, database_now, leases
 from ..rules import package as packages
 from ..rules.package import Package
@@ -72,7 +72,7 @@ def _holds(session: Session, service: Service) -> list[tuple[Message, datetime |
     found: list[tuple[Message, datetime | None]] = []
     running = session.scalars(select(Operation).where(Operation.lock == service.id)).first()
     if running:
-        found.append((KINDS[running.kind], running.started_at))
+        found.append((RUNNING_REASONS[running.kind], running.started_at))
     if leases.holds(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
         found.append((queue.HOST_ACTS, None))
     if service.vm_lock:
@@ -90,6 +90,6 @@ def _with_logs(session: Session, context: Context, service: Service, operations:
     waiting = queue.lines(session, [one for one in operations if one.state == "waiting"])
     whys = {line.operation.id: line.why for line in queue.waiting(session, context.settings, waiting)}
     return [
-        Past(one, page.step_of(one), whys.get(one.id, one.why), logs.get(one.id, []), live_status.upids(one))
+        Past(one, page.step_label(one), whys.get(one.id, one.why), logs.get(one.id, []), live_status.upids(one))
         for one in operations
     ]

@@ -133,7 +133,7 @@ def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
 def state(context: Context, service_id: str) -> ResponseReturnValue:
     """The page's facts as JSON, with an ETag; no Proxmox call."""
     area = run(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
-    body = json.dumps(page_facts.state(area["vars"]), sort_keys=True)
+    body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
     return answer.make_conditional(request)

@@ -40,7 +40,7 @@ def busy(world: worlds.World) -> worlds.World:
     world.back_up("a second one")
     world.host.actor = worlds.STAFF
     for name in ("tick", "worker"):
-        periodic.beat(world.context, name)
+        periodic.record_heartbeat(world.context, name)
     world.app.test_cli_runner().invoke(args=["backups", "sync"])
     ago = timedelta(minutes=1)
     with world.context.database.begin() as session:

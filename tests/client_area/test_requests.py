@@ -43,7 +43,7 @@ def audited(world: worlds.World) -> list[tuple[str, str]]:
     ],
 )  # fmt: skip
 def test_note_is_one_line_trimmed(raw: Any, note: str) -> None:
-    assert backups.note_text(raw) == note
+    assert backups.read_note(raw) == note
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_note_is_one_line_trimmed(raw: Any, note: str) -> None:
 )
 def test_note_that_is_no_line_of_text_is_refused(raw: str) -> None:
     with pytest.raises(BadInput) as caught:
-        backups.note_text(raw)
+        backups.read_note(raw)
 
     assert caught.value.field == "note"
 
@@ -87,7 +87,7 @@ def test_right_is_asked_for_before_what_was_sent_is_looked_at(world: worlds.Worl
         lambda: backups.edit_note(tools, "1", nobody, "nowhere", "two\nlines"),
         lambda: backups.keep(tools, "1", nobody, "nowhere", "2"),
         lambda: restore.retry(tools, "1", nobody, "nowhere"),
-        lambda: restore.back(tools, "1", nobody, "nowhere"),
+        lambda: restore.restore_safety_copy(tools, "1", nobody, "nowhere"),
         lambda: reinstall.reinstall(tools, "1", nobody, "no"),
         lambda: cancel.cancel(tools, "1", nobody, "nowhere"),
         lambda: schedule.save_schedule(tools, "1", nobody, {"day_9": "1"}),

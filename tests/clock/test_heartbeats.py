@@ -24,11 +24,11 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> worlds.World:
 
 def levels(world: worlds.World) -> dict[str, str]:
     with world.context.database.open() as session:
-        return {part.name: part.level for part in heartbeats.parts(session)}
+        return {part.name: part.level for part in heartbeats.components(session)}
 
 
 def seen(world: worlds.World, name: str, ago: timedelta) -> None:
-    periodic.beat(world.context, name)
+    periodic.record_heartbeat(world.context, name)
     with world.context.database.begin() as session:
         session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now() - ago))
 
@@ -54,7 +54,7 @@ def test_worker_that_moves_nothing_is_an_error_whatever_signs_it_gives(world: wo
         session.execute(update(Operation).values(wake_at=now() - timedelta(minutes=6)))
 
     with world.context.database.open() as session:
-        [worker] = [part for part in heartbeats.parts(session) if part.name == "worker"]
+        [worker] = [part for part in heartbeats.components(session) if part.name == "worker"]
 
     assert worker.level == "error"
     assert str(worker.advice).startswith("1 operations are due and no worker moves them")

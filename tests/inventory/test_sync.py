@@ -96,7 +96,9 @@ def test_archive_under_the_name_of_a_removed_one_is_a_backup_of_its_own(world: w
     world.call("BackupNow", note="second")
     operation = world.operations()[-1]
     with world.context.database.begin() as session:
-        again = service_backups.record(session, world.service(), operation, volid=first.volid, node="", disks=1)
+        again = service_backups.record_archive(
+            session, world.service(), operation, volid=first.volid, node="", disks=1
+        )
 
     assert [(backup.id, backup.note) for backup in world.held()] == [(again.id, "second")]
     assert again.id != first.id

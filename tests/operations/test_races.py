@@ -85,7 +85,7 @@ def test_last_free_place_goes_to_exactly_one(world: worlds.World) -> None:
 def test_starting_an_operation_at_once_starts_it_once(world: worlds.World) -> None:
     world.context.settings.__dict__["poll"] = timedelta(seconds=60)
     with world.context.database.begin() as session:
-        slot = slots._slot(session, session.get_one(worlds.Service, "1"), SUNDAY.date(), SUNDAY)
+        slot = slots._new_slot(session, session.get_one(worlds.Service, "1"), SUNDAY.date(), SUNDAY)
     answers = at_once(lambda _: engine.start(world.context, slot.id))
 
     assert answers.count(True) == 1, answers

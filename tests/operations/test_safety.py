@@ -296,12 +296,12 @@ def test_sync_neither_loses_nor_doubles_a_copy(world: worlds.World) -> None:
     [copy] = copies(world)
     with world.context.database.begin() as session:
         server = session.get_one(Server, world.service().server_id)
-    sync.sync(world.context, server)
+    sync.sync_backups(world.context, server)
     assert [one.id for one in copies(world)] == [copy.id]
 
     with world.context.database.begin() as session:
         session.delete(session.get_one(Backup, copy.id))
-    sync.sync(world.context, server)
+    sync.sync_backups(world.context, server)
 
     [found] = copies(world)
     assert (found.volid, found.operation_id, bool(found.expires_at)) == (copy.volid, copy.operation_id, True)

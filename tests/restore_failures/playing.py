@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from sqlalchemy import select
 from support import world as worlds
 
-from puq_backups.client_area.restore import back
+from puq_backups.client_area.restore import restore_safety_copy
 from puq_backups.errors import Message
 from puq_backups.inventory import policy, service_backups
 from puq_backups.models import Mail, Service
@@ -113,18 +113,18 @@ def vm(stage: Stage) -> str:
 def ways(stage: Stage) -> list[str]:
     """What the client is offered next."""
     with stage.world.context.database.open() as session:
-        standing = service_backups.standing(session, session.get_one(Service, "1"))
-        backups = {one.id: one for one in standing.backups}
+        inventory = service_backups.load_inventory(session, session.get_one(Service, "1"))
+        backups = {one.id: one for one in inventory.backups}
         same, other = backups.get(stage.operation.backup_id), backups[stage.notes["other"]]
-        copy = standing.safety_copy_of(stage.operation)
+        copy = inventory.safety_copy_of(stage.operation)
         offers = {
             "restore": ("restore", other), "retry": ("retry", same), "retry another": ("retry", other),
             "back": ("back", copy), "reinstall": ("reinstall", None),
         }  # fmt: skip
-        failed = standing.service.restore_failed
+        failed = inventory.service.restore_failed
         return [
             name for name, (action, backup) in offers.items()
-            if (name == "restore") != bool(failed) and not policy.reason_against(action, standing, backup)
+            if (name == "restore") != bool(failed) and not policy.reason_against(action, inventory, backup)
         ]  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def go_on(stage: Stage, way: str) -> None:
         let_reinstall(stage)
         answer = stage.world.call("Reinstall", confirm="REINSTALL")
     elif way == "back":
-        answer = "success" if back(stage.world.context, "1", worlds.ALICE, failed) else ""
+        answer = "success" if restore_safety_copy(stage.world.context, "1", worlds.ALICE, failed) else ""
     elif way == "restore":
         answer = stage.world.call("RestoreBackup", backup_id=stage.notes["other"], confirm="db101")
     else:

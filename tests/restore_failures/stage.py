@@ -16,7 +16,7 @@ from typing import Any
 from support import world as worlds
 from support.waiting import PATIENCE
 
-from puq_backups.client_area.restore import back
+from puq_backups.client_area.restore import restore_safety_copy
 from puq_backups.clock import tick
 from puq_backups.models import LIVE, Base, Operation, Service
 from puq_backups.operations import engine
@@ -184,7 +184,7 @@ def _fail(stage: Stage, safety_copy: str = "0") -> str:
 
 
 def _back(stage: Stage) -> str:
-    return back(stage.world.context, "1", worlds.ALICE, _fail(stage, "1"))
+    return restore_safety_copy(stage.world.context, "1", worlds.ALICE, _fail(stage, "1"))
 
 
 def _retry(stage: Stage) -> str:

@@ -13,30 +13,30 @@ from hypothesis import strategies as st
 from support.thorough import examples
 
 from puq_backups.rules import retention
-from puq_backups.rules.retention import Held
+from puq_backups.rules.retention import BackupInfo
 
 START = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 GIB = 1024**3
 
 
-def held(name: str, day: int, **facts: Any) -> Held:
+def held(name: str, day: int, **facts: Any) -> BackupInfo:
     usual: dict[str, Any] = {
         "size": 5 * GIB, "kind": "scheduled", "kept": False, "missing": False, "restorable": True, "storage": "nas",
     }  # fmt: skip
-    return Held(name, START + day * DAY, **usual | facts)
+    return BackupInfo(name, START + day * DAY, **usual | facts)
 
 
-def week(count: int = 3, **facts: Any) -> list[Held]:
+def week(count: int = 3, **facts: Any) -> list[BackupInfo]:
     """a, b, c…: one a day, oldest first."""
     return [held("abcdefgh"[day], day, **facts) for day in range(count)]
 
 
-def before(backups: list[Held], limit: int, removed: int = 0) -> list[str]:
+def before(backups: list[BackupInfo], limit: int, removed: int = 0) -> list[str]:
     return retention.to_remove_before(backups, limit=limit, removed_already=removed)
 
 
-def after(backups: list[Held], limit: int, new: Held) -> list[str]:
+def after(backups: list[BackupInfo], limit: int, new: BackupInfo) -> list[str]:
     return retention.to_remove_after([*backups, new], limit=limit, new_id=new.id)
 
 
@@ -46,8 +46,8 @@ NEW = held("new", 9)
 def test_quota_counts_all_but_missing_backups() -> None:
     backups = [*week(), held("d", 3, missing=True), held("e", 4, restorable=False), held("f", 5, kept=True)]
 
-    assert retention.used(backups) == 5
-    assert retention.used([]) == 0
+    assert retention.used_places(backups) == 5
+    assert retention.used_places([]) == 0
 
 
 # --- before
@@ -149,14 +149,14 @@ def test_after_stops_where_only_kept_ones_are_left() -> None:
 
 @pytest.mark.parametrize("rotation", ["before", "after"])
 def test_preview_names_all_that_a_lowered_quota_takes(rotation: str) -> None:
-    assert retention.preview(week(5), limit=2, rotation=rotation) == ["a", "b", "c", "d"]
-    assert retention.preview(week(2), limit=3, rotation=rotation) == []
-    assert retention.preview(week(1), limit=1, rotation=rotation) == ["a"]
-    assert retention.preview(week(3), limit=0, rotation=rotation) == []
+    assert retention.next_removals(week(5), limit=2, rotation=rotation) == ["a", "b", "c", "d"]
+    assert retention.next_removals(week(2), limit=3, rotation=rotation) == []
+    assert retention.next_removals(week(1), limit=1, rotation=rotation) == ["a"]
+    assert retention.next_removals(week(3), limit=0, rotation=rotation) == []
 
 
 def test_preview_is_empty_for_a_run_that_kept_backups_stop() -> None:
-    assert retention.preview([*week(3, kept=True), held("x", 5)], limit=3, rotation="before") == []
+    assert retention.next_removals([*week(3, kept=True), held("x", 5)], limit=3, rotation="before") == []
 
 
 def test_quota_full_of_kept_backups_stops_a_run() -> None:
@@ -180,13 +180,13 @@ def test_room_needed_is_the_size_of_the_newest_restorable_one_there() -> None:
         held("d", 3, size=99 * GIB, storage="other"), held("e", 4, size=None),
     ]  # fmt: skip
 
-    assert retention.room_needed([*reversed(backups)], on_storage="nas") == 6 * GIB
+    assert retention.expected_size([*reversed(backups)], on_storage="nas") == 6 * GIB
 
 
 def test_room_needed_is_unknown_without_a_size_and_on_pbs() -> None:
-    assert retention.room_needed([], on_storage="nas") is None
-    assert retention.room_needed(week(size=None), on_storage="nas") is None
-    assert retention.room_needed(week(frees_space=False), on_storage="nas") is None
+    assert retention.expected_size([], on_storage="nas") is None
+    assert retention.expected_size(week(size=None), on_storage="nas") is None
+    assert retention.expected_size(week(frees_space=False), on_storage="nas") is None
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_room_needed_is_unknown_without_a_size_and_on_pbs() -> None:
 def test_room_is_what_is_free_and_what_goes_before(
     available: int | None, needed: int | None, freed: int, room: bool
 ) -> None:
-    assert retention.room_reason(available, needed, freed) is room
+    assert retention.has_room(available, needed, freed) is room
 
 
 # --- histories
@@ -215,12 +215,12 @@ class Service:
 
     limit: int = 3
     rotation: str = "before"
-    backups: list[Held] = field(default_factory=list)
+    backups: list[BackupInfo] = field(default_factory=list)
     clock: datetime = START
     offline: bool = False
     made: int = 0
 
-    def listed(self) -> list[Held]:
+    def listed(self) -> list[BackupInfo]:
         """As rotation is told of them: the storage "nas" may be offline, and what is on it out of reach."""
         return [
             replace(one, storage_usable=False, restorable=False) if self.offline and one.storage == "nas" else one
@@ -231,7 +231,7 @@ class Service:
         self.made += 1
         self.clock += DAY
         name = f"b{self.made}"
-        self.backups.append(Held(name, self.clock, GIB, kind, False, False, restorable, storage))
+        self.backups.append(BackupInfo(name, self.clock, GIB, kind, False, False, restorable, storage))
         return name
 
     def quota_used(self) -> int:
@@ -251,7 +251,7 @@ class Service:
 
     def scheduled(self, outcomes: list[str], storage: str) -> None:
         """One slot with its attempts, each "failed", "corrupt" or "good"."""
-        promised = retention.preview(self.listed(), limit=self.limit, rotation=self.rotation)
+        promised = retention.next_removals(self.listed(), limit=self.limit, rotation=self.rotation)
         removed: list[str] = []
         for outcome in outcomes:
             if self.limit == 0 or retention.blocked_by_kept(self.listed(), limit=self.limit):

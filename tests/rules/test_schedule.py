@@ -49,7 +49,7 @@ def form(**fields: Any) -> dict[str, Any]:
 
 
 def read(fields: dict[str, Any], before: Schedule | None = None) -> Schedule:
-    return schedules.read(fields, default_timezone="UTC", before=before)
+    return schedules.read_form(fields, default_timezone="UTC", before=before)
 
 
 def clock_changes(zone: str, first: int, last: int) -> list[datetime]:
@@ -298,7 +298,7 @@ def test_upcoming_passes_over_dates_that_have_a_slot() -> None:
 
 
 def test_due_slot_runs() -> None:
-    found = schedules.due(
+    found = schedules.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T02:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP
     )
 
@@ -309,16 +309,16 @@ def test_due_slot_runs() -> None:
 def test_late_slot_runs_past_midnight_up_to_the_catch_up() -> None:
     schedule, since = only(0, "UTC", "20:00"), at("2026-11-22T12:00")
 
-    def due(moment: str) -> schedules.Due:
-        return schedules.due(schedule, at(moment), since=since, catch_up=CATCH_UP)
+    def due(moment: str) -> schedules.DueSlots:
+        return schedules.due_slots(schedule, at(moment), since=since, catch_up=CATCH_UP)
 
     slot = SlotTime(date(2026, 11, 22), at("2026-11-22T20:00"))
-    assert due("2026-11-23T08:00") == schedules.Due(slot, [])
-    assert due("2026-11-23T08:01") == schedules.Due(None, [slot])
+    assert due("2026-11-23T08:00") == schedules.DueSlots(slot, [])
+    assert due("2026-11-23T08:01") == schedules.DueSlots(None, [slot])
 
 
 def test_outage_of_days_gives_one_late_run_and_records_the_others_as_missed() -> None:
-    found = schedules.due(
+    found = schedules.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T05:00"), since=at("2026-11-19T12:00"), catch_up=CATCH_UP
     )
 
@@ -329,7 +329,7 @@ def test_outage_of_days_gives_one_late_run_and_records_the_others_as_missed() ->
 
 def test_two_slots_inside_the_catch_up_give_one_run() -> None:
     schedule = Schedule("UTC", (Day(enabled=True, time="23:30"), Day(enabled=True, time="00:30"), *[Day()] * 5))
-    found = schedules.due(schedule, at("2026-11-23T01:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP)
+    found = schedules.due_slots(schedule, at("2026-11-23T01:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP)
 
     assert found.run is not None
     assert found.run.date == date(2026, 11, 23)
@@ -337,12 +337,12 @@ def test_two_slots_inside_the_catch_up_give_one_run() -> None:
 
 
 def test_due_passes_over_dates_that_have_a_slot() -> None:
-    found = schedules.due(
+    found = schedules.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T02:00"), since=at("2026-11-20T12:00"), catch_up=CATCH_UP,
         taken={date(2026, 11, 22)},
     )  # fmt: skip
 
-    assert found == schedules.Due(SlotTime(TODAY, at("2026-11-23T02:00")), [])
+    assert found == schedules.DueSlots(SlotTime(TODAY, at("2026-11-23T02:00")), [])
 
 
 def test_date_before_one_that_has_a_slot_is_past() -> None:
@@ -350,7 +350,10 @@ def test_date_before_one_that_has_a_slot_is_past() -> None:
     schedule, now, taken = daily("UTC", "14:00"), at("2026-11-23T13:00"), {date(2026, 11, 22), TOMORROW}
 
     assert schedules.next_run(schedule, now, taken=taken) == (date(2026, 11, 25), at("2026-11-25T14:00"))
-    assert schedules.due(schedule, now + 2 * HOUR, since=now, catch_up=CATCH_UP, taken=taken) == schedules.Due()
+    assert (
+        schedules.due_slots(schedule, now + 2 * HOUR, since=now, catch_up=CATCH_UP, taken=taken)
+        == schedules.DueSlots()
+    )
 
 
 @settings(max_examples=examples(2000), deadline=None)
@@ -365,7 +368,7 @@ def test_each_slot_is_due_once_however_the_ticks_fall(
     recorded: list[SlotTime] = []
     for wait in waits:
         now = since + timedelta(minutes=wait)
-        found = schedules.due(schedule, now, since=since, catch_up=catch_up * HOUR, taken=taken)
+        found = schedules.due_slots(schedule, now, since=since, catch_up=catch_up * HOUR, taken=taken)
         assert not found.run or now - found.run.at <= catch_up * HOUR
         recorded += [*found.missed, *([found.run] if found.run else [])]
         taken, since = {slot.date for slot in recorded}, now
@@ -379,7 +382,7 @@ def test_each_slot_is_due_once_however_the_ticks_fall(
 def saved(old: Schedule | None, new: Schedule, now: str, *, taken: tuple[str, ...] = (), made: bool = False) -> Any:
     """The next slot after a save: its date and moment."""
     dates = {date.fromisoformat(day) for day in taken}
-    since = schedules.on_save(old, new, at(now), catch_up=CATCH_UP, taken=dates, made_today=made)
+    since = schedules.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=dates, made_today=made)
     return schedules.next_run(new, since, taken=dates)
 
 
@@ -397,7 +400,7 @@ def test_saving_a_time_that_is_past_waits_when_today_or_a_later_date_has_a_slot(
     now, old, new = at("2026-11-23T10:00"), daily("UTC", "03:00"), daily("UTC", "08:00")
 
     for taken in ({TODAY}, {TOMORROW}):
-        assert schedules.on_save(old, new, now, catch_up=CATCH_UP, taken=taken, made_today=False) == now
+        assert schedules.effective_from(old, new, now, catch_up=CATCH_UP, taken=taken, made_today=False) == now
 
 
 def test_saving_a_time_that_is_past_by_more_than_the_catch_up_waits() -> None:
@@ -443,8 +446,8 @@ CHANGE = "2026-11-22T23:00"
 def moved(old: Schedule, new: Schedule, now: str = CHANGE, *, last: str = "2026-11-22T22:00") -> Schedule:
     """`new` as it is stored when it is saved over `old`, whose dates up to the 23rd have slots."""
     taken = {date(2026, 11, day) for day in range(1, 24)}
-    since = schedules.on_save(old, new, at(now), catch_up=CATCH_UP, taken=taken, made_today=False)
-    return schedules.bridge(old, new, at(now), since=since, taken=taken, last=at(last))
+    since = schedules.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=taken, made_today=False)
+    return schedules.limit_zone_change_gap(old, new, at(now), since=since, taken=taken, last=at(last))
 
 
 def moments(schedule: Schedule, now: str = CHANGE) -> list[datetime]:
@@ -522,8 +525,8 @@ def test_move_leaves_slots_of_a_week_apart_at_their_times() -> None:
 def test_move_before_the_first_slot_needs_no_early_slot() -> None:
     old, new = daily("Pacific/Kiritimati", NOON), daily("Pacific/Pago_Pago", NOON)
 
-    assert schedules.bridge(old, new, at(CHANGE), since=at(CHANGE), taken=(), last=None) == new
-    assert schedules.bridge(None, new, at(CHANGE), since=at(CHANGE), taken=(), last=at(CHANGE)) == new
+    assert schedules.limit_zone_change_gap(old, new, at(CHANGE), since=at(CHANGE), taken=(), last=None) == new
+    assert schedules.limit_zone_change_gap(None, new, at(CHANGE), since=at(CHANGE), taken=(), last=at(CHANGE)) == new
 
 
 @dataclass
@@ -548,7 +551,9 @@ class Service:
         return max((slot.at for slot, _ in self.runs), default=None)
 
     def tick(self) -> None:
-        found = schedules.due(self.schedule, self.now, since=self.since, catch_up=self.catch_up, taken=self.taken)
+        found = schedules.due_slots(
+            self.schedule, self.now, since=self.since, catch_up=self.catch_up, taken=self.taken
+        )
         self.runs += [(found.run, self.now)] if found.run else []
         self.missed += found.missed
         self.since = self.now
@@ -566,8 +571,10 @@ class Service:
         sent = {f"day_{number}": day.enabled for number, day in enumerate(days)}
         sent |= {f"time_{number}": day.time for number, day in enumerate(days)}
         new = read({"timezone": zone, **sent}, old)
-        self.since = schedules.on_save(old, new, self.now, catch_up=self.catch_up, taken=taken, made_today=False)
-        new = schedules.bridge(old, new, self.now, since=self.since, taken=taken, last=self.last)
+        self.since = schedules.effective_from(
+            old, new, self.now, catch_up=self.catch_up, taken=taken, made_today=False
+        )
+        new = schedules.limit_zone_change_gap(old, new, self.now, since=self.since, taken=taken, last=self.last)
         self.schedule = Schedule.from_json(new.to_json())
 
 

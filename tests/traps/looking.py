@@ -36,7 +36,7 @@ def scheduled(world: worlds.World, date: str) -> Operation:
     from puq_backups.models import Service, now
 
     with world.context.database.begin() as session:
-        slot = slots._slot(session, session.get_one(Service, "1"), dates.fromisoformat(date), now())
+        slot = slots._new_slot(session, session.get_one(Service, "1"), dates.fromisoformat(date), now())
     engine.start(world.context, slot.id)
     while engine.advance(world.context, slot.id) or running(world, slot.id):
         pass

@@ -26,7 +26,7 @@ def clock() -> Iterator[time_machine.Coordinates]:
 def sync(world: worlds.World) -> None:
     with world.context.database.open() as session:
         server = session.query(Server).one()
-    inventory_sync.sync(world.context, server)
+    inventory_sync.sync_backups(world.context, server)
 
 
 def on(world: worlds.World, storage: str, **package: object) -> None:

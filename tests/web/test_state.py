@@ -161,7 +161,7 @@ def test_page_asks_the_database_as_often_at_100_backups_as_at_1(door: Door) -> N
             counts.append(len(seen))
             assert len(seen) <= MOST_QUERIES, seen
     with world.context.database.open() as session:
-        assert len(service_backups.standing(session, world.service()).backups) == 100
+        assert len(service_backups.load_inventory(session, world.service()).backups) == 100
 
     assert len(set(counts)) == 1, counts
 

@@ -52,11 +52,11 @@ def place_on(
     if limits is None:
         limits = str((archives.storage_config(proxmox, name) or {}).get("prune-backups") or "")
     with context.database.open() as session:
-        held = service_backups.standing(session, service).held()
+        held = service_backups.load_inventory(session, service).for_rotation()
     leaving = [one for one in held if one.id in going and one.storage == name]
     freed = sum(one.size or 0 for one in leaving if one.frees_space)
-    needed = retention.room_needed(held, on_storage=name)
-    if seen.type != "pbs" and not retention.room_reason(seen.avail, needed, freed):
+    needed = retention.expected_size(held, on_storage=name)
+    if seen.type != "pbs" and not retention.has_room(seen.avail, needed, freed):
         raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
     _within(limits, proxmox, service, name, len(leaving))
     return Place(seen, limits)
@@ -136,9 +136,9 @@ def made(work: Work, storage: str) -> Made | None:
 
 def record(work: Work, storage: str, found: Made) -> Backup:
     """The row of an archive that this operation made."""
-    known = service_backups.storage_row(work.session, work.server, storage, work.node)
+    known = service_backups.find_storage(work.session, work.server, storage, work.node)
     holder = known.node if known else ""
-    backup = service_backups.record(
+    backup = service_backups.record_archive(
         work.session, work.service, work.operation, volid=found.volid, node=holder, disks=found.disks
     )
     work.operation.store(made_at=now().isoformat())
@@ -150,7 +150,7 @@ def see(work: Work, backup: Backup) -> Wait | None:
     listed = archives.listing(work.proxmox, backup.node or work.node, backup.storage, work.vmid)
     found = next((archive for archive in listed if archive.volid == backup.volid), None)
     if found is not None and found.size:
-        service_backups.see(backup, found)
+        service_backups.update_from_archive(backup, found)
         return None
     if now() - datetime.fromisoformat(work.operation.data["made_at"]) > SEEN_WITHIN:
         raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")

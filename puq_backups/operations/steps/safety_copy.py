@@ -39,7 +39,7 @@ def plan_safety_copy(work: Work) -> None:
     translator = work.context.translator(*merge_values.client(work.context, work.service))
     operation.note = translator.gettext(NOTE, when=source.created_at)
     operation.store(safety_storage=name, safety_days=work.context.settings.safety_copy_days)
-    service_backups.note_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
+    service_backups.save_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
 
 
 def storage_for(package: Package, source: Backup) -> str:
