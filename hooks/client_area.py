@@ -9,7 +9,7 @@ from puq_backups.context import Context
 from puq_backups.hook_registry.decorators import module_function
 from puq_backups.host import Actor
 from puq_backups.models import Service
-from puq_backups.rules import schedule
+from puq_backups.rules import wall_time
 from puq_backups.whmcs import dispatch
 
 TEMPLATE = "puq_backups/client/backups.html"
@@ -27,7 +27,7 @@ def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dic
     with context.database.open() as session:
         service = session.get_one(Service, service_id(params))
         found = page.facts(session, context, service, actor)
-    found["timezones"] = sorted(schedule.zones())
+    found["timezones"] = sorted(wall_time.zones())
     _grey_what_is_not_offered(found, dispatch.offered(context, actor))
     for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
         for answer in context.hooks.ask(point, vars=dict(found)):

@@ -20,8 +20,8 @@ from ..operations import reinstall as reinstall_steps
 from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
 from ..rules import retention
-from ..rules import schedule as schedules
 from ..rules.package import Package
+from ..rules.schedule import Schedule
 
 LABELS: dict[str, dict[str, str]] = {
     "backup": backup_steps.LABELS, "restore": restore_steps.LABELS, "remove": remove_steps.LABELS,
@@ -61,7 +61,7 @@ def _reason_against(
 
 
 def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
-    stored = schedules.Schedule.from_json(service.schedule).to_json()
+    stored = Schedule.from_json(service.schedule).to_json()
     going = []
     if service.next_run_at:
         rotation = Package.from_json(service.package).rotation

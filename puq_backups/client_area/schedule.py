@@ -10,7 +10,9 @@ from ..host import Actor
 from ..inventory import service_backups
 from ..models import now
 from ..models.audit_log import audit
-from ..rules import schedule
+from ..rules import next_run
+from ..rules.schedule import Schedule, read_form
+from ..rules.wall_time import local_date
 from . import requests
 
 
@@ -21,17 +23,17 @@ def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) ->
         service = requests.lock_service(session, service_id)
         inventory = service_backups.load_inventory(session, service)
         requests.require_possible("schedule", inventory, actor)
-        old = schedule.Schedule.from_json(service.schedule)
-        new = schedule.read_form(form, default_timezone=context.settings.timezone, before=old)
+        old = Schedule.from_json(service.schedule)
+        new = read_form(form, default_timezone=context.settings.timezone, before=old)
         at = now()
-        today = schedule.local_date(at, new.timezone)
+        today = local_date(at, new.timezone)
         made = slots.backup_of_day(context, inventory, today.isoformat()) is not None
         dates = slots.taken_dates(session, service)
-        since = schedule.effective_from(
+        since = next_run.effective_from(
             old, new, at, catch_up=context.settings.catch_up, taken=dates, made_today=made
         )
         last = slots.newest_due_at(session, service, at)
-        new = schedule.limit_zone_change_gap(old, new, at, since=since, taken=dates, last=last)
+        new = next_run.limit_zone_change_gap(old, new, at, since=since, taken=dates, last=last)
         service.schedule, service.slots_from = new.to_json(), since
         audit(session, service_id, None, "schedule", f"saved by {actor.title}", actor=actor.title)
         slots.plan_next(session, service, since)

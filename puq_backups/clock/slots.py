@@ -13,8 +13,9 @@ from ..errors import Message
 from ..inventory import service_backups
 from ..models import Backup, Operation, Service, now
 from ..operations import engine
-from ..rules import schedule as schedules
+from ..rules import next_run
 from ..rules.package import Package
+from ..rules.schedule import Schedule
 
 BATCH = 500
 LOOK_BACK = timedelta(days=21)
@@ -22,10 +23,10 @@ LOOK_BACK = timedelta(days=21)
 
 def plan_next(session: Session, service: Service, after: datetime) -> None:
     """Compute the service's next slot: none while it is suspended or terminated."""
-    schedule = schedules.Schedule.from_json(service.schedule) if service.schedule else None
+    schedule = Schedule.from_json(service.schedule) if service.schedule else None
     found = None
     if schedule is not None and service.status == "active":
-        found = schedules.next_run(schedule, after, taken=taken_dates(session, service))
+        found = next_run.next_run(schedule, after, taken=taken_dates(session, service))
     service.next_run_date = found[0].isoformat() if found else None
     service.next_run_at = found[1] if found else None
 
@@ -91,8 +92,8 @@ def _claim(session: Session, context: Context, service_id: str, planned: datetim
         return
     service, at = session.get_one(Service, service_id), now()
     just_before = planned - timedelta(microseconds=1)
-    found = schedules.due_slots(
-        schedules.Schedule.from_json(service.schedule),
+    found = next_run.due_slots(
+        Schedule.from_json(service.schedule),
         at,
         since=min(service.slots_from or just_before, just_before),
         catch_up=context.settings.catch_up,

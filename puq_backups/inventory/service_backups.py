@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from ..errors import NotYours
 from ..models import LIVE, Backup, Operation, Server, Service, Storage, is_id, now
 from ..pve import backups as archives
-from ..rules import retention, schedule
+from ..rules import retention, wall_time
+from ..rules.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
 
 def local_date(service: Service, operation: Operation) -> str:
     """The date a backup counts for: its slot's, else that of its request in the service's zone."""
-    zone = schedule.Schedule.from_json(service.schedule).timezone
-    return operation.slot_date or schedule.local_date(operation.created_at, zone).isoformat()
+    zone = Schedule.from_json(service.schedule).timezone
+    return operation.slot_date or wall_time.local_date(operation.created_at, zone).isoformat()
 
 
 def archive_storage(operation: Operation) -> str:

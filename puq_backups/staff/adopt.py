@@ -16,7 +16,8 @@ from ..models import Backup, HiddenVolume, Server, Service, now
 from ..models.audit_log import audit
 from ..pve import backups as archives
 from ..pve import vms
-from ..rules import schedule
+from ..rules import wall_time
+from ..rules.schedule import Schedule
 from . import foreign_archives
 
 
@@ -63,13 +64,13 @@ def _record(session: Session, service: Service, archive: archives.Archive, holde
         raise Refused("The archive belongs to a service by now.")
     if found.against:
         raise Refused(found.against.text, **found.against.values)
-    zone = schedule.Schedule.from_json(service.schedule).timezone
+    zone = Schedule.from_json(service.schedule).timezone
     made_at = found.made_at or now()
     service_backups.delete_removed_row(session, service.server_id, archive.volid)
     backup = Backup(
         service_id=service.id, server_id=service.server_id, volid=archive.volid, kind="adopted", vmid=service.vmid,
         storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_MAX_LENGTH], disks=disks,
-        local_date=schedule.local_date(made_at, zone).isoformat(), created_at=made_at,
+        local_date=wall_time.local_date(made_at, zone).isoformat(), created_at=made_at,
     )  # fmt: skip
     service_backups.update_from_archive(backup, archive)
     session.add(backup)

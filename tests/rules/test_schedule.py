@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from support.thorough import examples
 
 from puq_backups.errors import BadInput
-from puq_backups.rules import schedule as schedules
-from puq_backups.rules.schedule import Day, Schedule, SlotTime
+from puq_backups.rules import next_run, wall_time
+from puq_backups.rules.schedule import Day, Schedule, SlotTime, read_form
 
-ZONES = sorted(schedules.zones())
+ZONES = sorted(wall_time.zones())
 FAR = ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Apia", "Pacific/Chatham", "Europe/Warsaw", "Asia/Kolkata")
 CATCH_UP = timedelta(hours=12)
 HOUR = timedelta(hours=1)
@@ -49,7 +49,7 @@ def form(**fields: Any) -> dict[str, Any]:
 
 
 def read(fields: dict[str, Any], before: Schedule | None = None) -> Schedule:
-    return schedules.read_form(fields, default_timezone="UTC", before=before)
+    return read_form(fields, default_timezone="UTC", before=before)
 
 
 def clock_changes(zone: str, first: int, last: int) -> list[datetime]:
@@ -175,14 +175,14 @@ def test_json_form_is_that_of_the_state_page() -> None:
 
 
 def test_weekday_0_is_sunday() -> None:
-    assert [schedules.weekday(date(2026, 11, day)) for day in range(22, 29)] == [0, 1, 2, 3, 4, 5, 6]
+    assert [wall_time.weekday(date(2026, 11, day)) for day in range(22, 29)] == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_slot_of_a_day_that_is_off_is_none() -> None:
     schedule = only(0, "UTC", "02:00")
 
-    assert schedules.slot_time(schedule, date(2026, 11, 22)) == at("2026-11-22T02:00")
-    assert schedules.slot_time(schedule, date(2026, 11, 23)) is None
+    assert next_run.slot_time(schedule, date(2026, 11, 22)) == at("2026-11-22T02:00")
+    assert next_run.slot_time(schedule, date(2026, 11, 23)) is None
 
 
 @pytest.mark.parametrize(
@@ -210,15 +210,15 @@ def test_slot_of_a_day_that_is_off_is_none() -> None:
     ],
 )
 def test_slot_over_a_clock_change(zone: str, day: str, time: str, moment: str) -> None:
-    assert schedules.slot_time(daily(zone, time), date.fromisoformat(day)) == at(moment)
+    assert next_run.slot_time(daily(zone, time), date.fromisoformat(day)) == at(moment)
 
 
 @pytest.mark.parametrize(("zone", "day"), [("Pacific/Apia", "2011-12-30"), ("Pacific/Kiritimati", "1994-12-31")])
 def test_date_that_a_zone_skips_has_no_slot(zone: str, day: str) -> None:
     skipped = date.fromisoformat(day)
-    before, after = (schedules.slot_time(daily(zone, "12:00"), skipped + timedelta(days=n)) for n in (-1, 1))
+    before, after = (next_run.slot_time(daily(zone, "12:00"), skipped + timedelta(days=n)) for n in (-1, 1))
 
-    assert schedules.slot_time(daily(zone, "12:00"), skipped) is None
+    assert next_run.slot_time(daily(zone, "12:00"), skipped) is None
     assert (before, after) == (at(f"{day}T22:00") - 24 * HOUR, at(f"{day}T22:00"))
 
 
@@ -230,10 +230,10 @@ def test_slot_is_the_first_minute_the_wall_clock_reaches_its_time(data: st.DataO
     day = data.draw(near) + timedelta(days=data.draw(st.integers(-1, 2)))
     expected = first_minute_at_or_after(zone, day, time)
 
-    found = schedules.slot_time(daily(zone, time), day)
+    found = next_run.slot_time(daily(zone, time), day)
 
     if found is None:
-        assert schedules.local_date(expected - MINUTE, zone) < day < schedules.local_date(expected, zone)
+        assert wall_time.local_date(expected - MINUTE, zone) < day < wall_time.local_date(expected, zone)
     else:
         assert found == expected
 
@@ -242,9 +242,9 @@ def test_every_zone_gives_each_local_date_of_five_years_one_slot() -> None:
     for zone in ZONES:
         schedule, day, before = daily(zone, "02:30"), date(2026, 1, 1), at("2025-12-01")
         while day.year < 2031:
-            moment = schedules.slot_time(schedule, day)
+            moment = next_run.slot_time(schedule, day)
             assert (moment or before) > before, (zone, day)
-            assert schedules.local_date(moment, zone) == day, (zone, day)
+            assert wall_time.local_date(moment, zone) == day, (zone, day)
             before, day = moment, day + timedelta(days=1 + day.day % 3)
 
 
@@ -254,14 +254,14 @@ def test_every_zone_gives_each_local_date_of_five_years_one_slot() -> None:
 def test_next_run_is_strictly_after() -> None:
     schedule = daily("UTC", "02:00")
 
-    assert schedules.next_run(schedule, at("2026-11-23T01:59")) == (date(2026, 11, 23), at("2026-11-23T02:00"))
-    assert schedules.next_run(schedule, at("2026-11-23T02:00")) == (date(2026, 11, 24), at("2026-11-24T02:00"))
+    assert next_run.next_run(schedule, at("2026-11-23T01:59")) == (date(2026, 11, 23), at("2026-11-23T02:00"))
+    assert next_run.next_run(schedule, at("2026-11-23T02:00")) == (date(2026, 11, 24), at("2026-11-24T02:00"))
 
 
 def test_next_run_passes_over_dates_that_have_a_slot() -> None:
     taken = {date(2026, 11, 23), date(2026, 11, 24)}
 
-    assert schedules.next_run(daily("UTC", "02:00"), at("2026-11-23T00:00"), taken=taken) == (
+    assert next_run.next_run(daily("UTC", "02:00"), at("2026-11-23T00:00"), taken=taken) == (
         date(2026, 11, 25), at("2026-11-25T02:00"),
     )  # fmt: skip
 
@@ -270,26 +270,26 @@ def test_next_run_of_a_single_weekday_is_a_week_away() -> None:
     schedule = only(1, "Asia/Tokyo", "00:00")
 
     # Monday 23 November 00:00 in Tokyo is still Sunday in UTC.
-    assert schedules.next_run(schedule, at("2026-11-22T15:00")) == (date(2026, 11, 30), at("2026-11-29T15:00"))
+    assert next_run.next_run(schedule, at("2026-11-22T15:00")) == (date(2026, 11, 30), at("2026-11-29T15:00"))
 
 
 def test_next_run_without_an_enabled_day_is_none() -> None:
-    assert schedules.next_run(Schedule.empty("UTC"), at("2026-11-23T00:00")) is None
+    assert next_run.next_run(Schedule.empty("UTC"), at("2026-11-23T00:00")) is None
 
 
 @given(zone_names, weeks, anytime)
 def test_next_run_is_the_first_of_the_upcoming(zone: str, days: tuple[Day, ...], after: datetime) -> None:
     schedule = Schedule(zone, days)
-    coming = schedules.upcoming(schedule, after, 10)
+    coming = next_run.upcoming(schedule, after, 10)
 
     assert len(coming) == (10 if any(day.enabled for day in days) else 0)
     assert [slot.at for slot in coming] == sorted(slot.at for slot in coming)
     assert all(slot.at > after for slot in coming)
-    assert schedules.next_run(schedule, after) == next(((slot.date, slot.at) for slot in coming), None)
+    assert next_run.next_run(schedule, after) == next(((slot.date, slot.at) for slot in coming), None)
 
 
 def test_upcoming_passes_over_dates_that_have_a_slot() -> None:
-    found = schedules.upcoming(daily("UTC", "02:00"), at("2026-11-23T00:00"), 2, taken={date(2026, 11, 23)})
+    found = next_run.upcoming(daily("UTC", "02:00"), at("2026-11-23T00:00"), 2, taken={date(2026, 11, 23)})
 
     assert [slot.date.day for slot in found] == [24, 25]
 
@@ -298,7 +298,7 @@ def test_upcoming_passes_over_dates_that_have_a_slot() -> None:
 
 
 def test_due_slot_runs() -> None:
-    found = schedules.due_slots(
+    found = next_run.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T02:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP
     )
 
@@ -309,16 +309,16 @@ def test_due_slot_runs() -> None:
 def test_late_slot_runs_past_midnight_up_to_the_catch_up() -> None:
     schedule, since = only(0, "UTC", "20:00"), at("2026-11-22T12:00")
 
-    def due(moment: str) -> schedules.DueSlots:
-        return schedules.due_slots(schedule, at(moment), since=since, catch_up=CATCH_UP)
+    def due(moment: str) -> next_run.DueSlots:
+        return next_run.due_slots(schedule, at(moment), since=since, catch_up=CATCH_UP)
 
     slot = SlotTime(date(2026, 11, 22), at("2026-11-22T20:00"))
-    assert due("2026-11-23T08:00") == schedules.DueSlots(slot, [])
-    assert due("2026-11-23T08:01") == schedules.DueSlots(None, [slot])
+    assert due("2026-11-23T08:00") == next_run.DueSlots(slot, [])
+    assert due("2026-11-23T08:01") == next_run.DueSlots(None, [slot])
 
 
 def test_outage_of_days_gives_one_late_run_and_records_the_others_as_missed() -> None:
-    found = schedules.due_slots(
+    found = next_run.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T05:00"), since=at("2026-11-19T12:00"), catch_up=CATCH_UP
     )
 
@@ -329,7 +329,7 @@ def test_outage_of_days_gives_one_late_run_and_records_the_others_as_missed() ->
 
 def test_two_slots_inside_the_catch_up_give_one_run() -> None:
     schedule = Schedule("UTC", (Day(enabled=True, time="23:30"), Day(enabled=True, time="00:30"), *[Day()] * 5))
-    found = schedules.due_slots(schedule, at("2026-11-23T01:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP)
+    found = next_run.due_slots(schedule, at("2026-11-23T01:00"), since=at("2026-11-22T12:00"), catch_up=CATCH_UP)
 
     assert found.run is not None
     assert found.run.date == date(2026, 11, 23)
@@ -337,22 +337,21 @@ def test_two_slots_inside_the_catch_up_give_one_run() -> None:
 
 
 def test_due_passes_over_dates_that_have_a_slot() -> None:
-    found = schedules.due_slots(
+    found = next_run.due_slots(
         daily("UTC", "02:00"), at("2026-11-23T02:00"), since=at("2026-11-20T12:00"), catch_up=CATCH_UP,
         taken={date(2026, 11, 22)},
     )  # fmt: skip
 
-    assert found == schedules.DueSlots(SlotTime(TODAY, at("2026-11-23T02:00")), [])
+    assert found == next_run.DueSlots(SlotTime(TODAY, at("2026-11-23T02:00")), [])
 
 
 def test_date_before_one_that_has_a_slot_is_past() -> None:
     """Tomorrow has run in the far east, and the client is back in the west: today is not caught up on."""
     schedule, now, taken = daily("UTC", "14:00"), at("2026-11-23T13:00"), {date(2026, 11, 22), TOMORROW}
 
-    assert schedules.next_run(schedule, now, taken=taken) == (date(2026, 11, 25), at("2026-11-25T14:00"))
+    assert next_run.next_run(schedule, now, taken=taken) == (date(2026, 11, 25), at("2026-11-25T14:00"))
     assert (
-        schedules.due_slots(schedule, now + 2 * HOUR, since=now, catch_up=CATCH_UP, taken=taken)
-        == schedules.DueSlots()
+        next_run.due_slots(schedule, now + 2 * HOUR, since=now, catch_up=CATCH_UP, taken=taken) == next_run.DueSlots()
     )
 
 
@@ -368,12 +367,12 @@ def test_each_slot_is_due_once_however_the_ticks_fall(
     recorded: list[SlotTime] = []
     for wait in waits:
         now = since + timedelta(minutes=wait)
-        found = schedules.due_slots(schedule, now, since=since, catch_up=catch_up * HOUR, taken=taken)
+        found = next_run.due_slots(schedule, now, since=since, catch_up=catch_up * HOUR, taken=taken)
         assert not found.run or now - found.run.at <= catch_up * HOUR
         recorded += [*found.missed, *([found.run] if found.run else [])]
         taken, since = {slot.date for slot in recorded}, now
 
-    assert recorded == [slot for slot in schedules.upcoming(schedule, start, 400) if slot.at <= since]
+    assert recorded == [slot for slot in next_run.upcoming(schedule, start, 400) if slot.at <= since]
 
 
 # --- saving
@@ -382,8 +381,8 @@ def test_each_slot_is_due_once_however_the_ticks_fall(
 def saved(old: Schedule | None, new: Schedule, now: str, *, taken: tuple[str, ...] = (), made: bool = False) -> Any:
     """The next slot after a save: its date and moment."""
     dates = {date.fromisoformat(day) for day in taken}
-    since = schedules.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=dates, made_today=made)
-    return schedules.next_run(new, since, taken=dates)
+    since = next_run.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=dates, made_today=made)
+    return next_run.next_run(new, since, taken=dates)
 
 
 def test_saving_a_new_time_that_is_past_makes_today_due_at_once() -> None:
@@ -400,7 +399,7 @@ def test_saving_a_time_that_is_past_waits_when_today_or_a_later_date_has_a_slot(
     now, old, new = at("2026-11-23T10:00"), daily("UTC", "03:00"), daily("UTC", "08:00")
 
     for taken in ({TODAY}, {TOMORROW}):
-        assert schedules.effective_from(old, new, now, catch_up=CATCH_UP, taken=taken, made_today=False) == now
+        assert next_run.effective_from(old, new, now, catch_up=CATCH_UP, taken=taken, made_today=False) == now
 
 
 def test_saving_a_time_that_is_past_by_more_than_the_catch_up_waits() -> None:
@@ -446,13 +445,13 @@ CHANGE = "2026-11-22T23:00"
 def moved(old: Schedule, new: Schedule, now: str = CHANGE, *, last: str = "2026-11-22T22:00") -> Schedule:
     """`new` as it is stored when it is saved over `old`, whose dates up to the 23rd have slots."""
     taken = {date(2026, 11, day) for day in range(1, 24)}
-    since = schedules.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=taken, made_today=False)
-    return schedules.limit_zone_change_gap(old, new, at(now), since=since, taken=taken, last=at(last))
+    since = next_run.effective_from(old, new, at(now), catch_up=CATCH_UP, taken=taken, made_today=False)
+    return next_run.limit_zone_change_gap(old, new, at(now), since=since, taken=taken, last=at(last))
 
 
 def moments(schedule: Schedule, now: str = CHANGE) -> list[datetime]:
     taken = {date(2026, 11, day) for day in range(1, 24)}
-    return [slot.at for slot in schedules.upcoming(schedule, at(now), 4, taken=taken)]
+    return [slot.at for slot in next_run.upcoming(schedule, at(now), 4, taken=taken)]
 
 
 def test_move_over_the_date_line_brings_slots_forward_until_they_are_at_their_times() -> None:
@@ -525,8 +524,8 @@ def test_move_leaves_slots_of_a_week_apart_at_their_times() -> None:
 def test_move_before_the_first_slot_needs_no_early_slot() -> None:
     old, new = daily("Pacific/Kiritimati", NOON), daily("Pacific/Pago_Pago", NOON)
 
-    assert schedules.limit_zone_change_gap(old, new, at(CHANGE), since=at(CHANGE), taken=(), last=None) == new
-    assert schedules.limit_zone_change_gap(None, new, at(CHANGE), since=at(CHANGE), taken=(), last=at(CHANGE)) == new
+    assert next_run.limit_zone_change_gap(old, new, at(CHANGE), since=at(CHANGE), taken=(), last=None) == new
+    assert next_run.limit_zone_change_gap(None, new, at(CHANGE), since=at(CHANGE), taken=(), last=at(CHANGE)) == new
 
 
 @dataclass
@@ -551,7 +550,7 @@ class Service:
         return max((slot.at for slot, _ in self.runs), default=None)
 
     def tick(self) -> None:
-        found = schedules.due_slots(
+        found = next_run.due_slots(
             self.schedule, self.now, since=self.since, catch_up=self.catch_up, taken=self.taken
         )
         self.runs += [(found.run, self.now)] if found.run else []
@@ -560,7 +559,7 @@ class Service:
 
     def wait(self, span: timedelta) -> None:
         end = self.now + span
-        while (following := schedules.next_run(self.schedule, self.since, taken=self.taken)) and following[1] <= end:
+        while (following := next_run.next_run(self.schedule, self.since, taken=self.taken)) and following[1] <= end:
             self.now = max(self.now, following[1])
             self.tick()
         self.now = end
@@ -571,10 +570,10 @@ class Service:
         sent = {f"day_{number}": day.enabled for number, day in enumerate(days)}
         sent |= {f"time_{number}": day.time for number, day in enumerate(days)}
         new = read({"timezone": zone, **sent}, old)
-        self.since = schedules.effective_from(
+        self.since = next_run.effective_from(
             old, new, self.now, catch_up=self.catch_up, taken=taken, made_today=False
         )
-        new = schedules.limit_zone_change_gap(old, new, self.now, since=self.since, taken=taken, last=self.last)
+        new = next_run.limit_zone_change_gap(old, new, self.now, since=self.since, taken=taken, last=self.last)
         self.schedule = Schedule.from_json(new.to_json())
 
 
@@ -602,7 +601,7 @@ def test_moves_run_no_date_twice_and_leave_no_gap_over_36_hours(
     assert max(later - sooner for sooner, later in pairwise(times)) <= 36 * HOUR
     # A few days after the last move each date has its slot at its wall time again.
     plain = daily(service.schedule.timezone, time)
-    assert [slot.at for slot, _ in service.runs[-3:]] == [schedules.slot_time(plain, day) for day in dates[-3:]]
+    assert [slot.at for slot, _ in service.runs[-3:]] == [next_run.slot_time(plain, day) for day in dates[-3:]]
     assert dates[-3:] == [dates[-1] - timedelta(days=back) for back in (2, 1, 0)]
 
 
@@ -615,7 +614,7 @@ def test_saves_of_any_kind_run_no_date_twice_and_forget_none(
     for minutes, there, week in saves:
         service.wait(minutes * MINUTE)
         service.save(there, week)
-    promised = schedules.upcoming(service.schedule, service.since, 3, taken=service.taken)
+    promised = next_run.upcoming(service.schedule, service.since, 3, taken=service.taken)
     assume(promised)
     service.wait(promised[-1].at - service.now if promised[-1].at > service.now else timedelta(0))
 

@@ -14,7 +14,7 @@ from ...errors import BackupsError, Message
 from ...host import Actor
 from ...i18n.translator import N_
 from ...models import Operation, Service, is_id
-from ...rules import schedule
+from ...rules import wall_time
 from ...staff import adopt, live_status, resolve
 from ...staff import service as service_facts
 from .. import client, forms, restore_preview
@@ -79,7 +79,7 @@ class Pages:
             more = service_facts.facts(session, self.context, service, layout.place())
         return layout.page(
             self.context, "services", "service.html", error=error, form=form, dossier=more,
-            timezones=sorted(schedule.zones()), trouble=Message.from_json(service.problem),
+            timezones=sorted(wall_time.zones()), trouble=Message.from_json(service.problem),
             **client.with_addresses(found, service_id),
         )  # fmt: skip
 
