@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
@@ -22,6 +22,7 @@ from .mail import delivery
 from .models import Operation, leases, now
 from .operations import engine
 from .operations import queue as operation_queue
+from .worker import JobWorker, serve
 
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
@@ -37,7 +38,7 @@ def queue(settings: Settings) -> Queue:
 def bell(settings: Settings) -> Callable[[Iterable[str]], None]:
     """A function that rings for operations. A Redis that is away is logged: the tick rings again."""
     ours = queue(settings)
-    limit = int(2 * leases.seconds(settings))
+    limit = job_limit(settings)
 
     def ring(operation_ids: Iterable[str]) -> None:
         try:
@@ -75,14 +76,19 @@ def work(context: Context, *, burst: bool) -> None:
     ringer = threading.Thread(target=_ring_on, args=(context, stop), daemon=True)
     ringer.start()
     try:
-        _worker(ours).work(logging_level="WARNING")
+        serve(lambda: _worker(context, ours), stop)
     finally:
         stop.set()
         ringer.join(timeout=LONGEST_SLEEP)
 
 
-def _worker(ours: Queue) -> SimpleWorker:
-    return SimpleWorker([ours], connection=ours.connection, serializer=JSONSerializer)
+def _worker(context: Context, ours: Queue) -> JobWorker:
+    return JobWorker(ours, {f"{__name__}.{advance.__name__}": (advance, (str,))}, job_limit(context.settings))
+
+
+def job_limit(settings: Settings) -> int:
+    """The seconds that one job may take: a step is over or given up long before."""
+    return int(2 * leases.seconds(settings))
 
 
 def _ring_on(context: Context, stop: threading.Event) -> None:
@@ -103,7 +109,7 @@ def _burst(context: Context, ours: Queue) -> None:
         periodic.record_heartbeat(context, "worker")
         tick.start_waiting(context)
         operation_queue.ring_due(context)
-        _worker(ours).work(burst=True, logging_level="WARNING")
+        _worker(context, ours).work(burst=True, logging_level="WARNING")
         wake = _next(context)
         if wake is None:
             break
