@@ -96,7 +96,7 @@ def _ring_on(context: Context, stop: threading.Event) -> None:
     beaten = float("-inf")
     while not stop.wait(1.0):
         try:
-            operation_queue.ring_due(context)
+            operation_queue.enqueue_due(context)
             if time.monotonic() - beaten > BEAT_EVERY:
                 periodic.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
@@ -108,7 +108,7 @@ def _burst(context: Context, ours: Queue) -> None:
     while True:
         periodic.record_heartbeat(context, "worker")
         tick.start_waiting(context)
-        operation_queue.ring_due(context)
+        operation_queue.enqueue_due(context)
         _worker(context, ours).work(burst=True, logging_level="WARNING")
         wake = _next(context)
         if wake is None:

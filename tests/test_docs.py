@@ -28,7 +28,7 @@ from puq_backups.mail import outbox
 from puq_backups.mail.filters import FILTERS, TESTS
 from puq_backups.mail.merge_fields import COMMON, OF_THE_HOST, OWN
 from puq_backups.models import ENDED, LIVE, VERSION_TABLE, Base
-from puq_backups.operations.engine import STEPS
+from puq_backups.operations.kinds import STEPS
 from puq_backups.rules.package import CHOICES, OPTIONS
 from puq_backups.simulator import Simulator
 

@@ -17,7 +17,7 @@ from ..host import Actor
 from ..mail import events
 from ..models import Operation, Server, Service, now
 from ..models.audit_log import audit
-from ..operations import engine
+from ..operations import proxmox_calls, state_changes
 from . import params as given
 from .register import set_status, update_from_params
 from .servers import assign_server, get_or_create_server
@@ -104,7 +104,7 @@ def _end_operations(session: Session, context: Context, service: Service) -> tup
         Operation.service_id == service.id, Operation.state == "waiting", Operation.origin != "purge"
     )
     for operation in session.scalars(waiting).all():
-        engine.end(session, context, operation, service, "cancelled", Message("The service was terminated."))
+        state_changes.end(session, context, operation, service, "cancelled", Message("The service was terminated."))
     running = session.scalar(select(Operation).where(Operation.lock == service.id, Operation.kind == "backup"))
     if running is None:
         return None
@@ -115,7 +115,7 @@ def _end_operations(session: Session, context: Context, service: Service) -> tup
 
 def _stop_backup(context: Context, server: Server, upid: str) -> None:
     try:
-        engine.stop_task(context, server, upid)
+        proxmox_calls.stop_task(context, server, upid)
     except ProxmoxError as error:
         # The backup then ends by itself, and is removed with the others.
         log.warning("the backup of a terminated service was not stopped: %s", error)

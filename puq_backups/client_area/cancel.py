@@ -7,7 +7,7 @@ from ..errors import ProxmoxError, Refused
 from ..host import Actor
 from ..models import Server
 from ..models.audit_log import audit
-from ..operations import engine
+from ..operations import proxmox_calls, state_changes
 from . import requests
 
 
@@ -19,7 +19,7 @@ def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -
         operation = requests.find_operation(session, service_id, operation_id)
         audit(session, service_id, operation, "cancel", f"asked for by {actor.title}", actor=actor.title)
         if operation.state == "waiting":
-            engine.cancel(session, context, operation, service)
+            state_changes.cancel(session, context, operation, service)
             return
         if operation.state not in {"running", "stuck"}:
             raise Refused("It has ended already.")
@@ -28,6 +28,6 @@ def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -
         server, upid = session.get_one(Server, service.server_id), operation.upid
         operation.cancel_requested = True
     try:
-        engine.stop_task(context, server, upid)
+        proxmox_calls.stop_task(context, server, upid)
     except ProxmoxError as error:
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error

@@ -80,13 +80,13 @@ def _plan(proxmox: Proxmox, service: Service, backup: Backup, kept: dict[str, An
     """What Proxmox says, also of a VM that has moved since we looked."""
     package = Package.from_json(service.package)
     try:
-        return preflight.look(proxmox, service, backup, package, kept=kept)
+        return preflight.plan_restore(proxmox, service, backup, package, kept=kept)
     except VmMissing:
         node = vms.find_node(proxmox, service.vmid)
         if node in {None, service.node}:
             raise
         service.node = node
-        return preflight.look(proxmox, service, backup, package, kept=kept)
+        return preflight.plan_restore(proxmox, service, backup, package, kept=kept)
 
 
 def _against_safety_copy(context: Context, proxmox: Proxmox, service: Service, backup: Backup) -> Message | None:
@@ -94,8 +94,8 @@ def _against_safety_copy(context: Context, proxmox: Proxmox, service: Service, b
     if policy.safety_copy_mode(context.settings, service) == "off":
         return None
     try:
-        archive.place_on(
-            context, proxmox, service, safety_copy.storage_for(Package.from_json(service.package), backup)
+        archive.check_storage(
+            context, proxmox, service, safety_copy.storage_for_safety_copy(Package.from_json(service.package), backup)
         )
     except GiveUp as error:
         return error.message

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message
 from ..models import Backup, Operation, Service, now
-from ..operations import engine
+from ..operations import state_changes
 
 BATCH = 100
 RETRY_AFTER = timedelta(hours=1)
@@ -66,4 +66,4 @@ def cancel_purge(session: Session, context: Context, service: Service) -> None:
         Operation.service_id == service.id, Operation.state == "waiting", Operation.origin == "purge"
     )
     for operation in session.scalars(waiting).all():
-        engine.end(session, context, operation, service, "cancelled", Message("The service goes on."))
+        state_changes.end(session, context, operation, service, "cancelled", Message("The service goes on."))

@@ -12,7 +12,7 @@ from ..context import Context
 from ..errors import Message
 from ..inventory import service_backups
 from ..models import Backup, Operation, Service, now
-from ..operations import engine
+from ..operations import state_changes
 from ..rules import next_run
 from ..rules.package import Package
 from ..rules.schedule import Schedule
@@ -105,7 +105,7 @@ def _claim(session: Session, context: Context, service_id: str, planned: datetim
         reason = Message("Nothing ran within {hours} hours of its time.", hours=_in_hours(context.settings.catch_up))
         if at - missed.at <= context.settings.catch_up:
             reason = Message("It was late, and a later run took its place.")
-        engine.end(session, context, slot, service, "missed", reason)
+        state_changes.end(session, context, slot, service, "missed", reason)
     if found.run:
         _end_unless_runnable(session, context, service, _new_slot(session, service, found.run.date, found.run.at))
     plan_next(session, service, at)
@@ -131,13 +131,15 @@ def _end_unless_runnable(session: Session, context: Context, service: Service, s
     others = [waiting for waiting in inventory.waiting if waiting.kind == "backup" and waiting.id != slot.id]
     running = inventory.running
     if backup_of_day(context, inventory, str(slot.slot_date)):
-        engine.end(session, context, slot, service, "skipped", Message("There is a backup of this day already."))
+        state_changes.end(
+            session, context, slot, service, "skipped", Message("There is a backup of this day already.")
+        )
     elif service.restore_failed:
         reason = Message("The last restore failed; no backup is made until that is settled.")
-        engine.end(session, context, slot, service, "refused", reason)
+        state_changes.end(session, context, slot, service, "refused", reason)
     elif others or (running and running.kind == "backup" and running.slot_date is not None):
         reason = Message("The backup before this one is not done yet.")
-        engine.end(session, context, slot, service, "skipped", reason)
+        state_changes.end(session, context, slot, service, "skipped", reason)
 
 
 def backup_of_day(context: Context, inventory: service_backups.Inventory, day: str) -> Backup | None:

@@ -11,7 +11,7 @@ from ..context import Context
 from ..inventory import sync
 from ..mail import delivery
 from ..models import Server
-from ..operations import engine, queue
+from ..operations import queue, state_changes
 from . import expire_safety_copies, periodic, purge_terminated, slots
 
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
@@ -26,9 +26,9 @@ def tick(context: Context) -> dict[str, int]:
     """
     counts = {"slots": slots.claim_due(context)}
     counts["started"] = start_waiting(context)
-    counts["rung"] = queue.ring_due(context, anyway=True)
+    counts["rung"] = queue.enqueue_due(context, anyway=True)
     with context.database.begin() as session:
-        engine.mark_stuck(session, context)
+        state_changes.mark_stuck(session, context)
     counts["mails"] = delivery.send_due(context)
     _run_periodic(context)
     periodic.record_heartbeat(context, "tick")
@@ -41,9 +41,9 @@ def start_waiting(context: Context) -> int:
         order = [
             operation.id
             for server_id in queue.servers_waiting(session)
-            for operation in queue.in_order(session, server_id)
+            for operation in queue.waiting_in_order(session, server_id)
         ]
-    started = [operation_id for operation_id in order if engine.start(context, operation_id)]
+    started = [operation_id for operation_id in order if state_changes.start(context, operation_id)]
     context.ring(started)
     return len(started)
 

@@ -11,97 +11,97 @@ from ..inventory import service_backups
 from ..models import Backup, Operation
 from ..rules import retention
 from ..rules.package import Package
-from .step import GiveUp, Hop, Outcome, Start, Step, Wait, Work
+from .step import GiveUp, GoTo, Outcome, Start, Step, StepContext, Wait
 from .steps import archive
-from .steps.common import look, may_go_ahead, same_vm, take_away, unlocked
+from .steps.common import check_identity, refresh_status, remove_volume, require_unlocked, run_pre_hooks
 
 
-def check(work: Work) -> None:
+def check(step: StepContext) -> None:
     """Make sure the backup can be made before anything is removed for it."""
-    may_go_ahead(work, "PreBackup")
-    unlocked(same_vm(work))
-    name = work.operation.storage
-    with work.context.database.open() as session:
-        going = _going(work, service_backups.load_inventory(session, work.service).for_rotation())
-        known = service_backups.find_storage(session, work.server, name, work.node)
+    run_pre_hooks(step, "PreBackup")
+    require_unlocked(check_identity(step))
+    name = step.operation.storage
+    with step.context.database.open() as session:
+        going = _rotated_before(step, service_backups.load_inventory(session, step.service).for_rotation())
+        known = service_backups.find_storage(session, step.server, name, step.node)
     limits = known.retention if known else None
-    place = archive.place_on(work.context, work.proxmox, work.service, name, going=going, limits=limits)
+    place = archive.check_storage(step.context, step.proxmox, step.service, name, going=going, limits=limits)
     if place.warning:
-        work.operation.add_warning(place.warning)
-    service_backups.save_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
+        step.operation.add_warning(place.warning)
+    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
 
 
-def _rotation(work: Work) -> str:
-    return Package.from_json(work.service.package).rotation
+def _rotation(step: StepContext) -> str:
+    return Package.from_json(step.service.package).rotation
 
 
-def _going(work: Work, held: list[retention.BackupInfo]) -> list[str]:
+def _rotated_before(step: StepContext, held: list[retention.BackupInfo]) -> list[str]:
     """The backups that this run removes before it makes its own."""
-    if work.operation.origin != "scheduled" or _rotation(work) != "before":
+    if step.operation.origin != "scheduled" or _rotation(step) != "before":
         return []
-    removed = len(work.operation.data.get("removed", []))
-    return retention.to_remove_before(held, limit=work.service.quota, removed_already=removed)
+    removed = len(step.operation.data.get("removed", []))
+    return retention.to_remove_before(held, limit=step.service.quota, removed_already=removed)
 
 
-def make_room(work: Work) -> Outcome:
+def make_room(step: StepContext) -> Outcome:
     """Remove the oldest backup where the quota is full, if the package rotates before."""
-    if not work.operation.data.get("removing"):
-        _stop_if_asked(work)
-    return _remove_next(work, lambda held: _going(work, held))
+    if not step.operation.data.get("removing"):
+        _stop_if_asked(step)
+    return _remove_next(step, lambda held: _rotated_before(step, held))
 
 
-def _remove_next(work: Work, choose: Callable[[list[retention.BackupInfo]], list[str]]) -> Outcome:
-    with work.context.database.open() as session:
-        removing = work.operation.data.get("removing")
+def _remove_next(step: StepContext, choose: Callable[[list[retention.BackupInfo]], list[str]]) -> Outcome:
+    with step.context.database.open() as session:
+        removing = step.operation.data.get("removing")
         going = (
-            [removing] if removing else choose(service_backups.load_inventory(session, work.service).for_rotation())
+            [removing] if removing else choose(service_backups.load_inventory(session, step.service).for_rotation())
         )
     if not going:
         return None
-    backup = work.find(Backup, going[0])
-    return take_away(work, backup) or Hop(work.operation.step)
+    backup = step.load(Backup, going[0])
+    return remove_volume(step, backup) or GoTo(step.operation.step)
 
 
-def make_archive(work: Work) -> Start | Wait | None:
+def make_archive(step: StepContext) -> Start | Wait | None:
     """Have Proxmox make the archive."""
-    storage = work.operation.storage
-    if work.ended is not None:
-        found = archive.made(work, storage)
+    storage = step.operation.storage
+    if step.task_result is not None:
+        found = archive.result_of_task(step, storage)
         if found is None:
             # A worker of Proxmox's that was killed leaves its lock behind: that goes on holding up everybody.
-            look(work)
-            _stop_if_asked(work)
-            raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=work.ended.reason)
+            refresh_status(step)
+            _stop_if_asked(step)
+            raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=step.task_result.reason)
     else:
-        found = archive.by_marker(work, storage) if work.operation.data.get("asked") else None
+        found = archive.find_by_marker(step, storage) if step.operation.data.get("asked") else None
     if found is not None:
-        work.operation.backup_id = archive.record(work, storage, found).id
+        step.operation.backup_id = archive.record(step, storage, found).id
         return None
-    _stop_if_asked(work)
-    unlocked(same_vm(work))
-    work.operation.store(asked=True)
-    return archive.making(work, storage, work.operation.note, Package.from_json(work.service.package))
+    _stop_if_asked(step)
+    require_unlocked(check_identity(step))
+    step.operation.store(asked=True)
+    return archive.start_archive(step, storage, step.operation.note, Package.from_json(step.service.package))
 
 
-def _stop_if_asked(work: Work) -> None:
+def _stop_if_asked(step: StepContext) -> None:
     """GiveUp where somebody asked to stop it; asked of the database: it may have been after this step's claim."""
-    with work.context.database.open() as session:
-        if session.scalar(select(Operation.cancel_requested).where(Operation.id == work.operation.id)):
+    with step.context.database.open() as session:
+        if session.scalar(select(Operation.cancel_requested).where(Operation.id == step.operation.id)):
             raise GiveUp("It was stopped.", state="cancelled")
 
 
-def see_archive(work: Work) -> Wait | None:
+def see_archive(step: StepContext) -> Wait | None:
     """See the archive on its storage, with a size."""
-    return archive.see(work, work.find(Backup, work.operation.backup_id))
+    return archive.wait_until_listed(step, step.load(Backup, step.operation.backup_id))
 
 
-def drop_surplus(work: Work) -> Outcome:
+def drop_surplus(step: StepContext) -> Outcome:
     """Come down to the quota, now that the new backup is safe."""
-    if work.operation.origin != "scheduled":
+    if step.operation.origin != "scheduled":
         return None
     return _remove_next(
-        work,
-        lambda held: retention.to_remove_after(held, limit=work.service.quota, new_id=str(work.operation.backup_id)),
+        step,
+        lambda held: retention.to_remove_after(held, limit=step.service.quota, new_id=str(step.operation.backup_id)),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..models import Operation, database_now, leases, now
-from .step import Work
+from .step import StepContext
 
 
 class LeaseLost(Exception):
@@ -41,23 +41,23 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
     return operation if operation.state in {"running", "stuck"} else None
 
 
-def commit(work: Work, owner: str, *, release: bool = False) -> None:
+def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
     """Commit what the step changed, only if the claim still stands; renew or release it."""
-    clock = database_now(work.session)
-    until = clock + timedelta(seconds=leases.seconds(work.context.settings))
-    held = work.session.execute(
+    clock = database_now(step.session)
+    until = clock + timedelta(seconds=leases.seconds(step.context.settings))
+    held = step.session.execute(
         update(Operation)
-        .where(Operation.id == work.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+        .where(Operation.id == step.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
         .values(lease_owner=None if release else owner, lease_until=until, enqueued_at=None)
         .execution_options(synchronize_session=False)
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise LeaseLost
-    work.session.commit()
+    step.session.commit()
 
 
-def pause(work: Work, owner: str, seconds: float) -> bool:
+def pause(step: StepContext, owner: str, seconds: float) -> bool:
     """Commit, and let go of the claim for so long; True where the next look may come at once."""
-    work.operation.wake_at = now() + timedelta(seconds=seconds)
-    commit(work, owner, release=True)
+    step.operation.wake_at = now() + timedelta(seconds=seconds)
+    commit(step, owner, release=True)
     return seconds <= 0

@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class _Facts:
     """What was seen: the VM, the backup, and what it holds (None where it could not be read)."""
 
     proxmox: Proxmox
@@ -65,7 +65,7 @@ class _Scene:
     snapshots: list[str]
 
 
-def look(
+def plan_restore(
     proxmox: Proxmox, service: Service, backup: Backup, package: Package, *, kept: dict[str, Any] | None = None
 ) -> Plan:
     """Ask Proxmox what a restore of `backup` over the service's VM would do; about eight calls, none of them writes.
@@ -76,51 +76,55 @@ def look(
     found = vms.config_if_any(proxmox, service.node, service.vmid) if kept else None
     gone = bool(kept) and found is None
     found = {} if gone else found or vms.config(proxmox, service.node, service.vmid)
-    scene = _Scene(
+    facts = _Facts(
         proxmox, service, backup, package, kept or found, bool(kept), gone,
         vms.STOPPED if gone else vms.status(proxmox, service.node, service.vmid),
         [] if gone else vms.snapshots(proxmox, service.node, service.vmid),
     )  # fmt: skip
-    against = list(_against(scene, found))
-    inside, unread = (None, None) if against else _inside(scene)
-    if unread and not unread.passable:
-        against.append(unread.message)
+    against = list(_reason_against(facts, found))
+    inside, read_failure = (None, None) if against else _read_contents(facts)
+    if read_failure and not read_failure.passable:
+        against.append(read_failure.message)
     targets = backup_contents.targets(proxmox, service.node, inside, package) if inside else backup_contents.Targets()
-    room = backup_contents.room(inside, targets, scene.config, backup) if inside else backup_contents.Room()
+    room = backup_contents.room(inside, targets, facts.config, backup) if inside else backup_contents.Room()
     return Plan(
         reasons_against=(*against, *targets.reasons, *room.reasons),
-        warnings=(*_warnings(scene, found, inside), *([unread.message] if unread else []), *room.warnings),
-        happens=tuple(_happens(scene, inside)),
-        running=scene.status.status == "running",
-        snapshots=tuple(scene.snapshots),
+        warnings=(
+            *_warnings(facts, found, inside),
+            *([read_failure.message] if read_failure else []),
+            *room.warnings,
+        ),
+        happens=tuple(_describe(facts, inside)),
+        running=facts.status.status == "running",
+        snapshots=tuple(facts.snapshots),
         sizes=inside.sizes if inside else {},
     )
 
 
-def _against(scene: _Scene, found: dict[str, Any]) -> Iterator[Message]:
+def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
     """Why it cannot be restored at all, before the backup is opened."""
-    backup, service = scene.backup, scene.service
+    backup, service = facts.backup, facts.service
     if backup.service_id != service.id or backup.server_id != service.server_id or backup.removed_at:
         yield Message("This backup does not belong to the service.")
         return
     if backup.node not in {"", service.node}:
         yield Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
         return
-    if scene.gone and not _may(scene, "VM.Allocate"):
+    if facts.gone and not _may(facts, "VM.Allocate"):
         yield Message(
             "Nothing is left of the virtual machine, and the API token lacks the privilege VM.Allocate to make it "
             "again."
         )
-    if found.get("protection") and not _may(scene, "VM.Config.Options"):
+    if found.get("protection") and not _may(facts, "VM.Config.Options"):
         yield Message(
             "The virtual machine is protected against changes, and the API token lacks the privilege "
             "VM.Config.Options to lift that."
         )
-    storage = archives.storage_status(scene.proxmox, service.node, backup.storage)
+    storage = archives.storage_status(facts.proxmox, service.node, backup.storage)
     if not storage.active:
         yield Message("The storage {storage} is offline.", storage=backup.storage)
         return
-    archive = _archive(scene, on_pbs=storage.type == "pbs")
+    archive = _archive(facts, on_pbs=storage.type == "pbs")
     if archive is None:
         yield Message("The file of this backup is no longer on its storage.")
         return
@@ -131,84 +135,84 @@ def _against(scene: _Scene, found: dict[str, Any]) -> Iterator[Message]:
         yield Message("The storage found this backup to be damaged.")
 
 
-def _archive(scene: _Scene, *, on_pbs: bool) -> archives.Archive | None:
+def _archive(facts: _Facts, *, on_pbs: bool) -> archives.Archive | None:
     """The archive as it is now. Only the list of a PBS has its verification."""
-    proxmox, node, volid = scene.proxmox, scene.service.node, scene.backup.volid
+    proxmox, node, volid = facts.proxmox, facts.service.node, facts.backup.volid
     if not on_pbs:
         return archives.one(proxmox, node, volid)
-    listed = archives.listing(proxmox, node, scene.backup.storage, scene.backup.vmid)
+    listed = archives.listing(proxmox, node, facts.backup.storage, facts.backup.vmid)
     return next((archive for archive in listed if archive.volid == volid), None)
 
 
-def _may(scene: _Scene, privilege: str) -> bool:
-    path = f"/vms/{scene.service.vmid}"
-    return privilege in permissions.permissions(scene.proxmox, path).get(path, {})
+def _may(facts: _Facts, privilege: str) -> bool:
+    path = f"/vms/{facts.service.vmid}"
+    return privilege in permissions.permissions(facts.proxmox, path).get(path, {})
 
 
 @dataclass(frozen=True)
-class _Unread:
+class _ReadFailure:
     """Why the backup's configuration could not be read; `passable`: it may be restored all the same."""
 
     message: Message
     passable: bool
 
 
-def _inside(scene: _Scene) -> tuple[Contents | None, _Unread | None]:
+def _read_contents(facts: _Facts) -> tuple[Contents | None, _ReadFailure | None]:
     try:
-        config = archives.archived_config(scene.proxmox, scene.service.node, scene.backup.volid)
+        config = archives.archived_config(facts.proxmox, facts.service.node, facts.backup.volid)
     except ProxmoxDenied as error:
         text = "What this backup holds could not be looked at beforehand: {proxmox}"
-        return None, _Unread(Message(text, proxmox=error), passable=True)
+        return None, _ReadFailure(Message(text, proxmox=error), passable=True)
     except ProxmoxRefused as error:
         if error.retryable:
             raise
-        return None, _Unread(Message("This backup cannot be read: {proxmox}", proxmox=error), passable=False)
+        return None, _ReadFailure(Message("This backup cannot be read: {proxmox}", proxmox=error), passable=False)
     return Contents.of(config), None
 
 
-def _warnings(scene: _Scene, found: dict[str, Any], inside: Contents | None) -> Iterator[Message]:
+def _warnings(facts: _Facts, found: dict[str, Any], inside: Contents | None) -> Iterator[Message]:
     if found.get("lock"):
         yield Message(
             "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
         )
-    if scene.snapshots:
+    if facts.snapshots:
         yield Message(
-            "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(scene.snapshots)
+            "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(facts.snapshots)
         )
     if inside is None:
         return
-    for slot in sorted(set(inside.left_out) - set(vms.disks(scene.config))):
+    for slot in sorted(set(inside.left_out) - set(vms.disks(facts.config))):
         yield Message("The disk {slot} was left out of this backup and does not come back.", slot=slot)
-    for slot, wanted in inside.wanted(scene.package).items():
+    for slot, wanted in inside.wanted(facts.package).items():
         size = inside.sizes.get(slot)
         if size and size > wanted * disks.GIB:
-            yield disks.stays(slot, size, wanted)
+            yield disks.stays_larger(slot, size, wanted)
 
 
-def _happens(scene: _Scene, inside: Contents | None) -> Iterator[Message]:
-    if scene.status.status == "running":
+def _describe(facts: _Facts, inside: Contents | None) -> Iterator[Message]:
+    if facts.status.status == "running":
         yield Message("The virtual machine is running: it is shut down first, and started again at the end.")
     else:
         yield Message("The virtual machine is off; it is started at the end.")
-    yield from _disks(scene, inside) if inside else ()
+    yield from _disks(facts, inside) if inside else ()
     yield Message("CPU, memory, disks and network are set to what your package has.")
     yield Message("Name, notes, options, addresses and firewall rules stay as they are now.")
 
 
-def _disks(scene: _Scene, inside: Contents) -> Iterator[Message]:
-    has = vms.disks(scene.config)
+def _disks(facts: _Facts, inside: Contents) -> Iterator[Message]:
+    has = vms.disks(facts.config)
     for slot in inside.slots:
-        size = disks.gib(inside.sizes[slot]) if slot in inside.sizes else "?"
+        size = disks.to_gib(inside.sizes[slot]) if slot in inside.sizes else "?"
         if slot in has:
             yield Message("The disk {slot} ({size} GiB) goes back to its state in this backup.", slot=slot, size=size)
         else:
             text = "The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now."
             yield Message(text, slot=slot, size=size)
     # After a failed restore nobody knows which of its other disks are still there.
-    for slot in sorted(set(has) - set(inside.slots)) if not scene.lost else ():
+    for slot in sorted(set(has) - set(inside.slots)) if not facts.lost else ():
         yield Message("The disk {slot} is not in this backup: it keeps its data and is attached again.", slot=slot)
-    for slot, wanted in inside.wanted(scene.package).items():
+    for slot, wanted in inside.wanted(facts.package).items():
         if 0 < inside.sizes.get(slot, 0) < wanted * disks.GIB:
             yield Message("The disk {slot} is enlarged to {wanted} GiB.", slot=slot, wanted=wanted)
-    if scene.package.additional_disk and not inside.additional and not disks.additional(scene.config):
-        yield Message("A new, empty additional disk of {size} GiB is added.", size=scene.package.additional_disk)
+    if facts.package.additional_disk and not inside.additional and not disks.additional_slot(facts.config):
+        yield Message("A new, empty additional disk of {size} GiB is added.", size=facts.package.additional_disk)

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..models import Operation, Service, now
 
-RING_AGAIN = timedelta(seconds=30)
+ENQUEUE_AGAIN_AFTER = timedelta(seconds=30)
 BATCH = 1000
 
 
-def in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
+def waiting_in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
     """The operations that wait for a server (or one node of it) and may start now, in the order of their turn."""
     waiting = (
         select(Operation)
@@ -27,10 +27,10 @@ def in_order(session: Session, server_id: str, node: str | None = None) -> list[
     )
     if node is not None:
         waiting = waiting.where(Service.node == node)
-    return fair(session.scalars(waiting).all())
+    return round_robin(session.scalars(waiting).all())
 
 
-def fair(waiting: Sequence[Operation]) -> list[Operation]:
+def round_robin(waiting: Sequence[Operation]) -> list[Operation]:
     """Restores, removals and reinstalls first; then each client's first backup, each one's second, and so on."""
     turns: Counter[str] = Counter()
     ranked: list[tuple[int, datetime, int, Operation]] = []
@@ -45,11 +45,11 @@ def position(session: Session, operation: Operation, service: Service) -> int | 
     """The place of a waiting operation in its node's queue, from 1; None where it does not wait for a turn."""
     if operation.state != "waiting":
         return None
-    order = [waiting.id for waiting in in_order(session, service.server_id, service.node)]
+    order = [waiting.id for waiting in waiting_in_order(session, service.server_id, service.node)]
     return order.index(operation.id) + 1 if operation.id in order else None
 
 
-def places(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
+def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
     """The place of each operation that waits for one of the nodes (server id, node), by its id, in one query."""
     waiting = (
         select(Operation, Service.server_id, Service.node)
@@ -62,7 +62,7 @@ def places(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
     queues: dict[tuple[str, str], list[Operation]] = {}
     for operation, server_id, node in session.execute(waiting):
         queues.setdefault((server_id, node), []).append(operation)
-    return {operation.id: place for queue in queues.values() for place, operation in enumerate(fair(queue), 1)}
+    return {operation.id: place for queue in queues.values() for place, operation in enumerate(round_robin(queue), 1)}
 
 
 def servers_waiting(session: Session) -> list[str]:
@@ -84,7 +84,7 @@ def due(session: Session) -> list[str]:
         .where(
             Operation.state.in_(("running", "stuck")),
             Operation.wake_at <= at,
-            or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - RING_AGAIN),
+            or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - ENQUEUE_AGAIN_AFTER),
         )
         .order_by(Operation.wake_at)
         .limit(BATCH)
@@ -92,7 +92,7 @@ def due(session: Session) -> list[str]:
     return list(session.scalars(found))
 
 
-def ring_due(context: Context, *, anyway: bool = False) -> int:
+def enqueue_due(context: Context, *, anyway: bool = False) -> int:
     """Ring for what is due, each only once in a while however many ring: how many. `anyway` rings again for all."""
     with context.database.begin() as session:
         if anyway:

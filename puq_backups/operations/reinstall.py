@@ -13,67 +13,67 @@ from ..models import Operation
 from ..pve import permissions, vms
 from ..rules.package import Package
 from . import restore
-from .step import GiveUp, Step, Work
+from .step import GiveUp, Step, StepContext
 from .steps import keep_settings, preconditions, reapply
 from .steps.carry_over import carry_over, keep_system_disk
 from .steps.clone import clone_template, destroy_vm
-from .steps.common import may_go_ahead, ruin, unless, unlocked
+from .steps.common import config_after_failure, require_unlocked, run_pre_hooks, skip_if
 from .steps.firewall import put_back_firewall
-from .steps.high_availability import is_managed, kept_entry, leave_ha, put_back_ha
+from .steps.high_availability import is_managed, put_back_ha, read_ha_entry, remove_from_ha
 from .steps.keep_settings import lift_protection, put_back_protection, put_back_settings
 from .steps.power import power_off, power_on
 
 
-def check(work: Work) -> None:
+def check(step: StepContext) -> None:
     """Prove that the VM can be made again, and keep what it was, before anything is touched."""
-    failed = _failed(work)
-    may_go_ahead(work, "PreReinstall")
-    config = ruin(work, failed.data.get("before") or {})
-    unlocked(config or {})
-    made_again = failed.data.get("made_again") or _made_again(work, config)
-    keep_settings.keep(work, config or {}, failed)
-    package = Package.from_json(work.service.package)
-    target = preconditions.prove(work, package, work.operation.data["before"], config, made_again["pool"])
-    work.operation.store(
-        made_again=made_again, package=work.service.package, template=package.template, target=target,
+    failed = _failed(step)
+    run_pre_hooks(step, "PreReinstall")
+    config = config_after_failure(step, failed.data.get("before") or {})
+    require_unlocked(config or {})
+    made_again = failed.data.get("made_again") or _made_again(step, config)
+    keep_settings.keep(step, config or {}, failed)
+    package = Package.from_json(step.service.package)
+    target = preconditions.check_all(step, package, step.operation.data["before"], config, made_again["pool"])
+    step.operation.store(
+        made_again=made_again, package=step.service.package, template=package.template, target=target,
         gone=config is None, identity=vms.identity(config) if config else None, undo=put_back_ha.__name__,
-        snapshots=vms.snapshots(work.proxmox, work.node, work.vmid) if config else [],
+        snapshots=vms.snapshots(step.proxmox, step.node, step.vmid) if config else [],
     )  # fmt: skip
 
 
-def _failed(work: Work) -> Operation:
-    if not work.service.restore_failed:
+def _failed(step: StepContext) -> Operation:
+    if not step.service.restore_failed:
         raise GiveUp("There is no failed restore.", state="refused")
-    return work.find(Operation, work.service.restore_failed)
+    return step.load(Operation, step.service.restore_failed)
 
 
-def _made_again(work: Work, config: dict[str, Any] | None) -> dict[str, Any]:
+def _made_again(step: StepContext, config: dict[str, Any] | None) -> dict[str, Any]:
     """The VM's pool and HA entry, which go when it is destroyed."""
     if config is None:
         return {"pool": None, "ha": None}
-    if is_managed(work):
-        preconditions.demand(work, ("/",), ("Sys.Audit", "Sys.Console"))
-    place = vms.locate(work.proxmox).get(work.vmid)
+    if is_managed(step):
+        preconditions.require_privileges(step, ("/",), ("Sys.Audit", "Sys.Console"))
+    place = vms.locate(step.proxmox).get(step.vmid)
     pool = place.pool if place else None
-    if not pool and permissions.missing_privileges(work.proxmox, ("/pool",), ("Pool.Audit",)):
-        work.operation.add_warning(Message("If the virtual machine was in a resource pool, it is in none now."))
-    return {"pool": pool, "ha": kept_entry(work)}
+    if not pool and permissions.missing_privileges(step.proxmox, ("/pool",), ("Pool.Audit",)):
+        step.operation.add_warning(Message("If the virtual machine was in a resource pool, it is in none now."))
+    return {"pool": pool, "ha": read_ha_entry(step)}
 
 
 PACKAGE: tuple[Step, ...] = (
     keep_system_disk, reapply.set_cpu_and_memory, reapply.grow_system_disk, reapply.limit_system_disk,
     reapply.make_additional_disk, reapply.grow_additional_disk, reapply.limit_additional_disk, reapply.set_network,
 )  # fmt: skip
-"""What has no place where the VM could not be destroyed: the old one is still there, and stays off."""
+"""What has no place where the VM could not be destroyed: the old one is still there, and stays_larger off."""
 STEPS: tuple[Step, ...] = (
-    check, unless("gone", power_off), unless("gone", lift_protection), unless("gone", leave_ha), destroy_vm,
+    check, skip_if("gone", power_off), skip_if("gone", lift_protection), skip_if("gone", remove_from_ha), destroy_vm,
     clone_template, carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection,
-    *(unless("ending", step) for step in PACKAGE), power_on,
+    *(skip_if("ending", step) for step in PACKAGE), power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
     **restore.LABELS,
     "check": N_("Making sure that the virtual machine can be made again"),
-    "leave_ha": N_("Taking the virtual machine out of high availability"),
+    "remove_from_ha": N_("Taking the virtual machine out of high availability"),
     "destroy_vm": N_("Removing the old virtual machine"),
     "clone_template": N_("Copying the template"),
     "carry_over": N_("Setting network, keys and size"),

@@ -15,7 +15,7 @@ from ..inventory.service_backups import Inventory
 from ..models import Operation, Service
 from ..rules import retention
 
-OF_THE_SYSTEM = frozenset({"purge", "expiry"})
+SYSTEM_ORIGINS = frozenset({"purge", "expiry"})
 """Origins of removals that nobody asked for: they come in their time, whatever holds up people."""
 
 OTHERS_FIRST = Message("A restore or removal goes first.")
@@ -24,7 +24,7 @@ STORAGE_BUSY = Message("The backup storage is busy with other backups.")
 
 
 @dataclass(frozen=True)
-class Later:
+class NotYet:
     """Not yet: there is no room on the node or storage, or another operation goes first."""
 
     why: Message
@@ -32,14 +32,14 @@ class Later:
 
 def reason_against(
     session: Session, settings: Settings, service: Service, operation: Operation
-) -> Later | tuple[str, Message] | None:
-    """Why a waiting operation does not start now: Later, or the state and reason it ends with."""
+) -> NotYet | tuple[str, Message] | None:
+    """Why a waiting operation does not start now: NotYet, or the state and reason it ends with."""
     inventory = service_backups.load_inventory(session, service)
     if inventory.running:
-        return Later(RUNNING_REASONS[inventory.running.kind])
+        return NotYet(RUNNING_REASONS[inventory.running.kind])
     if operation.origin == "expiry" and service.restore_failed:
         return "cancelled", SAFETY_COPY_NEEDED
-    if operation.origin in OF_THE_SYSTEM:
+    if operation.origin in SYSTEM_ORIGINS:
         return None
     if service.status == "suspended":
         return "refused", Message("The service is suspended.")
@@ -50,8 +50,8 @@ def reason_against(
     if operation.kind != "backup":
         return None
     if any(other.kind != "backup" for other in inventory.waiting):
-        return Later(OTHERS_FIRST)
-    return _backup_start(inventory, operation) or _room(session, settings, service, operation)
+        return NotYet(OTHERS_FIRST)
+    return _backup_start(inventory, operation) or _node_or_storage_busy(session, settings, service, operation)
 
 
 def _backup_start(inventory: Inventory, operation: Operation) -> tuple[str, Message] | None:
@@ -68,7 +68,9 @@ def _backup_start(inventory: Inventory, operation: Operation) -> tuple[str, Mess
     return None
 
 
-def _room(session: Session, settings: Settings, service: Service, operation: Operation) -> Later | None:
+def _node_or_storage_busy(
+    session: Session, settings: Settings, service: Service, operation: Operation
+) -> NotYet | None:
     running = (
         select(func.count())
         .select_from(Operation)
@@ -79,7 +81,7 @@ def _room(session: Session, settings: Settings, service: Service, operation: Ope
         )
     )  # fmt: skip
     if session.scalar(running.where(Service.node == service.node)) >= settings.per_node:  # type: ignore[operator]  # a count
-        return Later(NODE_BUSY)
+        return NotYet(NODE_BUSY)
     if session.scalar(running.where(Operation.storage == operation.storage)) >= settings.per_storage:  # type: ignore[operator]  # a count
-        return Later(STORAGE_BUSY)
+        return NotYet(STORAGE_BUSY)
     return None

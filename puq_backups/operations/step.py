@@ -23,7 +23,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Hop:
+class GoTo:
     """Go on with the step of this name."""
 
     step: str
@@ -61,12 +61,12 @@ class Change:
     audit: str
 
 
-Outcome = Wait | Hop | Start | Change | None
-Step = Callable[["Work"], Outcome]
+Outcome = Wait | GoTo | Start | Change | None
+Step = Callable[["StepContext"], Outcome]
 
 
 @dataclass(frozen=True)
-class Ended:
+class TaskResult:
     """The end of the task this step started. `ok` None: Proxmox no longer knows the task."""
 
     ok: bool | None
@@ -87,12 +87,12 @@ class GiveUp(BackupsError):
         self.after = after
 
 
-class LookAgain(BackupsError):
+class RepeatStep(BackupsError):
     """The call was refused and changed nothing: the step is run again at once, and does otherwise."""
 
 
 @dataclass
-class Work:
+class StepContext:
     """One operation on its way. Attributes set on `operation` and `service`, and rows added to `session`, are
     committed by the engine together with the step's outcome; a step itself never commits.
     """
@@ -103,9 +103,9 @@ class Work:
     service: Service
     server: Server
     proxmox: Proxmox
-    ended: Ended | None = None
+    task_result: TaskResult | None = None
 
-    def find(self, model: type[Row], key: object) -> Row:
+    def load(self, model: type[Row], key: object) -> Row:
         """A row of ours by its key, with no transaction left open. Comes before a step's own changes."""
         if self.session.dirty or self.session.new:
             raise RuntimeError("a step reads before it changes anything")

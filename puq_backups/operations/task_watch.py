@@ -12,34 +12,34 @@ from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
 from ..pve.translation import is_busy
-from .step import Ended, GiveUp, Work
+from .step import GiveUp, StepContext, TaskResult
 
-RECENT = 10
+RECENT_OPERATIONS = 10
 """How many of a service's operations may hold tasks that could be mistaken for a lost one."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """How a task ends that writes a configuration while the cluster has no quorum."""
 NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
-SKEW = 2
+CLOCK_RESOLUTION = 2
 """Seconds by which a task may seem older than the call: a node's clock is known to the second only."""
 
 
-def watch(work: Work) -> Ended | None:
+def watch(step: StepContext) -> TaskResult | None:
     """The end of the running task, or None; what the page shows of it meanwhile."""
-    upid = str(work.operation.upid)
-    task = tasks.status(work.proxmox, upid)
+    upid = str(step.operation.upid)
+    task = tasks.status(step.proxmox, upid)
     if task is None:
-        return Ended(None, "Proxmox no longer knows the task.")
-    lines = tasks.log(work.proxmox, upid)
+        return TaskResult(None, "Proxmox no longer knows the task.")
+    lines = tasks.log(step.proxmox, upid)
     if task.running:
-        _show(work.operation, lines)
+        _show(step.operation, lines)
         return None
-    ended = Ended(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
+    ended = TaskResult(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
     if not task.ok and (is_busy(ended.reason) or ended.reason.startswith(READ_ONLY)):
         # Nothing was done for the lock's sake: the step is run again from its beginning.
-        work.operation.upid = work.operation.intent = None
+        step.operation.upid = step.operation.intent = None
         raise ProxmoxBusy(ended.reason)
-    if not task.ok and not (work.operation.intent or {}).get("tolerate"):
-        work.operation.upid = work.operation.intent = None
+    if not task.ok and not (step.operation.intent or {}).get("tolerate"):
+        step.operation.upid = step.operation.intent = None
         raise GiveUp("{proxmox}", proxmox=ended.reason)
     return ended
 
@@ -53,41 +53,41 @@ def _show(operation: Operation, lines: list[str]) -> None:
         operation.store(bytes=asdict(moved))
 
 
-def find_lost(work: Work) -> bool:
+def find_lost(step: StepContext) -> bool:
     """Look for the task of a call whose answer never came; True where it is found, or was never started.
 
     Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
     """
-    intent = dict(work.operation.intent or {})
-    known = _known_tasks(work)
-    fresh = [upid.text for upid in _candidates(work, intent) if upid.text not in known]
+    intent = dict(step.operation.intent or {})
+    known = _known_tasks(step)
+    fresh = [upid.text for upid in _candidates(step, intent) if upid.text not in known]
     if fresh:
-        work.operation.upid = fresh[0]
+        step.operation.upid = fresh[0]
         return True
-    if time.time() - float(intent["at"]) < work.context.settings.settle.total_seconds():
+    if time.time() - float(intent["at"]) < step.context.settings.settle.total_seconds():
         return False
-    work.operation.intent = None
+    step.operation.intent = None
     return True
 
 
-def _candidates(work: Work, intent: dict[str, Any]) -> list[tasks.Upid]:
+def _candidates(step: StepContext, intent: dict[str, Any]) -> list[tasks.Upid]:
     if not intent.get("findable", True):
         return []
     return tasks.find(
-        work.proxmox,
+        step.proxmox,
         intent["node"],
         type=intent["type"],
         id=intent["id"],
-        since=int(intent["since"]) - SKEW,
+        since=int(intent["since"]) - CLOCK_RESOLUTION,
         marker=intent["marker"],
     )
 
 
-def _known_tasks(work: Work) -> set[str]:
+def _known_tasks(step: StepContext) -> set[str]:
     """The tasks that came of other calls. A node's clock is known to the second only, so one may look like ours."""
-    latest = select(Operation.data).where(Operation.service_id == work.service.id)
-    with work.context.database.open() as session:
-        kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT)).all()
+    latest = select(Operation.data).where(Operation.service_id == step.service.id)
+    with step.context.database.open() as session:
+        kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT_OPERATIONS)).all()
     return {upid for data in kept for upid in data.get("upids", [])}
 
 

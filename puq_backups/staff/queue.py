@@ -99,7 +99,7 @@ def waiting(session: Session, settings: Settings, listed: list[Line]) -> list[Li
     if not listed:
         return []
     held, clock = _held(session, listed), database_now(session)
-    places = queue.places(session, {(line.service.server_id, line.service.node) for line in listed})
+    places = queue.positions(session, {(line.service.server_id, line.service.node) for line in listed})
     return [
         replace(line, place=places.get(line.operation.id), why=_why(line, held, settings, clock)) for line in listed
     ]
@@ -126,7 +126,7 @@ def _held(session: Session, listed: list[Line]) -> Held:
 
 
 def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message:
-    """What `engine.start` would find, in its order."""
+    """What `state_changes.start` would find, in its order."""
     operation, service = line.operation, line.service
     if operation.wake_at > now():
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})

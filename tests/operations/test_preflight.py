@@ -19,7 +19,7 @@ from puq_backups.simulator.world.seed import GIB
 
 
 def look(world: worlds.World, backup: Backup, **package: Any) -> Plan:
-    return preflight.look(world.client, world.service(), backup, Package(**package))
+    return preflight.plan_restore(world.client, world.service(), backup, Package(**package))
 
 
 def texts(messages: tuple[Any, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from support import world as worlds
 from traps.looking import advance_until, drain_while
 
 from puq_backups.clock import slots, tick
-from puq_backups.operations import engine
+from puq_backups.operations import engine, state_changes
 
 pytestmark = pytest.mark.databases
 AT_ONCE = 6
@@ -86,7 +86,7 @@ def test_starting_an_operation_at_once_starts_it_once(world: worlds.World) -> No
     world.context.settings.__dict__["poll"] = timedelta(seconds=60)
     with world.context.database.begin() as session:
         slot = slots._new_slot(session, session.get_one(worlds.Service, "1"), SUNDAY.date(), SUNDAY)
-    answers = at_once(lambda _: engine.start(world.context, slot.id))
+    answers = at_once(lambda _: state_changes.start(world.context, slot.id))
 
     assert answers.count(True) == 1, answers
     assert world.operations()[0].lock == "1"

@@ -20,7 +20,7 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "put_back_firewall": ("*", "*/firewall/*", ""),
     "put_back_protection": CONFIG,
     "power_on": ("POST", "*/status/start", "qmstart"),
-    "leave_ha": ("DELETE", "*/ha/*", ""),
+    "remove_from_ha": ("DELETE", "*/ha/*", ""),
     "destroy_vm": ("DELETE", f"*/qemu/{VMID}", "qmdestroy"),
     "clone_template": ("POST", "*/clone", "qmclone"),
     "carry_over": CONFIG, "keep_system_disk": RESIZE,

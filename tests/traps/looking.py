@@ -10,7 +10,7 @@ from support import world as worlds
 from support.waiting import PATIENCE, wait_until
 
 from puq_backups.models import Operation
-from puq_backups.operations import engine
+from puq_backups.operations import engine, state_changes
 
 
 def back_up(world: worlds.World) -> Operation:
@@ -37,7 +37,7 @@ def scheduled(world: worlds.World, date: str) -> Operation:
 
     with world.context.database.begin() as session:
         slot = slots._new_slot(session, session.get_one(Service, "1"), dates.fromisoformat(date), now())
-    engine.start(world.context, slot.id)
+    state_changes.start(world.context, slot.id)
     while engine.advance(world.context, slot.id) or running(world, slot.id):
         pass
     return world.operations()[-1]
@@ -50,7 +50,7 @@ def running(world: worlds.World, operation_id: str) -> bool:
 def advance_until(world: worlds.World, ready: Callable[[Operation], Any], service_id: str = "1") -> Operation:
     """Start the last operation and do its steps until `ready` says so."""
     operation = world.operations(service_id)[-1]
-    engine.start(world.context, operation.id)
+    state_changes.start(world.context, operation.id)
     wait_until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), pause=0.005)
     return world.operations(service_id)[-1]
 

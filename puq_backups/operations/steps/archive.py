@@ -16,13 +16,13 @@ from ...pve import notes, tasks
 from ...pve.client import Proxmox
 from ...rules import retention
 from ...rules.package import Package
-from ..step import GiveUp, Start, Wait, Work
+from ..step import GiveUp, Start, StepContext, Wait
 
-SEEN_WITHIN = timedelta(minutes=5)
+LISTING_TIMEOUT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Place:
+class StorageCheck:
     """A storage that takes one more archive: how it stands, and its own retention ("" for none)."""
 
     seen: archives.StorageStatus
@@ -31,16 +31,16 @@ class Place:
     @property
     def warning(self) -> Message | None:
         """What a client should know of a storage whose own retention is finite."""
-        if _most(self.limits) is None:
+        if _retention_limit(self.limits) is None:
             return None
         text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."
         return Message(text, storage=self.seen.storage, limits=self.limits)
 
 
-def place_on(
+def check_storage(
     context: Context, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
     limits: str | None = None,
-) -> Place:  # fmt: skip
+) -> StorageCheck:  # fmt: skip
     """Make sure that the storage takes one more archive once the backups `going` are removed; GiveUp says why not.
 
     `limits` is its own retention, asked for where it is None. Room is compared with the size of the last backup
@@ -58,16 +58,16 @@ def place_on(
     needed = retention.expected_size(held, on_storage=name)
     if seen.type != "pbs" and not retention.has_room(seen.avail, needed, freed):
         raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
-    _within(limits, proxmox, service, name, len(leaving))
-    return Place(seen, limits)
+    _check_retention(limits, proxmox, service, name, len(leaving))
+    return StorageCheck(seen, limits)
 
 
-def _within(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:
+def _check_retention(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:
     """GiveUp where the storage's own retention will refuse one more archive.
 
     Proxmox counts all unprotected archives with this VM's number, whoever made them.
     """
-    most = _most(limits)
+    most = _retention_limit(limits)
     if most is None:
         return
     listed = archives.listing(proxmox, service.node, name, service.vmid)
@@ -79,79 +79,79 @@ def _within(limits: str, proxmox: Proxmox, service: Service, name: str, leaving:
         )  # fmt: skip
 
 
-def _most(limits: str) -> int | None:
+def _retention_limit(limits: str) -> int | None:
     """How many archives a storage's `prune-backups` lets a VM have; None: any number."""
     if not limits or archives.keeps_all(limits):
         return None
     return sum(int(number) for number in re.findall(r"\bkeep-(?!all)\w+=(\d+)", limits))
 
 
-def making(work: Work, storage: str, note: str, package: Package) -> Start:
+def start_archive(step: StepContext, storage: str, note: str, package: Package) -> Start:
     """The call that has Proxmox make an archive; the operation's own token marks it."""
-    marker = notes.marker(work.service.token, work.operation.token)
+    marker = notes.marker(step.service.token, step.operation.token)
     return Start(
         call=lambda: archives.create(
-            work.proxmox, work.node, work.vmid, storage=storage, mode=package.mode,
+            step.proxmox, step.node, step.vmid, storage=storage, mode=package.mode,
             compress=package.compression, notes_template=notes.template(note, marker),
-            lockwait=max(int(work.context.settings.lockwait.total_seconds() // 60), 1),
+            lockwait=max(int(step.context.settings.lockwait.total_seconds() // 60), 1),
         ),
         type="vzdump",
-        id=str(work.vmid),
+        id=str(step.vmid),
         marker=marker,
-        audit=f"vzdump of VM {work.vmid} to {storage}",
+        audit=f"vzdump of VM {step.vmid} to {storage}",
         tolerate=True,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeArchive:
     """An archive that a task of ours left, and how many disks it holds."""
 
     volid: str
     disks: int
 
 
-def by_marker(work: Work, storage: str) -> Made | None:
+def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
     """The archive that carries this operation's marker, where the answer or the log was lost."""
-    ours = (work.service.token, work.operation.token)
-    listed = archives.listing(work.proxmox, work.node, storage, work.vmid)
+    ours = (step.service.token, step.operation.token)
+    listed = archives.listing(step.proxmox, step.node, storage, step.vmid)
     found = next((archive for archive in listed if notes.find_marker(archive.notes) == ours), None)
-    return Made(found.volid, disks=1) if found else None
+    return MadeArchive(found.volid, disks=1) if found else None
 
 
-def made(work: Work, storage: str) -> Made | None:
+def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
     """What the task that ended has left; None where there is no archive."""
-    ended = work.ended
+    ended = step.task_result
     assert ended is not None  # noqa: S101 - said by the caller
     if ended.ok:
         for warning in ended.warnings:
-            work.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
+            step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
-            return Made(volid, disks=len(tasks.included_disks(ended.lines)))
+            return MadeArchive(volid, disks=len(tasks.included_disks(ended.lines)))
     # Without a last line, or without its log, only the storage knows whether the archive was finished.
     doubtful = ended.ok is not False or ended.reason == "unexpected status"
-    return by_marker(work, storage) if doubtful else None
+    return find_by_marker(step, storage) if doubtful else None
 
 
-def record(work: Work, storage: str, found: Made) -> Backup:
+def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
     """The row of an archive that this operation made."""
-    known = service_backups.find_storage(work.session, work.server, storage, work.node)
+    known = service_backups.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
     backup = service_backups.record_archive(
-        work.session, work.service, work.operation, volid=found.volid, node=holder, disks=found.disks
+        step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks
     )
-    work.operation.store(made_at=now().isoformat())
+    step.operation.store(made_at=now().isoformat())
     return backup
 
 
-def see(work: Work, backup: Backup) -> Wait | None:
+def wait_until_listed(step: StepContext, backup: Backup) -> Wait | None:
     """See the archive on its storage, with a size; GiveUp where it does not turn up."""
-    listed = archives.listing(work.proxmox, backup.node or work.node, backup.storage, work.vmid)
+    listed = archives.listing(step.proxmox, backup.node or step.node, backup.storage, step.vmid)
     found = next((archive for archive in listed if archive.volid == backup.volid), None)
     if found is not None and found.size:
         service_backups.update_from_archive(backup, found)
         return None
-    if now() - datetime.fromisoformat(work.operation.data["made_at"]) > SEEN_WITHIN:
+    if now() - datetime.fromisoformat(step.operation.data["made_at"]) > LISTING_TIMEOUT:
         raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")
-    return Wait(work.context.settings.poll.total_seconds())
+    return Wait(step.context.settings.poll.total_seconds())

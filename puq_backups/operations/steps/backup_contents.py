@@ -49,7 +49,7 @@ class Contents:
             },
             left_out=tuple(slot for slot in found if slot not in held),
             system=vms.boot_disk(without),
-            additional=disks.additional(without),
+            additional=disks.additional_slot(without),
         )
 
     def wanted(self, package: Package) -> dict[str, int]:
@@ -90,12 +90,12 @@ def targets(proxmox: Proxmox, node: str, inside: Contents, package: Package) -> 
             text = "The disks would go to the storage {storage}, which cannot be used: {proxmox}"
             reasons.append(Message(text, storage=name, proxmox=error))
             continue
-        if reason := _against(seen[name]):
+        if reason := _reason_against(seen[name]):
             reasons.append(reason)
     return Targets(of, seen, tuple(reasons))
 
 
-def _against(storage: archives.StorageStatus) -> Message | None:
+def _reason_against(storage: archives.StorageStatus) -> Message | None:
     if not storage.active:
         text = "The disks would go to the storage {storage}, which is offline."
         return Message(text, storage=storage.storage)
@@ -128,8 +128,8 @@ def room(inside: Contents, targets: Targets, config: dict[str, Any], backup: Bac
         there = storage.avail + freed[name]
         if not storage.active or needed[name] <= there:
             continue
-        values = {"storage": name, "needed": disks.gib(needed[name]), "there": disks.gib(there)}
-        if storage.type in THICK or (len(targets.seen) == 1 and _proven(backup) > there):
+        values = {"storage": name, "needed": disks.to_gib(needed[name]), "there": disks.to_gib(there)}
+        if storage.type in THICK or (len(targets.seen) == 1 and _least_bytes(backup) > there):
             reasons.append(
                 Message("The storage {storage} has no room: {needed} GiB are needed, {there} are there.", values)
             )
@@ -142,6 +142,6 @@ def room(inside: Contents, targets: Targets, config: dict[str, Any], backup: Bac
     return Room(tuple(reasons), tuple(warnings))
 
 
-def _proven(backup: Backup) -> int:
+def _least_bytes(backup: Backup) -> int:
     """Bytes that surely have to be written: an archive's file. On PBS the size is that of the disks."""
     return 0 if "/vm/" in backup.volid else backup.size or 0

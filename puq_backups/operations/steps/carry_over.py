@@ -8,75 +8,77 @@ from typing import Any
 from ...errors import Message
 from ...pve import vms
 from ...rules.package import Package
-from ..step import Outcome, Work
+from ..step import Outcome, StepContext
 from . import disks, keep_settings
-from .common import unlocked
+from .common import require_unlocked
 
 SIZE = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
 """What the VM has of the node: where it had none of its own, the template's is dropped."""
-CARRIED = re.compile(rf"{SIZE.pattern}|net0|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys")
+CARRIED_OVER = re.compile(rf"{SIZE.pattern}|net0|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys")
 KNOWN = re.compile(
-    rf"{CARRIED.pattern}|protection|boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template"
+    rf"{CARRIED_OVER.pattern}|protection|boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template"
     r"|parent|lock|vga|cdrom|rng0|tablet|acpi|kvm|keyboard|hotplug|cipassword"
     r"|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
 )
 """What is carried over, and what belongs to the system on the disks and so comes with the template."""
 
 
-def carry_over(work: Work) -> Outcome:
+def carry_over(step: StepContext) -> Outcome:
     """Give the new VM the network card with its MAC, the cloud-init user and keys, and the size it had."""
-    before = work.operation.data["before"]
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
-    _tell(work, before)
-    changes = {key: value for key, value in before.items() if CARRIED.fullmatch(key) and config.get(key) != value}
+    before = step.operation.data["before"]
+    config = vms.config(step.proxmox, step.node, step.vmid)
+    require_unlocked(config)
+    _warn_about_losses(step, before)
+    changes = {
+        key: value for key, value in before.items() if CARRIED_OVER.fullmatch(key) and config.get(key) != value
+    }
     dropped = [key for key in config if SIZE.fullmatch(key) and key not in before]
-    return disks.configure(work, config, changes, "card, keys and size", dropped)
+    return disks.set_once(step, config, changes, "card, keys and size", dropped)
 
 
-def _tell(work: Work, before: dict[str, Any]) -> None:
+def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:
     """Warn of what cannot be carried over."""
     if before.get("cipassword"):
-        work.operation.add_warning(
+        step.operation.add_warning(
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
         )
-    if others := _other_disks(work, before):
-        work.operation.add_warning(
+    if others := _other_disks(step, before):
+        step.operation.add_warning(
             Message("These disks of the virtual machine are gone: {slots}.", slots=", ".join(others))
         )
     left = sorted(
-        set(before) - set(keep_settings.beforehand(before)) - {key for key in before if KNOWN.fullmatch(key)}
+        set(before) - set(keep_settings.restore_options(before)) - {key for key in before if KNOWN.fullmatch(key)}
     )
     if left:
-        work.operation.add_warning(
+        step.operation.add_warning(
             Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
         )
 
 
-def _other_disks(work: Work, before: dict[str, Any]) -> list[str]:
+def _other_disks(step: StepContext, before: dict[str, Any]) -> list[str]:
     """The disks that neither the template brings nor the package names."""
-    package = Package.from_json(work.operation.data["package"])
-    named = {vms.boot_disk(before), disks.additional(before) if package.additional_disk else None}
+    package = Package.from_json(step.operation.data["package"])
+    named = {vms.boot_disk(before), disks.additional_slot(before) if package.additional_disk else None}
     return sorted(set(vms.disks(before)) - named)
 
 
-def keep_system_disk(work: Work) -> Outcome:
+def keep_system_disk(step: StepContext) -> Outcome:
     """Give the system disk the size and the limits it had; the package's come after and win."""
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
-    former = _system_disk(work.operation.data["before"])
+    config = vms.config(step.proxmox, step.node, step.vmid)
+    require_unlocked(config)
+    former = _system_disk(step.operation.data["before"])
     slot = vms.boot_disk(config)
     if former is None or slot is None:
         return None
-    package = Package.from_json(work.operation.data["package"])
+    package = Package.from_json(step.operation.data["package"])
     wanted, now_it_is = _gib(former), _gib(vms.disks(config)[slot])
     if not package.system_disk and wanted > now_it_is:
-        return disks.grow(work, config, slot, wanted)
+        return disks.grow(step, config, slot, wanted)
     drive = vms.disks(config)[slot]
     options = {name: value for name, value in drive.options.items() if not _is_limit(name)}
     options |= {name: value for name, value in former.options.items() if _is_limit(name)}
     changes = {} if options == drive.options else {slot: vms.Drive(drive.volid, options).format()}
-    return disks.change(work, config, changes, f"former limits of {slot}")
+    return disks.set_options(step, config, changes, f"former limits of {slot}")
 
 
 def _is_limit(option: str) -> bool:

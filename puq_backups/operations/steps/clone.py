@@ -8,103 +8,103 @@ from typing import Any
 from ...errors import NotStarted, ProxmoxBusy, ProxmoxRefused, VmMissing
 from ...pve import notes, vms
 from ...rules.package import Package
-from ..errors import passes
-from ..step import GiveUp, Hop, LookAgain, Outcome, Start, Wait, Work
-from .common import not_ours, present, unlocked
+from ..errors import may_succeed_later
+from ..step import GiveUp, GoTo, Outcome, RepeatStep, Start, StepContext, Wait
+from .common import find_config, identity_mismatch, require_unlocked
 from .preconditions import find_template
 
 TAKEN = "config file already exists"
 
 
-def destroy_vm(work: Work) -> Outcome:
+def destroy_vm(step: StepContext) -> Outcome:
     """Destroy the VM with its disks; its backups stay. One that is gone is past this, whoever destroyed it."""
-    config = present(work)
+    config = find_config(step)
     if config is None:
-        work.operation.store(gone=True, touched=True)
+        step.operation.store(gone=True, touched=True)
         return None
-    if vms.identity(config) != work.operation.data["identity"]:
-        raise not_ours(work, state="failed")
-    unlocked(config)
-    if vms.status(work.proxmox, work.node, work.vmid).status != "stopped":
-        return Hop("power_off")
-    if work.ended is not None and work.ended.ok is False:
-        raise _still_there(work, work.ended.reason)
-    work.operation.store(touched=True)
+    if vms.identity(config) != step.operation.data["identity"]:
+        raise identity_mismatch(step, state="failed")
+    require_unlocked(config)
+    if vms.status(step.proxmox, step.node, step.vmid).status != "stopped":
+        return GoTo("power_off")
+    if step.task_result is not None and step.task_result.ok is False:
+        raise _still_there(step, step.task_result.reason)
+    step.operation.store(touched=True)
     return Start(
-        call=lambda: _send_destroy(work),
+        call=lambda: _send_destroy(step),
         type="qmdestroy",
-        id=str(work.vmid),
-        audit=f"destroy VM {work.vmid} to make it again from template {work.operation.data['template']}",
+        id=str(step.vmid),
+        audit=f"destroy VM {step.vmid} to make it again from template {step.operation.data['template']}",
         tolerate=True,
     )
 
 
-def _send_destroy(work: Work) -> Any:
+def _send_destroy(step: StepContext) -> Any:
     try:
-        return vms.destroy(work.proxmox, work.node, work.vmid)
+        return vms.destroy(step.proxmox, step.node, step.vmid)
     except ProxmoxRefused as error:
-        work.operation.store(touched=False)
+        step.operation.store(touched=False)
         if isinstance(error, VmMissing) or "is running" in str(error):
             # Somebody started it, moved it or destroyed it after our last look.
-            raise LookAgain from error
-        if passes(error):
+            raise RepeatStep from error
+        if may_succeed_later(error):
             raise
-        raise _still_there(work, str(error)) from error
+        raise _still_there(step, str(error)) from error
 
 
-def _still_there(work: Work, reason: str) -> GiveUp:
-    work.operation.store(touched=False)
+def _still_there(step: StepContext, reason: str) -> GiveUp:
+    step.operation.store(touched=False)
     return GiveUp("The virtual machine could not be removed: {proxmox}", proxmox=reason)
 
 
-def clone_template(work: Work) -> Outcome:
+def clone_template(step: StepContext) -> Outcome:
     """Make the VM again as a full copy of the template.
 
     A clone's task is named by the template, so it cannot be told from another service's: what tells is the marker
     in the description of the VM that came of it. A VM without it, made by somebody meanwhile, is left alone.
     """
-    if work.ended is not None and work.ended.ok is False and TAKEN not in work.ended.reason:
-        raise _not_copied(work.ended.reason)
-    node = vms.find_node(work.proxmox, work.vmid)
+    if step.task_result is not None and step.task_result.ok is False and TAKEN not in step.task_result.reason:
+        raise _not_copied(step.task_result.reason)
+    node = vms.find_node(step.proxmox, step.vmid)
     if node is None:
-        return _clone(work)
-    config = vms.config(work.proxmox, node, work.vmid)
-    if config.get("lock") == "clone" and work.operation.data.get("cloning"):
-        return Wait(work.context.settings.poll.total_seconds())
-    if _marker(work) not in str(config.get("description") or ""):
-        raise not_ours(work, state="failed")
-    work.service.node = work.operation.node = node
-    work.service.vm_identity = vms.identity(config)
-    work.operation.store(gone=False)
+        return _clone(step)
+    config = vms.config(step.proxmox, node, step.vmid)
+    if config.get("lock") == "clone" and step.operation.data.get("cloning"):
+        return Wait(step.context.settings.poll.total_seconds())
+    if _marker(step) not in str(config.get("description") or ""):
+        raise identity_mismatch(step, state="failed")
+    step.service.node = step.operation.node = node
+    step.service.vm_identity = vms.identity(config)
+    step.operation.store(gone=False)
     return None
 
 
-def _marker(work: Work) -> str:
-    return notes.marker(work.service.token, work.operation.token)
+def _marker(step: StepContext) -> str:
+    return notes.marker(step.service.token, step.operation.token)
 
 
-def _clone(work: Work) -> Start:
-    data = work.operation.data
-    template, node = find_template(work, Package.from_json(data["package"]), state="failed")
-    work.operation.store(cloning=True)
+def _clone(step: StepContext) -> Start:
+    data = step.operation.data
+    template, node = find_template(step, Package.from_json(data["package"]), state="failed")
+    step.operation.store(cloning=True)
     return Start(
-        call=lambda: _send_clone(work, template, node),
+        call=lambda: _send_clone(step, template, node),
         type="qmclone",
         id=str(template),
         node=node,
         findable=False,
-        audit=f"clone template {template} to VM {work.vmid}",
+        audit=f"clone template {template} to VM {step.vmid}",
         tolerate=True,
     )
 
 
-def _send_clone(work: Work, template: int, node: str) -> Any:
-    data: Mapping[str, Any] = work.operation.data
+def _send_clone(step: StepContext, template: int, node: str) -> Any:
+    data: Mapping[str, Any] = step.operation.data
     try:
         return vms.clone(
-            work.proxmox, node, template, work.vmid, name=data["before"].get("name"), storage=data["target"],
-            pool=data["made_again"]["pool"], target=None if node == work.node else work.node,
-            description=_marker(work),
+            step.proxmox, node, template, step.vmid, name=data["before"].get("name"), storage=data["target"],
+            pool=data["made_again"]["pool"], target=None if node == step.node else step.node,
+            description=_marker(step),
         )  # fmt: skip
     except (VmMissing, NotStarted) as error:
         # It is the template that was moved: it is looked for again.

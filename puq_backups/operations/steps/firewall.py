@@ -10,9 +10,9 @@ from ...errors import Message, ProxmoxDenied, ProxmoxRefused
 from ...i18n.translator import N_
 from ...pve import firewall
 from ...pve.firewall import Rule, Rules
-from ..errors import passes
-from ..step import Change, Work
-from .refused import is_left, leave
+from ..errors import may_succeed_later
+from ..step import Change, StepContext
+from .refused import is_skipped, skip
 
 FIREWALL = N_("The firewall's rules could not all be put back: {proxmox}")
 UNREAD = N_("The firewall could not be read, so its rules cannot be put back: {proxmox}")
@@ -21,63 +21,63 @@ CHANGES = 2
 """How often each rule, one way or the other, may be changed before the firewall is left as it is."""
 
 
-def read(work: Work) -> dict[str, Any] | None:
+def read(step: StepContext) -> dict[str, Any] | None:
     """The options and rules, to be kept; None where they may not be read, which is told."""
     try:
         return {
-            "options": firewall.options(work.proxmox, work.node, work.vmid),
-            "rules": firewall.rules(work.proxmox, work.node, work.vmid).rules,
+            "options": firewall.options(step.proxmox, step.node, step.vmid),
+            "rules": firewall.rules(step.proxmox, step.node, step.vmid).rules,
         }
     except ProxmoxRefused as error:
-        if passes(error):
+        if may_succeed_later(error):
             raise
-        work.operation.add_warning(Message(UNREAD, proxmox=error))
+        step.operation.add_warning(Message(UNREAD, proxmox=error))
         return None
 
 
-def put_back_firewall(work: Work) -> Change | None:
+def put_back_firewall(step: StepContext) -> Change | None:
     """Put the firewall's options and rules back, where different; rules one by one, the last one first."""
-    kept = work.operation.data.get("firewall")
-    if not kept or is_left(work, "firewall"):
+    kept = step.operation.data.get("firewall")
+    if not kept or is_skipped(step, "firewall"):
         return None
-    options = firewall.options(work.proxmox, work.node, work.vmid)
-    found = firewall.rules(work.proxmox, work.node, work.vmid)
-    wanted = [rule for at, rule in enumerate(kept["rules"]) if not is_left(work, f"rule {at}")]
-    call = _options_call(work, options, kept["options"]) or _rules_call(work, found, wanted)
+    options = firewall.options(step.proxmox, step.node, step.vmid)
+    found = firewall.rules(step.proxmox, step.node, step.vmid)
+    wanted = [rule for at, rule in enumerate(kept["rules"]) if not is_skipped(step, f"rule {at}")]
+    call = _options_call(step, options, kept["options"]) or _rules_call(step, found, wanted)
     if call is None:
         return None
-    left = _changes_left(work, found.rules, wanted)
+    left = _changes_left(step, found.rules, wanted)
     if left <= 0:
-        leave(work, "firewall", UNSTEADY)
+        skip(step, "firewall", UNSTEADY)
         return None
-    work.operation.store(firewall_changes_left=left - 1)
-    return Change(call=call, audit=f"put back the firewall of VM {work.vmid}")
+    step.operation.store(firewall_changes_left=left - 1)
+    return Change(call=call, audit=f"put back the firewall of VM {step.vmid}")
 
 
-def _changes_left(work: Work, rules: list[Rule], wanted: list[Rule]) -> int:
+def _changes_left(step: StepContext, rules: list[Rule], wanted: list[Rule]) -> int:
     """Each change is one call, and somebody else may change rules too: an end is needed."""
-    known = work.operation.data.get("firewall_changes_left")
+    known = step.operation.data.get("firewall_changes_left")
     return CHANGES * (len(rules) + len(wanted) + 1) if known is None else int(known)
 
 
-def _options_call(work: Work, options: dict[str, str], wanted: dict[str, str]) -> Callable[[], None] | None:
-    if options == wanted or is_left(work, "firewall options"):
+def _options_call(step: StepContext, options: dict[str, str], wanted: dict[str, str]) -> Callable[[], None] | None:
+    if options == wanted or is_skipped(step, "firewall options"):
         return None
     changes = {name: value for name, value in wanted.items() if options.get(name) != value}
     dropped = [name for name in options if name not in wanted]
-    call = partial(firewall.set_options, work.proxmox, work.node, work.vmid, changes, delete=dropped)
-    return partial(_bear, work, "firewall options", call)
+    call = partial(firewall.set_options, step.proxmox, step.node, step.vmid, changes, delete=dropped)
+    return partial(_record_refusal, step, "firewall options", call)
 
 
-def _rules_call(work: Work, found: Rules, wanted: list[Rule]) -> Callable[[], None] | None:
+def _rules_call(step: StepContext, found: Rules, wanted: list[Rule]) -> Callable[[], None] | None:
     """The next step to the wanted rules: what stands before their common end goes, then the missing ones come."""
     if found.rules == wanted:
         return None
     common = _common_end(found.rules, wanted)
     if common < len(found.rules):
-        call = partial(firewall.remove_first, work.proxmox, work.node, work.vmid, found.digest)
-        return partial(_bear, work, "firewall", call)
-    return partial(_put_first, work, wanted[-common - 1])
+        call = partial(firewall.remove_first, step.proxmox, step.node, step.vmid, found.digest)
+        return partial(_record_refusal, step, "firewall", call)
+    return partial(_put_first, step, wanted[-common - 1])
 
 
 def _common_end(one: list[Rule], other: list[Rule]) -> int:
@@ -87,19 +87,19 @@ def _common_end(one: list[Rule], other: list[Rule]) -> int:
     return same
 
 
-def _put_first(work: Work, rule: Rule) -> None:
+def _put_first(step: StepContext, rule: Rule) -> None:
     """Put one rule back. One that Proxmox does not take, as for an address list that is gone, leaves the others."""
     at = next(
-        at for at, one in enumerate(work.operation.data["firewall"]["rules"])
-        if one == rule and not is_left(work, f"rule {at}")
+        at for at, one in enumerate(step.operation.data["firewall"]["rules"])
+        if one == rule and not is_skipped(step, f"rule {at}")
     )  # fmt: skip
-    _bear(work, f"rule {at}", partial(firewall.put_first, work.proxmox, work.node, work.vmid, rule))
+    _record_refusal(step, f"rule {at}", partial(firewall.put_first, step.proxmox, step.node, step.vmid, rule))
 
 
-def _bear(work: Work, what: str, call: Callable[[], None]) -> None:
+def _record_refusal(step: StepContext, what: str, call: Callable[[], None]) -> None:
     try:
         call()
     except ProxmoxRefused as error:
-        if passes(error):
+        if may_succeed_later(error):
             raise
-        leave(work, "firewall" if isinstance(error, ProxmoxDenied) else what, FIREWALL, error)
+        skip(step, "firewall" if isinstance(error, ProxmoxDenied) else what, FIREWALL, error)

@@ -6,36 +6,36 @@ from typing import Any
 
 from ...errors import Message, ProxmoxRefused
 from ...pve import ha, vms
-from ..step import Change, GiveUp, Work
+from ..step import Change, GiveUp, StepContext
 
 STARTING = {"started", "enabled"}
 
 
-def kept_entry(work: Work) -> dict[str, Any] | None:
+def read_ha_entry(step: StepContext) -> dict[str, Any] | None:
     """The VM's HA entry as it is; None where it has none."""
-    return ha.entry(work.proxmox, work.vmid) if is_managed(work) else None
+    return ha.entry(step.proxmox, step.vmid) if is_managed(step) else None
 
 
-def is_managed(work: Work) -> bool:
+def is_managed(step: StepContext) -> bool:
     """Whether the VM, which must be there, has an HA entry."""
-    return vms.status(work.proxmox, work.node, work.vmid).ha_managed
+    return vms.status(step.proxmox, step.node, step.vmid).ha_managed
 
 
-def _kept(work: Work) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = (work.operation.data.get("made_again") or {}).get("ha")
+def _kept(step: StepContext) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (step.operation.data.get("made_again") or {}).get("ha")
     return found
 
 
-def leave_ha(work: Work) -> Change | None:
+def remove_from_ha(step: StepContext) -> Change | None:
     """Take the VM's HA entry away; it is kept with the operation."""
-    if not _kept(work) or ha.entry(work.proxmox, work.vmid) is None:
+    if not _kept(step) or ha.entry(step.proxmox, step.vmid) is None:
         return None
-    return Change(call=lambda: _leave(work), audit=f"take the HA entry of VM {work.vmid} away")
+    return Change(call=lambda: _leave(step), audit=f"take the HA entry of VM {step.vmid} away")
 
 
-def _leave(work: Work) -> None:
+def _leave(step: StepContext) -> None:
     try:
-        ha.remove(work.proxmox, work.vmid)
+        ha.remove(step.proxmox, step.vmid)
     except ProxmoxRefused as error:
         if error.retryable:
             raise
@@ -43,22 +43,22 @@ def _leave(work: Work) -> None:
         raise GiveUp(text, proxmox=str(error)) from error
 
 
-def put_back_ha(work: Work) -> Change | None:
+def put_back_ha(step: StepContext) -> Change | None:
     """Give the VM its HA entry again, stopped: whoever starts the VM has HA start it."""
-    entry = _kept(work)
-    if not entry or work.operation.data.get("without_ha") or ha.entry(work.proxmox, work.vmid) is not None:
+    entry = _kept(step)
+    if not entry or step.operation.data.get("without_ha") or ha.entry(step.proxmox, step.vmid) is not None:
         return None
     stopped = {**entry, "state": "stopped"} if entry.get("state") in STARTING else entry
-    return Change(call=lambda: _add(work, stopped), audit=f"give VM {work.vmid} its HA entry again")
+    return Change(call=lambda: _add(step, stopped), audit=f"give VM {step.vmid} its HA entry again")
 
 
-def _add(work: Work, entry: dict[str, Any]) -> None:
+def _add(step: StepContext, entry: dict[str, Any]) -> None:
     try:
-        ha.add(work.proxmox, work.vmid, entry)
+        ha.add(step.proxmox, step.vmid, entry)
     except ProxmoxRefused as error:
         if error.retryable:
             raise
         # The VM is whole without it, and staff can give it the entry.
-        work.operation.store(without_ha=True)
+        step.operation.store(without_ha=True)
         text = "The virtual machine is no longer under high availability: {proxmox}"
-        work.operation.add_warning(Message(text, proxmox=str(error)))
+        step.operation.add_warning(Message(text, proxmox=str(error)))

@@ -16,11 +16,11 @@ from ...errors import ProxmoxRefused
 from ...i18n.translator import N_
 from ...models import Operation
 from ...pve import vms
-from ..errors import passes
-from ..step import GiveUp, Hop, LookAgain, Outcome, Start, Work
+from ..errors import may_succeed_later
+from ..step import GiveUp, GoTo, Outcome, RepeatStep, Start, StepContext
 from . import disks, firewall
-from .common import unlocked
-from .refused import is_left, leave
+from .common import require_unlocked
+from .refused import is_skipped, skip
 
 GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
     "options": (
@@ -44,108 +44,108 @@ GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
 
 
-def keep(work: Work, config: dict[str, Any], failed: Operation | None = None) -> None:
+def keep(step: StepContext, config: dict[str, Any], failed: Operation | None = None) -> None:
     """Keep what the VM is like, before anything is touched.
 
     After a failed restore the VM has lost all that: what the first operation kept stands.
     """
     if failed is not None and failed.data.get("before"):
         handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
-        work.operation.store(**handed_on)
+        step.operation.store(**handed_on)
         return
-    work.operation.store(before=config, firewall=firewall.read(work))
+    step.operation.store(before=config, firewall=firewall.read(step))
 
 
-def settings(config: dict[str, Any], group: str) -> dict[str, str]:
+def group_options(config: dict[str, Any], group: str) -> dict[str, str]:
     """The options of a group."""
     pattern = GROUPS[group][0]
     return {key: str(value).strip() for key, value in config.items() if pattern.fullmatch(key)}
 
 
-def beforehand(before: dict[str, Any]) -> dict[str, Any]:
+def restore_options(before: dict[str, Any]) -> dict[str, Any]:
     """The kept options that go with a restore, so that the VM is never without them."""
     return {key: value for key, value in before.items() if any(group.fullmatch(key) for group, _ in GROUPS.values())}
 
 
-def lift_protection(work: Work) -> Outcome:
+def lift_protection(step: StepContext) -> Outcome:
     """Take the protection against changes away: Proxmox restores over no VM that has it."""
-    config = _config(work)
+    config = _config(step)
     if not _protected(config):
         return None
-    return _setting(work, config, {"protection": 0}, "lift the protection", _not_lifted)
+    return _set_or_refused(step, config, {"protection": 0}, "lift the protection", _lift_refused)
 
 
-def _not_lifted(work: Work, reason: object) -> None:
+def _lift_refused(step: StepContext, reason: object) -> None:
     text = "The protection of the virtual machine {vmid} could not be lifted: {proxmox}"
-    raise GiveUp(text, state="refused", vmid=work.vmid, proxmox=reason)
+    raise GiveUp(text, state="refused", vmid=step.vmid, proxmox=reason)
 
 
-def put_back_protection(work: Work) -> Outcome:
+def put_back_protection(step: StepContext) -> Outcome:
     """Protect the VM again as it was; one that only the backup protected is no longer."""
-    config, wanted = _config(work), _protected(work.operation.data["before"])
-    if _protected(config) == wanted or is_left(work, "protection"):
+    config, wanted = _config(step), _protected(step.operation.data["before"])
+    if _protected(config) == wanted or is_skipped(step, "protection"):
         return None
     changes = {"protection": int(wanted)}
-    return _setting(work, config, changes, "put back the protection", _protection_left)
+    return _set_or_refused(step, config, changes, "put back the protection", _protection_left)
 
 
-def _protection_left(work: Work, reason: object) -> None:
-    leave(work, "protection", PROTECTION, reason)
+def _protection_left(step: StepContext, reason: object) -> None:
+    skip(step, "protection", PROTECTION, reason)
 
 
 def _protected(config: dict[str, Any]) -> bool:
     return str(config.get("protection") or 0) == "1"
 
 
-def put_back_settings(work: Work) -> Outcome:
+def put_back_settings(step: StepContext) -> Outcome:
     """Put name, description, agent, start at boot, tags, addresses and further cards back, where different."""
-    config, before = _config(work), work.operation.data["before"]
+    config, before = _config(step), step.operation.data["before"]
     for group in GROUPS:
-        now_it_is, wanted = settings(config, group), settings(before, group)
-        if now_it_is == wanted or is_left(work, group):
+        now_it_is, wanted = group_options(config, group), group_options(before, group)
+        if now_it_is == wanted or is_skipped(step, group):
             continue
-        if work.ended is not None and work.ended.ok and work.operation.data.get("putting") == group:
+        if step.task_result is not None and step.task_result.ok and step.operation.data.get("putting") == group:
             # Proxmox writes a value otherwise than it was given: once is enough.
-            leave(work, group)
+            skip(step, group)
             continue
-        work.operation.store(putting=group)
+        step.operation.store(putting=group)
         changes = {key: before[key] for key, value in wanted.items() if now_it_is.get(key) != value}
         dropped = [key for key in now_it_is if key not in wanted]
-        return _setting(work, config, changes, f"put back {group}", _group_left, dropped)
+        return _set_or_refused(step, config, changes, f"put back {group}", _group_left, dropped)
     return None
 
 
-def _group_left(work: Work, reason: object) -> None:
-    group = work.operation.data["putting"]
-    leave(work, group, GROUPS[group][1], reason)
+def _group_left(step: StepContext, reason: object) -> None:
+    group = step.operation.data["putting"]
+    skip(step, group, GROUPS[group][1], reason)
 
 
-def _config(work: Work) -> dict[str, Any]:
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
+def _config(step: StepContext) -> dict[str, Any]:
+    config = vms.config(step.proxmox, step.node, step.vmid)
+    require_unlocked(config)
     return config
 
 
-def _setting(
-    work: Work, config: dict[str, Any], changes: dict[str, Any], what: str, refused: Callable[[Work, object], None],
-    dropped: Sequence[str] = (),
-) -> Start | Hop | None:  # fmt: skip
+def _set_or_refused(
+    step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str,
+    refused: Callable[[StepContext, object], None], dropped: Sequence[str] = (),
+) -> Start | GoTo | None:  # fmt: skip
     """Change options; where Proxmox refuses, `refused` says what becomes of it, and the step looks again."""
-    if work.ended is not None and work.ended.ok is False:
-        refused(work, work.ended.reason)
-        return Hop(work.operation.step)
-    start = disks.change(work, config, changes, what, dropped)
-    return replace(start, call=lambda: _or_refused(work, start.call, refused), tolerate=True) if start else None
+    if step.task_result is not None and step.task_result.ok is False:
+        refused(step, step.task_result.reason)
+        return GoTo(step.operation.step)
+    start = disks.set_options(step, config, changes, what, dropped)
+    return replace(start, call=lambda: _or_refused(step, start.call, refused), tolerate=True) if start else None
 
 
-def _or_refused(work: Work, call: Callable[[], Any], refused: Callable[[Work, object], None]) -> Any:
+def _or_refused(step: StepContext, call: Callable[[], Any], refused: Callable[[StepContext, object], None]) -> Any:
     try:
         return call()
     except ProxmoxRefused as error:
-        if passes(error):
+        if may_succeed_later(error):
             raise
-        refused(work, error)
-        raise LookAgain from error
+        refused(step, error)
+        raise RepeatStep from error
 
 
 LABELS: dict[str, str] = {

@@ -10,7 +10,7 @@ from ...i18n.translator import N_
 from ...pve import backups as archives
 from ...pve import permissions, vms
 from ...rules.package import Package
-from ..step import Work
+from ..step import StepContext
 from . import disks
 
 LACKS = N_("The token lacks {privilege} on {path}, which reinstalling needs. The provider has to grant it.")
@@ -19,10 +19,10 @@ THICK = {"lvm"}
 
 
 @dataclass(frozen=True)
-class Site:
+class ReinstallFacts:
     """What is proven: `before` is the VM's own configuration, `present` what is left of it (None: nothing)."""
 
-    work: Work
+    step: StepContext
     package: Package
     before: dict[str, Any]
     present: dict[str, Any] | None
@@ -34,25 +34,25 @@ class Site:
     @property
     def is_far(self) -> bool:
         """Whether the template is on another node than the VM."""
-        return self.template_node != self.work.node
+        return self.template_node != self.step.node
 
 
 @dataclass
-class Need:
+class SpaceNeeded:
     """What a storage must have room for, in bytes: by the copy itself, and by what is grown and added later."""
 
     copied: int = 0
     later: int = 0
 
 
-def storage(site: Site) -> tuple[str | None, Message | None]:
+def choose_storage(facts: ReinstallFacts) -> tuple[str | None, Message | None]:
     """The first storage that can take the disks: the package's, the one where they were, else None, the template's.
 
     Beside it, where none can, why the first one cannot.
     """
     reasons = []
-    for name in (*dict.fromkeys(filter(None, (site.package.restore_storage, _storage_of(site.before)))), None):
-        reason = _against(site, name)
+    for name in (*dict.fromkeys(filter(None, (facts.package.restore_storage, _storage_of(facts.before)))), None):
+        reason = _reason_against(facts, name)
         if reason is None:
             return name, None
         reasons.append(reason)
@@ -61,43 +61,43 @@ def storage(site: Site) -> tuple[str | None, Message | None]:
 
 def _storage_of(config: dict[str, Any]) -> str | None:
     boot = vms.boot_disk(config)
-    return _holder(vms.disks(config)[boot]) if boot else None
+    return _storage_id(vms.disks(config)[boot]) if boot else None
 
 
-def _against(site: Site, storage: str | None) -> Message | None:
+def _reason_against(facts: ReinstallFacts, storage: str | None) -> Message | None:
     """Why the disks cannot go to this storage, or None."""
-    needs = _needs(site, storage)
+    needs = _needs(facts, storage)
     # A copy for another node is made where the template is: what it reads must be shared as well.
-    sources = {_holder(drive) for drive in vms.disks(site.original).values()} if site.is_far else set()
+    sources = {_storage_id(drive) for drive in vms.disks(facts.original).values()} if facts.is_far else set()
     for name in (*needs, *sorted(sources - set(needs))):
-        reason = _against_one(site, name, needs.get(name, Need()))
+        reason = _reason_against_one(facts, name, needs.get(name, SpaceNeeded()))
         if reason is not None:
             return reason
     return None
 
 
-def _against_one(site: Site, name: str, need: Need) -> Message | None:
-    seen = _seen(site, name)
+def _reason_against_one(facts: ReinstallFacts, name: str, need: SpaceNeeded) -> Message | None:
+    seen = _usable_storage(facts, name)
     if seen is None:
         return Message("The storage {storage} is offline.", storage=name)
     if "images" not in seen.content:
         return Message("The storage {storage} cannot hold disks.", storage=name)
-    if site.is_far and not seen.shared:
+    if facts.is_far and not seen.shared:
         return Message(
             "The template is on node {there}, and node {here} does not share the storage {storage} with it.",
-            there=site.template_node, here=site.work.node, storage=name,
+            there=facts.template_node, here=facts.step.node, storage=name,
         )  # fmt: skip
-    if permissions.missing_privileges(site.work.proxmox, (f"/storage/{name}",), ("Datastore.AllocateSpace",)):
+    if permissions.missing_privileges(facts.step.proxmox, (f"/storage/{name}",), ("Datastore.AllocateSpace",)):
         return Message(LACKS, privilege="Datastore.AllocateSpace", path=f"/storage/{name}")
     wanted = need.copied + (need.later if seen.type in THICK else 0)
-    if seen.avail + _freed(site, name) < wanted:
+    if seen.avail + _bytes_freed(facts, name) < wanted:
         return Message("The storage {storage} has no room for the new disks.", storage=name)
     return None
 
 
-def _seen(site: Site, name: str) -> archives.StorageStatus | None:
+def _usable_storage(facts: ReinstallFacts, name: str) -> archives.StorageStatus | None:
     try:
-        seen = archives.storage_status(site.work.proxmox, site.work.node, name)
+        seen = archives.storage_status(facts.step.proxmox, facts.step.node, name)
     except ProxmoxRefused as error:
         if error.retryable:
             raise
@@ -105,30 +105,30 @@ def _seen(site: Site, name: str) -> archives.StorageStatus | None:
     return seen if seen.active else None
 
 
-def _needs(site: Site, storage: str | None) -> dict[str, Need]:
+def _needs(facts: ReinstallFacts, storage: str | None) -> dict[str, SpaceNeeded]:
     """What goes to which storage."""
-    needs: dict[str, Need] = {}
-    copies = vms.disks(site.original)
+    needs: dict[str, SpaceNeeded] = {}
+    copies = vms.disks(facts.original)
     for drive in copies.values():
-        need = needs.setdefault(storage or _holder(drive), Need())
+        need = needs.setdefault(storage or _storage_id(drive), SpaceNeeded())
         need.copied += _size(drive)
-    system = copies[str(vms.boot_disk(site.original))]
-    needs[storage or _holder(system)].later += max(_system_size(site) - _size(system), 0)
-    if site.package.additional_disk and not disks.additional(site.original):
-        added = needs.setdefault(site.package.additional_storage or storage or _holder(system), Need())
-        added.later += site.package.additional_disk * disks.GIB
+    system = copies[str(vms.boot_disk(facts.original))]
+    needs[storage or _storage_id(system)].later += max(_system_size(facts) - _size(system), 0)
+    if facts.package.additional_disk and not disks.additional_slot(facts.original):
+        added = needs.setdefault(facts.package.additional_storage or storage or _storage_id(system), SpaceNeeded())
+        added.later += facts.package.additional_disk * disks.GIB
     return needs
 
 
-def _system_size(site: Site) -> int:
+def _system_size(facts: ReinstallFacts) -> int:
     """The size that the system disk is to have."""
-    if site.package.system_disk:
-        return site.package.system_disk * disks.GIB
-    boot = vms.boot_disk(site.before)
-    return _size(vms.disks(site.before)[boot]) if boot else 0
+    if facts.package.system_disk:
+        return facts.package.system_disk * disks.GIB
+    boot = vms.boot_disk(facts.before)
+    return _size(vms.disks(facts.before)[boot]) if boot else 0
 
 
-def _holder(drive: vms.Drive) -> str:
+def _storage_id(drive: vms.Drive) -> str:
     return drive.volid.partition(":")[0]
 
 
@@ -136,6 +136,6 @@ def _size(drive: vms.Drive) -> int:
     return vms.size_bytes(str(drive.options.get("size") or "0"))
 
 
-def _freed(site: Site, storage: str) -> int:
+def _bytes_freed(facts: ReinstallFacts, storage: str) -> int:
     """What the VM's own disks give back there."""
-    return sum(_size(drive) for drive in vms.disks(site.present or {}).values() if _holder(drive) == storage)
+    return sum(_size(drive) for drive in vms.disks(facts.present or {}).values() if _storage_id(drive) == storage)

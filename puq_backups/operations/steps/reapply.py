@@ -9,12 +9,12 @@ from typing import Any
 
 from ...pve import vms
 from ...rules.package import Package
-from ..step import Outcome, Work
+from ..step import Outcome, StepContext
 from . import disks
-from .common import unlocked
+from .common import require_unlocked
 
 
-def beforehand(package: Package, before: dict[str, Any]) -> dict[str, Any]:
+def restore_options(package: Package, before: dict[str, Any]) -> dict[str, Any]:
     """CPU, memory and network as options that go with a restore, so that the VM is never without them.
 
     What is not known before the restore (the backup's own balloon) is set right by the steps after it.
@@ -29,9 +29,9 @@ def beforehand(package: Package, before: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def set_cpu_and_memory(work: Work) -> Outcome:
+def set_cpu_and_memory(step: StepContext) -> Outcome:
     """Set CPU and RAM if different from the restored values."""
-    package, config = _state(work)
+    package, config = _package_and_config(step)
     changes: dict[str, Any] = {}
     total = int(config.get("cores") or 1) * int(config.get("sockets") or 1)
     if package.cores and package.cores != total:
@@ -42,47 +42,47 @@ def set_cpu_and_memory(work: Work) -> Outcome:
     if int(config.get("balloon") or 0) > memory:
         # Proxmox refuses a balloon above the memory, so both go in one call.
         changes["balloon"] = memory
-    return disks.configure(work, config, changes, "CPU and memory")
+    return disks.set_once(step, config, changes, "CPU and memory")
 
 
-def grow_system_disk(work: Work) -> Outcome:
+def grow_system_disk(step: StepContext) -> Outcome:
     """Resize the system disk if different; it is never made smaller."""
-    package, config = _state(work)
-    return disks.grow(work, config, vms.boot_disk(config), package.system_disk)
+    package, config = _package_and_config(step)
+    return disks.grow(step, config, vms.boot_disk(config), package.system_disk)
 
 
-def limit_system_disk(work: Work) -> Outcome:
+def limit_system_disk(step: StepContext) -> Outcome:
     """Re-apply the system disk's bandwidth limits."""
-    package, config = _state(work)
-    return disks.limit(work, config, vms.boot_disk(config), _limits(package, "system"))
+    package, config = _package_and_config(step)
+    return disks.set_limits(step, config, vms.boot_disk(config), _limits(package, "system"))
 
 
-def make_additional_disk(work: Work) -> Outcome:
+def make_additional_disk(step: StepContext) -> Outcome:
     """Re-attach the additional disk the backup lacked, or make one if the VM has none."""
-    package, config = _state(work)
-    return disks.make(work, config, package)
+    package, config = _package_and_config(step)
+    return disks.attach_or_add(step, config, package)
 
 
-def grow_additional_disk(work: Work) -> Outcome:
+def grow_additional_disk(step: StepContext) -> Outcome:
     """Resize the additional disk if different; it is never made smaller."""
-    package, config = _state(work)
-    return disks.grow(work, config, disks.additional(config), package.additional_disk)
+    package, config = _package_and_config(step)
+    return disks.grow(step, config, disks.additional_slot(config), package.additional_disk)
 
 
-def limit_additional_disk(work: Work) -> Outcome:
+def limit_additional_disk(step: StepContext) -> Outcome:
     """Re-apply the additional disk's bandwidth limits."""
-    package, config = _state(work)
-    return disks.limit(work, config, disks.additional(config), _limits(package, "additional"))
+    package, config = _package_and_config(step)
+    return disks.set_limits(step, config, disks.additional_slot(config), _limits(package, "additional"))
 
 
-def set_network(work: Work) -> Outcome:
+def set_network(step: StepContext) -> Outcome:
     """Re-apply bridge, VLAN, bandwidth and MAC; what the package leaves alone is as it was before the restore."""
-    package, config = _state(work)
-    found, before = str(config.get("net0") or ""), str(work.operation.data["before"].get("net0") or "")
+    package, config = _package_and_config(step)
+    found, before = str(config.get("net0") or ""), str(step.operation.data["before"].get("net0") or "")
     wanted = _network(package, vms.parse_net(before or found or "virtio"))
     same = bool(found) and same_net(wanted, vms.parse_net(found))
     changes = {} if same or not wanted.options.get("bridge") else {"net0": wanted.format()}
-    return disks.configure(work, config, changes, "network")
+    return disks.set_once(step, config, changes, "network")
 
 
 def _network(package: Package, net: vms.Net) -> vms.Net:
@@ -92,7 +92,7 @@ def _network(package: Package, net: vms.Net) -> vms.Net:
         options["bridge"] = package.bridge
     for name, value in (("tag", package.vlan), ("rate", package.rate)):
         if value:
-            options[name] = disks.number(value)
+            options[name] = disks.format_number(value)
         elif value is not None:
             options.pop(name, None)
     return vms.Net(model=net.model, mac=package.mac or net.mac, options=options)
@@ -102,16 +102,16 @@ def same_net(one: vms.Net, other: vms.Net) -> bool:
     """Whether two network cards are the same: MACs in any case, numbers by value."""
 
     def facts(net: vms.Net) -> tuple[Any, ...]:
-        options = {name: disks.number(value) for name, value in net.options.items()}
+        options = {name: disks.format_number(value) for name, value in net.options.items()}
         return net.model, (net.mac or "").upper(), options
 
     return facts(one) == facts(other)
 
 
-def _state(work: Work) -> tuple[Package, dict[str, Any]]:
-    config = vms.config(work.proxmox, work.node, work.vmid)
-    unlocked(config)
-    return Package.from_json(work.operation.data["package"]), config
+def _package_and_config(step: StepContext) -> tuple[Package, dict[str, Any]]:
+    config = vms.config(step.proxmox, step.node, step.vmid)
+    require_unlocked(config)
+    return Package.from_json(step.operation.data["package"]), config
 
 
 def _limits(package: Package, disk: str) -> dict[str, float | None]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ...errors import Message
-from ..step import Work
+from ..step import StepContext
 
 
-def is_left(work: Work, what: str) -> bool:
+def is_skipped(step: StepContext, what: str) -> bool:
     """Whether this was given up."""
-    return what in work.operation.data.get("left", [])
+    return what in step.operation.data.get("skipped", [])
 
 
-def leave(work: Work, what: str, told: str = "", reason: object = "") -> None:
+def skip(step: StepContext, what: str, told: str = "", reason: object = "") -> None:
     """Leave this as it is from here on; `told` with its `reason` becomes a warning."""
-    work.operation.store(left=[*work.operation.data.get("left", []), what])
+    step.operation.store(skipped=[*step.operation.data.get("skipped", []), what])
     if told:
-        work.operation.add_warning(Message(told, proxmox=reason) if reason else Message(told))
+        step.operation.add_warning(Message(told, proxmox=reason) if reason else Message(told))

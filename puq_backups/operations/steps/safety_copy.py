@@ -16,74 +16,74 @@ from ...mail import merge_values
 from ...models import Backup
 from ...pve import vms
 from ...rules.package import Package
-from ..errors import passes
-from ..step import GiveUp, Hop, Start, Wait, Work
+from ..errors import may_succeed_later
+from ..step import GiveUp, GoTo, Start, StepContext, Wait
 from . import archive
-from .archive import Made
-from .common import same_vm, unlocked
+from .archive import MadeArchive
+from .common import check_identity, require_unlocked
 
 NOTE = N_("Safety copy from before the restore of {when}")
 
 
-def plan_safety_copy(work: Work) -> None:
+def plan_safety_copy(step: StepContext) -> None:
     """Make sure that a safety copy can be made, while the VM may go on running."""
-    operation = work.operation
+    operation = step.operation
     if not operation.data.get("safety_copy"):
         return
-    source = work.find(Backup, operation.backup_id)
-    name = storage_for(Package.from_json(operation.data["package"]), source)
+    source = step.load(Backup, operation.backup_id)
+    name = storage_for_safety_copy(Package.from_json(operation.data["package"]), source)
     try:
-        place = archive.place_on(work.context, work.proxmox, work.service, name)
+        place = archive.check_storage(step.context, step.proxmox, step.service, name)
     except GiveUp as error:
         raise _without_copy(error) from error
-    translator = work.context.translator(*merge_values.client(work.context, work.service))
+    translator = step.context.translator(*merge_values.client(step.context, step.service))
     operation.note = translator.gettext(NOTE, when=source.created_at)
-    operation.store(safety_storage=name, safety_days=work.context.settings.safety_copy_days)
-    service_backups.save_storage(work.session, work.server, name, work.node, place.seen).retention = place.limits
+    operation.store(safety_storage=name, safety_days=step.context.settings.safety_copy_days)
+    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
 
 
-def storage_for(package: Package, source: Backup) -> str:
+def storage_for_safety_copy(package: Package, source: Backup) -> str:
     """Where a safety copy goes: to the package's backups, else beside the backup that is restored."""
     return package.storage or source.storage
 
 
-def make_safety_copy(work: Work) -> Start | Hop | None:
+def make_safety_copy(step: StepContext) -> Start | GoTo | None:
     """Have Proxmox back up the VM that was just powered off."""
-    data, storage = work.operation.data, work.operation.data.get("safety_storage")
+    data, storage = step.operation.data, step.operation.data.get("safety_storage")
     if not storage or data.get("safety"):
         return None
-    found = _made(work, storage)
+    found = _made(step, storage)
     if found is not None:
-        work.operation.store(safety=archive.record(work, storage, found).id)
+        step.operation.store(safety=archive.record(step, storage, found).id)
         return None
-    unlocked(same_vm(work))
-    status = vms.status(work.proxmox, work.node, work.vmid)
+    require_unlocked(check_identity(step))
+    status = vms.status(step.proxmox, step.node, step.vmid)
     if status.status != "stopped":
         # Somebody started it after our last look: what it does from here on would be lost.
-        return Hop("power_off")
-    work.operation.store(safety_asked=True)
-    start = archive.making(work, storage, work.operation.note, Package.from_json(data["package"]))
+        return GoTo("power_off")
+    step.operation.store(safety_asked=True)
+    start = archive.start_archive(step, storage, step.operation.note, Package.from_json(data["package"]))
     return replace(start, call=lambda: _send(start))
 
 
-def _made(work: Work, storage: str) -> Made | None:
+def _made(step: StepContext, storage: str) -> MadeArchive | None:
     """The archive, if there is one by now: of the task that ended, or of a call whose answer was lost."""
-    if work.ended is None:
-        return _asked_for(work, storage) if work.operation.data.get("safety_asked") else None
-    found = archive.made(work, storage)
+    if step.task_result is None:
+        return _find_lost_archive(step, storage) if step.operation.data.get("safety_asked") else None
+    found = archive.result_of_task(step, storage)
     if found is None:
-        raise _without_copy(GiveUp("{proxmox}", proxmox=work.ended.reason))
+        raise _without_copy(GiveUp("{proxmox}", proxmox=step.task_result.reason))
     if not found.disks:
         raise _without_copy(GiveUp("It would hold no disk."))
     return found
 
 
-def _asked_for(work: Work, storage: str) -> Made | None:
+def _find_lost_archive(step: StepContext, storage: str) -> MadeArchive | None:
     """The archive of a call whose answer was lost."""
     try:
-        return archive.by_marker(work, storage)
+        return archive.find_by_marker(step, storage)
     except ProxmoxRefused as error:
-        if passes(error):
+        if may_succeed_later(error):
             raise
         raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
 
@@ -92,18 +92,18 @@ def _send(start: Start) -> Any:
     try:
         return start.call()
     except ProxmoxRefused as error:
-        if passes(error):
+        if may_succeed_later(error):
             raise
         raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
 
 
-def see_safety_copy(work: Work) -> Wait | None:
+def see_safety_copy(step: StepContext) -> Wait | None:
     """See the safety copy on its storage, with a size, before anything is touched."""
-    copy_id = work.operation.data.get("safety")
-    if not copy_id or not work.operation.data.get("safety_storage"):
+    copy_id = step.operation.data.get("safety")
+    if not copy_id or not step.operation.data.get("safety_storage"):
         return None
     try:
-        return archive.see(work, work.find(Backup, copy_id))
+        return archive.wait_until_listed(step, step.load(Backup, copy_id))
     except GiveUp as error:
         raise _without_copy(error) from error
 

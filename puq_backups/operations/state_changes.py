@@ -1,0 +1,149 @@
+"""Changes of an operation's state: start, end, cancel, stuck. Only this module writes `Operation.state`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..errors import Message, Refused
+from ..mail import events
+from ..models import Operation, Server, Service, database_now, leases, now, when_committed
+from ..models.audit_log import audit
+from . import start_conditions
+from .kinds import STEPS
+
+
+def start(context: Context, operation_id: str) -> bool:
+    """Take the service's lock for a waiting operation; False where it has to wait on, or was refused now.
+
+    1. Lock the rows of server and service before anything is read: two starts count one after the other, and the
+       host's own VM action is seen or sees us.
+    2. Check again what was checked when it was asked for.
+    3. Take the lock by the unique column; whoever comes second waits.
+    """
+    with context.database.open() as session:
+        place = session.execute(
+            select(Service.id, Service.server_id)
+            .join(Operation, Operation.service_id == Service.id)
+            .where(Operation.id == operation_id)
+        ).first()
+    if place is None:
+        return False
+    try:
+        with context.database.begin() as session:
+            session.execute(update(Server).where(Server.id == place.server_id).values(port=Server.port))
+            session.execute(update(Service).where(Service.id == place.id).values(version=Service.version + 1))
+            operation = session.get_one(Operation, operation_id)
+            if operation.state != "waiting":
+                return False
+            service = session.get_one(Service, place.id)
+            if leases.holds(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
+                return False
+            reason = start_conditions.reason_against(session, context.settings, service, operation)
+            if isinstance(reason, start_conditions.NotYet):
+                return False
+            if reason:
+                end(session, context, operation, service, reason[0], reason[1])
+                return False
+            return _take(session, context, operation, service)
+    except IntegrityError:
+        # Another operation of this service got the lock first.
+        return False
+
+
+def _take(session: Session, context: Context, operation: Operation, service: Service) -> bool:
+    taken = session.execute(
+        update(Operation)
+        .where(Operation.id == operation.id, Operation.state == "waiting")
+        .values(state="running", lock=service.id)
+        .execution_options(synchronize_session=False)
+    )
+    # No row: another worker started it first.
+    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return False
+    session.refresh(operation)
+    limit = context.settings.backup_deadline if operation.kind == "backup" else context.settings.restore_deadline
+    operation.node = service.node
+    operation.step = STEPS[operation.kind][0].__name__
+    operation.started_at = operation.wake_at = now()
+    operation.deadline_at = now() + limit
+    operation.attempts += 1
+    operation.reason = None
+    return True
+
+
+def end(
+    session: Session, context: Context, operation: Operation, service: Service, state: str, reason: Message | None
+) -> None:
+    """End an operation, free the lock and write the mails, in the caller's transaction; hooks are told after it.
+
+    A failed scheduled backup goes back to waiting while tries and time are left.
+    """
+    operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
+    operation.reason = reason.to_json() if reason else None
+    audit(session, service.id, operation, "ended", f"{operation.kind} {state}" + (f": {reason}" if reason else ""))
+    delays = context.settings.retry_delays
+    if state == "failed" and operation.kind == "backup" and operation.slot_date and operation.attempts <= len(delays):
+        again = now() + delays[max(operation.attempts, 1) - 1]
+        if again <= operation.due_at + context.settings.catch_up and service.status == "active":
+            operation.state, operation.wake_at, operation.step = "waiting", again, ""
+            return
+    operation.state, operation.finished_at = state, now()
+    if operation.kind in {"restore", "reinstall"}:
+        _note_restore(operation, service)
+    events.on_end(session, context, operation, service)
+    when_committed(session, lambda: _tell_hooks(context, operation))
+
+
+def _note_restore(operation: Operation, service: Service) -> None:
+    if operation.state == "done":
+        service.restore_failed = None
+    elif operation.data.get("touched"):
+        service.restore_failed = operation.id
+
+
+def _tell_hooks(context: Context, operation: Operation) -> None:
+    """Run `After…` or `After…Failed`. A skipped slot has its backup: neither."""
+    point = f"After{operation.kind.title()}"
+    facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
+    if operation.state == "done":
+        about = {} if operation.kind == "reinstall" else {"backup_id": operation.backup_id}
+        context.hooks.run(point, **facts, **about)
+    elif operation.state != "skipped":
+        reason = str(operation.why or operation.state)
+        context.hooks.run(f"{point}Failed", **facts, state=operation.state, reason=reason)
+
+
+def cancel(session: Session, context: Context, operation: Operation, service: Service) -> None:
+    """Cancel a waiting operation. Refused where it has started meanwhile."""
+    gone = session.execute(
+        update(Operation)
+        .where(Operation.id == operation.id, Operation.state == "waiting")
+        .values(state="cancelled")
+        .execution_options(synchronize_session=False)
+    )
+    if gone.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        raise Refused("It has started meanwhile.")
+    session.refresh(operation)
+    end(session, context, operation, service, "cancelled", None)
+
+
+def mark_stuck(session: Session, context: Context) -> None:
+    """Running operations past their deadline become stuck: staff is told, the lock is kept, watching goes on."""
+    late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
+    for operation in session.scalars(late).all():
+        marked = session.execute(
+            update(Operation)
+            .where(Operation.id == operation.id, Operation.state == "running")
+            .values(state="stuck", deadline_at=None)
+            .execution_options(synchronize_session=False)
+        )
+        # No row: its worker ended it meanwhile.
+        if marked.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            continue
+        session.refresh(operation)
+        events.on_stuck(session, context, operation, session.get_one(Service, operation.service_id))
