@@ -1,4 +1,4 @@
-"""A registered service's life: what the host tells of its package, and of its pauses and its end."""
+"""Suspends, unsuspends and terminates services, and applies package changes."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ log = logging.getLogger("puq_backups.accounts")
 
 
 def suspend(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
-    """Pause the schedule and refuse what is asked for."""
+    """Suspend a service: its schedule pauses and requests are refused."""
     _update(context, params, "suspend", actor, status="suspended")
 
 
 def unsuspend(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
-    """Go on from this moment. Refused where the VM belongs to another service by now."""
+    """Unsuspend a service from now on. Raises Refused if the VM belongs to another service meanwhile."""
     _update(context, params, "unsuspend", actor, status="active")
 
 
 def terminate(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
-    """End the service: what waits is cancelled, a running backup stopped; a restore runs to its end."""
+    """Terminate a service: waiting operations are cancelled, a running backup is stopped, a restore is completed."""
     running = _update(context, params, "terminate", actor, status="terminated")
     if running:
         _stop_backup(context, *running)
 
 
 def change_package(context: Context, params: Mapping[str, Any], actor: Actor) -> None:
-    """Take over package, client and credentials. BadInput names what is wrong with them: nothing is taken then."""
+    """Update package, client and credentials. Raises BadInput for a wrong parameter; nothing is stored then."""
     _update(context, params, "change_package", actor)
 
 
 def refresh(context: Context, params: Mapping[str, Any]) -> None:
-    """The same, on our own account."""
+    """The same as `change_package`, for the system: no audit entry is written."""
     _update(context, params)
 
 
 def _update(
     context: Context, params: Mapping[str, Any], action: str = "", actor: Actor | None = None, *, status: str = ""
 ) -> tuple[Server, str] | None:
-    """Take over what `params` hold and set the status: the task of a backup that is to be stopped, if any.
+    """Update the service from `params` and set its status. Returns server and UPID of a backup task to stop, or None.
 
-    With a `status` a wrong parameter stops nothing: what was known before stays, and staff is told.
+    With a `status`, a wrong parameter is not an error: the stored values stay, and the audit tells staff.
     """
     key = given.service_id(params)
     try:
@@ -95,9 +95,9 @@ def _update_from_all_params(
 
 
 def _end_operations(session: Session, context: Context, service: Service) -> tuple[Server, str] | None:
-    """Cancel what waits and have a running backup stop: its task, if there is one, is stopped after the commit.
+    """Cancel waiting operations and request the stop of a running backup. A restore is completed.
 
-    A restore runs to its end.
+    Returns server and UPID of the backup's task, which the caller stops after the commit, or None.
     """
     events.on_termination(session, context, service)
     waiting = select(Operation).where(
@@ -117,5 +117,5 @@ def _stop_backup(context: Context, server: Server, upid: str) -> None:
     try:
         proxmox_calls.stop_task(context, server, upid)
     except ProxmoxError as error:
-        # The backup then ends by itself, and is removed with the others.
+        # The backup ends normally then, and is purged with the others.
         log.warning("the backup of a terminated service was not stopped: %s", error)

@@ -1,4 +1,4 @@
-"""What a host's params say of a service: who, which VM, on which server. BadInput names what cannot be right."""
+"""Reads service, client, VM and server from the host's params. Raises BadInput with the name of a wrong parameter."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_TEXT_LENGTH = 255
 
 
 def service_id(params: Mapping[str, Any]) -> str:
-    """The service's id."""
+    """The id of the service (`serviceid`)."""
     return _id(params, "serviceid")
 
 
 def client_id(params: Mapping[str, Any]) -> str:
-    """The client's id."""
+    """The id of the client (`userid`)."""
     return _id(params, "userid")
 
 
@@ -34,7 +34,7 @@ def _id(params: Mapping[str, Any], name: str) -> str:
 
 
 def vmid(params: Mapping[str, Any]) -> int:
-    """The number of the service's VM."""
+    """The VMID of the service (`customfields.vmid`), 100 or higher."""
     found = str(read_mapping(params, "customfields").get("vmid") or "").strip()
     if not (found.isascii() and found.isdigit() and 100 <= int(found) < 10**9):  # noqa: PLR2004 - Proxmox's own lowest
         raise BadInput("vmid", "customfields.vmid must be the number of the virtual machine, from 100.")
@@ -42,23 +42,23 @@ def vmid(params: Mapping[str, Any]) -> int:
 
 
 def node(params: Mapping[str, Any]) -> str:
-    """The node that the host believes the VM to be on; "" where it does not say."""
+    """The node that the host names (`customfields.node`), or ""."""
     return text(read_mapping(params, "customfields").get("node"))
 
 
 def client(params: Mapping[str, Any]) -> dict[str, str]:
-    """What we keep of the client."""
+    """The stored client details, by the names in CLIENT_FIELDS."""
     details = read_mapping(params, "clientsdetails")
     return {name: text(details.get(name)) for name in CLIENT_FIELDS}
 
 
 def text(raw: Any) -> str:
-    """A text that every database takes: no zero bytes, at most 255 characters."""
+    """`raw` as text without NUL characters, at most 255 characters, as every database accepts."""
     return str("" if raw is None else raw).replace("\0", "").strip()[:MAX_TEXT_LENGTH]
 
 
 def server_access(params: Mapping[str, Any], context: Context) -> Access:
-    """How the server is reached."""
+    """Addresses, API token and certificate of the server (`serverhostname`, `serverport`, `serverusername`, ...)."""
     port = str(params.get("serverport") or "8006")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - the ports there are
         raise BadInput("serverport", "serverport must be a number from 1 to 65535; it is {port}.", port=port)

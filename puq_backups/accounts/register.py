@@ -1,4 +1,4 @@
-"""Registering: which VM a service is, whose it is, and what was bought. It makes no VM."""
+"""Registers a service: its VM, client and package. Does not create a VM."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("puq_backups.accounts")
 
 @dataclass(frozen=True)
 class ProxmoxVm:
-    """A VM as Proxmox has it."""
+    """A VM as found on Proxmox. `identity` is its smbios1 uuid or the MAC of net0."""
 
     vmid: int
     node: str
@@ -40,10 +40,10 @@ class ProxmoxVm:
 
 
 def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM) -> None:
-    """Register a service, or take over what changed; again and again without harm.
+    """Register a service, or update a registered one. May be repeated.
 
-    Raises BadInput for what is missing or wrong, Refused where the VM belongs to another service, and what
-    Proxmox answers where the VM cannot be found.
+    Raises BadInput for a missing or wrong parameter, Refused if the VM belongs to another service, and ProxmoxError
+    if the VM cannot be read.
     """
     given.service_id(params), given.client_id(params)
     access, vmid = given.server_access(params, context), given.vmid(params)
@@ -72,7 +72,7 @@ def _find_vm(access: Access, vmid: int, node: str) -> ProxmoxVm:
 def _write(
     session: Session, context: Context, params: Mapping[str, Any], access: Access, machine: ProxmoxVm
 ) -> Service:  # fmt: skip
-    # The server first: looking for it writes what is in the session, and a new service is not whole yet.
+    # The server first: its query flushes the session, and a new service is incomplete until it is assigned.
     on = get_or_create_server(session, context, access)
     service = _get_or_create(session, given.service_id(params))
     _assign_vm(session, service, on, given.client_id(params), machine)
@@ -96,9 +96,10 @@ def _get_or_create(session: Session, key: str) -> Service:
 
 
 def _assign_vm(session: Session, service: Service, on: Server, client_id: str, machine: ProxmoxVm) -> None:
-    """Have the service be this VM of this client. Another VM or owner gets a token of its own: what was made
-    before is not theirs. The VM's identity is taken down once, and anew only where another VM is meant; a VM that
-    is the registered one again is no trouble any more.
+    """Assign server, VM and client to the service.
+
+    Another VM or client gets a new token, so that earlier backups do not belong to it. The VM's identity is stored
+    once, and again only for another VM. If the identity matches again, `trouble` is cleared.
     """
     other_vm = assign_server(session, service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
@@ -112,7 +113,7 @@ def _assign_vm(session: Session, service: Service, on: Server, client_id: str, m
 
 
 def update_from_params(session: Session, service: Service, params: Mapping[str, Any]) -> None:
-    """Refresh package, quota and client. An unreadable quota keeps the last valid one, and staff is told."""
+    """Update package, quota, client and domain. An unreadable quota keeps the last valid one (see the audit)."""
     package, readable = packages.read(params)
     service.package = package.to_json()
     if readable:
@@ -127,9 +128,9 @@ def update_from_params(session: Session, service: Service, params: Mapping[str, 
 
 
 def set_status(session: Session, context: Context, service: Service, status: str) -> None:
-    """Set the status with all that hangs on it: the pause of the schedule, the grace, and who has the VMID."""
+    """Set the status, and with it the start of slots, the termination time and the unique VMID."""
     if status == "active" and service.status != "active":
-        # What was planned during the pause was not missed.
+        # Slots during the suspension do not count as missed.
         service.slots_from = now()
     if status == "active":
         purge_terminated.cancel_purge(session, context, service)

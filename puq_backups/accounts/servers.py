@@ -1,4 +1,4 @@
-"""The servers that services are on, and the secrets with which they are reached."""
+"""Stores the Proxmox servers of services and the encrypted secrets of their API tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..pve.client import Access
 
 
 def get_or_create_server(session: Session, context: Context, access: Access) -> Server:
-    """The row of a server, made where there is none; its secret and fingerprint are taken over."""
+    """The row of a server, created if needed, with secret and fingerprint updated from `access`."""
     hosts = ",".join(access.hosts)
     known = select(Server).where(
         Server.hosts == hosts, Server.port == access.port, Server.token_id == access.token_id
@@ -28,9 +28,9 @@ def get_or_create_server(session: Session, context: Context, access: Access) -> 
 
 
 def assign_server(session: Session, service: Service, to: Server) -> bool:
-    """Put a service on the server `to`: whether that is another Proxmox than before.
+    """Assign the server `to` to a service. Returns whether it is another Proxmox (hosts or port) than before.
 
-    One that is only reached by another token has the same archives: the service's backups go along.
+    If only the token differs, the archives are the same, and the service's backups are moved to the new row.
     """
     before = session.get(Server, service.server_id) if service.server_id else None
     service.server_id = to.id
@@ -43,9 +43,9 @@ def assign_server(session: Session, service: Service, to: Server) -> bool:
 
 
 def rotate_secrets(context: Context) -> int:
-    """Encrypt each stored secret with the newest key: how many. SettingError where a key is missing.
+    """Encrypt each stored secret with the newest key. Returns how many; raises SettingError if a key is missing.
 
-    A secret that a CreateAccount writes meanwhile stays: it is under the newest key already.
+    A secret that CreateAccount writes meanwhile is kept, because it is encrypted with the newest key already.
     """
     with context.database.open() as session:
         stored = session.execute(select(Server.id, Server.sealed_secret)).all()

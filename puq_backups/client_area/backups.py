@@ -1,4 +1,4 @@
-"""Wishes about one backup: make it, remove it, describe it, keep it."""
+"""Client requests about a backup: create, remove, edit its note, keep."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from . import requests
 
 NOTE_MAX_LENGTH = 255
 LINE_BREAKING = {"Cc", "Cs", "Zl", "Zp"}
-"""Control characters, half characters, and what separates lines or paragraphs."""
+"""Unicode categories that a note may not contain: control characters, surrogates, line and paragraph separators."""
 
 
 def read_note(raw: Any) -> str:
-    """The client's note: one line of at most 255 characters. BadInput says what is wrong."""
+    """The note of a form field: one line of at most 255 characters. Raises BadInput."""
     note = str(raw or "").strip()
     if any(unicodedata.category(char) in LINE_BREAKING and char != "\t" for char in note):
         raise BadInput("note", "The note must be one line.")
@@ -37,7 +37,7 @@ def read_note(raw: Any) -> str:
 
 
 def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> str:
-    """Ask for a manual backup: the operation's id. The quota is counted with the service's row locked."""
+    """Request a manual backup. Returns the operation's id. The quota is counted with the service's row locked."""
     requests.require_permission("create", actor)
     text = read_note(note)
     with context.database.begin() as session:
@@ -49,7 +49,7 @@ def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> s
 
 
 def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> str:
-    """Ask for the removal of a backup: the operation's id."""
+    """Request the removal of a backup. Returns the operation's id."""
     requests.require_permission("remove", actor)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
@@ -63,7 +63,7 @@ def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> s
 
 
 def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:
-    """Change a backup's note, in our row and, with the marker, in Proxmox."""
+    """Change the note of a backup, in the database and, with our marker, in Proxmox."""
     requests.require_permission("note", actor)
     text = read_note(note)
     with context.database.begin() as session:
@@ -79,14 +79,14 @@ def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, n
     try:
         archives.set_notes(context.connect(server), backup.node or service.node, backup.volid, written)
     except ProxmoxError as error:
-        # Our row is the truth for the note; Proxmox's copy only helps people who look there.
+        # The database holds the note; Proxmox's copy is only for people who look there.
         raise Refused(
             "The note is saved here, but Proxmox did not take it: {proxmox}", proxmox=error.message
         ) from error
 
 
 def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
-    """Mark a backup as kept, or no longer. Proxmox is asked first: it may cap how many."""
+    """Mark a backup as kept (`kept` "1") or not ("0"). Proxmox is called first, because it may limit their number."""
     requests.require_permission("keep", actor)
     if str(kept) not in {"0", "1"}:
         raise BadInput("kept", "kept must be 1 or 0.")

@@ -1,4 +1,4 @@
-"""The wish to stop what waits or runs."""
+"""Client request to cancel an operation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import requests
 
 
 def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -> None:
-    """Cancel a waiting operation, or stop a running backup. Refused for all else: a restore is never cut short."""
+    """Cancel a waiting operation, or stop a running backup. Raises Refused otherwise; a restore is never stopped."""
     requests.require_permission("cancel", actor)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)

@@ -1,4 +1,4 @@
-"""What the page and `/state` show of a service: the same facts, from our own tables alone."""
+"""The data of the client's page and of `/state`, from the database only (no Proxmox call)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
 
 def facts(session: Session, context: Context, service: Service, actor: Actor) -> dict[str, Any]:
-    """Everything the page's template needs, but for addresses, form and token. Moments are aware datetimes."""
+    """The variables of the page's template, except URLs, form and CSRF token. Times are aware datetimes."""
     inventory = service_backups.load_inventory(session, service)
     current = inventory.running or next(iter(inventory.waiting), None)
     running = inventory.running
@@ -91,7 +91,7 @@ def _last_ended(session: Session, service: Service) -> Operation | None:
 
 
 def step_label(operation: Operation) -> str:
-    """The label of an operation's step, "" before the first."""
+    """The label of an operation's current step, or "" before the first."""
     return LABELS[operation.kind].get(operation.step, "")
 
 
@@ -110,7 +110,7 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
 
 
 def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: Operation) -> dict[str, Any]:
-    """The failed restore: `same` is why its own backup cannot be tried again, `safety_copy` the state before it."""
+    """The failed restore. `same` is why its backup cannot be restored again, or None."""
     own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
     copy = inventory.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
@@ -124,7 +124,7 @@ def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: 
 def _after_failed_restore(
     context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation | None
 ) -> dict[str, Message | None]:
-    """Why a failed restore cannot be tried again, gone back from, or the VM be reinstalled."""
+    """Why retry, going back to the safety copy and reinstall are not possible, by action; None where they are."""
     against = [_reason_against("retry", inventory, actor, backup) for backup in inventory.backups]
     none = Message("There is no backup that could be restored.")
     retry = _reason_against("retry", inventory, actor) or (none if all(against) else None)
@@ -136,7 +136,7 @@ def _after_failed_restore(
 
 
 def state_json(found: dict[str, Any]) -> dict[str, Any]:
-    """The facts as `/state` gives them: JSON types, moments ISO 8601 in UTC with Z, reasons as sentences."""
+    """The result of `facts` as JSON types for `/state`: times as ISO 8601 UTC with Z, reasons as sentences."""
     operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
     backup_keys = ("id", "created_at", "note", "size", "kind", "kept", "missing", "restorable")
     schedule = found["schedule"]

@@ -1,4 +1,4 @@
-"""The wish to have the VM reinstalled after a failed restore: by the host, where it has its own way, else by us."""
+"""Client request to reinstall the VM after a failed restore, by the host's own function or by an operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REINSTALL_LEASE = timedelta(hours=1)
 
 
 def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> str | None:
-    """Ask for a reinstallation, confirmed by the word REINSTALL: the operation's id. None where the host did it."""
+    """Request a reinstall, confirmed by the word REINSTALL. Returns the operation's id; None if the host did it."""
     requests.require_permission("reinstall", actor)
     own = hosts.own_reinstall(context.host)
     if own is not None:
@@ -41,7 +41,7 @@ def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> 
 
 
 def _create_reinstall(session: Session, service: Service, actor: Actor) -> Operation:
-    """What is needed for the ways on after the failed restore is handed on: this may fail too."""
+    """Create the operation. It takes over the safety copy of the failed restore, because it may fail too."""
     failed = session.get_one(Operation, service.restore_failed)
     handed_on = {"safety": failed.data.get("safety")}
     return requests.create_operation(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
@@ -58,7 +58,7 @@ def _lock_confirmed(session: Session, service_id: str, actor: Actor, confirm: An
 def _reinstall_by_host(
     context: Context, service_id: str, actor: Actor, confirm: Any, own: Callable[[Service], None]
 ) -> None:
-    """The service is held by a lease meanwhile, so that a second click finds it taken."""
+    """Call the host's reinstall function. A lease on the service refuses a second request meanwhile."""
     owner = leases.new_owner()
     with context.database.begin() as session:
         service = _lock_confirmed(session, service_id, actor, confirm)

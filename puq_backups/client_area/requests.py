@@ -1,4 +1,4 @@
-"""What all wishes have in common: the service's row locked, the reasons against them, the operation written down."""
+"""Common part of all requests: locks the service row, checks policy, creates the operation."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ log = logging.getLogger("puq_backups.client_area")
 
 
 def refresh_service(context: Context, service_id: str) -> None:
-    """Take over what the host says of the service now, where it tells: what follows applies the package."""
+    """Update the service from `Host.service_params`, if the host has it, before the package is applied."""
     try:
         params = hosts.service_params(context.host, service_id)
         if params:
             lifecycle.refresh(context, {**params, "serviceid": service_id})
     except Exception:
-        # What is known of the package is better than no restore in an emergency.
+        # In an emergency, a restore with the stored package is better than none.
         log.exception("the host's params of service %s could not be taken over", service_id)
 
 
 def lock_service(session: Session, service_id: str) -> Service:
-    """The service, its row locked: two wishes at once are looked at one after the other."""
+    """Load a service with its row locked, so that concurrent requests are checked one after the other."""
     session.execute(
         update(Service)
         .where(Service.id == service_id)
@@ -47,7 +47,7 @@ def lock_service(session: Session, service_id: str) -> Service:
 
 
 def require_permission(action: str, actor: Actor) -> None:
-    """NotAllowed where the account lacks the right; said before anything is said of what was sent."""
+    """Raise NotAllowed if the actor lacks the right. Call it before the input is checked."""
     forbidden = policy.forbidden(action, actor)
     if forbidden:
         raise NotAllowed(forbidden.text, **forbidden.values)
@@ -56,7 +56,7 @@ def require_permission(action: str, actor: Actor) -> None:
 def require_possible(
     action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
 ) -> None:
-    """NotAllowed or Refused where `action` cannot be asked for now."""
+    """Raise NotAllowed or Refused if `action` is not possible now."""
     require_permission(action, actor)
     reason = policy.reason_against(action, inventory, backup)
     if reason:
@@ -64,7 +64,7 @@ def require_possible(
 
 
 def create_operation(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
-    """The operation, written down and waiting; by default a manual one to the package's storage."""
+    """Create a waiting operation; by default a manual one on the package's storage. `more` names further columns."""
     facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
     operation = Operation.new(service, kind, actor=actor.title, **facts)
     session.add(operation)
@@ -74,7 +74,7 @@ def create_operation(session: Session, service: Service, actor: Actor, kind: str
 
 
 def find_operation(session: Session, service_id: str, operation_id: str) -> Operation:
-    """An operation of this very service. NotYours otherwise."""
+    """The operation of this service with this id. Raises NotYours otherwise."""
     operation = session.get(Operation, operation_id) if is_id(operation_id) else None
     if operation is None or operation.service_id != service_id:
         raise NotYours

@@ -1,4 +1,4 @@
-"""Wishes for a restore: the first one, and the ways on after one that failed."""
+"""Client requests for a restore, a retry after a failed restore, and going back to the safety copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from . import requests
 def restore(
     context: Context, service_id: str, actor: Actor, backup_id: str, confirm: Any, safety_copy: Any = None
 ) -> str:
-    """Ask for a restore, confirmed by the VM's name: the operation's id. `safety_copy` 1 keeps the present state."""
+    """Request a restore, confirmed by the VM's name. Returns the operation's id.
+
+    `safety_copy` "1" backs up the current state first, if the policy offers it.
+    """
     requests.require_permission("restore", actor)
     requests.refresh_service(context, service_id)
     with context.database.begin() as session:
@@ -45,7 +48,7 @@ def _wants_safety_copy(sent: Any, rule: str) -> bool:
 
 
 def retry(context: Context, service_id: str, actor: Actor, operation_id: str, backup_id: Any = None) -> str:
-    """Restore again after a failed restore, from the same backup or another: the new operation's id."""
+    """Request another restore after a failed one, from the same backup or `backup_id`. Returns the operation's id."""
     requests.require_permission("retry", actor)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
@@ -58,14 +61,14 @@ def retry(context: Context, service_id: str, actor: Actor, operation_id: str, ba
 
 
 def restore_safety_copy(context: Context, service_id: str, actor: Actor, operation_id: str) -> str:
-    """Go back to the state before a failed restore, out of its safety copy: the new operation's id."""
+    """Request a restore of the safety copy made before a failed restore. Returns the operation's id."""
     requests.require_permission("back", actor)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
         inventory = service_backups.load_inventory(session, service)
         copy = inventory.safety_copy_of(_failed_restore(session, service, operation_id))
         requests.require_possible("back", inventory, actor, copy)
-        assert copy is not None  # noqa: S101 - without one the check refuses
+        assert copy is not None  # noqa: S101 - require_possible refuses without a copy
         operation = _create_restore(session, service, actor, copy, origin="back")
     start_waiting(context)
     return operation.id
@@ -79,7 +82,7 @@ def _failed_restore(session: Session, service: Service, operation_id: str) -> Op
 
 
 def _create_restore(session: Session, service: Service, actor: Actor, backup: Backup, **more: Any) -> Operation:
-    """A restore over the ruin that a failed one left keeps nothing: the way back stays the copy from before that."""
+    """Create the operation. After a failed restore it takes over the safety copy made before that one."""
     failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
     if failed:
         more["data"] = {"safety": failed.data.get("safety")}

@@ -1,4 +1,4 @@
-"""A restore seen before it is confirmed: what Proxmox says would happen, and what a safety copy would take."""
+"""Previews a restore for its confirmation dialog: the plan checked on Proxmox, and the cost of a safety copy."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from ..pve.client import Proxmox
 from ..rules.package import Package
 
 RECENT_BACKUPS = 5
-"""How many of the last backups tell how long the next one takes."""
+"""Number of recent backups from which the duration of the next one is estimated."""
 
 
 def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> dict[str, Any]:
-    """What the confirmation of a restore shows; about ten calls to Proxmox, none where it cannot be restored anyway.
+    """The data of the confirmation dialog. Makes about ten calls to Proxmox, none if a restore is not possible.
 
-    `plan` is None where Proxmox was not asked, or could not be: `trouble` then says so. NotAllowed, NotYours.
+    `plan` is None if Proxmox was not asked or did not answer; `trouble` is the reason then. Raises NotAllowed and
+    NotYours.
     """
     forbidden = policy.forbidden("restore", actor)
     if forbidden:
@@ -52,7 +53,7 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
 
 
 def _expected_minutes(session: Session, service: Service) -> int | None:
-    """About how long a backup of this VM takes, by its last ones; None where there were none."""
+    """The median duration of the last backups in minutes, at least 1; None without any."""
     made = select(Operation.started_at, Operation.finished_at).where(
         Operation.service_id == service.id, Operation.kind == "backup", Operation.state == "done"
     )
@@ -77,7 +78,7 @@ def _live_facts(
 
 
 def _plan(proxmox: Proxmox, service: Service, backup: Backup, kept: dict[str, Any] | None) -> preflight.Plan:
-    """What Proxmox says, also of a VM that has moved since we looked."""
+    """The plan of a restore. If the VM has moved to another node, that node is asked."""
     package = Package.from_json(service.package)
     try:
         return preflight.plan_restore(proxmox, service, backup, package, kept=kept)
@@ -90,7 +91,7 @@ def _plan(proxmox: Proxmox, service: Service, backup: Backup, kept: dict[str, An
 
 
 def _against_safety_copy(context: Context, proxmox: Proxmox, service: Service, backup: Backup) -> Message | None:
-    """Why no safety copy can be made, where one is asked for at all."""
+    """Why no safety copy can be made; None if it can, or if the policy makes none."""
     if policy.safety_copy_mode(context.settings, service) == "off":
         return None
     try:

@@ -1,4 +1,4 @@
-"""The wish for a weekly schedule."""
+"""Client request to save the weekly schedule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import requests
 
 
 def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) -> None:
-    """Take over the weekly schedule of a form. Where a run of today becomes due at once, the page says so."""
+    """Save the weekly schedule of a form. Raises BadInput with the name of the field, NotAllowed or Refused."""
     slots.claim_service(context, service_id)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)

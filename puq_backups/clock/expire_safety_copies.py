@@ -1,4 +1,4 @@
-"""Safety copies past their days: each goes by an operation of its own, once nobody can need it any more."""
+"""Removes expired safety copies, each by an operation of its own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ BATCH = 100
 
 
 def remove_expired(context: Context) -> int:
-    """Ask for the removal of the safety copies whose days are over: how many. Their index is all that is looked at.
+    """Create a remove operation for each expired safety copy, and return how many were created.
 
-    They stay while a restore of the service runs or waits, and until one that failed is settled.
+    A copy stays while a restore or reinstall of its service runs or waits, and until a failed restore is resolved.
+    The query uses the index of `expires_at`, so its cost does not depend on the number of services.
     """
     due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id).where(*_expired())
     with context.database.open() as session:
@@ -24,16 +25,16 @@ def remove_expired(context: Context) -> int:
 
 
 def _expired() -> tuple[ColumnElement[bool], ...]:
-    written_over = exists().where(
+    overwriting = exists().where(
         Operation.service_id == Service.id, Operation.state.in_(LIVE), Operation.kind.in_(("restore", "reinstall"))
     )
-    settled = Service.restore_failed.is_(None)
-    return Backup.expires_at <= now(), Backup.kept.is_(False), settled, ~written_over, *removable("expiry")
+    resolved = Service.restore_failed.is_(None)
+    return Backup.expires_at <= now(), Backup.kept.is_(False), resolved, ~overwriting, *removable("expiry")
 
 
 def _request_removal(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
-        # A wish for a restore writes the same row: whoever comes second sees the other.
+        # A request for a restore updates the same row, so that the later transaction sees the earlier one.
         session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
         due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id, *_expired())
         backup = session.scalars(due).first()

@@ -1,4 +1,4 @@
-"""Whether each part that must run gives signs of life, as WHMCS's automation status has it: ok, warning, error."""
+"""Health of the clock, worker, daily tasks and mail, as in WHMCS's automation status: ok, warning or error."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from ..models import Chore, Mail, Operation, now
 
 WARN_AFTER, ERROR_AFTER = timedelta(minutes=10), timedelta(minutes=120)
 DAILY_MAX_AGE = timedelta(hours=25)
-"""Daily tasks come a day after their last run has begun; the hour is for those that take long."""
+"""Daily tasks start every 24 hours; the extra hour allows for a long run."""
 OVERDUE_AFTER = timedelta(minutes=5)
 MAIL_FAILURE_WINDOW = timedelta(days=7)
 COUNT_LIMIT = 1000
-"""What is counted is counted up to here: a page must not wait for a count."""
+"""Upper limit of each count, so that a page does not wait for it."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """How a part stands: `level` is ok, warning or error, `seen_at` its last sign, `advice` what to do about it."""
+    """The health of one component.
+
+    `level` is ok, warning or error, `seen_at` the time of its last heartbeat, `advice` what staff can do.
+    """
 
     name: str
     label: str
@@ -34,10 +37,10 @@ class Component:
 
 
 def components(session: Session) -> list[Component]:
-    """Clock, worker, daily tasks and mail, in three queries.
+    """The health of clock, worker, daily tasks and mail, in this order.
 
-    Ok: a sign within ten minutes; warning: silent since then; error: silent for two hours, or never seen. Daily
-    tasks are ok or an error. A worker that leaves due operations unmoved is an error, whatever signs it gives.
+    Clock and worker: ok with a heartbeat in the last 10 minutes, warning up to 2 hours, error after that or without
+    any heartbeat. Daily tasks: ok or error. The worker is also in error if due operations are not processed.
     """
     chores = session.scalars(select(Chore).where(Chore.name.in_(("tick", "worker", "daily"))))
     seen = {chore.name: chore.last_run_at for chore in chores}
@@ -64,12 +67,12 @@ def _worker(session: Session, at: datetime | None) -> Component:
         Operation.wake_at <= now() - OVERDUE_AFTER,
         Operation.lease_owner.is_(None),
     )
-    unmoved = _count(session, due)
-    if found.level == "error" or not unmoved:
+    overdue = _count(session, due)
+    if found.level == "error" or not overdue:
         return found
     return Component("worker", found.label, "error", at, Message(
         "{count} operations are due and no worker moves them: see that Redis answers and that the workers use the "
-        "same one.", count=unmoved,
+        "same one.", count=overdue,
     ))  # fmt: skip
 
 

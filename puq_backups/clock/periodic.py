@@ -1,4 +1,4 @@
-"""Work that comes round: done by one of many, each chore with its own due time and lease."""
+"""Periodic maintenance. Each chore has a due time and a lease, so that one of several processes runs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEASE = timedelta(minutes=30)
 
 
 def ensure_row(context: Context, name: str) -> None:
-    """Have a row for the chore; it is due at once."""
+    """Create the row of a chore, due at once, if it does not exist."""
     try:
         with context.database.begin() as session:
             if session.get(Chore, name) is None:
@@ -30,7 +30,7 @@ def ensure_row(context: Context, name: str) -> None:
 
 
 def acquire_lease(context: Context, name: str, owner: str, span: timedelta) -> bool:
-    """Take or renew the lease on a chore for `span`; False while another living process has it."""
+    """Take or renew the lease on a chore for `span`. Returns False if another running process holds it."""
     ensure_row(context, name)
     with context.database.begin() as session:
         chore = session.get_one(Chore, name)
@@ -50,7 +50,7 @@ def acquire_lease(context: Context, name: str, owner: str, span: timedelta) -> b
 
 
 def finish(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
-    """Give the lease back; the chore is due again at `due_at`. `trouble` is what came in its way."""
+    """Release the lease and set the next due time. `trouble` is the problem of this run, None if there was none."""
     stored = trouble.to_json() if trouble else None
     _release(context, name, owner, last_run_at=now(), due_at=due_at, last_error=stored)
 
@@ -67,17 +67,17 @@ def _release(context: Context, name: str, owner: str, **more: Any) -> None:
 def run_due(
     context: Context, name: str, again: timedelta | Callable[[datetime], datetime], work: Callable[[], object]
 ) -> bool:  # fmt: skip
-    """Do a chore if it is due and nobody else is at it. What comes in its way waits for the next time.
+    """Run a chore if it is due and no other process runs it. Returns whether it ran.
 
-    It is due `again` after its end, or when `again` says from the moment of its beginning. `work` raises, or
-    returns a Message of what it had to leave out; it is kept with the chore for staff.
+    `again` is the pause after its end, or a function that returns the next due time from its start time. If `work`
+    raises, or returns a Message, that is stored with the chore for staff; the chore runs again at its next due time.
     """
     ensure_row(context, name)
     began, owner = now(), leases.new_owner()
     if not _is_due(context, name) or not acquire_lease(context, name, owner, LEASE):
         return False
     if not _is_due(context, name):
-        # Another process did it between our look and our hold.
+        # Another process ran it between our check and our lease.
         _release(context, name, owner)
         return False
     trouble = _run_safely(name, work)
@@ -91,7 +91,7 @@ def _is_due(context: Context, name: str) -> bool:
 
 
 def next_midnight(moment: datetime) -> datetime:
-    """When the next day begins, by UTC."""
+    """The start of the next day in UTC."""
     return datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
@@ -108,7 +108,7 @@ def _run_safely(name: str, work: Callable[[], object]) -> Message | None:
 
 
 def record_heartbeat(context: Context, name: str) -> None:
-    """Leave a heartbeat."""
+    """Store the current time as the heartbeat of `name`, such as `tick` or `worker`."""
     ensure_row(context, name)
     with context.database.begin() as session:
         session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now()))

@@ -1,4 +1,4 @@
-"""The purge: some days after a service's end its recorded backups go, each by an operation of its own."""
+"""Removes the backups of terminated services after the grace period, each by an operation of its own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..operations import state_changes
 
 BATCH = 100
 RETRY_AFTER = timedelta(hours=1)
-"""Pause after a removal that failed, as with a storage that is offline."""
+"""Pause after a failed removal, for example while the storage is offline."""
 
 
 def purge_due(context: Context) -> int:
-    """Ask for the removal of the backups of services that were terminated long enough ago: how many."""
+    """Create remove operations for services terminated before the grace period. Returns how many were created."""
     before = now() - context.settings.termination_grace
     left = exists().where(Backup.service_id == Service.id, *removable("purge"))
     ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
@@ -28,7 +28,7 @@ def purge_due(context: Context) -> int:
 
 
 def removable(origin: str) -> tuple[ColumnElement[bool], ...]:
-    """Of backups: it is still there, and its removal is neither under way nor has that of this origin just failed."""
+    """Conditions on Backup: it exists, no operation on it is pending, and none of `origin` ended in the last hour."""
     just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - RETRY_AFTER)
     tried = exists().where(
         Operation.service_id == Backup.service_id,
@@ -46,7 +46,7 @@ def _purge_service(context: Context, service_id: str) -> int:
             .values(version=Service.version + 1)
             .execution_options(synchronize_session=False)
         )
-        # No row: the termination was called off just now.
+        # No row: the service was reactivated meanwhile.
         if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             return 0
         service = session.get_one(Service, service_id)
@@ -61,7 +61,7 @@ def _purge_service(context: Context, service_id: str) -> int:
 
 
 def cancel_purge(session: Session, context: Context, service: Service) -> None:
-    """Cancel the removals that wait: the service goes on. One that runs goes to its end."""
+    """Cancel the waiting removals of a service that is active again. A running removal is not stopped."""
     waiting = select(Operation).where(
         Operation.service_id == service.id, Operation.state == "waiting", Operation.origin == "purge"
     )

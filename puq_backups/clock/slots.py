@@ -1,4 +1,4 @@
-"""Slots: each planned scheduled backup becomes exactly one operation, however many tick."""
+"""Turns due slots into backup operations, exactly one per slot, however many processes tick."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOK_BACK = timedelta(days=21)
 
 
 def plan_next(session: Session, service: Service, after: datetime) -> None:
-    """Compute the service's next slot: none while it is suspended or terminated."""
+    """Store the next slot after `after` on the service; None while it is suspended or terminated."""
     schedule = Schedule.from_json(service.schedule) if service.schedule else None
     found = None
     if schedule is not None and service.status == "active":
@@ -32,18 +32,18 @@ def plan_next(session: Session, service: Service, after: datetime) -> None:
 
 
 def taken_dates(session: Session, service: Service) -> set[date]:
-    """The local dates that have a slot already."""
+    """The local dates of the last 21 days, and later, that have a slot."""
     oldest = (now() - LOOK_BACK).date().isoformat()
     dates = select(Operation.slot_date).where(Operation.service_id == service.id, Operation.slot_date >= oldest)
     return {date.fromisoformat(found) for found in session.scalars(dates) if found}
 
 
 def claim_due(context: Context) -> int:
-    """Make an operation of each slot whose time has come: how many services were looked at.
+    """Create an operation for each due slot. Returns the number of services with a due slot.
 
-    1. Take the services whose `next_run_at` has passed, by its index.
-    2. For each, in a transaction of its own: move `next_run_at` on; whoever comes second finds it moved.
-    3. Record the slot that runs, and those that were missed.
+    1. Select the services whose `next_run_at` has passed, by its index.
+    2. For each, in a transaction of its own: advance `next_run_at`. A second process finds it advanced and stops.
+    3. Record the slot that runs and those that were missed.
     """
     with context.database.open() as session:
         due = select(Service.id, Service.next_run_at).where(Service.next_run_at <= now())
@@ -54,7 +54,7 @@ def claim_due(context: Context) -> int:
 
 
 def claim_service(context: Context, service_id: str) -> None:
-    """Claim what is due for one service, so that a new schedule drops nothing of the old one."""
+    """Claim the due slots of one service, so that a new schedule does not drop slots of the old one."""
     with context.database.open() as session:
         planned = session.scalar(
             select(Service.next_run_at).where(Service.id == service_id, Service.next_run_at <= now())
@@ -69,12 +69,12 @@ def _claim_once(context: Context, service_id: str, planned: datetime | None) -> 
         with context.database.begin() as session:
             _claim(session, context, service_id, planned)
     except IntegrityError:
-        # Another clock recorded this very slot first.
+        # Another process recorded the same slot first.
         return
 
 
 def newest_due_at(session: Session, service: Service, before: datetime) -> datetime | None:
-    """The due time of the service's newest slot up to a moment."""
+    """The due time of the service's newest slot that was due at or before `before`; None without one."""
     slots = select(func.max(Operation.due_at)).where(
         Operation.service_id == service.id, Operation.slot_date.is_not(None), Operation.due_at <= before
     )
@@ -87,7 +87,7 @@ def _claim(session: Session, context: Context, service_id: str, planned: datetim
         .where(Service.id == service_id, Service.next_run_at == planned)
         .values(version=Service.version + 1)
     )
-    # No row: another clock claimed this slot first, and moved the time on.
+    # No row: another process claimed this slot first and advanced the time.
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         return
     service, at = session.get_one(Service, service_id), now()
@@ -126,7 +126,7 @@ def _new_slot(session: Session, service: Service, day: date, at: datetime) -> Op
 
 
 def _end_unless_runnable(session: Session, context: Context, service: Service, slot: Operation) -> None:
-    """Let the slot wait for its turn, unless there is a reason against it already."""
+    """Leave the slot waiting to start, or end it as skipped or refused."""
     inventory = service_backups.load_inventory(session, service)
     others = [waiting for waiting in inventory.waiting if waiting.kind == "backup" and waiting.id != slot.id]
     running = inventory.running
@@ -143,7 +143,10 @@ def _end_unless_runnable(session: Session, context: Context, service: Service, s
 
 
 def backup_of_day(context: Context, inventory: service_backups.Inventory, day: str) -> Backup | None:
-    """The restorable backup that counts as the one of local date `day`, if there is one."""
+    """The restorable backup that counts for the local date `day` (ISO), or None.
+
+    Manual backups count if `PUQ_BACKUPS_MANUAL_COUNTS_AS_TODAYS` is True.
+    """
     manual = context.settings.manual_counts_as_todays
     return next(
         (

@@ -1,4 +1,4 @@
-"""The tick: what time brings about. Its cost depends on what is due, never on how many services there are."""
+"""The tick: all time-driven work. Its cost depends on what is due, not on the number of services."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
 def tick(context: Context) -> dict[str, int]:
     """One tick; running it twice, or two at once, does no more than one.
 
-    1. Claim due slots; 2. among them record those that were missed. 3. Start waiting operations where there is
-    room. 4. Ring for operations whose time has come. 5. Mark those past their deadline. 6. Send mail that waits.
-    7. Do due housekeeping. 8. Beat the heart.
+    1. Claim due slots, and record the missed ones.
+    2. Start waiting operations where a node and storage have capacity.
+    3. Enqueue jobs for running operations whose next poll is due.
+    4. Mark operations past their deadline as stuck.
+    5. Send waiting mails.
+    6. Run due chores: sync, VM status, purge, expiry of safety copies, daily tasks.
+    7. Store the heartbeat.
+
+    Returns counts by the keys `slots` (services with a due slot), `started`, `rung` (jobs enqueued) and `mails`.
     """
     counts = {"slots": slots.claim_due(context)}
     counts["started"] = start_waiting(context)
@@ -36,7 +42,7 @@ def tick(context: Context) -> dict[str, int]:
 
 
 def start_waiting(context: Context) -> int:
-    """Start what waits, in turn, wherever a node has room: how many were started."""
+    """Start waiting operations in queue order where there is capacity. Returns how many were started."""
     with context.database.open() as session:
         order = [
             operation.id
@@ -49,7 +55,7 @@ def start_waiting(context: Context) -> int:
 
 
 def sync_all(context: Context) -> None:
-    """Compare our backups with every server's storages, now."""
+    """Sync backups and VM status of all servers at once, whether due or not."""
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in servers:

@@ -1,4 +1,4 @@
-"""The lock on the host's own VM actions: what holds them up, and the lease under which one runs."""
+"""Locks the host's own VM actions: the reason to wait, and the lease that one action holds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .policy import RUNNING_REASONS
 
 ACTION_LEASE = timedelta(minutes=10)
 PROXMOX_LOCK_MAX_AGE = timedelta(minutes=5)
-"""How long a lock of Proxmox is believed after it was seen: nobody tells us when it goes."""
+"""A Proxmox lock seen longer ago is ignored, because its end is not reported to us."""
 
 LOCKING_KINDS = ("backup", "restore", "reinstall")
 
 
 def lock_reason(session: Session, service_id: str) -> Message | None:
-    """Why the host's VM actions must wait, from what was last seen; None where they need not. No Proxmox call."""
+    """Why the host's VM actions must wait, or None. Uses stored state only; no Proxmox call."""
     service = session.get(Service, str(service_id))
     if service is None:
         return None
@@ -32,7 +32,7 @@ def lock_reason(session: Session, service_id: str) -> Message | None:
 
 
 def lock_reason_of(service: Service, running: Operation | None) -> Message | None:
-    """The same for a service whose `running` operation is known."""
+    """The same as `lock_reason`, for a loaded service and its `running` operation."""
     if running is not None and running.kind in LOCKING_KINDS:
         return RUNNING_REASONS[running.kind]
     if service.problem:
@@ -45,7 +45,7 @@ def lock_reason_of(service: Service, running: Operation | None) -> Message | Non
 
 
 def live_lock_reason(context: Context, service_id: str) -> Message | None:
-    """Why the host's VM actions must wait, after asking Proxmox; where it cannot be reached ours count alone."""
+    """The same as `lock_reason`, after asking Proxmox. If Proxmox cannot be reached, only our own locks count."""
     _refresh_vm_lock(context, service_id)
     with context.database.open() as session:
         return lock_reason(session, service_id)
@@ -53,9 +53,10 @@ def live_lock_reason(context: Context, service_id: str) -> Message | None:
 
 @contextmanager
 def vm_action(context: Context, service_id: str) -> Iterator[None]:
-    """Hold the service for one action of the host on its VM. Refused while something of ours or Proxmox's runs.
+    """Context manager that locks a service for one VM action of the host.
 
-    The lease keeps our operations from starting meanwhile; it ends with the block, with the process, or by time.
+    A lease keeps our operations from starting. It ends with the block, when the process dies, or after 10 minutes.
+    Raises Refused if an operation of ours, a Proxmox lock or another action is in the way.
     """
     owner = leases.new_owner()
     _refresh_vm_lock(context, str(service_id))
@@ -67,7 +68,7 @@ def vm_action(context: Context, service_id: str) -> Iterator[None]:
 
 
 def _refresh_vm_lock(context: Context, service_id: str) -> None:
-    """Take down Proxmox's own lock, if it can be reached. That of our own operation is not taken for another's."""
+    """Store the VM's Proxmox lock and status, if Proxmox answers. Skipped while our own operation holds it."""
     with context.database.open() as session:
         service = session.get(Service, service_id)
         if service is None or _is_locked_by_us(session, service_id):
@@ -100,9 +101,9 @@ def _vm_status(context: Context, server: Server, service: Service) -> vms.VmStat
 
 
 def _acquire_lease(context: Context, service_id: str, owner: str) -> None:
-    """Take the lease, then look whether one of our operations was first.
+    """Take the lease, then check whether one of our operations was first.
 
-    Starting an operation writes the same row: whoever comes second there sees the other.
+    Starting an operation updates the same row, so that the later transaction sees the earlier one.
     """
     with context.database.begin() as session:
         clock = database_now(session)

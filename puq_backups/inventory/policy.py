@@ -1,4 +1,4 @@
-"""One reason function: it greys the button, refuses the request and words the message."""
+"""Decides whether an action is allowed now. The same reason disables the button and refuses the request."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ REQUIRED_PERMISSION = {
     "note": "create", "retry": "restore", "back": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
 OVERWRITES_VM = frozenset({"restore", "retry", "back", "reinstall"})
-"""The actions that write over the VM."""
+"""Actions that overwrite the VM's disks."""
 
 AFTER_FAILURE = frozenset({"retry", "back", "reinstall"})
-"""The ways on after a failed restore."""
+"""Actions that resolve a failed restore."""
 
 RUNNING_REASONS = {
     "backup": Message("A backup is being made; other actions wait until it is done."),
@@ -32,9 +32,9 @@ SAFETY_COPY_NEEDED = Message("This safety copy is needed until the failed restor
 
 
 def safety_copy_mode(settings: Settings, service: Service) -> str:
-    """Whether restores of this service keep the present state first: `offer`, `always` or `off`.
+    """Whether a restore makes a safety copy first: `offer`, `always` or `off`.
 
-    After a failed restore what is there now is not worth keeping.
+    Always `off` after a failed restore, because the disks are incomplete then.
     """
     if service.restore_failed:
         return "off"
@@ -42,14 +42,14 @@ def safety_copy_mode(settings: Settings, service: Service) -> str:
 
 
 def reinstall_unavailable(host: Host, service: Service) -> Message | None:
-    """Why nobody could reinstall the VM: neither the host nor, without the package's template, we."""
+    """Why the VM cannot be reinstalled: the host has no reinstall function and the package no template. Or None."""
     if own_reinstall(host) or Package.from_json(service.package).template:
         return None
     return Message("Reinstalling is not set up here. Please ask the provider's support.")
 
 
 def forbidden(action: str, actor: Actor) -> Message | None:
-    """Why this account may not do `action`, whatever the state of things."""
+    """Why the actor lacks the right to do `action`, or None. `action` is a key of REQUIRED_PERMISSION."""
     return (
         None
         if actor.may(REQUIRED_PERMISSION[action])
@@ -58,7 +58,7 @@ def forbidden(action: str, actor: Actor) -> Message | None:
 
 
 def reason_against(action: str, inventory: Inventory, backup: Backup | None = None) -> Message | None:
-    """Why `action` cannot be done now, or None. `action` is a key of PERMISSION."""
+    """Why `action` cannot be done now, or None. `action` is a key of REQUIRED_PERMISSION."""
     service = inventory.service
     if service.status == "suspended":
         return Message("The service is suspended.")
@@ -86,7 +86,7 @@ def _against_keep(backup: Backup | None) -> Message | None:
 
 
 def _against_overwrite_or_remove(action: str, inventory: Inventory, backup: Backup | None) -> Message | None:
-    """Why the VM cannot be written over, or a backup removed."""
+    """Why the VM cannot be overwritten, or a backup removed."""
     if action in AFTER_FAILURE and not inventory.service.restore_failed:
         return Message("There is no failed restore.")
     if any(_conflicts(action, waiting, backup) for waiting in inventory.waiting):
@@ -99,7 +99,7 @@ def _against_overwrite_or_remove(action: str, inventory: Inventory, backup: Back
 
 
 def _conflicts(action: str, waiting: Operation, backup: Backup | None) -> bool:
-    """Whether a wish that waits stands against another one: two removals do only of the same backup."""
+    """Whether a waiting operation excludes the requested action. Removals do for the same backup only."""
     if waiting.kind == "backup":
         return False
     same = backup is not None and waiting.backup_id == backup.id

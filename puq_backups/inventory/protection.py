@@ -1,4 +1,4 @@
-"""Services whose scheduled backups do not come about: the ones that staff has to look at."""
+"""Finds services without a recent good backup, for staff."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..models import Backup, Operation, Service, now
 
 FAILED_STATES = ("failed", "missed", "refused")
 LOOK_BACK = timedelta(days=21)
-"""A weekly schedule has failed three times by then; what has not been tried since is nobody's plan any more."""
+"""Failed slots older than this are ignored: a weekly schedule has had three slots since then."""
 
 GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
     Backup.size > 0, Backup.disks > 0, Backup.verification != "failed", Backup.missing_at.is_(None),
     Backup.removed_at.is_(None), Backup.kind != "safety",
 )  # fmt: skip
-"""What makes a backup good, whoever's it is; a safety copy goes by itself. `inventory` also asks whether its storage
-is there now."""
+"""Conditions on Backup for a good one. `Inventory.restorable` also checks that its storage is online now."""
 
 
 def unprotected(settings: Settings) -> Select[Any]:
-    """Active services with a slot that came to nothing, no good backup since, and none within `unprotected_after`.
+    """Select active services with a failed, missed or refused slot and no good backup since.
 
-    It begins with the slots that came to nothing, by their index: most services have none.
+    Services with a good backup within the setting `unprotected_after` are left out. The query starts from the ended
+    slots, by their index, because most services have no failed one.
     """
     broken = (
         select(Operation.service_id, func.max(Operation.due_at).label("due_at"))
@@ -49,10 +49,10 @@ def unprotected(settings: Settings) -> Select[Any]:
 
 
 def without_good_backup_since(since: datetime) -> Select[Any]:
-    """Active services with a quota and a schedule that have made no good backup since then.
+    """Select active services with a quota and a schedule that have no good backup since `since`.
 
-    This sees what `unprotected` cannot: a clock that stands still leaves no slot behind. A service younger than
-    that is left out.
+    Services created after `since` are left out. This also finds what `unprotected` cannot: a clock that does not run
+    records no slots.
     """
     planned = (Service.status == "active", Service.quota > 0, Service.next_run_at.is_not(None))
     return select(Service).where(*planned, Service.created_at < since, ~_has_good_backup(Backup.created_at >= since))
@@ -63,7 +63,7 @@ def _has_good_backup(when: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def last_good_backups(session: Session, services: Sequence[Service]) -> dict[str, datetime]:
-    """When each of the services had its last good backup; those that never had one are left out."""
+    """The time of the last good backup by service id. Services without one are left out."""
     wanted = Backup.service_id.in_([service.id for service in services])
     rows = (
         select(Backup.service_id, func.max(Backup.created_at)).where(wanted, *GOOD_BACKUP).group_by(Backup.service_id)

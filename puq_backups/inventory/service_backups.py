@@ -1,4 +1,4 @@
-"""The backups of a service as we know them: what is there, what of it can be restored, what is new or gone."""
+"""The stored backups of a service: loading, quota, which are restorable, and recording new ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..rules.schedule import Schedule
 
 @dataclass(frozen=True)
 class Inventory:
-    """All that is so about a service: its backups (newest first), storages, and operations that are not ended."""
+    """A service with its backups (newest first), storages by (name, node), and live operations."""
 
     service: Service
     backups: Sequence[Backup]
@@ -37,22 +37,22 @@ class Inventory:
         return self.storages.get((backup.storage, backup.node))
 
     def usable(self, backup: Backup) -> bool:
-        """Whether the storage is there and online, as far as we know."""
+        """Whether the backup's storage was online when last seen; True if it was never seen."""
         storage = self.storage_of(backup)
         return storage is None or storage.active
 
     def restorable(self, backup: Backup) -> bool:
-        """Seen on its storage with a size and a disk, not missing, not found corrupt, readable where the VM is."""
+        """Whether the backup has a size and a disk, is not missing or damaged, and can be read from the VM's node."""
         here = backup.node in {"", self.service.node}
         good = bool(backup.size) and backup.disks > 0 and backup.verification != "failed"
         return good and here and not backup.missing_at and self.usable(backup)
 
     def safety_copy_of(self, restore: Operation) -> Backup | None:
-        """The safety copy from before a restore, or before the failed one that it was to settle."""
+        """The safety copy made before a restore, or before the failed restore that it retries; None without one."""
         return next((backup for backup in self.backups if backup.id == restore.data.get("safety")), None)
 
     def for_rotation(self) -> list[retention.BackupInfo]:
-        """The backups as rotation sees them, oldest first."""
+        """The backups as input of `rules.retention`, oldest first."""
         return [self._rotation_info(backup) for backup in reversed(self.backups)]
 
     def _rotation_info(self, backup: Backup) -> retention.BackupInfo:
@@ -64,9 +64,9 @@ class Inventory:
         )  # fmt: skip
 
     def used(self, *, but: str | None = None) -> int:
-        """Places of the quota in use: backups that exist, and those waiting or being made (`but` one operation).
+        """The number of quota places in use: existing backups plus waiting and running backup operations.
 
-        A backup on its way that is already listed is counted once.
+        `but` is the id of an operation to leave out. A running backup that is already listed is counted once.
         """
         listed = {backup.operation_id for backup in self.backups}
         coming = [
@@ -79,7 +79,7 @@ class Inventory:
 
 
 def load_inventory(session: Session, service: Service) -> Inventory:
-    """What is so about `service`, in three queries."""
+    """Load the backups, storages and live operations of a service, in three queries."""
     rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
     live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
     storages = select(Storage).where(Storage.server_id == service.server_id)
@@ -92,7 +92,7 @@ def load_inventory(session: Session, service: Service) -> Inventory:
 
 
 def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
-    """A backup of this very service. NotYours where it is another's, removed, or nowhere."""
+    """The backup of this service with this id. Raises NotYours if it is another service's, removed or unknown."""
     backup = session.get(Backup, str(backup_id)) if is_id(str(backup_id)) else None
     if backup is None or backup.service_id != service_id or backup.removed_at is not None:
         raise NotYours
@@ -100,20 +100,23 @@ def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
 
 
 def local_date(service: Service, operation: Operation) -> str:
-    """The date a backup counts for: its slot's, else that of its request in the service's zone."""
+    """The ISO date a backup counts for: its slot's date, else the date of the request in the service's time zone."""
     zone = Schedule.from_json(service.schedule).timezone
     return operation.slot_date or wall_time.local_date(operation.created_at, zone).isoformat()
 
 
 def archive_storage(operation: Operation) -> str:
-    """The storage to which an operation's own archive goes: a restore's is its safety copy."""
+    """The storage of the archive that an operation makes. For a restore that is its safety copy; "" without one."""
     return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
 
 
 def record_archive(
     session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int
 ) -> Backup:
-    """The row of the archive that `operation` made; the same row when asked twice. A restore's is a safety copy."""
+    """Return the backup row of the archive that `operation` made, and create it if needed.
+
+    The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count.
+    """
     safety = operation.kind == "restore"
     delete_removed_row(session, service.server_id, volid)
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
@@ -133,7 +136,10 @@ def record_archive(
 
 
 def delete_removed_row(session: Session, server_id: str, volid: str) -> None:
-    """Make way for an archive that got a removed one's name: a name is a second. The audit keeps the old one."""
+    """Delete the row of a removed backup whose volume id is used again.
+
+    vzdump names archives by the second, so a new one may get the name of a removed one. The audit keeps the old one.
+    """
     removed = (Backup.server_id == server_id, Backup.volid == volid, Backup.removed_at.is_not(None))
     for backup in session.scalars(select(Backup).where(*removed)).all():
         session.delete(backup)
@@ -141,20 +147,20 @@ def delete_removed_row(session: Session, server_id: str, volid: str) -> None:
 
 
 def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
-    """Take over what the storage says of a backup."""
+    """Copy size, protection and verification from the storage's listing, and clear the missing state."""
     backup.size, backup.kept = archive.size, archive.protected
     backup.verification = archive.verification or ""
     backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
 
 
 def find_storage(session: Session, server: Server, name: str, node: str) -> Storage | None:
-    """What was last seen of a storage from `node`: the shared row, else that node's."""
+    """The row of a storage as seen from `node`, or of the shared storage; None if it was never seen."""
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node)))
     return session.scalars(known.order_by(Storage.seen_at.desc())).first()
 
 
 def save_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
-    """Keep what a node just said of a storage; the row of a shared one has no node."""
+    """Store the status of a storage as seen from `node`. The row of a shared storage has the node ""."""
     node = "" if seen.shared else node
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
     storage = session.scalars(known).first()
@@ -162,6 +168,6 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
         storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
         session.add(storage)
     storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
-    # An offline storage says 0.
+    # An offline storage reports a total of 0.
     storage.total = seen.total or storage.total
     return storage

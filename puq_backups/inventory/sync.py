@@ -1,4 +1,4 @@
-"""Comparing what we know with what Proxmox has: backups a storage at a time, VMs a server at a time."""
+"""Compares the database with Proxmox: backups per storage, VM status per server."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ log = logging.getLogger("puq_backups.sync")
 
 
 def refresh_vms(context: Context, server: Server) -> None:
-    """See where the VMs of our services are, and whether they run: one call for a whole server.
+    """Update node, status and lock of the VMs on a server, with one call to Proxmox.
 
-    What Proxmox's broadcast says may be seconds old: while an operation of ours runs, its own looks count.
+    VMs with a running operation are left out: the cluster status may be seconds old, and the operation reads the
+    VM's own status.
     """
     began = now()
     places = vms.locate(context.connect(server))
     with context.database.begin() as session:
         busy = set(session.scalars(select(Operation.lock).where(Operation.lock.is_not(None))))
-        # Of one that ended while we asked we may have been told the lock that is gone by now.
+        # The answer may still show the lock of an operation that ended during the call.
         just_ended = Operation.state.in_(ENDED), Operation.finished_at >= began
         busy |= set(session.scalars(select(Operation.service_id).where(*just_ended)))
         ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
@@ -40,18 +41,18 @@ def refresh_vms(context: Context, server: Server) -> None:
 
 
 def sync_backups(context: Context, server: Server) -> Message | None:
-    """Compare our backups on a server with what its storages hold, one listing a storage: what came in the way.
+    """Compare the recorded backups on a server with its storages. Returns the last failure as a Message.
 
-    1. List each storage that a service of ours uses, from a node that reads it.
-    2. Take over size, kept and verification of those found; adopt those that carry a service's marker.
-    3. Ask by name for each that the listing lacks: an empty listing proves nothing.
-    4. Gone in two syncs `missing_after` apart, with the storage active: missing.
+    1. List each storage that holds recorded backups, from a node that can read it.
+    2. Update size, kept and verification of the listed ones; adopt archives with our marker.
+    3. Ask by name for each that is not listed, because a listing may be incomplete.
+    4. A backup gone in two syncs `missing_after` apart, with the storage active, is marked missing.
     """
     proxmox, trouble = context.connect(server), None
     for storage, node, holder in _storages_to_list(context, server):
         try:
             seen = archives.storage_status(proxmox, node, storage)
-            # An offline storage cannot be listed; that it is offline is worth knowing.
+            # An offline storage cannot be listed, but its status is stored.
             found = archives.listing(proxmox, node, storage) if seen.active else []
             listed = {archive.volid: archive for archive in found}
             gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
@@ -70,7 +71,7 @@ def sync_backups(context: Context, server: Server) -> Message | None:
 
 
 def _storages_to_list(context: Context, server: Server) -> list[tuple[str, str, str]]:
-    """(storage, node to ask, node that holds it or "") of all our backups on a server."""
+    """(storage, node to ask, node of a local storage or "") for all recorded backups on a server."""
     with context.database.open() as session:
         rows = session.execute(
             select(Backup.storage, Backup.node, Service.node)
@@ -106,7 +107,7 @@ def _apply_listing(
     session: Session, context: Context, server: Server, place: tuple[str, str],
     listed: dict[str, archives.Archive], gone: set[str],
 ) -> Sequence[Backup]:  # fmt: skip
-    """Take over what was listed and what was gone; the backups that were known before."""
+    """Update listed and gone backups, and adopt new ones. Returns the backups that were recorded before."""
     known = _known_backups(session, server, *place)
     for backup in known:
         if backup.volid in listed:
@@ -123,7 +124,7 @@ def _apply_listing(
 
 
 def _adopt_marked_archive(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
-    """Record an archive of ours that lost its row: VMID, storage and both tokens of its marker must agree."""
+    """Record an archive with our marker that has no row, if its VMID, storage and both tokens match."""
     marker = notes.find_marker(archive.notes)
     if marker is None:
         return

@@ -1,4 +1,4 @@
-"""The package: what the client bought, read from a host's params by position and by name."""
+"""Reads the package (resources, limits, quota) from the host's params, by position and by name."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OPTIONS = (
     ("Bridge", "bridge"), ("VLAN tag", "vlan"), ("Network rate MB/s", "rate"), ("Template VMID", "template"),
     ('Email "Backup restored"', "email_restored"), ("Rotation", "rotation"), ("Restore storage", "restore_storage"),
 )  # fmt: skip
-"""The 24 product settings in their order: the name a provider sees, and ours."""
+"""The 24 product settings in their order: (title that the provider sees, field of Package)."""
 
 CONFIGURABLE_ONLY = (("Safety copy", "safety_copy"),)
-"""Options that a client may buy and that no product setting has."""
+"""Configurable options without a product setting."""
 
 CHOICES = {
     "mode": ("snapshot", "suspend", "stop"),
@@ -39,16 +39,16 @@ NAME_PATTERNS = {
     "storage": STORAGE_NAME, "additional_storage": STORAGE_NAME, "restore_storage": STORAGE_NAME,
     "bridge": (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}"), "the name of a bridge, such as vmbr0"),
 }  # fmt: skip
-"""The form of a name, and how to say it."""
+"""The pattern of a name and its description in error messages."""
 
 INTEGER, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
 MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
-"""Of one card: the lowest bit of the first byte would make it a group's."""
+"""Unicast addresses only: the lowest bit of the first byte marks a multicast address."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """None leaves alone what the VM has; 0 means no limit. Sizes in GiB, memory in MiB, rates in MB/s."""
+    """None leaves the VM's value unchanged; 0 means no limit. Disks in GiB, memory in MiB, rates in MB/s."""
 
     backups: int | None = None
     storage: str = ""
@@ -76,7 +76,7 @@ class Package:
     restore_storage: str = ""
     mac: str = ""
     safety_copy: str = ""
-    """Empty: the setting `PUQ_BACKUPS_SAFETY_COPY` counts."""
+    """Empty: the setting `PUQ_BACKUPS_SAFETY_COPY` applies."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,15 +90,15 @@ class Package:
 def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     """The package of `params`, and whether its quota could be read.
 
-    An option the client bought (`configoptions`) wins over the product's (`configoptionN`), 0 included; only a
-    quota that is empty or unreadable is left to the caller. BadInput names any other wrong option.
+    A configurable option (`configoptions`) overrides the product setting (`configoptionN`), 0 included. An empty or
+    unreadable quota is None, for the caller to handle. Raises BadInput with the title of any other wrong option.
     """
     bought = read_mapping(params, "configoptions")
     found: dict[str, Any] = {}
     product = {title: params.get(f"configoption{position}") for position, (title, _) in enumerate(OPTIONS, 1)}
     for title, name in (*OPTIONS, *CONFIGURABLE_ONLY):
         raw = bought.get(title, product.get(title))
-        # A configurable option may carry its label behind a bar.
+        # A configurable option may have a label after a "|".
         text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
         if name == "backups":
             found[name] = _read_quota(text)
@@ -109,7 +109,7 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
 
 
 def read_mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A parameter that holds names and values; none where it is missing. BadInput where it is anything else."""
+    """A parameter that is a mapping; empty if it is missing. Raises BadInput for any other type."""
     found = params.get(name) or {}
     if not isinstance(found, Mapping):
         raise BadInput(name, "{name} must hold names and values.", name=name)

@@ -1,4 +1,4 @@
-"""What rotation may remove: the oldest, never a kept one, never the last that can be restored. Values only."""
+"""Decides which backups rotation removes: the oldest, never a kept one, never the last restorable one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class BackupInfo:
-    """A backup as rotation sees it: `size` in bytes, None while unknown.
+    """A backup as input of rotation. `size` is in bytes, None while unknown.
 
-    `storage_usable`: its storage is there and online. `frees_space`: False on PBS, where room comes back only
-    with garbage collection. A `kind` of "safety" is outside the quota and has an end of its own.
+    `storage_usable`: the storage exists and is online. `frees_space`: False on PBS, where space is freed by garbage
+    collection only. Backups of `kind` "safety" are outside the quota and expire by themselves.
     """
 
     id: str
@@ -28,15 +28,15 @@ class BackupInfo:
 
 
 def used_places(backups: Sequence[BackupInfo]) -> int:
-    """Places of the quota that are taken: missing ones take none."""
+    """The number of quota places in use. Missing backups use none."""
     return sum(not backup.missing for backup in backups)
 
 
 def to_remove_before(backups: Sequence[BackupInfo], *, limit: int, removed_already: int) -> list[str]:
-    """The id that goes before a new backup is made: at most one over all attempts of a slot.
+    """The ids to remove before a new backup is made: at most one over all attempts of a slot.
 
-    None where a place is free, where the run is refused for its kept backups, and with a quota of 1: there the
-    only backup stays until the new one is safe.
+    Empty if a place is free, if the run is refused because of kept backups, and with a `limit` (quota) of 1, where
+    the only backup stays until the new one is restorable. `removed_already` counts removals of earlier attempts.
     """
     full = used_places(_in_quota(backups)) >= limit > 1
     if not full or removed_already > 0 or blocked_by_kept(backups, limit=limit):
@@ -45,7 +45,7 @@ def to_remove_before(backups: Sequence[BackupInfo], *, limit: int, removed_alrea
 
 
 def to_remove_after(backups: Sequence[BackupInfo], *, limit: int, new_id: str) -> list[str]:
-    """The ids that go once the backup `new_id` is safe, down to the quota; none where it cannot be restored."""
+    """The ids to remove after the backup `new_id` was made, down to the quota. Empty if it is not restorable."""
     new = [backup for backup in backups if backup.id == new_id and _counts_as_restorable(backup)]
     if not new or limit <= 0:
         return []
@@ -54,7 +54,7 @@ def to_remove_after(backups: Sequence[BackupInfo], *, limit: int, new_id: str) -
 
 
 def next_removals(backups: Sequence[BackupInfo], *, limit: int, rotation: str) -> list[str]:
-    """The ids that the next scheduled run removes, before and after, if it succeeds."""
+    """The ids that the next scheduled run removes if it succeeds. `rotation` is "before" or "after"."""
     if limit <= 0 or blocked_by_kept(backups, limit=limit):
         return []
     first = to_remove_before(backups, limit=limit, removed_already=0) if rotation == "before" else []
@@ -63,15 +63,15 @@ def next_removals(backups: Sequence[BackupInfo], *, limit: int, rotation: str) -
 
 
 def blocked_by_kept(backups: Sequence[BackupInfo], *, limit: int) -> bool:
-    """Whether kept backups fill the quota, so that a run is refused. Those out of reach hold nothing up."""
+    """Whether kept backups fill the quota, so that a run is refused. Missing and offline ones do not count."""
     kept = [backup for backup in _in_quota(backups) if backup.kept and not backup.missing and backup.storage_usable]
     return len(kept) >= limit > 0
 
 
 def expected_size(backups: Sequence[BackupInfo], *, on_storage: str) -> int | None:
-    """The bytes a new backup is likely to take: as many as the newest restorable one on that storage.
+    """The expected size of a new backup in bytes: that of the newest restorable one on that storage.
 
-    None where nothing is known, as on PBS: its sizes are logical.
+    None if unknown, and on PBS, where sizes are logical.
     """
     there = [
         backup for backup in backups if backup.storage == on_storage and backup.frees_space and backup.restorable
@@ -81,7 +81,7 @@ def expected_size(backups: Sequence[BackupInfo], *, on_storage: str) -> int | No
 
 
 def has_room(available: int | None, needed: int | None, freed: int) -> bool:
-    """Whether there is room, all in bytes: `freed` is what goes before. Unknown (None) is not a refusal."""
+    """Whether the storage has room, all in bytes. `freed` is freed before the run. Unknown (None) counts as room."""
     return available is None or needed is None or available + freed >= needed
 
 
@@ -98,17 +98,17 @@ def _removable(backup: BackupInfo) -> bool:
 
 
 def _counts_as_restorable(backup: BackupInfo) -> bool:
-    """A safety copy does not: it goes by itself after its days. Nor one that cannot be reached."""
+    """Whether it is restorable now. Safety copies are not counted, because they expire by themselves."""
     return backup.restorable and not backup.missing and backup.storage_usable and backup.kind != "safety"
 
 
 def _oldest(backups: Sequence[BackupInfo], count: int, *, floor: int) -> list[str]:
-    """The ids of the `count` oldest that may go, while `floor` restorable ones are left."""
+    """The ids of the `count` oldest removable backups, leaving at least `floor` restorable ones."""
     restorable = sum(map(_counts_as_restorable, backups))
     chosen: list[str] = []
     for backup in sorted(_in_quota(backups), key=_by_age):
-        precious = _counts_as_restorable(backup)
-        if len(chosen) < count and _removable(backup) and not (precious and restorable <= floor):
-            restorable -= precious
+        restorable_now = _counts_as_restorable(backup)
+        if len(chosen) < count and _removable(backup) and not (restorable_now and restorable <= floor):
+            restorable -= restorable_now
             chosen.append(backup.id)
     return chosen
