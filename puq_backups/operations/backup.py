@@ -1,4 +1,4 @@
-"""Backup: make room if the package says so, make the archive, see that it is there, come down to the quota."""
+"""The backup operation: make room if the package rotates before, make the archive, verify it, rotate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .steps.common import check_identity, refresh_status, remove_volume, require
 
 
 def check(step: StepContext) -> None:
-    """Make sure the backup can be made before anything is removed for it."""
+    """Check VM, storage and free space before anything is removed for the new backup."""
     run_pre_hooks(step, "PreBackup")
     require_unlocked(check_identity(step))
     name = step.operation.storage
@@ -36,7 +36,7 @@ def _rotation(step: StepContext) -> str:
 
 
 def _rotated_before(step: StepContext, held: list[retention.BackupInfo]) -> list[str]:
-    """The backups that this run removes before it makes its own."""
+    """Ids of the backups to remove before the new one is made; empty unless scheduled and rotation is `before`."""
     if step.operation.origin != "scheduled" or _rotation(step) != "before":
         return []
     removed = len(step.operation.data.get("removed", []))
@@ -44,7 +44,7 @@ def _rotated_before(step: StepContext, held: list[retention.BackupInfo]) -> list
 
 
 def make_room(step: StepContext) -> Outcome:
-    """Remove the oldest backup where the quota is full, if the package rotates before."""
+    """Remove the oldest backup if the quota is full and the package rotates `before`."""
     if not step.operation.data.get("removing"):
         _stop_if_asked(step)
     return _remove_next(step, lambda held: _rotated_before(step, held))
@@ -63,12 +63,12 @@ def _remove_next(step: StepContext, choose: Callable[[list[retention.BackupInfo]
 
 
 def make_archive(step: StepContext) -> Start | Wait | None:
-    """Have Proxmox make the archive."""
+    """Start vzdump and record the archive when its task has ended."""
     storage = step.operation.storage
     if step.task_result is not None:
         found = archive.result_of_task(step, storage)
         if found is None:
-            # A worker of Proxmox's that was killed leaves its lock behind: that goes on holding up everybody.
+            # A killed Proxmox worker leaves its lock on the VM. Store it, so that the page and `lock_reason` show it.
             refresh_status(step)
             _stop_if_asked(step)
             raise GiveUp("Proxmox could not make the backup: {proxmox}", proxmox=step.task_result.reason)
@@ -84,19 +84,22 @@ def make_archive(step: StepContext) -> Start | Wait | None:
 
 
 def _stop_if_asked(step: StepContext) -> None:
-    """GiveUp where somebody asked to stop it; asked of the database: it may have been after this step's claim."""
+    """Raise GiveUp if the backup was asked to stop.
+
+    Reads the database again, because the request may have come after this step was claimed.
+    """
     with step.context.database.open() as session:
         if session.scalar(select(Operation.cancel_requested).where(Operation.id == step.operation.id)):
             raise GiveUp("It was stopped.", state="cancelled")
 
 
 def see_archive(step: StepContext) -> Wait | None:
-    """See the archive on its storage, with a size."""
+    """Wait until the storage lists the archive with a size."""
     return archive.wait_until_listed(step, step.load(Backup, step.operation.backup_id))
 
 
 def drop_surplus(step: StepContext) -> Outcome:
-    """Come down to the quota, now that the new backup is safe."""
+    """Remove the oldest backups above the quota, after the new backup was seen."""
     if step.operation.origin != "scheduled":
         return None
     return _remove_next(

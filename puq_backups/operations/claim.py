@@ -1,4 +1,4 @@
-"""The claim on an operation: one worker at a time, for a while, and nothing is written without it."""
+"""Leases on running operations. One worker holds an operation at a time; without the lease nothing is committed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from .step import StepContext
 
 
 class LeaseLost(Exception):
-    """Another worker has taken this operation over: this one writes nothing more."""
+    """The lease ran out and another worker took the operation over. This worker must not write any more."""
 
 
 def claim(context: Context, session: Session, operation_id: str) -> Operation | None:
-    """The operation, claimed for this process; None where it is another's, has ended, or its time has not come."""
+    """Lease a running operation for this process.
+
+    Returns None if another process holds it, it has ended, or its `wake_at` has not come. The lease lasts
+    `leases.seconds()` by the database's clock.
+    """
     operation = session.get(Operation, operation_id)
     if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
         return None
@@ -42,7 +46,7 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
 
 
 def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
-    """Commit what the step changed, only if the claim still stands; renew or release it."""
+    """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out."""
     clock = database_now(step.session)
     until = clock + timedelta(seconds=leases.seconds(step.context.settings))
     held = step.session.execute(
@@ -57,7 +61,7 @@ def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
 
 
 def pause(step: StepContext, owner: str, seconds: float) -> bool:
-    """Commit, and let go of the claim for so long; True where the next look may come at once."""
+    """Commit, release the lease and set `wake_at` to `seconds` from now. Returns whether it can continue at once."""
     step.operation.wake_at = now() + timedelta(seconds=seconds)
     commit(step, owner, release=True)
     return seconds <= 0

@@ -19,12 +19,12 @@ from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
 
 
 def advance(context: Context, operation_id: str) -> bool:
-    """Run one step of a running operation; True where the next can be run at once.
+    """Run one step of a running operation. Returns whether the next step can be run at once.
 
-    1. Claim it for a while; another's claim, or a time that has not come, ends it here.
-    2. Look for a call whose answer was lost; watch a task that runs.
-    3. Run the step: it reads, and answers with what to do.
-    4. Do that, and commit what came of it.
+    1. Claim the operation. If another worker holds it, or its `wake_at` has not come, return False.
+    2. If the answer to a call was lost, look for its task. If a task runs, check whether it has ended.
+    3. Run the step function. It reads the state of things and returns an outcome.
+    4. Act on the outcome: make the call, wait, or go to another step. Commit the result.
     """
     with context.database.open() as session:
         operation = claim(context, session, operation_id)
@@ -36,7 +36,7 @@ def advance(context: Context, operation_id: str) -> bool:
         session.commit()
         try:
             proxmox = context.connect(server)
-            # A step that asked Proxmox inside a transaction would hold rows, on SQLite everybody's, for seconds.
+            # A call to Proxmox inside a transaction would hold row locks for seconds (on SQLite the whole database).
             proxmox.on_call = lambda call: _refuse_in_transaction(session, call)
             step = StepContext(context, session, operation, service, server, proxmox)
             return _run_step(step, owner)
@@ -63,7 +63,7 @@ def _run_step(step: StepContext, owner: str) -> bool:
         return _act_on_outcome(step, owner, outcome)
     except LeaseLost:
         raise
-    except Exception as error:  # noqa: BLE001 - the one place where any trouble of a step is judged
+    except Exception as error:  # noqa: BLE001 - errors of all kinds are handled in one place
         return _handle_error(step, owner, error)
 
 
@@ -78,7 +78,7 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     task_watch.forget(operation)
     if isinstance(outcome, Change):
         return make_change(step, owner, outcome)
-    # Not before a call: one that is refused for a lock each time would be patient for ever.
+    # Not reset before a call: a call that is refused for a lock each time would be retried without end.
     operation.store(troubled_since=None, tries=0, faults=0, bytes=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None

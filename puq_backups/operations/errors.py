@@ -1,4 +1,4 @@
-"""What trouble in a step means: look again later, look elsewhere, go back, or the end of the operation."""
+"""Error handling of steps: retry later, follow a moved VM, undo, or end the operation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class End:
-    """The operation ends in this state, for this reason."""
+    """End the operation in this state, for this reason."""
 
     state: str
     reason: Message | None
@@ -28,7 +28,7 @@ Decision = Wait | GoTo | End
 
 
 def decide(step: StepContext, error: Exception) -> Decision:
-    """What to do after a step, or the look before it, raised `error`."""
+    """Decide what to do after a step, or the check of its task, raised `error`."""
     if isinstance(error, RepeatStep):
         return Wait(0)
     if isinstance(error, (VmMissing, NotStarted)):
@@ -46,18 +46,18 @@ def decide(step: StepContext, error: Exception) -> Decision:
 
 
 def may_succeed_later(error: ProxmoxError) -> bool:
-    """Whether it may go otherwise when asked again, later or on another node."""
+    """Whether the same call may succeed later or on another node."""
     return error.retryable or isinstance(error, (VmMissing, NotStarted))
 
 
 def undo_or_end(step: StepContext, state: str, reason: Message, after: str | None = None) -> GoTo | End:
-    """The end, after going back where there is something to undo.
+    """End the operation; first go to the undo step if there is something to undo.
 
-    `undo` among the operation's data names the step that sets right what was done before the disks were touched.
+    `data["undo"]` names the first of the steps that revert what was changed before the disks were touched.
     """
     operation = step.operation
     if first := Message.from_json(operation.data.get("ending")):
-        # What was to set things right failed too; the client is told both.
+        # The undo failed as well: both reasons are shown to the client.
         operation.add_warning(reason)
         return End(operation.data["ending_state"], first)
     back = after or (None if operation.data.get("touched") else operation.data.get("undo"))
@@ -68,14 +68,15 @@ def undo_or_end(step: StepContext, state: str, reason: Message, after: str | Non
 
 
 def _task_may_run(step: StepContext) -> bool:
-    """Whether a task of ours may run whose end was not seen, as with a token that was revoked meanwhile."""
+    """Whether one of our tasks may still run, for example because the token was revoked while it ran."""
     return bool(step.operation.upid or step.operation.intent) and step.task_result is None
 
 
 def _follow_vm(step: StepContext, error: ProxmoxError) -> BackupsError | None:
-    """The VM is not where it was: None where it was found and is followed, else what to decide instead.
+    """Look for a VM that is not on its node. Returns None if it was found on another one, else the error to handle.
 
-    While the cluster still names the old node its word may lag behind: the error stands, and is waited on.
+    The cluster's list lags by some seconds: while it still names the old node, the original error is returned and the
+    step is retried.
     """
     try:
         node = vms.find_node(step.proxmox, step.vmid)
@@ -90,8 +91,10 @@ def _follow_vm(step: StepContext, error: ProxmoxError) -> BackupsError | None:
 
 
 def _retry_later(step: StepContext, error: ProxmoxError) -> Decision:
-    """Busy or unreachable: come back with growing pauses. Once something was changed it is never given up: past its
-    deadline the operation is stuck, and staff is told.
+    """Retry with growing pauses while Proxmox is busy or unreachable.
+
+    Fails after `PUQ_BACKUPS_BUSY_PATIENCE` if no task runs and the disks were not touched. Otherwise it never gives
+    up: past its deadline the operation becomes stuck and staff are mailed.
     """
     operation = step.operation
     since = float(operation.data.get("troubled_since") or time.time())
@@ -106,7 +109,7 @@ def _retry_later(step: StepContext, error: ProxmoxError) -> Decision:
 
 
 def _count_fault(step: StepContext, error: Exception) -> Decision:
-    """A fault of ours: kept from looping, told to staff, and no lock is freed under a task that may run."""
+    """Handle an unexpected exception: log it, retry each minute, fail after MAX_FAULTS unless a task may run."""
     operation = step.operation
     log.error("operation %s, step %s: a fault of puq-backups", operation.id, operation.step, exc_info=error)
     step.session.rollback()

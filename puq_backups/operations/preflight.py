@@ -1,4 +1,4 @@
-"""Before a restore: what would happen, in words, and what stands against it. Nothing is changed by looking."""
+"""Checks before a restore and describes what it would do. Only reads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .steps.backup_contents import Contents
 
 @dataclass(frozen=True)
 class Plan:
-    """What a restore would do. It is refused where `reasons_against` has any.
+    """What a restore would do. It is refused if there are `reasons_against`.
 
-    `happens` and `warnings` are sentences for the client, in the order of events; `running` and `snapshots` are the
-    VM's at the moment of looking; `sizes` are the bytes of each disk in the backup, by slot, as far as known.
+    `happens` and `warnings` are sentences for the client, in the order of events. `running` and `snapshots` describe
+    the VM at the moment of the check. `sizes` maps each slot in the backup to its size in bytes, where known.
     """
 
     reasons_against: tuple[Message, ...] = ()
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What was seen: the VM, the backup, and what it holds (None where it could not be read)."""
+    """What was read from Proxmox. `lost`: an earlier restore failed; `gone`: no VM is left."""
 
     proxmox: Proxmox
     service: Service
@@ -68,10 +68,10 @@ class _Facts:
 def plan_restore(
     proxmox: Proxmox, service: Service, backup: Backup, package: Package, *, kept: dict[str, Any] | None = None
 ) -> Plan:
-    """Ask Proxmox what a restore of `backup` over the service's VM would do; about eight calls, none of them writes.
+    """Plan a restore of `backup` over the service's VM. Makes about eight calls to Proxmox, all of them reads.
 
-    `kept` is the VM's configuration from before a restore that failed (`before` of that operation): what is there
-    now is a ruin. ProxmoxError where Proxmox cannot be asked; VmMissing where the VM has moved or is gone.
+    `kept` is the VM's configuration from before a failed restore (`before` of that operation), used instead of what
+    the failure left. Raises ProxmoxError if Proxmox does not answer, VmMissing if the VM was moved or is gone.
     """
     found = vms.config_if_any(proxmox, service.node, service.vmid) if kept else None
     gone = bool(kept) and found is None
@@ -102,7 +102,7 @@ def plan_restore(
 
 
 def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
-    """Why it cannot be restored at all, before the backup is opened."""
+    """Reasons against the restore that are known without reading the backup's configuration."""
     backup, service = facts.backup, facts.service
     if backup.service_id != service.id or backup.server_id != service.server_id or backup.removed_at:
         yield Message("This backup does not belong to the service.")
@@ -136,7 +136,7 @@ def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
 
 
 def _archive(facts: _Facts, *, on_pbs: bool) -> archives.Archive | None:
-    """The archive as it is now. Only the list of a PBS has its verification."""
+    """The archive on its storage, or None. On PBS only the listing includes the verification state."""
     proxmox, node, volid = facts.proxmox, facts.service.node, facts.backup.volid
     if not on_pbs:
         return archives.one(proxmox, node, volid)
@@ -151,7 +151,7 @@ def _may(facts: _Facts, privilege: str) -> bool:
 
 @dataclass(frozen=True)
 class _ReadFailure:
-    """Why the backup's configuration could not be read; `passable`: it may be restored all the same."""
+    """Why the backup's configuration could not be read. `passable`: it can be restored all the same."""
 
     message: Message
     passable: bool
@@ -208,7 +208,7 @@ def _disks(facts: _Facts, inside: Contents) -> Iterator[Message]:
         else:
             text = "The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now."
             yield Message(text, slot=slot, size=size)
-    # After a failed restore nobody knows which of its other disks are still there.
+    # After a failed restore it is unknown which of the other disks still exist.
     for slot in sorted(set(has) - set(inside.slots)) if not facts.lost else ():
         yield Message("The disk {slot} is not in this backup: it keeps its data and is attached again.", slot=slot)
     for slot, wanted in inside.wanted(facts.package).items():

@@ -1,4 +1,4 @@
-"""The calls that change Proxmox: what is meant is committed before, what came back after, nothing in between."""
+"""Calls that change Proxmox: the intent is committed before, the answer after, and no transaction is open between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("puq_backups.operations")
 
 
 def start_task(step: StepContext, owner: str, call: Start) -> bool:
-    """Commit the intent and the audit, make the call with no transaction open, commit what came back."""
+    """Commit intent and audit row, make the call that starts a task, commit its UPID."""
     operation = step.operation
     task_watch.forget(operation)
     at = time.time()
@@ -34,7 +34,7 @@ def start_task(step: StepContext, owner: str, call: Start) -> bool:
         answer = call.call()
     except UnknownOutcome as error:
         log.warning("operation %s: %s", operation.id, error)
-        # Proxmox may begin as late as we stopped listening: the time to settle counts from now.
+        # Proxmox may start the task as late as the read timeout, so the settle time counts from here.
         operation.intent = {**operation.intent, "at": time.time()}
         return pause(step, owner, min(2.0, step.context.settings.poll.total_seconds()))
     except BackupsError:
@@ -45,10 +45,10 @@ def start_task(step: StepContext, owner: str, call: Start) -> bool:
 
 
 def make_change(step: StepContext, owner: str, wanted: Change) -> bool:
-    """Commit the audit, make the call with no transaction open; the step is then run again and looks.
+    """Commit the audit row and make a call that starts no task. The step is run again afterwards and compares.
 
-    A lost answer, or a worker that died, leaves nothing to find: the step waits until the call can no longer
-    come, and compares.
+    A lost answer leaves no task to look for, so the step is run again only after `PUQ_BACKUPS_SETTLE`, when the call
+    can no longer take effect.
     """
     audit(step.session, step.service.id, step.operation, step.operation.step, wanted.audit)
     commit(step, owner)
@@ -61,5 +61,5 @@ def make_change(step: StepContext, owner: str, wanted: Change) -> bool:
 
 
 def stop_task(context: Context, server: Server, upid: str) -> None:
-    """Have Proxmox stop a running task; what becomes of it is seen by the one who watches it."""
+    """Ask Proxmox to stop a running task. The worker that watches the task sees how it ends."""
     tasks.stop(context.connect(server), upid)

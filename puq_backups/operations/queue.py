@@ -1,4 +1,4 @@
-"""Whose turn it is: people's wishes first, then round robin over clients, then by due time."""
+"""The queue of waiting and due operations: restores and removals first, then backups round robin over clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 1000
 
 
 def waiting_in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
-    """The operations that wait for a server (or one node of it) and may start now, in the order of their turn."""
+    """Waiting operations of a server, or of one of its nodes, that are not paused, in the order of their start."""
     waiting = (
         select(Operation)
         .join(Service, Service.id == Operation.service_id)
@@ -31,7 +31,7 @@ def waiting_in_order(session: Session, server_id: str, node: str | None = None) 
 
 
 def round_robin(waiting: Sequence[Operation]) -> list[Operation]:
-    """Restores, removals and reinstalls first; then each client's first backup, each one's second, and so on."""
+    """Order restores, removals, reinstalls first, then each client's first backup, then the second ones and so on."""
     turns: Counter[str] = Counter()
     ranked: list[tuple[int, datetime, int, Operation]] = []
     for operation in waiting:
@@ -42,7 +42,7 @@ def round_robin(waiting: Sequence[Operation]) -> list[Operation]:
 
 
 def position(session: Session, operation: Operation, service: Service) -> int | None:
-    """The place of a waiting operation in its node's queue, from 1; None where it does not wait for a turn."""
+    """The position of a waiting operation in its node's queue, from 1. None if it is not waiting or paused."""
     if operation.state != "waiting":
         return None
     order = [waiting.id for waiting in waiting_in_order(session, service.server_id, service.node)]
@@ -50,7 +50,7 @@ def position(session: Session, operation: Operation, service: Service) -> int | 
 
 
 def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
-    """The place of each operation that waits for one of the nodes (server id, node), by its id, in one query."""
+    """Queue positions by operation id, from 1, for all nodes given as (server id, node), in one query."""
     waiting = (
         select(Operation, Service.server_id, Service.node)
         .join(Service, Service.id == Operation.service_id)
@@ -66,7 +66,7 @@ def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
 
 
 def servers_waiting(session: Session) -> list[str]:
-    """The servers for which something waits."""
+    """Ids of the servers that have operations ready to start."""
     found = (
         select(Service.server_id)
         .join(Operation, Operation.service_id == Service.id)
@@ -77,7 +77,7 @@ def servers_waiting(session: Session) -> list[str]:
 
 
 def due(session: Session) -> list[str]:
-    """Running operations whose time has come and for which nobody has rung just now."""
+    """Ids of running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds."""
     at = now()
     found = (
         select(Operation.id)
@@ -93,7 +93,7 @@ def due(session: Session) -> list[str]:
 
 
 def enqueue_due(context: Context, *, anyway: bool = False) -> int:
-    """Ring for what is due, each only once in a while however many ring: how many. `anyway` rings again for all."""
+    """Enqueue a job for each due operation and return their number. `anyway`: also those enqueued a moment ago."""
     with context.database.begin() as session:
         if anyway:
             session.execute(update(Operation).where(Operation.enqueued_at.is_not(None)).values(enqueued_at=None))
@@ -105,7 +105,7 @@ def enqueue_due(context: Context, *, anyway: bool = False) -> int:
 
 
 def next_wake(session: Session) -> datetime | None:
-    """When the next running operation is due; that of a waiting one where its pause is over; None: all is quiet."""
+    """The earliest `wake_at` of running operations and of waiting ones that may start. None if there are none."""
     running = Operation.state.in_(("running", "stuck"))
     may_start = (Operation.state == "waiting") & (Operation.wake_at <= now())
     return session.scalar(

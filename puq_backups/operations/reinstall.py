@@ -1,6 +1,6 @@
-"""Reinstall: everything proven and kept, the VM destroyed, made again from the package's template, and started.
+"""The reinstall operation: check preconditions, destroy the VM, clone the template, apply the package, start.
 
-It is the way on after a failed restore; the backups stay.
+Offered after a failed restore. The backups of the VM stay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .steps.power import power_off, power_on
 
 
 def check(step: StepContext) -> None:
-    """Prove that the VM can be made again, and keep what it was, before anything is touched."""
+    """Check that the VM can be created again and store its settings, before anything is changed."""
     failed = _failed(step)
     run_pre_hooks(step, "PreReinstall")
     config = config_after_failure(step, failed.data.get("before") or {})
@@ -48,7 +48,7 @@ def _failed(step: StepContext) -> Operation:
 
 
 def _made_again(step: StepContext, config: dict[str, Any] | None) -> dict[str, Any]:
-    """The VM's pool and HA entry, which go when it is destroyed."""
+    """The VM's pool and HA entry, which Proxmox drops when the VM is destroyed."""
     if config is None:
         return {"pool": None, "ha": None}
     if is_managed(step):
@@ -64,7 +64,7 @@ PACKAGE: tuple[Step, ...] = (
     keep_system_disk, reapply.set_cpu_and_memory, reapply.grow_system_disk, reapply.limit_system_disk,
     reapply.make_additional_disk, reapply.grow_additional_disk, reapply.limit_additional_disk, reapply.set_network,
 )  # fmt: skip
-"""What has no place where the VM could not be destroyed: the old one is still there, and stays_larger off."""
+"""Steps skipped if the VM could not be destroyed: the old one still exists and stays off."""
 STEPS: tuple[Step, ...] = (
     check, skip_if("gone", power_off), skip_if("gone", lift_protection), skip_if("gone", remove_from_ha), destroy_vm,
     clone_template, carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection,

@@ -1,4 +1,4 @@
-"""Remove: one volume goes, and its place in the quota is free."""
+"""The remove operation: delete one backup's volume from its storage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .steps import common
 
 
 def stop_keeping(step: StepContext) -> Change | None:
-    """Let a kept backup of a terminated service go: Proxmox removes nothing that is protected."""
+    """Unprotect a kept backup of a terminated service, because Proxmox removes no protected volume."""
     backup = step.load(Backup, step.operation.backup_id)
     if step.operation.origin != "purge" or not backup.kept or backup.removed_at:
         return None
@@ -27,7 +27,7 @@ def stop_keeping(step: StepContext) -> Change | None:
 
 
 def remove_volume(step: StepContext) -> Start | None:
-    """Remove the backup from its storage; a kept one is not touched."""
+    """Remove the backup from its storage. A kept backup is refused."""
     backup = step.load(Backup, step.operation.backup_id)
     if backup.removed_at is not None:
         return None

@@ -1,4 +1,4 @@
-"""Restore: power off, restore, give the VM its package again, start it. Each step changes only what differs."""
+"""The restore operation: power off, restore the disks, apply the package, put settings back, power on."""
 
 from __future__ import annotations
 
@@ -40,13 +40,16 @@ from .steps.reapply import (
 from .steps.safety_copy import make_safety_copy, plan_safety_copy, see_safety_copy
 
 OVERRIDE_LEVELS = ("all", "machine", "none")
-"""What is sent with the restore, less with each refusal: the kept options too, CPU, memory and network, nothing."""
+"""Options sent with the restore call, reduced by one level at each refusal.
+
+`all`: kept options, CPU, memory and network; `machine`: CPU, memory and network; `none`: nothing.
+"""
 DENIED = "Permission check failed"
 TAKEN = "already exists on node"
 
 
 def check(step: StepContext) -> None:
-    """Make sure of VM, archive, storages and room, and keep what the VM is like, before anything is touched."""
+    """Check VM, archive, storages and free space, and store the VM's settings, before anything is changed."""
     backup, failed = _backup(step), _failed(step)
     run_pre_hooks(step, "PreRestore", backup_id=backup.id)
     config = config_after_failure(step, failed.data.get("before") or {}) if failed else check_identity(step)
@@ -74,11 +77,11 @@ def _backup(step: StepContext) -> Backup:
 
 
 def restore_disks(step: StepContext) -> Outcome:
-    """Have Proxmox write the backup's disks and configuration over the VM."""
+    """Restore the backup's disks and configuration over the VM."""
     if step.task_result is not None:
         return _handle_result(step)
     backup = _backup(step)
-    # What was sent before, if anything was, never began: no task came of it.
+    # An earlier call, if there was one, started no task.
     step.operation.store(touched=False)
     if not _is_gone(step):
         status = vms.status(step.proxmox, step.node, step.vmid)
@@ -96,9 +99,10 @@ def restore_disks(step: StepContext) -> Outcome:
 
 
 def _is_gone(step: StepContext) -> bool:
-    """Whether there is still no VM to restore over, after a reinstallation that failed half-way.
+    """Whether there is no VM to restore over, because a reinstallation failed after it had destroyed the VM.
 
-    One that somebody made meanwhile is left alone; what is without identity is what an attempt of ours left.
+    Raises GiveUp if somebody else created a VM with this number meanwhile. A VM without identity is what our own
+    attempt left.
     """
     if not step.operation.data.get("gone"):
         return False
@@ -123,7 +127,7 @@ def _send(step: StepContext, volid: str) -> Any:
         if may_succeed_later(error):
             raise
         if TAKEN in str(error):
-            # It was moved, or somebody made one, after our last look: the next look tells.
+            # It was moved, or somebody created one, after the check: the next run of the step finds out.
             raise ProxmoxBusy(str(error)) from error
         if error.http_status in {400, 403} and _send_fewer_overrides(step, str(error)):
             raise RepeatStep from error
@@ -131,7 +135,7 @@ def _send(step: StepContext, volid: str) -> Any:
 
 
 def _overrides(step: StepContext) -> dict[str, Any]:
-    """What the VM is to have instead of the backup's values, from the first moment on."""
+    """Options that replace the backup's values in the restore call."""
     data = step.operation.data
     level = data.get("overrides", OVERRIDE_LEVELS[0])
     machine = (
@@ -141,7 +145,7 @@ def _overrides(step: StepContext) -> dict[str, Any]:
 
 
 def _send_fewer_overrides(step: StepContext, reason: str) -> bool:
-    """Go on with fewer values sent along; False where there were none: the refusal was not for their sake."""
+    """Reduce the options sent with the restore by one level. Returns False if none were sent."""
     at = OVERRIDE_LEVELS.index(step.operation.data.get("overrides", OVERRIDE_LEVELS[0]))
     if at + 1 == len(OVERRIDE_LEVELS):
         return False
@@ -154,9 +158,12 @@ def _nothing_changed(reason: str) -> GiveUp:
 
 
 def _handle_result(step: StepContext) -> GoTo | None:
-    """Judge the end of Proxmox's restore. Its log claims damage even where nothing was touched, so look at the VM."""
+    """Handle the end of the restore task.
+
+    The log reports damage even if nothing was changed, so the VM's configuration decides.
+    """
     ended = step.task_result
-    assert ended is not None  # noqa: S101 - said by the caller
+    assert ended is not None  # noqa: S101 - checked by the caller
     config = vms.config(step.proxmox, step.node, step.vmid)
     if ended.ok or (ended.ok is None and _rewritten(step, config)):
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
@@ -171,7 +178,7 @@ def _handle_result(step: StepContext) -> GoTo | None:
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
     step.operation.store(touched=False)
     if ended.reason.endswith(" - vm is running"):
-        # Somebody started it after our last look.
+        # Somebody started the VM after the check.
         return GoTo("power_off")
     if DENIED in ended.reason and _send_fewer_overrides(step, ended.reason):
         return GoTo("restore_disks")
@@ -179,15 +186,15 @@ def _handle_result(step: StepContext) -> GoTo | None:
 
 
 def _rewritten(step: StepContext, config: dict[str, Any]) -> bool:
-    """Whether a restore is seen to have gone through: each one gives the VM a new vmgenid, in its last act."""
+    """Whether the restore was completed: its last action gives the VM a new vmgenid."""
     now_it_is = config.get("vmgenid")
     return bool(now_it_is) and now_it_is != step.operation.data["before"].get("vmgenid") and bool(vms.disks(config))
 
 
 def _untouched(step: StepContext, config: dict[str, Any]) -> bool:
-    """Whether a failed restore is seen to have changed nothing. New disks may bear the old ones' names."""
+    """Whether a failed restore changed nothing. Disk names alone prove nothing, because new disks may reuse them."""
     before, ended = step.operation.data["before"], step.task_result
-    assert ended is not None  # noqa: S101 - said by the caller
+    assert ended is not None  # noqa: S101 - checked by the caller
     same = vms.disks(config) == vms.disks(before) and config.get("vmgenid") == before.get("vmgenid")
     told = ended.ok is False and not any("error after data was restored" in line for line in ended.lines)
     return bool(vms.disks(before)) and same and (told or bool(before.get("vmgenid")))

@@ -1,4 +1,7 @@
-"""Why a waiting operation does not start now: what was checked when it was asked for is checked again."""
+"""Start conditions of waiting operations.
+
+Quota, limits and service state are checked again, because they may have changed since the request.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from ..models import Operation, Service
 from ..rules import retention
 
 SYSTEM_ORIGINS = frozenset({"purge", "expiry"})
-"""Origins of removals that nobody asked for: they come in their time, whatever holds up people."""
+"""Origins of removals that the system makes by itself; they need no condition that applies to people."""
 
 OTHERS_FIRST = Message("A restore or removal goes first.")
 NODE_BUSY = Message("The node is busy with another backup.")
@@ -25,7 +28,7 @@ STORAGE_BUSY = Message("The backup storage is busy with other backups.")
 
 @dataclass(frozen=True)
 class NotYet:
-    """Not yet: there is no room on the node or storage, or another operation goes first."""
+    """Start later: node or storage is busy, or another operation goes first."""
 
     why: Message
 
@@ -33,7 +36,7 @@ class NotYet:
 def reason_against(
     session: Session, settings: Settings, service: Service, operation: Operation
 ) -> NotYet | tuple[str, Message] | None:
-    """Why a waiting operation does not start now: NotYet, or the state and reason it ends with."""
+    """Why a waiting operation does not start now: NotYet, or the state and reason it ends with. None: it starts."""
     inventory = service_backups.load_inventory(session, service)
     if inventory.running:
         return NotYet(RUNNING_REASONS[inventory.running.kind])

@@ -18,12 +18,12 @@ from .kinds import STEPS
 
 
 def start(context: Context, operation_id: str) -> bool:
-    """Take the service's lock for a waiting operation; False where it has to wait on, or was refused now.
+    """Start a waiting operation by taking its service's lock. Returns False if it has to wait, or was refused.
 
-    1. Lock the rows of server and service before anything is read: two starts count one after the other, and the
-       host's own VM action is seen or sees us.
-    2. Check again what was checked when it was asked for.
-    3. Take the lock by the unique column; whoever comes second waits.
+    1. Lock the rows of server and service before anything is read, so that concurrent starts count one after the
+       other, and a VM action of the host sees this start or is seen by it.
+    2. Check the start conditions.
+    3. Take the lock by the UNIQUE column. The second of two operations gets an IntegrityError and waits.
     """
     with context.database.open() as session:
         place = session.execute(
@@ -79,9 +79,9 @@ def _take(session: Session, context: Context, operation: Operation, service: Ser
 def end(
     session: Session, context: Context, operation: Operation, service: Service, state: str, reason: Message | None
 ) -> None:
-    """End an operation, free the lock and write the mails, in the caller's transaction; hooks are told after it.
+    """End an operation: release the lock and queue its mails in the caller's transaction, run hooks after the commit.
 
-    A failed scheduled backup goes back to waiting while tries and time are left.
+    A failed scheduled backup goes back to `waiting` while attempts and catch-up time are left.
     """
     operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
     operation.reason = reason.to_json() if reason else None
@@ -107,7 +107,7 @@ def _note_restore(operation: Operation, service: Service) -> None:
 
 
 def _tell_hooks(context: Context, operation: Operation) -> None:
-    """Run `After…` or `After…Failed`. A skipped slot has its backup: neither."""
+    """Run the `After…` or `After…Failed` hooks. A skipped slot runs neither."""
     point = f"After{operation.kind.title()}"
     facts: dict[str, Any] = {"service_id": operation.service_id, "operation_id": operation.id}
     if operation.state == "done":
@@ -119,7 +119,7 @@ def _tell_hooks(context: Context, operation: Operation) -> None:
 
 
 def cancel(session: Session, context: Context, operation: Operation, service: Service) -> None:
-    """Cancel a waiting operation. Refused where it has started meanwhile."""
+    """Cancel a waiting operation; raises Refused if it has started meanwhile."""
     gone = session.execute(
         update(Operation)
         .where(Operation.id == operation.id, Operation.state == "waiting")
@@ -133,7 +133,7 @@ def cancel(session: Session, context: Context, operation: Operation, service: Se
 
 
 def mark_stuck(session: Session, context: Context) -> None:
-    """Running operations past their deadline become stuck: staff is told, the lock is kept, watching goes on."""
+    """Mark running operations past their deadline as stuck, mail staff. They keep their lock and are watched."""
     late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
     for operation in session.scalars(late).all():
         marked = session.execute(

@@ -1,4 +1,4 @@
-"""What a step is given and what it may answer."""
+"""What a step function gets (StepContext) and what it returns (Outcome)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..pve.client import Proxmox
 
 @dataclass(frozen=True)
 class Wait:
-    """Come back to this step after so many seconds."""
+    """Run this step again after `seconds`. `why` is shown on the page meanwhile."""
 
     seconds: float
     why: Message | None = None
@@ -24,19 +24,23 @@ class Wait:
 
 @dataclass(frozen=True)
 class GoTo:
-    """Go on with the step of this name."""
+    """Continue with the step of this name."""
 
     step: str
 
 
 @dataclass(frozen=True)
 class Start:
-    """The one call by which a step changes Proxmox: it starts a task.
+    """Start a Proxmox task, the one call by which a step changes the VM.
 
-    `type` and `id` are those of the task, `marker` is found in its log: with the time they lead back to a task
-    whose answer was lost. `tolerate`: the step itself judges a failed task. `node`: where it is not the VM's.
-    `findable` False: nothing about the task tells for which VM it is, so it is not looked for; the step is run again
-    once it can no longer come, and sees what came of it. `audit` is written before the call.
+    call: makes the call and returns the UPID.
+    type, id: the task's type and id, by which it is found again if the answer was lost.
+    audit: text of the audit row, written before the call.
+    marker: text in the task's log that tells it from other tasks of the same type and id.
+    tolerate: the step handles a failed task itself. Default False: a failed task ends the operation.
+    node: the node that runs the task. Default None: the VM's node.
+    findable: False if the task does not tell for which VM it is. It is not looked for then; the step is run again
+        after `PUQ_BACKUPS_SETTLE` and compares.
     """
 
     call: Callable[[], Any]
@@ -51,10 +55,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Change:
-    """A call that changes Proxmox at once, with no task: a firewall rule, a pool, an HA entry.
+    """A call that changes Proxmox without a task: a firewall rule, an HA entry.
 
-    The step is run again after it and sees what came of it, so it must compare before it changes. `audit` is
-    written before the call.
+    The step is run again after the call, so it must compare before it changes anything. `audit` is the text of the
+    audit row, written before the call.
     """
 
     call: Callable[[], Any]
@@ -67,7 +71,7 @@ Step = Callable[["StepContext"], Outcome]
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The end of the task this step started. `ok` None: Proxmox no longer knows the task."""
+    """How the task of this step ended. `ok` is None if Proxmox no longer knows the task."""
 
     ok: bool | None
     reason: str
@@ -79,7 +83,7 @@ Row = TypeVar("Row", bound=Base)
 
 
 class GiveUp(BackupsError):
-    """The operation ends here: `state` says how, `after` names a step to go through first."""
+    """End the operation in `state`, with `text` as its reason; `after` names a step to go to first."""
 
     def __init__(self, text: str, *, state: str = "failed", after: str | None = None, **values: Any) -> None:
         super().__init__(text, **values)
@@ -88,13 +92,15 @@ class GiveUp(BackupsError):
 
 
 class RepeatStep(BackupsError):
-    """The call was refused and changed nothing: the step is run again at once, and does otherwise."""
+    """The call was refused and changed nothing. The step is run again at once and makes another call."""
 
 
 @dataclass
 class StepContext:
-    """One operation on its way. Attributes set on `operation` and `service`, and rows added to `session`, are
-    committed by the engine together with the step's outcome; a step itself never commits.
+    """What a step works with: the operation, its service and server, a Proxmox client, and the result of its task.
+
+    The engine commits changes to `operation` and `service`, and rows added to `session`, together with the outcome. A
+    step never commits. `task_result` is None unless a task that this step started has ended.
     """
 
     context: Context
@@ -106,7 +112,7 @@ class StepContext:
     task_result: TaskResult | None = None
 
     def load(self, model: type[Row], key: object) -> Row:
-        """A row of ours by its key, with no transaction left open. Comes before a step's own changes."""
+        """Load a row by its primary key and end the transaction. Must come before the step changes anything."""
         if self.session.dirty or self.session.new:
             raise RuntimeError("a step reads before it changes anything")
         found = self.session.get_one(model, key)

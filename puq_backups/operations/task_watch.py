@@ -1,4 +1,4 @@
-"""Tasks on their way: watched until they end, and found again where the answer to a call was lost."""
+"""Watches running Proxmox tasks, and finds the task of a call whose answer was lost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from ..pve.translation import is_busy
 from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
-"""How many of a service's operations may hold tasks that could be mistaken for a lost one."""
+"""Number of the service's latest operations whose tasks are excluded from the search for a lost one."""
 READ_ONLY = "unable to open file '/etc/pve/"
-"""How a task ends that writes a configuration while the cluster has no quorum."""
+"""Start of the exit status of a task that wrote a configuration while the cluster had no quorum."""
 NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
 CLOCK_RESOLUTION = 2
-"""Seconds by which a task may seem older than the call: a node's clock is known to the second only."""
+"""Seconds by which a task may seem older than its call, because the node's clock is known to the second only."""
 
 
 def watch(step: StepContext) -> TaskResult | None:
-    """The end of the running task, or None; what the page shows of it meanwhile."""
+    """The result of the operation's task, or None while it runs; stores its progress.
+
+    Raises ProxmoxBusy if the task ended for a lock, GiveUp if it failed and the step does not tolerate that.
+    """
     upid = str(step.operation.upid)
     task = tasks.status(step.proxmox, upid)
     if task is None:
@@ -35,7 +38,7 @@ def watch(step: StepContext) -> TaskResult | None:
         return None
     ended = TaskResult(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
     if not task.ok and (is_busy(ended.reason) or ended.reason.startswith(READ_ONLY)):
-        # Nothing was done for the lock's sake: the step is run again from its beginning.
+        # The task did nothing because of the lock: the step is run again from its beginning.
         step.operation.upid = step.operation.intent = None
         raise ProxmoxBusy(ended.reason)
     if not task.ok and not (step.operation.intent or {}).get("tolerate"):
@@ -45,7 +48,7 @@ def watch(step: StepContext) -> TaskResult | None:
 
 
 def _show(operation: Operation, lines: list[str]) -> None:
-    """Note for the page how far the task is: in percent, and a restore's data in bytes; and what it waits for."""
+    """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup."""
     operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
     moved = tasks.moved(lines, operation.data.get("preflight", {}).get("sizes", {}))
     operation.progress = moved.percent if moved else tasks.progress(lines)
@@ -54,9 +57,9 @@ def _show(operation: Operation, lines: list[str]) -> None:
 
 
 def find_lost(step: StepContext) -> bool:
-    """Look for the task of a call whose answer never came; True where it is found, or was never started.
+    """Look for the task of a call whose answer was lost. True if it was found, or if it was certainly never started.
 
-    Not found proves nothing before `settle` has passed, nor while the node cannot be reached.
+    "Not found" proves nothing before `PUQ_BACKUPS_SETTLE` has passed, or while the node cannot be reached.
     """
     intent = dict(step.operation.intent or {})
     known = _known_tasks(step)
@@ -84,7 +87,7 @@ def _candidates(step: StepContext, intent: dict[str, Any]) -> list[tasks.Upid]:
 
 
 def _known_tasks(step: StepContext) -> set[str]:
-    """The tasks that came of other calls. A node's clock is known to the second only, so one may look like ours."""
+    """UPIDs of tasks of earlier calls, which could be mistaken for the lost one within the same second."""
     latest = select(Operation.data).where(Operation.service_id == step.service.id)
     with step.context.database.open() as session:
         kept = session.scalars(latest.order_by(Operation.created_at.desc()).limit(RECENT_OPERATIONS)).all()
@@ -92,7 +95,7 @@ def _known_tasks(step: StepContext) -> set[str]:
 
 
 def forget(operation: Operation) -> None:
-    """Let go of the task and its intent; the UPID is kept, so that it is not taken for another call's."""
+    """Clear UPID and intent. The UPID is stored in `data["upids"]`, so that it is not taken for a lost task."""
     if operation.upid:
         operation.store(upids=[*operation.data.get("upids", []), operation.upid])
     operation.upid = operation.intent = None

@@ -1,4 +1,4 @@
-"""Archives of a VM: whether a storage takes one more, made, found again by its marker, and seen."""
+"""Makes archives: checks the storage, starts vzdump, finds an archive by its marker, waits until it is listed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LISTING_TIMEOUT = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class StorageCheck:
-    """A storage that takes one more archive: how it stands, and its own retention ("" for none)."""
+    """A storage that accepts one more archive: its status and its own retention ("" for none)."""
 
     seen: archives.StorageStatus
     limits: str
 
     @property
     def warning(self) -> Message | None:
-        """What a client should know of a storage whose own retention is finite."""
+        """A warning if the storage has a finite retention of its own."""
         if _retention_limit(self.limits) is None:
             return None
         text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."
@@ -41,10 +41,10 @@ def check_storage(
     context: Context, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
     limits: str | None = None,
 ) -> StorageCheck:  # fmt: skip
-    """Make sure that the storage takes one more archive once the backups `going` are removed; GiveUp says why not.
+    """Check that the storage accepts one more archive after the backups `going` (ids) are removed; raises GiveUp.
 
-    `limits` is its own retention, asked for where it is None. Room is compared with the size of the last backup
-    there; what is not known is not refused.
+    `limits` is the storage's own `prune-backups`; None: Proxmox is asked. Free space is compared with the size of the
+    last backup on that storage. An unknown size is no reason to refuse.
     """
     seen = archives.storage_status(proxmox, service.node, name)
     if not seen.active:
@@ -63,9 +63,9 @@ def check_storage(
 
 
 def _check_retention(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:
-    """GiveUp where the storage's own retention will refuse one more archive.
+    """Raise GiveUp if the storage's own retention will refuse one more archive.
 
-    Proxmox counts all unprotected archives with this VM's number, whoever made them.
+    Proxmox counts all unprotected archives with this VMID, whoever made them.
     """
     most = _retention_limit(limits)
     if most is None:
@@ -80,14 +80,14 @@ def _check_retention(limits: str, proxmox: Proxmox, service: Service, name: str,
 
 
 def _retention_limit(limits: str) -> int | None:
-    """How many archives a storage's `prune-backups` lets a VM have; None: any number."""
+    """The number of archives per VM that `prune-backups` allows; None: unlimited."""
     if not limits or archives.keeps_all(limits):
         return None
     return sum(int(number) for number in re.findall(r"\bkeep-(?!all)\w+=(\d+)", limits))
 
 
 def start_archive(step: StepContext, storage: str, note: str, package: Package) -> Start:
-    """The call that has Proxmox make an archive; the operation's own token marks it."""
+    """The outcome that starts vzdump. The archive's notes end with the marker of this operation."""
     marker = notes.marker(step.service.token, step.operation.token)
     return Start(
         call=lambda: archives.create(
@@ -105,14 +105,14 @@ def start_archive(step: StepContext, storage: str, note: str, package: Package) 
 
 @dataclass(frozen=True)
 class MadeArchive:
-    """An archive that a task of ours left, and how many disks it holds."""
+    """An archive that our task made, and its number of disks."""
 
     volid: str
     disks: int
 
 
 def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
-    """The archive that carries this operation's marker, where the answer or the log was lost."""
+    """Find the archive with this operation's marker, for when the answer or the task's log was lost."""
     ours = (step.service.token, step.operation.token)
     listed = archives.listing(step.proxmox, step.node, storage, step.vmid)
     found = next((archive for archive in listed if notes.find_marker(archive.notes) == ours), None)
@@ -120,22 +120,22 @@ def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
 
 
 def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
-    """What the task that ended has left; None where there is no archive."""
+    """The archive made by the task that ended, or None."""
     ended = step.task_result
-    assert ended is not None  # noqa: S101 - said by the caller
+    assert ended is not None  # noqa: S101 - checked by the caller
     if ended.ok:
         for warning in ended.warnings:
             step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
             return MadeArchive(volid, disks=len(tasks.included_disks(ended.lines)))
-    # Without a last line, or without its log, only the storage knows whether the archive was finished.
+    # Without its last line, or without a log, only the storage shows whether the archive was finished.
     doubtful = ended.ok is not False or ended.reason == "unexpected status"
     return find_by_marker(step, storage) if doubtful else None
 
 
 def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
-    """The row of an archive that this operation made."""
+    """Insert the row of the archive that this operation made."""
     known = service_backups.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
     backup = service_backups.record_archive(
@@ -146,7 +146,7 @@ def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
 
 
 def wait_until_listed(step: StepContext, backup: Backup) -> Wait | None:
-    """See the archive on its storage, with a size; GiveUp where it does not turn up."""
+    """Wait until the storage lists the archive with a size; raises GiveUp after LISTING_TIMEOUT."""
     listed = archives.listing(step.proxmox, backup.node or step.node, backup.storage, step.vmid)
     found = next((archive for archive in listed if archive.volid == backup.volid), None)
     if found is not None and found.size:

@@ -1,4 +1,4 @@
-"""What a backup holds, where it would go, and whether there is room. Sizes are in bytes."""
+"""The disks in a backup, the storages they would be restored to, and the free space there. Sizes are in bytes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from ...rules.package import Package
 from . import disks
 
 THICK = {"lvm"}
-"""Types of storages that take a disk's whole size at once; on others an empty disk takes next to nothing."""
+"""Storage types that allocate a disk's whole size at once; the others allocate what is written."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The disks in a backup: `slots` in their order, `sizes` as far as known, `storages` where each came from.
+    """The disks in a backup.
 
-    `left_out` are disks that its configuration names and that are not in it; `system` and `additional` the slots
-    that the package speaks of.
+    `slots` are in the order of the configuration; `sizes` holds bytes, where known; `storages` names the storage each
+    disk was on. `left_out` are disks in the configuration that were excluded from the backup. `system` and
+    `additional` are the slots of the two disks that a package describes.
     """
 
     slots: tuple[str, ...] = ()
@@ -35,7 +36,7 @@ class Contents:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Contents:
-        """Read from the configuration inside an archive."""
+        """Read the contents from the configuration inside an archive."""
         found = vms.disks(config)
         held = {slot: drive for slot, drive in found.items() if drive.options.get("backup") != "0"}
         without = {key: value for key, value in config.items() if key not in found or key in held}
@@ -53,7 +54,7 @@ class Contents:
         )
 
     def wanted(self, package: Package) -> dict[str, int]:
-        """The GiB that the package gives the disks in the backup, by slot."""
+        """The sizes in GiB that the package gives the disks in the backup, by slot."""
         sizes = {self.system: package.system_disk, self.additional: package.additional_disk}
         return {slot: gib for slot, gib in sizes.items() if slot and gib}
 
@@ -67,7 +68,7 @@ def _size(drive: vms.Drive) -> int:
 
 @dataclass(frozen=True)
 class Targets:
-    """The storages that the disks would be written to: slot → name, name → how it stands; and what is wrong."""
+    """The storages that the disks would be restored to: `of` maps slot to name, `seen` maps name to status."""
 
     of: dict[str, str] = field(default_factory=dict)
     seen: dict[str, archives.StorageStatus] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Targets:
 
 
 def targets(proxmox: Proxmox, node: str, inside: Contents, package: Package) -> Targets:
-    """Look at each storage that a disk goes to: the package's restore storage, else where the disk came from."""
+    """Read the status of each target storage: the package's restore storage, else the one the disk was on."""
     if not inside.slots:
         return Targets(reasons=(Message("This backup holds no disk."),))
     of = {slot: package.restore_storage or inside.storages[slot] for slot in inside.slots}
@@ -107,16 +108,16 @@ def _reason_against(storage: archives.StorageStatus) -> Message | None:
 
 @dataclass(frozen=True)
 class Room:
-    """Where there is surely no room (`reasons`), and where there may be none (`warnings`)."""
+    """Storages that certainly lack space (`reasons`), and those that may run full (`warnings`)."""
 
     reasons: tuple[Message, ...] = ()
     warnings: tuple[Message, ...] = ()
 
 
 def room(inside: Contents, targets: Targets, config: dict[str, Any], backup: Backup) -> Room:
-    """Compare what the disks take with what is free and what the VM's old disks give back first.
+    """Compare the space the disks need with the free space plus that of the VM's old disks.
 
-    Unknown is not a refusal: where disks grow as they are filled, only what the archive's own size proves is one.
+    On storages that allocate what is written, only the size of the archive file proves that space is lacking.
     """
     needed, freed, reasons, warnings = Counter[str](), Counter[str](), [], []
     old = vms.disks(config)
@@ -143,5 +144,5 @@ def room(inside: Contents, targets: Targets, config: dict[str, Any], backup: Bac
 
 
 def _least_bytes(backup: Backup) -> int:
-    """Bytes that surely have to be written: an archive's file. On PBS the size is that of the disks."""
+    """The least number of bytes to be written: the archive file's size. 0 on PBS, where sizes are logical."""
     return 0 if "/vm/" in backup.volid else backup.size or 0

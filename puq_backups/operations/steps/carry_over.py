@@ -1,4 +1,4 @@
-"""What only a reinstalled VM lacks of the one before: its first card, its keys, its size."""
+"""Copies network card, SSH keys, CPU and memory of the old VM to a reinstalled one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from . import disks, keep_settings
 from .common import require_unlocked
 
 SIZE = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
-"""What the VM has of the node: where it had none of its own, the template's is dropped."""
+"""CPU and memory options. If the old VM did not set one, the template's value is dropped."""
 CARRIED_OVER = re.compile(rf"{SIZE.pattern}|net0|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys")
 KNOWN = re.compile(
     rf"{CARRIED_OVER.pattern}|protection|boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template"
     r"|parent|lock|vga|cdrom|rng0|tablet|acpi|kvm|keyboard|hotplug|cipassword"
     r"|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
 )
-"""What is carried over, and what belongs to the system on the disks and so comes with the template."""
+"""Options that are carried over, or that belong to the installed system and come from the template."""
 
 
 def carry_over(step: StepContext) -> Outcome:
-    """Give the new VM the network card with its MAC, the cloud-init user and keys, and the size it had."""
+    """Set network card and MAC, cloud-init user and keys, CPU and memory of the old VM."""
     before = step.operation.data["before"]
     config = vms.config(step.proxmox, step.node, step.vmid)
     require_unlocked(config)
@@ -37,7 +37,7 @@ def carry_over(step: StepContext) -> Outcome:
 
 
 def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:
-    """Warn of what cannot be carried over."""
+    """Add a warning for everything that cannot be carried over."""
     if before.get("cipassword"):
         step.operation.add_warning(
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
@@ -56,14 +56,14 @@ def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:
 
 
 def _other_disks(step: StepContext, before: dict[str, Any]) -> list[str]:
-    """The disks that neither the template brings nor the package names."""
+    """Disks of the old VM that come neither from the template nor from the package."""
     package = Package.from_json(step.operation.data["package"])
     named = {vms.boot_disk(before), disks.additional_slot(before) if package.additional_disk else None}
     return sorted(set(vms.disks(before)) - named)
 
 
 def keep_system_disk(step: StepContext) -> Outcome:
-    """Give the system disk the size and the limits it had; the package's come after and win."""
+    """Set the system disk's former size and limits. The steps after this one apply those of the package."""
     config = vms.config(step.proxmox, step.node, step.vmid)
     require_unlocked(config)
     former = _system_disk(step.operation.data["before"])

@@ -1,4 +1,4 @@
-"""The VM destroyed and made again from its template: only what is ours is destroyed, or taken for the clone."""
+"""Destroys the VM and clones the template into its VMID. Only the service's own VM is destroyed or taken over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAKEN = "config file already exists"
 
 
 def destroy_vm(step: StepContext) -> Outcome:
-    """Destroy the VM with its disks; its backups stay. One that is gone is past this, whoever destroyed it."""
+    """Destroy the VM with its disks; its backups stay. A VM that no longer exists is treated as destroyed."""
     config = find_config(step)
     if config is None:
         step.operation.store(gone=True, touched=True)
@@ -45,7 +45,7 @@ def _send_destroy(step: StepContext) -> Any:
     except ProxmoxRefused as error:
         step.operation.store(touched=False)
         if isinstance(error, VmMissing) or "is running" in str(error):
-            # Somebody started it, moved it or destroyed it after our last look.
+            # Somebody started, moved or destroyed it after the check.
             raise RepeatStep from error
         if may_succeed_later(error):
             raise
@@ -58,10 +58,10 @@ def _still_there(step: StepContext, reason: str) -> GiveUp:
 
 
 def clone_template(step: StepContext) -> Outcome:
-    """Make the VM again as a full copy of the template.
+    """Create the VM as a full clone of the template.
 
-    A clone's task is named by the template, so it cannot be told from another service's: what tells is the marker
-    in the description of the VM that came of it. A VM without it, made by somebody meanwhile, is left alone.
+    A clone task carries the template's VMID, so it cannot be told from another service's. The marker in the
+    description of the new VM identifies it. A VM without the marker was created by somebody else and is left alone.
     """
     if step.task_result is not None and step.task_result.ok is False and TAKEN not in step.task_result.reason:
         raise _not_copied(step.task_result.reason)
@@ -107,11 +107,11 @@ def _send_clone(step: StepContext, template: int, node: str) -> Any:
             description=_marker(step),
         )  # fmt: skip
     except (VmMissing, NotStarted) as error:
-        # It is the template that was moved: it is looked for again.
+        # The template was moved: look for it again.
         raise ProxmoxBusy(str(error)) from error
     except ProxmoxRefused as error:
         if error.retryable or TAKEN in str(error):
-            # Somebody's VM, or our own clone that came late: the next look tells.
+            # Another VM, or our own late clone: the next run of the step finds out.
             raise ProxmoxBusy(str(error)) from error
         raise _not_copied(str(error)) from error
 

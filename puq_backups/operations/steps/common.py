@@ -1,4 +1,4 @@
-"""What the steps of several operations have in common."""
+"""Helpers shared by the steps of several operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORBIDDEN = Message("The provider's rules forbid it.")
 
 
 def check_identity(step: StepContext) -> dict[str, Any]:
-    """The VM's config, after making sure that this is the machine that was registered. VMID is not identity."""
+    """Read the VM's config and check that it is the registered VM; raises GiveUp if another VM has its VMID."""
     config = vms.config(step.proxmox, step.node, step.vmid)
     identity = vms.identity(config)
     if step.service.vm_identity and identity != step.service.vm_identity:
@@ -27,33 +27,34 @@ def check_identity(step: StepContext) -> dict[str, Any]:
 
 
 def refresh_status(step: StepContext) -> vms.VmStatus:
-    """How the VM stands now, noted for the page and for the lock on the host's own actions."""
+    """Read the VM's status and store it on the service, for the page and for `lock_reason`."""
     status = vms.status(step.proxmox, step.node, step.vmid)
     step.service.vm_status, step.service.vm_lock, step.service.vm_seen_at = status.status, status.lock or "", now()
     return status
 
 
 def identity_mismatch(step: StepContext, *, state: str = "refused") -> GiveUp:
-    """Another machine has the VM's number: lock the service for staff; raise what is returned."""
+    """Mark the service for staff because another VM has its VMID. Returns the GiveUp to raise."""
     trouble = Message(
         "The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
         vmid=step.vmid,
     )
     step.service.problem = trouble.to_json()
-    # What was to be set right on ours must not be done to theirs.
+    # The undo steps must not run on a VM that is not the service's.
     step.operation.store(undo=None)
     return GiveUp(trouble.text, state=state, **trouble.values)
 
 
 def find_config(step: StepContext) -> dict[str, Any] | None:
-    """The VM's config; None where it is nowhere in the cluster."""
+    """The VM's config, or None if it is nowhere in the cluster."""
     return vms.config_if_any(step.proxmox, step.node, step.vmid)
 
 
 def config_after_failure(step: StepContext, before: dict[str, Any]) -> dict[str, Any] | None:
-    """What something that failed has left of the VM; None: nothing. GiveUp where another machine has its number.
+    """The config of what a failed restore or reinstallation left of the VM; None: no VM is left.
 
-    `before` is the VM's own config. What Proxmox leaves half-done has no identity, or the MAC that goes along.
+    `before` is the VM's config from before the failure. A half-finished VM has no identity, or the MAC that was sent
+    with the restore. Raises GiveUp if another VM has the VMID.
     """
     config = find_config(step)
     identity, mac = vms.identity(config or {}), _mac(config or {})
@@ -67,7 +68,7 @@ def _mac(config: dict[str, Any]) -> str:
 
 
 def skip_if(flag: str, function: Step) -> Step:
-    """The step, passed over while the operation's data say `flag`."""
+    """Wrap a step function so that it is skipped while `data[flag]` of the operation is true."""
 
     @wraps(function)
     def skipped(step: StepContext) -> Outcome:
@@ -77,13 +78,13 @@ def skip_if(flag: str, function: Step) -> Step:
 
 
 def require_unlocked(config: dict[str, Any]) -> None:
-    """ProxmoxBusy while Proxmox holds a lock on the VM."""
+    """Raise ProxmoxBusy if the config shows a lock of Proxmox."""
     if config.get("lock"):
         raise ProxmoxBusy(f"VM is locked ({config['lock']})")
 
 
 def require_storage_online(step: StepContext, name: str) -> archives.StorageStatus:
-    """The storage as the VM's node sees it now; GiveUp where it is offline."""
+    """The storage's status on the VM's node; raises GiveUp if it is offline."""
     seen = archives.storage_status(step.proxmox, step.node, name)
     if not seen.active:
         raise GiveUp("The storage {storage} is offline.", storage=name)
@@ -91,7 +92,7 @@ def require_storage_online(step: StepContext, name: str) -> archives.StorageStat
 
 
 def _volume_is_gone(step: StepContext, backup: Backup) -> bool:
-    """Whether the volume is not there any more. A folder that is not mounted looks just as empty."""
+    """Whether the volume no longer exists. Checks the storage first, because an unmounted directory is empty too."""
     node = backup.node or step.node
     if not archives.storage_status(step.proxmox, node, backup.storage).active:
         return False
@@ -99,11 +100,11 @@ def _volume_is_gone(step: StepContext, backup: Backup) -> bool:
 
 
 def remove_volume(step: StepContext, backup: Backup) -> Start | None:
-    """Remove one backup's volume, then its row. Twice does no harm: to Proxmox a volume that is gone is removed."""
+    """Remove a backup's volume, then mark its row as removed. Safe to repeat: removing a missing volume succeeds."""
     if step.task_result is not None and step.operation.data.get("removing") == backup.id:
         if not step.task_result.ok and not _volume_is_gone(step, backup):
             raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=step.task_result.reason)
-        # The index of what expires holds only what is still to go.
+        # Only backups that still have to be removed keep an expiry date.
         backup.removed_at, backup.expires_at = now(), None
         removed = [*step.operation.data.get("removed", []), backup.id]
         step.operation.store(removing=None, removed=removed)
@@ -121,7 +122,7 @@ def remove_volume(step: StepContext, backup: Backup) -> Start | None:
 
 
 def run_pre_hooks(step: StepContext, point: str, **facts: Any) -> None:
-    """Ask the host's `Pre…` hooks; GiveUp with their reason where one aborts or fails."""
+    """Run the `Pre…` hooks of this point; raises GiveUp if one answers `abortcmd` or fails."""
     try:
         answers = step.context.hooks.ask(point, service_id=step.service.id, operation_id=step.operation.id, **facts)
     except ProxmoxError:

@@ -1,4 +1,4 @@
-"""The disks of a package: grown, limited, re-attached or made; never shrunk, never made twice."""
+"""Applies a package's disk sizes and limits: grow, limit, re-attach or add disks. Disks are never shrunk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOTS = {"ide": 4, "sata": 6, "scsi": 31, "virtio": 16}
 
 
 def format_number(value: Any) -> str:
-    """A figure as Proxmox writes it: 12.5, and 100 instead of 100.0. Other texts stay as they are."""
+    """Format a number as Proxmox does: 12.5, and 100 instead of 100.0. Other text is returned unchanged."""
     try:
         return f"{float(value):g}"
     except (TypeError, ValueError):
@@ -24,19 +24,19 @@ def format_number(value: Any) -> str:
 
 
 def to_gib(size: int) -> float:
-    """Bytes in GiB with one decimal, for a sentence; a whole number where it is one."""
+    """Bytes as GiB with one decimal, or as a whole number."""
     found = round(size / GIB, 1)
     return int(found) if found == int(found) else found
 
 
 def stays_larger(slot: str, size: int, wanted: int) -> Message:
-    """That a disk of `size` bytes stays_larger larger than the `wanted` GiB of the package."""
+    """The warning that a disk of `size` bytes stays larger than the package's `wanted` GiB."""
     text = "The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller."
     return Message(text, slot=slot, size=to_gib(size), wanted=wanted)
 
 
 def additional_slot(config: dict[str, Any]) -> str | None:
-    """The slot of the additional disk: the first that is not the system disk's."""
+    """The slot of the additional disk: the first one besides the system disk. None if there is none."""
     boot = vms.boot_disk(config)
     return next((slot for slot in sorted(vms.disks(config), key=_order) if slot != boot), None)
 
@@ -48,9 +48,9 @@ def _order(slot: str) -> tuple[str, int]:
 def set_once(
     step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
 ) -> Start | None:
-    """Change and drop options, if there are any to change and this was not just done.
+    """Change and drop options unless the call has just succeeded.
 
-    Proxmox may write a value otherwise than it was given: once is enough.
+    Proxmox may store a value in another form than it was given, so the values are not compared again.
     """
     return None if _succeeded(step) else set_options(step, config, changes, what, dropped)
 
@@ -58,7 +58,7 @@ def set_once(
 def set_options(
     step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
 ) -> Start | None:
-    """Change and drop options, if there are any to change. The digest keeps off somebody else's change."""
+    """Change and drop options, if there are any. The digest guards against a concurrent change by somebody else."""
     if not changes and not dropped:
         return None
     digest = config.get("digest")
@@ -75,7 +75,7 @@ def _succeeded(step: StepContext) -> bool:
 
 
 def grow(step: StepContext, config: dict[str, Any], slot: str | None, wanted: int | None) -> Start | None:
-    """Resize a disk to `wanted` GiB, as an absolute size so that twice does no harm; a larger one stays_larger."""
+    """Grow a disk to `wanted` GiB (an absolute size, safe to repeat). A larger disk stays, with a warning."""
     if not slot or not wanted:
         return None
     size = vms.size_bytes(str(vms.disks(config)[slot].options.get("size") or "0"))
@@ -94,7 +94,7 @@ def grow(step: StepContext, config: dict[str, Any], slot: str | None, wanted: in
 def set_limits(
     step: StepContext, config: dict[str, Any], slot: str | None, limits: dict[str, float | None]
 ) -> Start | None:
-    """Set the limits that differ: None leaves one alone, 0 takes it away."""
+    """Set the limits that differ. None leaves a limit unchanged, 0 removes it."""
     if not slot:
         return None
     drive = vms.disks(config)[slot]
@@ -102,7 +102,7 @@ def set_limits(
     for name, value in limits.items():
         if value is None or format_number(options.get(name, 0)) == format_number(value):
             continue
-        # Proxmox refuses the total beside its halves, and a peak without its base.
+        # Proxmox refuses a total limit beside read or write limits, and a burst limit without its base.
         for other in (name[:-3], f"{name[:-3]}_max", f"{name}_max", f"{name}_max_length"):
             options.pop(other, None)
         if value:
@@ -114,7 +114,7 @@ def set_limits(
 
 
 def attach_or_add(step: StepContext, config: dict[str, Any], package: Package) -> Start | None:
-    """Give the VM its disks back that the backup lacked, with their data; else the package's one, if it has none."""
+    """Re-attach the disks that the backup lacked, with their data; else add the package's disk if the VM has none."""
     if lost := _detached_disks(step, config):
         return set_options(step, config, lost, "re-attach what the backup lacked")
     if not package.additional_disk or additional_slot(config):
@@ -124,8 +124,9 @@ def attach_or_add(step: StepContext, config: dict[str, Any], package: Package) -
 
 
 def _detached_disks(step: StepContext, config: dict[str, Any]) -> dict[str, str]:
-    """The disks from before that hang in no slot any more, with their slots. One whose slot the backup has was to be
-    freed: it is left where it is.
+    """Disks that were attached before and are `unusedN` now, with their former slots.
+
+    Left out are those whose slot is taken by a disk from the backup.
     """
     left = {drive.volid for drive in vms.unused(config).values()}
     before = vms.disks(step.operation.data["before"])
@@ -140,6 +141,6 @@ def _boot(config: dict[str, Any]) -> str:
 
 
 def _free_slot(config: dict[str, Any]) -> str:
-    """The first free slot beside the system disk."""
+    """The first free slot on the system disk's bus."""
     bus = _order(_boot(config))[0]
     return next(f"{bus}{at}" for at in range(SLOTS[bus]) if f"{bus}{at}" not in config)

@@ -1,4 +1,4 @@
-"""The VM's firewall: its options and rules as they were, put back where they differ. A call each, none is a task."""
+"""Puts the VM's firewall options and rules back after a restore, one call at a time. None of the calls is a task."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FIREWALL = N_("The firewall's rules could not all be put back: {proxmox}")
 UNREAD = N_("The firewall could not be read, so its rules cannot be put back: {proxmox}")
 UNSTEADY = N_("The firewall's rules changed again and again while they were put back; please look at them.")
 CHANGES = 2
-"""How often each rule, one way or the other, may be changed before the firewall is left as it is."""
+"""Calls allowed per rule before the firewall is left as it is."""
 
 
 def read(step: StepContext) -> dict[str, Any] | None:
-    """The options and rules, to be kept; None where they may not be read, which is told."""
+    """Read options and rules. Returns None, with a warning, if the token may not read them."""
     try:
         return {
             "options": firewall.options(step.proxmox, step.node, step.vmid),
@@ -36,7 +36,7 @@ def read(step: StepContext) -> dict[str, Any] | None:
 
 
 def put_back_firewall(step: StepContext) -> Change | None:
-    """Put the firewall's options and rules back, where different; rules one by one, the last one first."""
+    """Put the firewall's options and rules back where they differ; rules one by one, the last one first."""
     kept = step.operation.data.get("firewall")
     if not kept or is_skipped(step, "firewall"):
         return None
@@ -55,7 +55,7 @@ def put_back_firewall(step: StepContext) -> Change | None:
 
 
 def _changes_left(step: StepContext, rules: list[Rule], wanted: list[Rule]) -> int:
-    """Each change is one call, and somebody else may change rules too: an end is needed."""
+    """The number of calls left. A limit is needed, because somebody else may change rules at the same time."""
     known = step.operation.data.get("firewall_changes_left")
     return CHANGES * (len(rules) + len(wanted) + 1) if known is None else int(known)
 
@@ -70,7 +70,7 @@ def _options_call(step: StepContext, options: dict[str, str], wanted: dict[str, 
 
 
 def _rules_call(step: StepContext, found: Rules, wanted: list[Rule]) -> Callable[[], None] | None:
-    """The next step to the wanted rules: what stands before their common end goes, then the missing ones come."""
+    """The next call towards the wanted rules: remove those before the common tail, then add the missing ones."""
     if found.rules == wanted:
         return None
     common = _common_end(found.rules, wanted)
@@ -88,7 +88,7 @@ def _common_end(one: list[Rule], other: list[Rule]) -> int:
 
 
 def _put_first(step: StepContext, rule: Rule) -> None:
-    """Put one rule back. One that Proxmox does not take, as for an address list that is gone, leaves the others."""
+    """Add one rule. A rule that Proxmox refuses (its alias may be gone) is skipped, the others go on."""
     at = next(
         at for at, one in enumerate(step.operation.data["firewall"]["rules"])
         if one == rule and not is_skipped(step, f"rule {at}")

@@ -1,4 +1,4 @@
-"""The VM's HA entry: Proxmox destroys no VM that has one, so it is taken away before and given back after."""
+"""Removes the VM's HA entry before it is destroyed, and adds it again. Proxmox destroys no VM that has one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STARTING = {"started", "enabled"}
 
 
 def read_ha_entry(step: StepContext) -> dict[str, Any] | None:
-    """The VM's HA entry as it is; None where it has none."""
+    """The VM's HA entry, or None."""
     return ha.entry(step.proxmox, step.vmid) if is_managed(step) else None
 
 
 def is_managed(step: StepContext) -> bool:
-    """Whether the VM, which must be there, has an HA entry."""
+    """Whether the VM has an HA entry. The VM must exist."""
     return vms.status(step.proxmox, step.node, step.vmid).ha_managed
 
 
@@ -27,10 +27,10 @@ def _kept(step: StepContext) -> dict[str, Any] | None:
 
 
 def remove_from_ha(step: StepContext) -> Change | None:
-    """Take the VM's HA entry away; it is kept with the operation."""
+    """Remove the VM's HA entry. It is stored with the operation."""
     if not _kept(step) or ha.entry(step.proxmox, step.vmid) is None:
         return None
-    return Change(call=lambda: _leave(step), audit=f"take the HA entry of VM {step.vmid} away")
+    return Change(call=lambda: _leave(step), audit=f"remove the HA entry of VM {step.vmid}")
 
 
 def _leave(step: StepContext) -> None:
@@ -44,12 +44,12 @@ def _leave(step: StepContext) -> None:
 
 
 def put_back_ha(step: StepContext) -> Change | None:
-    """Give the VM its HA entry again, stopped: whoever starts the VM has HA start it."""
+    """Add the VM's HA entry again in state `stopped`; starting the VM sets it to `started`."""
     entry = _kept(step)
     if not entry or step.operation.data.get("without_ha") or ha.entry(step.proxmox, step.vmid) is not None:
         return None
     stopped = {**entry, "state": "stopped"} if entry.get("state") in STARTING else entry
-    return Change(call=lambda: _add(step, stopped), audit=f"give VM {step.vmid} its HA entry again")
+    return Change(call=lambda: _add(step, stopped), audit=f"add the HA entry of VM {step.vmid}")
 
 
 def _add(step: StepContext, entry: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def _add(step: StepContext, entry: dict[str, Any]) -> None:
     except ProxmoxRefused as error:
         if error.retryable:
             raise
-        # The VM is whole without it, and staff can give it the entry.
+        # The VM runs without it, and staff can add the entry.
         step.operation.store(without_ha=True)
         text = "The virtual machine is no longer under high availability: {proxmox}"
         step.operation.add_warning(Message(text, proxmox=str(error)))

@@ -1,8 +1,8 @@
-"""What a restore or a reinstallation reverts: kept just before, and put back, or told where rights do not reach.
+"""Stores the settings that a restore or reinstallation would revert, and puts them back.
 
-An operation keeps the VM's configuration as `before`, its firewall as `firewall`, and its pool and HA entry, where it
-is destroyed, as `made_again` among its data. What was not there before but came with the backup or the template is
-dropped again.
+The operation's `data` holds the VM's configuration as `before`, its firewall as `firewall`, and, for a
+reinstallation, its pool and HA entry as `made_again`. Options that only came with the backup or the template are
+dropped. Settings that Proxmox refuses to put back become warnings.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
         N_("The further network cards could not be put back: {proxmox}"),
     ),
 }
-"""What is put back together, since one privilege allows it; and what is said where it cannot be."""
+"""Options put back in one call, because the same privilege allows them, and the warning if that is refused."""
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
 
 
 def keep(step: StepContext, config: dict[str, Any], failed: Operation | None = None) -> None:
-    """Keep what the VM is like, before anything is touched.
+    """Store the VM's settings in the operation, before anything is changed.
 
-    After a failed restore the VM has lost all that: what the first operation kept stands.
+    After a failed restore the VM has lost them: those stored by the failed operation are copied.
     """
     if failed is not None and failed.data.get("before"):
         handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
@@ -57,18 +57,18 @@ def keep(step: StepContext, config: dict[str, Any], failed: Operation | None = N
 
 
 def group_options(config: dict[str, Any], group: str) -> dict[str, str]:
-    """The options of a group."""
+    """The options of a group in a configuration."""
     pattern = GROUPS[group][0]
     return {key: str(value).strip() for key, value in config.items() if pattern.fullmatch(key)}
 
 
 def restore_options(before: dict[str, Any]) -> dict[str, Any]:
-    """The kept options that go with a restore, so that the VM is never without them."""
+    """The stored options that are sent with the restore call, so that the VM never lacks them."""
     return {key: value for key, value in before.items() if any(group.fullmatch(key) for group, _ in GROUPS.values())}
 
 
 def lift_protection(step: StepContext) -> Outcome:
-    """Take the protection against changes away: Proxmox restores over no VM that has it."""
+    """Remove the VM's protection, because Proxmox restores over no protected VM."""
     config = _config(step)
     if not _protected(config):
         return None
@@ -81,7 +81,7 @@ def _lift_refused(step: StepContext, reason: object) -> None:
 
 
 def put_back_protection(step: StepContext) -> Outcome:
-    """Protect the VM again as it was; one that only the backup protected is no longer."""
+    """Set the VM's protection as it was before the operation."""
     config, wanted = _config(step), _protected(step.operation.data["before"])
     if _protected(config) == wanted or is_skipped(step, "protection"):
         return None
@@ -98,14 +98,14 @@ def _protected(config: dict[str, Any]) -> bool:
 
 
 def put_back_settings(step: StepContext) -> Outcome:
-    """Put name, description, agent, start at boot, tags, addresses and further cards back, where different."""
+    """Put name, description, agent, start at boot, tags, addresses and further cards back where they differ."""
     config, before = _config(step), step.operation.data["before"]
     for group in GROUPS:
         now_it_is, wanted = group_options(config, group), group_options(before, group)
         if now_it_is == wanted or is_skipped(step, group):
             continue
         if step.task_result is not None and step.task_result.ok and step.operation.data.get("putting") == group:
-            # Proxmox writes a value otherwise than it was given: once is enough.
+            # Proxmox may store a value in another form than it was given, so it is not set twice.
             skip(step, group)
             continue
         step.operation.store(putting=group)
@@ -130,7 +130,7 @@ def _set_or_refused(
     step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str,
     refused: Callable[[StepContext, object], None], dropped: Sequence[str] = (),
 ) -> Start | GoTo | None:  # fmt: skip
-    """Change options; where Proxmox refuses, `refused` says what becomes of it, and the step looks again."""
+    """Change options. If Proxmox refuses, call `refused` with the reason and run the step again."""
     if step.task_result is not None and step.task_result.ok is False:
         refused(step, step.task_result.reason)
         return GoTo(step.operation.step)

@@ -1,4 +1,4 @@
-"""Where the disks of a reinstalled VM go: to a storage that is there, may be used and has room."""
+"""Chooses the storage for the disks of a reinstalled VM: online, permitted and with enough space."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from . import disks
 
 LACKS = N_("The token lacks {privilege} on {path}, which reinstalling needs. The provider has to grant it.")
 THICK = {"lvm"}
-"""Storages where a disk takes its whole size at once; elsewhere only what is written."""
+"""Storage types that allocate a disk's whole size at once; the others allocate what is written."""
 
 
 @dataclass(frozen=True)
 class ReinstallFacts:
-    """What is proven: `before` is the VM's own configuration, `present` what is left of it (None: nothing)."""
+    """Facts on which the preconditions are checked.
+
+    `before` is the VM's configuration before the failure, `present` that of what is left of it (None: nothing),
+    `original` that of the template.
+    """
 
     step: StepContext
     package: Package
@@ -39,16 +43,16 @@ class ReinstallFacts:
 
 @dataclass
 class SpaceNeeded:
-    """What a storage must have room for, in bytes: by the copy itself, and by what is grown and added later."""
+    """Bytes needed on a storage: by the clone itself, and by growing and adding disks later."""
 
     copied: int = 0
     later: int = 0
 
 
 def choose_storage(facts: ReinstallFacts) -> tuple[str | None, Message | None]:
-    """The first storage that can take the disks: the package's, the one where they were, else None, the template's.
+    """Choose the first storage that can take the disks; returns (storage, reason against all).
 
-    Beside it, where none can, why the first one cannot.
+    Tried are the package's restore storage, the one of the VM's system disk, and the template's own storages (None).
     """
     reasons = []
     for name in (*dict.fromkeys(filter(None, (facts.package.restore_storage, _storage_of(facts.before)))), None):
@@ -65,9 +69,9 @@ def _storage_of(config: dict[str, Any]) -> str | None:
 
 
 def _reason_against(facts: ReinstallFacts, storage: str | None) -> Message | None:
-    """Why the disks cannot go to this storage, or None."""
+    """Why the disks cannot be placed on this storage, or None."""
     needs = _needs(facts, storage)
-    # A copy for another node is made where the template is: what it reads must be shared as well.
+    # The template's node makes a clone for another node, so the source storages must be shared as well.
     sources = {_storage_id(drive) for drive in vms.disks(facts.original).values()} if facts.is_far else set()
     for name in (*needs, *sorted(sources - set(needs))):
         reason = _reason_against_one(facts, name, needs.get(name, SpaceNeeded()))
@@ -106,7 +110,7 @@ def _usable_storage(facts: ReinstallFacts, name: str) -> archives.StorageStatus 
 
 
 def _needs(facts: ReinstallFacts, storage: str | None) -> dict[str, SpaceNeeded]:
-    """What goes to which storage."""
+    """Bytes needed, by storage."""
     needs: dict[str, SpaceNeeded] = {}
     copies = vms.disks(facts.original)
     for drive in copies.values():
@@ -121,7 +125,7 @@ def _needs(facts: ReinstallFacts, storage: str | None) -> dict[str, SpaceNeeded]
 
 
 def _system_size(facts: ReinstallFacts) -> int:
-    """The size that the system disk is to have."""
+    """The final size of the system disk in bytes."""
     if facts.package.system_disk:
         return facts.package.system_disk * disks.GIB
     boot = vms.boot_disk(facts.before)
@@ -137,5 +141,5 @@ def _size(drive: vms.Drive) -> int:
 
 
 def _bytes_freed(facts: ReinstallFacts, storage: str) -> int:
-    """What the VM's own disks give back there."""
+    """Bytes that the VM's old disks free on this storage."""
     return sum(_size(drive) for drive in vms.disks(facts.present or {}).values() if _storage_id(drive) == storage)

@@ -1,4 +1,4 @@
-"""Power: off before Proxmox is to write over the VM, on at the end. Under HA a task only asks."""
+"""Powers the VM off before a restore and on at its end. Under HA a task only requests the change."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..step import GiveUp, GoTo, Outcome, RepeatStep, Start, StepContext, Wait
 from .common import refresh_status, require_unlocked
 
 HA_REQUEST_SECONDS = 120
-"""Seconds within which HA does what it was asked for."""
+"""Seconds allowed for HA to act on a request."""
 POWER_OFF_SECONDS = 600
-"""Seconds, after the guest's own time to shut down, within which a VM has to be off."""
+"""Seconds allowed for the VM to be off, after `PUQ_BACKUPS_SHUTDOWN_TIMEOUT`."""
 
 STARTED = N_(
     "The virtual machine was started by somebody else before all was set; some settings may take effect only after "
@@ -25,7 +25,7 @@ STARTED = N_(
 
 
 def power_off(step: StepContext) -> Outcome:
-    """Shut the VM down, stop it if it does not, and wait until Proxmox has released it."""
+    """Shut the VM down, stop it after the time limit, and wait until it is stopped and not locked."""
     status = refresh_status(step)
     if status.lock:
         require_unlocked({"lock": status.lock})
@@ -39,13 +39,13 @@ def power_off(step: StepContext) -> Outcome:
     if step.task_result is not None:
         step.operation.store(off_asked=time.time(), off_said=_power_off_error(step), shutdown_ended=True)
         if not step.task_result.ok and data.get("shutdown_ended"):
-            # A stop that failed may fail again at once; its reason is told when the time is over.
+            # A failed stop may fail again at once; its reason is reported when the time is over.
             return Wait(5 * step.context.settings.poll.total_seconds())
     elif limit and not data.get("shutdown_ended"):
-        # Without an end it was never sent, or never began: the guest has not had its chance yet.
+        # No shutdown task has ended, so none was started and the guest must get its time.
         return _power(step, "qmshutdown", lambda: _shutdown(step, limit))
     if status.ha_managed and _requested_recently(step, "off_asked"):
-        # Under HA a task only asks: what counts is the status seen.
+        # Under HA the task only requests the stop; only the VM's status counts.
         return Wait(step.context.settings.poll.total_seconds())
     return _power(step, "qmstop", lambda: vms.stop(step.proxmox, step.node, step.vmid))
 
@@ -62,7 +62,7 @@ def _shutdown(step: StepContext, limit: int) -> Any:
 
 
 def _power_off_error(step: StepContext) -> str:
-    """What the last task that was to power it off ended with."""
+    """The error of the last task that should have powered the VM off."""
     if step.task_result is not None and not step.task_result.ok:
         return step.task_result.reason
     return str(step.operation.data.get("off_said") or "it still runs")
@@ -77,9 +77,9 @@ def _power(step: StepContext, kind: str, call: Callable[[], Any]) -> Start:
 
 
 def power_on(step: StepContext) -> Outcome:
-    """Start the VM, after once more applying a package that changed meanwhile.
+    """Start the VM. If the package changed since the start of the operation, apply it once more before.
 
-    On the way back from something that failed before the disks were touched it is started only if it ran before.
+    After an undo (nothing was touched) the VM is started only if it was running before.
     """
     data = step.operation.data
     if data.get("ending") and not data.get("was_running"):
@@ -100,6 +100,6 @@ def power_on(step: StepContext) -> Outcome:
         return Wait(step.context.settings.poll.total_seconds())
     if step.operation.data.get("on_asked"):
         raise GiveUp("The virtual machine was started, but it does not run.")
-    # Whatever becomes of the answer: a VM that runs from here on may well run by our own call.
+    # Set before the call: if its answer is lost, a running VM may have been started by it.
     step.operation.store(on_sent=True)
     return _power(step, "qmstart", lambda: vms.start(step.proxmox, step.node, step.vmid))

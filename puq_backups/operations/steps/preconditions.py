@@ -1,4 +1,4 @@
-"""Proof, before a VM is destroyed, that it can be made again from its template: template, rights, networks, room."""
+"""Preconditions of a reinstallation, checked before the VM is destroyed: template, privileges, networks, space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ ZONE = "/sdn/zones/localnetwork"
 def check_all(
     step: StepContext, package: Package, before: dict[str, Any], present: dict[str, Any] | None, pool: str | None
 ) -> str | None:  # fmt: skip
-    """The storage that takes the new disks (None: each goes where the template's is). GiveUp says what is amiss."""
+    """Check all preconditions; raises GiveUp for the first that fails.
+
+    Returns the storage for the new disks; None: each goes to the storage of the template's disk.
+    """
     template, node = find_template(step, package)
     original = vms.config(step.proxmox, node, template)
     require_unlocked(original)
@@ -37,7 +40,7 @@ def check_all(
 
 
 def require_privileges(step: StepContext, paths: Sequence[str], privileges: Sequence[str]) -> None:
-    """GiveUp where the token has one of these privileges on none of these paths."""
+    """Raise GiveUp if the token lacks one of the privileges on all of these paths."""
     for privilege in permissions.missing_privileges(step.proxmox, paths, privileges):
         raise _refused(placement.LACKS, privilege=privilege, path=paths[0])
 
@@ -47,7 +50,7 @@ def _refused(text: str, **values: Any) -> GiveUp:
 
 
 def find_template(step: StepContext, package: Package, *, state: str = "refused") -> tuple[int, str]:
-    """The package's template and the node where it is now; GiveUp, with that state, where there is none."""
+    """The VMID of the package's template and its current node; raises GiveUp with `state` if there is none."""
     if not package.template:
         raise GiveUp("Reinstalling is not set up here. Please ask the provider's support.", state=state)
     place = vms.locate(step.proxmox).get(package.template)
@@ -58,14 +61,14 @@ def find_template(step: StepContext, package: Package, *, state: str = "refused"
 
 
 def _required_privileges(facts: ReinstallFacts) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
-    """Paths, on one of which the token must have each of the privileges beside them."""
+    """Pairs of paths and privileges: the token needs each privilege on one of the paths."""
     yield ("/vms", *([f"/pool/{facts.pool}"] if facts.pool else [])), VM_PRIVILEGES
     yield (f"/vms/{facts.template}",), ("VM.Clone",)
     yield from _networks(facts)
 
 
 def _networks(facts: ReinstallFacts) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
-    """The networks of the VM's cards; the template's are asked about by Proxmox too."""
+    """The SDN paths of the networks of VM and template; raises GiveUp if a bridge is missing."""
     there = networks.bridges(facts.step.proxmox, facts.step.node)
     wanted = {key: net.options for key, net in _cards(facts.before)}
     if facts.package.bridge:

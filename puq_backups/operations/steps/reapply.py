@@ -1,6 +1,6 @@
-"""The package, given to the VM again. Each step changes only what differs; None leaves alone, 0 takes away.
+"""Steps that apply the package to the VM. Each changes only what differs; None leaves a value, 0 removes it.
 
-They work from the operation's `package` and from `before`, the configuration as it was when the operation began.
+They read the operation's `data["package"]` and `data["before"]`, the configuration at the start of the operation.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .common import require_unlocked
 
 
 def restore_options(package: Package, before: dict[str, Any]) -> dict[str, Any]:
-    """CPU, memory and network as options that go with a restore, so that the VM is never without them.
+    """CPU, memory and network as options of the restore call, so that the VM never has the backup's values.
 
-    What is not known before the restore (the backup's own balloon) is set right by the steps after it.
+    The steps after the restore set what is not known before it (the backup's balloon value).
     """
     found: dict[str, Any] = {"cores": package.cores, "sockets": 1} if package.cores else {}
     if package.memory:
@@ -58,7 +58,7 @@ def limit_system_disk(step: StepContext) -> Outcome:
 
 
 def make_additional_disk(step: StepContext) -> Outcome:
-    """Re-attach the additional disk the backup lacked, or make one if the VM has none."""
+    """Re-attach the disks that the backup lacked, or add the additional disk if the VM has none."""
     package, config = _package_and_config(step)
     return disks.attach_or_add(step, config, package)
 
@@ -76,7 +76,7 @@ def limit_additional_disk(step: StepContext) -> Outcome:
 
 
 def set_network(step: StepContext) -> Outcome:
-    """Re-apply bridge, VLAN, bandwidth and MAC; what the package leaves alone is as it was before the restore."""
+    """Set bridge, VLAN, bandwidth and MAC. What the package does not set stays as it was before the restore."""
     package, config = _package_and_config(step)
     found, before = str(config.get("net0") or ""), str(step.operation.data["before"].get("net0") or "")
     wanted = _network(package, vms.parse_net(before or found or "virtio"))
@@ -86,7 +86,7 @@ def set_network(step: StepContext) -> Outcome:
 
 
 def _network(package: Package, net: vms.Net) -> vms.Net:
-    """The package's network card, made of this one."""
+    """The network card `net` with the package's bridge, VLAN, rate and MAC."""
     options = dict(net.options)
     if package.bridge:
         options["bridge"] = package.bridge
@@ -99,7 +99,7 @@ def _network(package: Package, net: vms.Net) -> vms.Net:
 
 
 def same_net(one: vms.Net, other: vms.Net) -> bool:
-    """Whether two network cards are the same: MACs in any case, numbers by value."""
+    """Whether two network cards are equal, comparing MACs case-insensitively and numbers by value."""
 
     def facts(net: vms.Net) -> tuple[Any, ...]:
         options = {name: disks.format_number(value) for name, value in net.options.items()}

@@ -1,4 +1,4 @@
-"""What Proxmox refuses and an operation bears: it is told, left as it is, and must not keep a restored VM off."""
+"""Settings that Proxmox refused to put back. They are recorded as warnings and do not fail the operation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from ..step import StepContext
 
 
 def is_skipped(step: StepContext, what: str) -> bool:
-    """Whether this was given up."""
+    """Whether this setting is skipped."""
     return what in step.operation.data.get("skipped", [])
 
 
 def skip(step: StepContext, what: str, told: str = "", reason: object = "") -> None:
-    """Leave this as it is from here on; `told` with its `reason` becomes a warning."""
+    """Skip a setting for the rest of the operation. `told`, with `reason` as {proxmox}, is added as a warning."""
     step.operation.store(skipped=[*step.operation.data.get("skipped", []), what])
     if told:
         step.operation.add_warning(Message(told, proxmox=reason) if reason else Message(told))

@@ -1,7 +1,6 @@
-"""The safety copy: what the VM is now is kept before a restore writes over it.
+"""Steps that make the safety copy: a backup of the current state, made before a restore overwrites it.
 
-It is the system's own: outside the quota, never rotated, removed after its days. While it cannot be made, nothing
-of the VM is touched.
+It is outside the quota, never rotated, and expires. If it cannot be made, the restore fails and nothing is changed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ NOTE = N_("Safety copy from before the restore of {when}")
 
 
 def plan_safety_copy(step: StepContext) -> None:
-    """Make sure that a safety copy can be made, while the VM may go on running."""
+    """Check that a safety copy can be made, while the VM still runs."""
     operation = step.operation
     if not operation.data.get("safety_copy"):
         return
@@ -43,12 +42,12 @@ def plan_safety_copy(step: StepContext) -> None:
 
 
 def storage_for_safety_copy(package: Package, source: Backup) -> str:
-    """Where a safety copy goes: to the package's backups, else beside the backup that is restored."""
+    """The storage for a safety copy: the package's backup storage, else that of the restored backup."""
     return package.storage or source.storage
 
 
 def make_safety_copy(step: StepContext) -> Start | GoTo | None:
-    """Have Proxmox back up the VM that was just powered off."""
+    """Back up the VM, which is powered off."""
     data, storage = step.operation.data, step.operation.data.get("safety_storage")
     if not storage or data.get("safety"):
         return None
@@ -59,7 +58,7 @@ def make_safety_copy(step: StepContext) -> Start | GoTo | None:
     require_unlocked(check_identity(step))
     status = vms.status(step.proxmox, step.node, step.vmid)
     if status.status != "stopped":
-        # Somebody started it after our last look: what it does from here on would be lost.
+        # Somebody started the VM after the check; the copy would lack what it writes from here on.
         return GoTo("power_off")
     step.operation.store(safety_asked=True)
     start = archive.start_archive(step, storage, step.operation.note, Package.from_json(data["package"]))
@@ -67,7 +66,7 @@ def make_safety_copy(step: StepContext) -> Start | GoTo | None:
 
 
 def _made(step: StepContext, storage: str) -> MadeArchive | None:
-    """The archive, if there is one by now: of the task that ended, or of a call whose answer was lost."""
+    """The archive of the task that ended, or of a call whose answer was lost; None if there is none yet."""
     if step.task_result is None:
         return _find_lost_archive(step, storage) if step.operation.data.get("safety_asked") else None
     found = archive.result_of_task(step, storage)
@@ -79,7 +78,7 @@ def _made(step: StepContext, storage: str) -> MadeArchive | None:
 
 
 def _find_lost_archive(step: StepContext, storage: str) -> MadeArchive | None:
-    """The archive of a call whose answer was lost."""
+    """The archive of a call whose answer was lost, found by its marker."""
     try:
         return archive.find_by_marker(step, storage)
     except ProxmoxRefused as error:
@@ -98,7 +97,7 @@ def _send(start: Start) -> Any:
 
 
 def see_safety_copy(step: StepContext) -> Wait | None:
-    """See the safety copy on its storage, with a size, before anything is touched."""
+    """Wait until the storage lists the safety copy with a size, before anything is changed."""
     copy_id = step.operation.data.get("safety")
     if not copy_id or not step.operation.data.get("safety_storage"):
         return None
