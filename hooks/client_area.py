@@ -30,7 +30,7 @@ def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dic
     found["timezones"] = sorted(wall_time.zones())
     _grey_what_is_not_offered(found, dispatch.offered(context, actor))
     for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
-        for answer in context.hooks.ask(point, vars=dict(found)):
+        for answer in context.hooks.run_for_dicts(point, vars=dict(found)):
             found.update(answer)
     return {"templatefile": TEMPLATE, "vars": found}
 

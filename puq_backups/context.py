@@ -16,7 +16,7 @@ from .vault import Vault
 
 @dataclass(frozen=True)
 class Context:
-    """`ring(operation_ids)` tells the workers that these operations can move; it never raises.
+    """`enqueue(operation_ids)` tells the workers that these operations can move; it never raises.
 
     `signed_in()` is who is signed in, None inside a request without anybody, and SYSTEM outside a request.
     """
@@ -26,7 +26,7 @@ class Context:
     hooks: Hooks
     host: Host
     vault: Vault
-    ring: Callable[[Iterable[str]], None]
+    enqueue: Callable[[Iterable[str]], None]
     signed_in: Callable[[], Actor | None]
 
     def translator(self, locale: str | None, timezone: str | None = None) -> Translator:

@@ -96,7 +96,7 @@ class NotSignedIn(Refused):
     status = 404
 
 
-class NotYours(Refused):
+class NotFound(Refused):
     """There is nothing here."""
 
     status = 404

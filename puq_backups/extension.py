@@ -56,7 +56,7 @@ class Backups:
 
         self._context = Context(
             settings=settings, database=Database(engine, self._tell_audit), hooks=self.hooks, host=host,
-            vault=Vault(settings.keys), ring=jobs.bell(settings),
+            vault=Vault(settings.keys), enqueue=jobs.bell(settings),
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip
         # The host runs points as well, and has no context to give.

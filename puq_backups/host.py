@@ -39,7 +39,7 @@ class Actor:
         return self.is_staff or self.permissions is None or permission in self.permissions
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """Who this is, for the audit."""
         kind = "staff" if self.is_staff else f"client {self.client_id}"
         return f"{kind} ({self.name})" if self.name else kind
@@ -94,7 +94,7 @@ def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     return ask(service_id) if ask else None
 
 
-def own_reinstall(host: Host) -> Callable[[Any], None] | None:
+def host_reinstall(host: Host) -> Callable[[Any], None] | None:
     """The host's own way to reinstall a service's VM, or None where it leaves that to us."""
     found: Callable[[Any], None] | None = getattr(host, "reinstall", None)
     return found

@@ -88,7 +88,7 @@ def _worker(context: Context, ours: Queue) -> JobWorker:
 
 def job_limit(settings: Settings) -> int:
     """The seconds that one job may take: a step is over or given up long before."""
-    return int(2 * leases.seconds(settings))
+    return int(2 * leases.duration_seconds(settings))
 
 
 def _ring_on(context: Context, stop: threading.Event) -> None:

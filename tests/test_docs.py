@@ -27,7 +27,7 @@ from puq_backups.hook_registry.registry import Hooks
 from puq_backups.mail import outbox
 from puq_backups.mail.filters import FILTERS, TESTS
 from puq_backups.mail.merge_fields import COMMON, OF_THE_HOST, OWN
-from puq_backups.models import ENDED, LIVE, VERSION_TABLE, Base
+from puq_backups.models import ENDED_STATES, ACTIVE_STATES, VERSION_TABLE, Base
 from puq_backups.operations.kinds import STEPS
 from puq_backups.rules.package import CHOICES, OPTIONS
 from puq_backups.simulator import Simulator
@@ -281,8 +281,8 @@ def test_states_and_steps_are_written_down() -> None:
     diagram = text.partition("```mermaid")[2].partition("```")[0]
 
     states = {row for row, cells in rows("operations").items() if len(cells) == 1 and " " not in row} - {"state", "…"}
-    assert states == {*LIVE, *ENDED}
-    assert set(re.findall(r"--> (\w+)", diagram)) == {*LIVE, *ENDED}
+    assert states == {*ACTIVE_STATES, *ENDED_STATES}
+    assert set(re.findall(r"--> (\w+)", diagram)) == {*ACTIVE_STATES, *ENDED_STATES}
     for kind, steps in STEPS.items():
         line = " ".join(re.findall(rf"^- \*\*{kind}\*\*: (.*?)(?=^- |^$)", text, re.DOTALL | re.MULTILINE))
         assert re.findall(r"`(\w+)`", line) == [step.__name__ for step in steps]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from puq_backups import Refused, errors
-from puq_backups.errors import BackupsError, BadInput, Message, NotAllowed, NotYours, ProxmoxError, UnknownOutcome
+from puq_backups.errors import BackupsError, BadInput, Message, NotAllowed, NotFound, ProxmoxError, UnknownOutcome
 
 ALL = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, BackupsError)]
 PROXMOX = [kind for kind in ALL if issubclass(kind, ProxmoxError)]
@@ -60,11 +60,11 @@ def test_bad_input_names_its_field() -> None:
 
 def test_statuses_are_those_that_the_pages_answer() -> None:
     assert (BackupsError.status, Refused.status, BadInput.status) == (500, 409, 400)
-    assert (NotAllowed.status, NotYours.status) == (403, 404)
+    assert (NotAllowed.status, NotFound.status) == (403, 404)
 
 
 def test_refused_covers_all_that_a_person_may_hear() -> None:
-    assert {kind for kind in ALL if issubclass(kind, Refused)} == {Refused, BadInput, NotAllowed, NotYours}
+    assert {kind for kind in ALL if issubclass(kind, Refused)} == {Refused, BadInput, NotAllowed, NotFound}
 
 
 @pytest.mark.parametrize("kind", PROXMOX, ids=lambda kind: kind.__name__)

@@ -67,7 +67,7 @@ def _update(
                 raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
             _update_from_all_params(session, context, service, params, strict=not status)
             if actor:
-                audit(session, key, None, action, f"{service.quota} backups", actor=actor.title)
+                audit(session, key, None, action, f"{service.quota} backups", actor=actor.label)
             if status:
                 set_status(session, context, service, status)
             slots.plan_next(session, service, service.slots_from or now())

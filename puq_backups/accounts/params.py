@@ -7,7 +7,7 @@ from typing import Any
 
 from ..context import Context
 from ..errors import BadInput
-from ..models import is_id
+from ..models import is_valid_id
 from ..pve.client import Access
 from ..rules.package import read_mapping
 
@@ -28,7 +28,7 @@ def client_id(params: Mapping[str, Any]) -> str:
 def _id(params: Mapping[str, Any], name: str) -> str:
     raw = params.get(name)
     found = "" if raw is None else str(raw).strip()
-    if not is_id(found):
+    if not is_valid_id(found):
         raise BadInput(name, "{name} is missing or longer than 64 characters.", name=name)
     return found
 

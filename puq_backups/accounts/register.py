@@ -54,7 +54,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
         with context.database.begin() as session:
             service = _write(session, context, params, access, machine)
             said = f"VM {vmid} on {machine.node}, {service.quota} backups"
-            audit(session, service.id, None, "create", said, actor=actor.title)
+            audit(session, service.id, None, "create", said, actor=actor.label)
     except IntegrityError:
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 

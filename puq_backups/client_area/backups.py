@@ -101,4 +101,4 @@ def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: 
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
     with context.database.begin() as session:
         service_backups.find_backup(session, service_id, backup_id).kept = str(kept) == "1"
-        audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.title}", actor=actor.title)
+        audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.label}", actor=actor.label)

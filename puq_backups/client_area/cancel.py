@@ -17,7 +17,7 @@ def cancel(context: Context, service_id: str, actor: Actor, operation_id: str) -
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
         operation = requests.find_operation(session, service_id, operation_id)
-        audit(session, service_id, operation, "cancel", f"asked for by {actor.title}", actor=actor.title)
+        audit(session, service_id, operation, "cancel", f"asked for by {actor.label}", actor=actor.label)
         if operation.state == "waiting":
             state_changes.cancel(session, context, operation, service)
             return

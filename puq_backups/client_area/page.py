@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import Message
 from ..host import Actor
 from ..inventory import locks, policy, service_backups
-from ..models import ENDED, Backup, Operation, Service, now
+from ..models import ENDED_STATES, Backup, Operation, Service, now
 from ..operations import backup as backup_steps
 from ..operations import queue
 from ..operations import reinstall as reinstall_steps
@@ -86,7 +86,7 @@ def _backup(inventory: service_backups.Inventory, actor: Actor, backup: Backup) 
 
 
 def _last_ended(session: Session, service: Service) -> Operation | None:
-    ended = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ENDED))
+    ended = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ENDED_STATES))
     return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
 
 

@@ -26,7 +26,7 @@ REINSTALL_LEASE = timedelta(hours=1)
 def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> str | None:
     """Request a reinstall, confirmed by the word REINSTALL. Returns the operation's id; None if the host did it."""
     requests.require_permission("reinstall", actor)
-    own = hosts.own_reinstall(context.host)
+    own = hosts.host_reinstall(context.host)
     if own is not None:
         _reinstall_by_host(context, service_id, actor, confirm, own)
         return None
@@ -63,10 +63,10 @@ def _reinstall_by_host(
     with context.database.begin() as session:
         service = _lock_confirmed(session, service_id, actor, confirm)
         clock = database_now(session)
-        if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
+        if leases.is_held(service.vm_lease_owner, service.vm_lease_until, clock):
             raise Refused("Another action on this virtual machine is running.")
         service.vm_lease_owner, service.vm_lease_until = owner, clock + REINSTALL_LEASE
-        audit(session, service_id, None, "reinstall", f"asked for by {actor.title}", actor=actor.title)
+        audit(session, service_id, None, "reinstall", f"asked for by {actor.label}", actor=actor.label)
     done = False
     try:
         _run_host_function(own, service)

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from .. import host as hosts
 from ..accounts import lifecycle
 from ..context import Context
-from ..errors import NotAllowed, NotYours, Refused
+from ..errors import NotAllowed, NotFound, Refused
 from ..host import Actor
 from ..inventory import policy, service_backups
-from ..models import Backup, Operation, Service, is_id
+from ..models import Backup, Operation, Service, is_valid_id
 from ..models.audit_log import audit
 from ..rules.package import Package
 
@@ -42,7 +42,7 @@ def lock_service(session: Session, service_id: str) -> Service:
     )
     service = session.get(Service, service_id, populate_existing=True)
     if service is None:
-        raise NotYours
+        raise NotFound
     return service
 
 
@@ -66,16 +66,16 @@ def require_possible(
 def create_operation(session: Session, service: Service, actor: Actor, kind: str, **more: Any) -> Operation:
     """Create a waiting operation; by default a manual one on the package's storage. `more` names further columns."""
     facts = {"origin": "manual", "storage": Package.from_json(service.package).storage, **more}
-    operation = Operation.new(service, kind, actor=actor.title, **facts)
+    operation = Operation.new(service, kind, actor=actor.label, **facts)
     session.add(operation)
-    audit(session, service.id, operation, kind, f"asked for by {actor.title}")
+    audit(session, service.id, operation, kind, f"asked for by {actor.label}")
     session.flush()
     return operation
 
 
 def find_operation(session: Session, service_id: str, operation_id: str) -> Operation:
-    """The operation of this service with this id. Raises NotYours otherwise."""
-    operation = session.get(Operation, operation_id) if is_id(operation_id) else None
+    """The operation of this service with this id. Raises NotFound otherwise."""
+    operation = session.get(Operation, operation_id) if is_valid_id(operation_id) else None
     if operation is None or operation.service_id != service_id:
-        raise NotYours
+        raise NotFound
     return operation

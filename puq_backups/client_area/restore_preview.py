@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import Message, NotAllowed, NotYours, ProxmoxError, ProxmoxRefused, VmMissing
+from ..errors import Message, NotAllowed, NotFound, ProxmoxError, ProxmoxRefused, VmMissing
 from ..host import Actor
 from ..inventory import policy, service_backups
 from ..models import Backup, Operation, Server, Service
@@ -29,7 +29,7 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
     """The data of the confirmation dialog. Makes about ten calls to Proxmox, none if a restore is not possible.
 
     `plan` is None if Proxmox was not asked or did not answer; `trouble` is the reason then. Raises NotAllowed and
-    NotYours.
+    NotFound.
     """
     forbidden = policy.forbidden("restore", actor)
     if forbidden:
@@ -37,7 +37,7 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
     with context.database.open() as session:
         service = session.get(Service, service_id)
         if service is None:
-            raise NotYours
+            raise NotFound
         backup = service_backups.find_backup(session, service_id, backup_id)
         server = session.get_one(Server, service.server_id)
         reason = policy.reason_against("restore", service_backups.load_inventory(session, service), backup)

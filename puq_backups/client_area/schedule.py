@@ -35,5 +35,5 @@ def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) ->
         last = slots.newest_due_at(session, service, at)
         new = next_run.limit_zone_change_gap(old, new, at, since=since, taken=dates, last=last)
         service.schedule, service.slots_from = new.to_json(), since
-        audit(session, service_id, None, "schedule", f"saved by {actor.title}", actor=actor.title)
+        audit(session, service_id, None, "schedule", f"saved by {actor.label}", actor=actor.label)
         slots.plan_next(session, service, since)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, exists, select, update
 
 from ..context import Context
-from ..models import LIVE, Backup, Operation, Service, now
+from ..models import ACTIVE_STATES, Backup, Operation, Service, now
 from ..models.audit_log import audit
 from .purge_terminated import removable
 
@@ -26,7 +26,9 @@ def remove_expired(context: Context) -> int:
 
 def _expired() -> tuple[ColumnElement[bool], ...]:
     overwriting = exists().where(
-        Operation.service_id == Service.id, Operation.state.in_(LIVE), Operation.kind.in_(("restore", "reinstall"))
+        Operation.service_id == Service.id,
+        Operation.state.in_(ACTIVE_STATES),
+        Operation.kind.in_(("restore", "reinstall")),
     )
     resolved = Service.restore_failed.is_(None)
     return Backup.expires_at <= now(), Backup.kept.is_(False), resolved, ~overwriting, *removable("expiry")

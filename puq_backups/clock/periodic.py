@@ -36,7 +36,7 @@ def acquire_lease(context: Context, name: str, owner: str, span: timedelta) -> b
         chore = session.get_one(Chore, name)
         clock = database_now(session)
         before = chore.lease_owner
-        if before != owner and leases.holds(before, chore.lease_until, clock):
+        if before != owner and leases.is_held(before, chore.lease_until, clock):
             return False
         same = Chore.lease_owner.is_(None) if before is None else Chore.lease_owner == before
         taken = session.execute(

@@ -50,7 +50,7 @@ def start_waiting(context: Context) -> int:
             for operation in queue.waiting_in_order(session, server_id)
         ]
     started = [operation_id for operation_id in order if state_changes.start(context, operation_id)]
-    context.ring(started)
+    context.enqueue(started)
     return len(started)
 
 

@@ -111,7 +111,7 @@ class Hooks:
         arguments = {**_defaults(spec), **self.given, **arguments}
         return [answer for answer in self._answers(point, arguments) if answer is not None]
 
-    def ask(self, point: str, **arguments: Any) -> list[dict[str, Any]]:
+    def run_for_dicts(self, point: str, **arguments: Any) -> list[dict[str, Any]]:
         """Run a point whose answers are dicts. Any other answer is a fault of the hook: logged, and left out."""
         answers = self.run(point, **arguments)
         for answer in answers:

@@ -111,7 +111,7 @@ def _acquire_lease(context: Context, service_id: str, owner: str) -> None:
         if service is None:
             return
         before = service.vm_lease_owner
-        if leases.holds(before, service.vm_lease_until, clock):
+        if leases.is_held(before, service.vm_lease_until, clock):
             raise Refused("Another action on this virtual machine is running.")
         taken = session.execute(
             update(Service)

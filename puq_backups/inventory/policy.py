@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import Settings
 from ..errors import Message
-from ..host import Actor, Host, own_reinstall
+from ..host import Actor, Host, host_reinstall
 from ..i18n.translator import N_
 from ..models import Backup, Operation, Service
 from ..rules.package import Package
@@ -43,7 +43,7 @@ def safety_copy_mode(settings: Settings, service: Service) -> str:
 
 def reinstall_unavailable(host: Host, service: Service) -> Message | None:
     """Why the VM cannot be reinstalled: the host has no reinstall function and the package no template. Or None."""
-    if own_reinstall(host) or Package.from_json(service.package).template:
+    if host_reinstall(host) or Package.from_json(service.package).template:
         return None
     return Message("Reinstalling is not set up here. Please ask the provider's support.")
 

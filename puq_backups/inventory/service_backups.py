@@ -9,8 +9,8 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..errors import NotYours
-from ..models import LIVE, Backup, Operation, Server, Service, Storage, is_id, now
+from ..errors import NotFound
+from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, is_valid_id, now
 from ..pve import backups as archives
 from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
@@ -81,7 +81,7 @@ class Inventory:
 def load_inventory(session: Session, service: Service) -> Inventory:
     """Load the backups, storages and live operations of a service, in three queries."""
     rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
-    live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
+    live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))
     storages = select(Storage).where(Storage.server_id == service.server_id)
     return Inventory(
         service,
@@ -92,10 +92,10 @@ def load_inventory(session: Session, service: Service) -> Inventory:
 
 
 def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
-    """The backup of this service with this id. Raises NotYours if it is another service's, removed or unknown."""
-    backup = session.get(Backup, str(backup_id)) if is_id(str(backup_id)) else None
+    """The backup of this service with this id. Raises NotFound if it is another service's, removed or unknown."""
+    backup = session.get(Backup, str(backup_id)) if is_valid_id(str(backup_id)) else None
     if backup is None or backup.service_id != service_id or backup.removed_at is not None:
-        raise NotYours
+        raise NotFound
     return backup
 
 

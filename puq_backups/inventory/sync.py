@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..models import ENDED, LIVE, Backup, Operation, Server, Service, now
+from ..models import ENDED_STATES, ACTIVE_STATES, Backup, Operation, Server, Service, now
 from ..pve import backups as archives
 from ..pve import notes, vms
 from ..pve.client import Proxmox
@@ -30,7 +30,7 @@ def refresh_vms(context: Context, server: Server) -> None:
     with context.database.begin() as session:
         busy = set(session.scalars(select(Operation.lock).where(Operation.lock.is_not(None))))
         # The answer may still show the lock of an operation that ended during the call.
-        just_ended = Operation.state.in_(ENDED), Operation.finished_at >= began
+        just_ended = Operation.state.in_(ENDED_STATES), Operation.finished_at >= began
         busy |= set(session.scalars(select(Operation.service_id).where(*just_ended)))
         ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
         for service in session.scalars(ours):
@@ -134,7 +134,7 @@ def _adopt_marked_archive(session: Session, server: Server, holder: str, archive
         )
     ).first()
     operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
-    if service is None or operation is None or operation.service_id != service.id or operation.state in LIVE:
+    if service is None or operation is None or operation.service_id != service.id or operation.state in ACTIVE_STATES:
         return
     if service_backups.archive_storage(operation) != archive.volid.partition(":")[0]:
         return

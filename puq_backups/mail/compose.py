@@ -22,7 +22,7 @@ def write(context: Context, mail: Mail) -> Letter | None:
     translator = context.translator(mail.locale, mail.timezone)
     fields = {**merge_fields.read(mail.fields, translator), **of_host(context, mail.service_id)}
     extra: dict[str, Any] = {}
-    for answer in context.hooks.ask(
+    for answer in context.hooks.run_for_dicts(
         "EmailPreSend", messagename=mail.name, relid=mail.service_id or "", mergefields=dict(fields)
     ):
         if answer.get("abortsend"):

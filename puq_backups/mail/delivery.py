@@ -174,7 +174,7 @@ def _keep(context: Context, mail: Mail, outcome: Outcome) -> None:
 
 def _kept(context: Context, mail: Mail, letter: Letter) -> dict[str, str]:
     """What staff can read later of a mail that was sent, as hooks have it."""
-    answers = context.hooks.ask(
+    answers = context.hooks.run_for_dicts(
         "EmailPreLog", messagename=mail.name, userid=str(mail.fields.get("client_id") or ""), date=now(),
         to=mail.recipient, subject=letter.subject, message=letter.text,
     )  # fmt: skip

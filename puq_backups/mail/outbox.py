@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import Refused
 from ..host import Actor
 from ..i18n.translator import N_
-from ..models import Mail, Service, is_id, now
+from ..models import Mail, Service, is_valid_id, now
 from ..models.audit_log import audit
 from . import merge_values
 
@@ -55,7 +55,7 @@ def _place(before: str) -> tuple[datetime, str] | None:
         at = datetime.fromisoformat(moment)
     except ValueError:
         return None
-    return (at, mail_id) if at.tzinfo and is_id(mail_id) else None
+    return (at, mail_id) if at.tzinfo and is_valid_id(mail_id) else None
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -66,7 +66,7 @@ def counts(session: Session) -> dict[str, int]:
 
 def find(session: Session, mail_id: str) -> Mail | None:
     """A mail by its id."""
-    return session.get(Mail, mail_id) if is_id(mail_id) else None
+    return session.get(Mail, mail_id) if is_valid_id(mail_id) else None
 
 
 def again(context: Context, mail: Mail, actor: Actor) -> None:
@@ -106,4 +106,4 @@ def _move(
     if moved.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise Refused("This mail has moved on meanwhile.")
     said = f"the mail {mail.name} to {mail.recipient or 'nobody'} {done}"
-    audit(session, mail.service_id, None, "email", said, actor=actor.title)
+    audit(session, mail.service_id, None, "email", said, actor=actor.label)

@@ -10,7 +10,7 @@ from ..context import Context
 from ..errors import BadInput
 from ..hook_registry.decorators import Email
 from ..host import Actor
-from ..models import EmailTemplate, Mail, Service, is_id, new_id, now
+from ..models import EmailTemplate, Mail, Service, is_valid_id, new_id, now
 from ..models.audit_log import audit
 from . import compose, merge_fields, merge_values, template_editing, templates
 from .templates import Letter
@@ -38,7 +38,7 @@ def _told(
     samples = merge_fields.samples(email.own)
     if not service_id:
         return samples, locale or "en", context.settings.timezone
-    service = session.get(Service, service_id) if is_id(service_id) else None
+    service = session.get(Service, service_id) if is_valid_id(service_id) else None
     if service is None:
         raise BadInput("service_id", "There is no service {service}.", service=service_id[:64])
     about = merge_values.about_latest(session, email, service)
@@ -65,4 +65,4 @@ def send_test(context: Context, email: Email, locale: str, service_id: str, to: 
             )
         )  # fmt: skip
         said = f"a test of the mail {email.name} ({locale or 'master'}) was sent to {recipient}"
-        audit(session, service_id or None, None, "email", said, actor=actor.title)
+        audit(session, service_id or None, None, "email", said, actor=actor.label)

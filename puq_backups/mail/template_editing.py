@@ -133,10 +133,10 @@ def _new(session: Session, name: str, locale: str) -> EmailTemplate:
 
 
 def _sign(session: Session, row: EmailTemplate, actor: Actor, done: str) -> None:
-    row.changed_at, row.changed_by = now(), actor.title[:190]
+    row.changed_at, row.changed_by = now(), actor.label[:190]
     session.flush()
     said = f"the mail {row.name} ({row.locale or 'master'}) was {done}"
-    audit(session, None, None, "email", said, actor=actor.title)
+    audit(session, None, None, "email", said, actor=actor.label)
 
 
 def fields(email: Email) -> list[merge_fields.MergeField]:
@@ -149,6 +149,8 @@ def fields(email: Email) -> list[merge_fields.MergeField]:
 def of_hooks(context: Context, email: Email) -> dict[str, str]:
     """Further merge fields and their labels, as hooks list them; the labels stand for their values."""
     found: dict[str, str] = {}
-    for answer in context.hooks.ask("EmailTplMergeFields", type="product" if email.to == "client" else "admin"):
+    for answer in context.hooks.run_for_dicts(
+        "EmailTplMergeFields", type="product" if email.to == "client" else "admin"
+    ):
         found |= {str(name): str(merge_fields.plain(label)) for name, label in answer.items()}
     return found

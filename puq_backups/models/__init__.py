@@ -2,20 +2,20 @@
 
 from .audit import AuditEntry
 from .backup import Backup
-from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_id, new_id, now
+from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_valid_id, new_id, now
 from .chore import Chore
-from .database import Database, database_now, when_committed
+from .database import Database, after_commit, database_now
 from .email_template import EmailTemplate
 from .hidden_volume import HiddenVolume
 from .mail import Mail
-from .operation import ENDED, LIVE, Operation
+from .operation import ACTIVE_STATES, ENDED_STATES, Operation
 from .server import Server
 from .service import Service
 from .storage import Storage
 
 __all__ = [
-    "ENDED",
-    "LIVE",
+    "ACTIVE_STATES",
+    "ENDED_STATES",
     "PREFIX",
     "VERSION_TABLE",
     "AuditEntry",
@@ -31,9 +31,9 @@ __all__ = [
     "Service",
     "Storage",
     "UTCDateTime",
+    "after_commit",
     "database_now",
-    "is_id",
+    "is_valid_id",
     "new_id",
     "now",
-    "when_committed",
 ]

@@ -51,7 +51,7 @@ class Base(DeclarativeBase):
     )
 
 
-def is_id(text: str) -> bool:
+def is_valid_id(text: str) -> bool:
     """Whether this may be an id of ours or the host's: some databases refuse even to look for anything else."""
     return 0 < len(text) <= 64 and text.isprintable()  # noqa: PLR2004 - VARCHAR(64)
 

@@ -45,7 +45,7 @@ class Database:
     def _flushed(self, session: Session, _: UOWTransaction) -> None:
         if self._on_audit:
             for entry in (row for row in session.new if isinstance(row, AuditEntry)):
-                when_committed(session, partial(self._on_audit, entry))
+                after_commit(session, partial(self._on_audit, entry))
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -61,11 +61,11 @@ def _began(session: Session, transaction: SessionTransaction, connection: Connec
         connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
 
 
-def when_committed(session: Session, call: Callable[[], object]) -> None:
+def after_commit(session: Session, call: Callable[[], object]) -> None:
     """Have `call` run as soon as the session's transaction is committed and over. A rollback drops it, and so does
     the death of the process in between. It must not raise.
     """
-    session.info.setdefault("when_committed", []).append(call)
+    session.info.setdefault("after_commit", []).append(call)
 
 
 def _committed(session: Session) -> None:
@@ -76,7 +76,7 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
     session.info["in_transaction"] = False
-    calls, committed = session.info.pop("when_committed", []), session.info.pop("committed", False)
+    calls, committed = session.info.pop("after_commit", []), session.info.pop("committed", False)
     for call in calls if committed else []:
         call()
 

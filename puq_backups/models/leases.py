@@ -11,7 +11,7 @@ from pathlib import Path
 from ..config import Settings
 
 
-def seconds(settings: Settings) -> float:
+def duration_seconds(settings: Settings) -> float:
     """How long a lease lasts: three times the longest that one request to Proxmox can take."""
     return 3 * (settings.connect_timeout + settings.read_timeout).total_seconds()
 
@@ -21,7 +21,7 @@ def new_owner() -> str:
     return f"{_place()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(6)}"
 
 
-def holds(owner: str | None, until: datetime | None, clock: datetime) -> bool:
+def is_held(owner: str | None, until: datetime | None, clock: datetime) -> bool:
     """Whether a lease is in force at `clock` (the database's). A dead process holds nothing."""
     return bool(owner and until and until > clock and not is_dead(owner))
 

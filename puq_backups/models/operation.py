@@ -12,8 +12,8 @@ from ..errors import Message
 from .base import ID, PREFIX, Base, UTCDateTime, new_id, now
 from .service import Service
 
-LIVE = ("waiting", "running", "stuck")
-ENDED = ("done", "failed", "cancelled", "missed", "refused", "skipped")
+ACTIVE_STATES = ("waiting", "running", "stuck")
+ENDED_STATES = ("done", "failed", "cancelled", "missed", "refused", "skipped")
 
 
 class Operation(Base):

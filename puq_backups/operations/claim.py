@@ -20,13 +20,13 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
     """Lease a running operation for this process.
 
     Returns None if another process holds it, it has ended, or its `wake_at` has not come. The lease lasts
-    `leases.seconds()` by the database's clock.
+    `leases.duration_seconds()` by the database's clock.
     """
     operation = session.get(Operation, operation_id)
     if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
         return None
     clock = database_now(session)
-    if leases.holds(operation.lease_owner, operation.lease_until, clock):
+    if leases.is_held(operation.lease_owner, operation.lease_until, clock):
         return None
     before, owner = operation.lease_owner, leases.new_owner()
     taken = session.execute(
@@ -35,7 +35,7 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
             Operation.id == operation_id,
             Operation.lease_owner.is_(None) if before is None else Operation.lease_owner == before,
         )
-        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.seconds(context.settings)))
+        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.duration_seconds(context.settings)))
     )
     session.commit()
     # No row: another worker got there first.
@@ -48,7 +48,7 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
 def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
     """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out."""
     clock = database_now(step.session)
-    until = clock + timedelta(seconds=leases.seconds(step.context.settings))
+    until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
     held = step.session.execute(
         update(Operation)
         .where(Operation.id == step.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)

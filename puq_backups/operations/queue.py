@@ -100,7 +100,7 @@ def enqueue_due(context: Context, *, anyway: bool = False) -> int:
         ids = due(session)
         if ids:
             session.execute(update(Operation).where(Operation.id.in_(ids)).values(enqueued_at=now()))
-    context.ring(ids)
+    context.enqueue(ids)
     return len(ids)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, Refused
 from ..mail import events
-from ..models import Operation, Server, Service, database_now, leases, now, when_committed
+from ..models import Operation, Server, Service, database_now, leases, now, after_commit
 from ..models.audit_log import audit
 from . import start_conditions
 from .kinds import STEPS
@@ -41,7 +41,7 @@ def start(context: Context, operation_id: str) -> bool:
             if operation.state != "waiting":
                 return False
             service = session.get_one(Service, place.id)
-            if leases.holds(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
+            if leases.is_held(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
                 return False
             reason = start_conditions.reason_against(session, context.settings, service, operation)
             if isinstance(reason, start_conditions.NotYet):
@@ -96,7 +96,7 @@ def end(
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(operation, service)
     events.on_end(session, context, operation, service)
-    when_committed(session, lambda: _tell_hooks(context, operation))
+    after_commit(session, lambda: _tell_hooks(context, operation))
 
 
 def _note_restore(operation: Operation, service: Service) -> None:

@@ -45,7 +45,7 @@ def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: 
             service = lock_service(session, service_id)
             holder = service_backups.save_storage(session, server, storage.storage, node, storage).node
             _record(session, service, archive, holder, disks)
-            audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.title)
+            audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.label)
     except IntegrityError:
         # A sync, or somebody else, recorded it between our look and our commit.
         raise Refused("The archive belongs to a service by now.") from None
@@ -90,9 +90,9 @@ def hide(context: Context, service_id: str, actor: Actor, volid: str, *, hidden:
             return
         if hidden:
             session.add(HiddenVolume(
-                server_id=service.server_id, volid=volid, hidden_at=now(), hidden_by=actor.title[:190]
+                server_id=service.server_id, volid=volid, hidden_at=now(), hidden_by=actor.label[:190]
             ))  # fmt: skip
         else:
             session.execute(delete(HiddenVolume).where(*here))
         said = f"{volid} is {'hidden' if hidden else 'shown again'}"
-        audit(session, service_id, None, "hide" if hidden else "unhide", said, actor=actor.title)
+        audit(session, service_id, None, "hide" if hidden else "unhide", said, actor=actor.label)

@@ -85,7 +85,7 @@ def _server(context: Context, server: Server, services: list[Service]) -> Iterat
             yield from _rights(proxmox, name, path, wanted)
         for storage in sorted({Package.from_json(service.package).storage for service in services}):
             yield from _storage(proxmox, {**name, "storage": storage})
-        if not hosts.own_reinstall(context.host):
+        if not hosts.host_reinstall(context.host):
             yield from _reinstall(proxmox, name, services)
     except BackupsError as error:
         yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..models import LIVE, Backup, HiddenVolume, Operation, Service
+from ..models import ACTIVE_STATES, Backup, HiddenVolume, Operation, Service
 from ..pve import backups as archives
 from ..pve import notes
 from ..pve.client import Proxmox
@@ -69,7 +69,7 @@ def judged(session: Session, service: Service, listed: Sequence[archives.Archive
     markers = {archive.volid: notes.find_marker(archive.notes) for archive in listed}
     tokens = [marker[0] for marker in markers.values() if marker]
     owners = {one.token: one for one in session.scalars(select(Service).where(Service.token.in_(tokens)))}
-    live = select(Operation.token).where(Operation.service_id == service.id, Operation.state.in_(LIVE))
+    live = select(Operation.token).where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))
     being_made = set(session.scalars(live))
     return [
         _foreign(archive, service, owners.get(marker[0]) if marker else None, hidden=archive.volid in hidden)

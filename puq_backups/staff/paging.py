@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from ..models import is_id
+from ..models import is_valid_id
 
 Row = TypeVar("Row")
 SIZE = 50
@@ -86,7 +86,7 @@ def read(place: str) -> tuple[datetime, str] | None:
         at = datetime.fromisoformat(moment)
     except ValueError:
         return None
-    return (at, key) if at.tzinfo and is_id(key) else None
+    return (at, key) if at.tzinfo and is_valid_id(key) else None
 
 
 def count(session: Session, ids: Select[Any], most: int = MOST) -> int:

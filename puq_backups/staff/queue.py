@@ -15,16 +15,16 @@ from ..config import Settings
 from ..context import Context
 from ..errors import Message
 from ..inventory import policy
-from ..models import ENDED, LIVE, Operation, Server, Service, database_now, leases, now
+from ..models import ACTIVE_STATES, ENDED_STATES, Operation, Server, Service, database_now, leases, now
 from ..operations import queue, start_conditions
 from . import paging
 
-STATES = (*LIVE, *ENDED)
+STATES = (*ACTIVE_STATES, *ENDED_STATES)
 ORDERS = {
     "running": paging.Order(Operation.created_at, newest_first=False),
     "stuck": paging.Order(Operation.created_at, newest_first=False),
     "waiting": paging.Order(Operation.wake_at, newest_first=False),
-    **{state: paging.Order(Operation.finished_at) for state in ENDED},
+    **{state: paging.Order(Operation.finished_at) for state in ENDED_STATES},
 }
 """What runs or waits longest comes first; of what has ended the newest."""
 
@@ -56,7 +56,7 @@ def in_state(
 
 def _rows(state: str, since: datetime | None) -> Select[Operation]:
     rows = select(Operation).where(Operation.state == state)
-    return rows.where(Operation.finished_at >= since) if since and state in ENDED else rows
+    return rows.where(Operation.finished_at >= since) if since and state in ENDED_STATES else rows
 
 
 def counts(session: Session, since: datetime) -> dict[str, int]:
@@ -131,7 +131,7 @@ def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message
     if operation.wake_at > now():
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})
         return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
-    if leases.holds(service.vm_lease_owner, service.vm_lease_until, clock):
+    if leases.is_held(service.vm_lease_owner, service.vm_lease_until, clock):
         return HOST_ACTS
     if service.id in held.running:
         return policy.RUNNING_REASONS[held.running[service.id]]

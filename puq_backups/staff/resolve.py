@@ -29,7 +29,7 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
             raise Refused("A restore or reinstallation of this virtual machine is running; wait for its end.")
         said = f"the failed restore {service.restore_failed} is settled"
         service.restore_failed = None
-        audit(session, service_id, None, "settle", said, actor=actor.title)
+        audit(session, service_id, None, "settle", said, actor=actor.label)
 
 
 def take_identity(context: Context, service_id: str, actor: Actor, identity: str) -> None:
@@ -52,4 +52,4 @@ def take_identity(context: Context, service_id: str, actor: Actor, identity: str
         )
         service.vm_identity, service.problem = identity, None
         service.node, service.vm_name = node, str(config.get("name") or f"VM {service.vmid}")
-        audit(session, service_id, None, "identity", said, actor=actor.title)
+        audit(session, service_id, None, "identity", said, actor=actor.label)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..i18n.translator import N_
 from ..inventory import protection
-from ..models import LIVE, Backup, Operation, Server, Service, now
+from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, now
 from . import paging
 
 ORDER = paging.Order(Service.created_at)
@@ -94,7 +94,7 @@ def hits(session: Session, found: Any) -> list[Hit]:
     used = _used(session, ids)
     last = protection.last_good_backups(session, found)
     live: dict[str, Operation] = {}
-    running = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(LIVE))
+    running = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(ACTIVE_STATES))
     for operation in session.scalars(running.order_by(Operation.lock.is_(None), Operation.created_at)):
         live.setdefault(operation.service_id, operation)
     return [

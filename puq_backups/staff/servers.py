@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..models import Chore, Server, Service, Storage, is_id
+from ..models import Chore, Server, Service, Storage, is_valid_id
 from ..pve import backups as archives
 from ..pve.version import version
 
@@ -99,7 +99,7 @@ def _warning(storage: Storage) -> Message | None:
 
 def find(session: Session, server_id: str) -> Server | None:
     """A server by its id."""
-    return session.get(Server, server_id) if is_id(server_id) else None
+    return session.get(Server, server_id) if is_valid_id(server_id) else None
 
 
 def test(context: Context, server: Server) -> str:

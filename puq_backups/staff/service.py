@@ -73,7 +73,7 @@ def _holds(session: Session, service: Service) -> list[tuple[Message, datetime |
     running = session.scalars(select(Operation).where(Operation.lock == service.id)).first()
     if running:
         found.append((RUNNING_REASONS[running.kind], running.started_at))
-    if leases.holds(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
+    if leases.is_held(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
         found.append((queue.HOST_ACTS, None))
     if service.vm_lock:
         lock = Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})

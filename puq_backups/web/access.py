@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, g, request
 
 from ..context import Context
-from ..models import Service, is_id
+from ..models import Service, is_valid_id
 from . import forms
 
 
@@ -19,7 +19,7 @@ def guard(blueprint: Blueprint, context: Context) -> None:
         actor = context.signed_in()
         service_id = str((request.view_args or {}).get("service_id", ""))
         with context.database.open() as session:
-            service = session.get(Service, service_id) if is_id(service_id) else None
+            service = session.get(Service, service_id) if is_valid_id(service_id) else None
         if actor is None or service is None or (not actor.is_staff and actor.client_id != service.client_id):
             abort(404)
         if not actor.may("view"):

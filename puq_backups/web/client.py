@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from ..client_area import page as page_facts
 from ..context import Context
-from ..errors import BackupsError, BadInput, NotAllowed, NotYours
+from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
 from ..whmcs.dispatch import NOT_OFFERED, offered, run
 from . import forms
@@ -63,7 +63,7 @@ def asked(
     answers: list[Any] = []
     params = {**form, "serviceid": service_id}
     error = g.get("puq_backups_csrf") or forms.tried(lambda: answers.append(_call(context, function, params)))
-    if isinstance(error, NotYours):
+    if isinstance(error, NotFound):
         return Response(status=404)
     if error:
         return (show or page)(context, service_id, error=error, form=form)

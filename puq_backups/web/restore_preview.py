@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ..client_area import restore_preview
 from ..context import Context
-from ..errors import Message, NotAllowed, NotYours
+from ..errors import Message, NotAllowed, NotFound
 from ..whmcs.dispatch import NOT_OFFERED, offered
 from . import forms
 from .client import Show, page, rendered
@@ -29,7 +29,7 @@ def add_route(blueprint: Blueprint, context: Context, at: str = "", show: Show =
 def _confirm(context: Context, service_id: str, backup_id: str, show: Show) -> ResponseReturnValue:
     found: list[dict[str, Any]] = []
     error = forms.tried(lambda: found.append(_preview(context, service_id, backup_id)))
-    if isinstance(error, NotYours):
+    if isinstance(error, NotFound):
         return Response(status=404)
     if error:
         return show(context, service_id, error=error)

@@ -21,7 +21,7 @@ def ask(context: Context, verb: str, params: Mapping[str, Any], **more: Any) -> 
     The service cannot be replaced: whose it is was looked at before.
     """
     changed = dict(params)
-    for answer in context.hooks.ask(f"PreModule{verb}", params=dict(params), **more):
+    for answer in context.hooks.run_for_dicts(f"PreModule{verb}", params=dict(params), **more):
         if answer.get("abortcmd"):
             raise Refused("{reason}", reason=answer.get("reason") or STOPPED)
         changed.update(answer)

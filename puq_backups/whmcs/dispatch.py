@@ -12,7 +12,7 @@ from typing import Any
 
 from ..accounts.params import service_id
 from ..context import Context
-from ..errors import BackupsError, BadInput, Message, NotAllowed, NotYours, Refused
+from ..errors import BackupsError, BadInput, Message, NotAllowed, NotFound, Refused
 from ..host import Actor
 from ..models import Service
 from . import commands
@@ -53,7 +53,7 @@ def call(context: Context, name: str, params: Mapping[str, Any] | None, actor: A
 
 
 def perform(context: Context, name: str, params: Mapping[str, Any] | None, actor: Actor) -> Any:
-    """Call a module function for `actor`; raises what it raises (NotYours, Refused, BadInput, …)."""
+    """Call a module function for `actor`; raises what it raises (NotFound, Refused, BadInput, …)."""
     with _logged(name, params) as answers:
         answers.append(_do(context, name, _checked(context, name, params, actor), actor))
     return answers[0]
@@ -101,10 +101,10 @@ def _own(context: Context, key: str, actor: Actor) -> None:
         raise (
             BadInput("serviceid", "The service {service} is not registered.", service=key)
             if actor.is_staff
-            else NotYours
+            else NotFound
         )
     if not actor.is_staff and service.client_id != actor.client_id:
-        raise NotYours
+        raise NotFound
 
 
 def _do(context: Context, name: str, params: Mapping[str, Any], actor: Actor) -> Any:

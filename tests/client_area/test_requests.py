@@ -13,7 +13,7 @@ from support.world import ALICE
 
 from puq_backups import Actor, Refused
 from puq_backups.client_area import backups, cancel, reinstall, restore, schedule
-from puq_backups.errors import BadInput, NotAllowed, NotYours
+from puq_backups.errors import BadInput, NotAllowed, NotFound
 from puq_backups.host import PERMISSIONS
 from puq_backups.models import AuditEntry, Service
 from puq_backups.simulator import Simulator
@@ -97,7 +97,7 @@ def test_right_is_asked_for_before_what_was_sent_is_looked_at(world: worlds.Worl
 
 
 def test_wish_for_a_service_that_is_gone_finds_nothing(world: worlds.World) -> None:
-    with pytest.raises(NotYours):
+    with pytest.raises(NotFound):
         backups.back_up_now(world.context, "gone", ALICE, "")
 
 

@@ -18,7 +18,7 @@ from support.waiting import PATIENCE
 
 from puq_backups.client_area.restore import restore_safety_copy
 from puq_backups.clock import tick
-from puq_backups.models import LIVE, Base, Operation, Service
+from puq_backups.models import ACTIVE_STATES, Base, Operation, Service
 from puq_backups.operations import engine
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.world.volumes import Volume
@@ -58,7 +58,7 @@ class Stage:
             return session.get_one(Operation, self.notes["operation"])
 
     def is_live(self) -> bool:
-        return self.operation.state in LIVE
+        return self.operation.state in ACTIVE_STATES
 
     def set_to(self, operation: str, step: str, pve: str) -> None:
         """Go to where this step is the next; the first time by going through the whole operation."""

@@ -124,7 +124,9 @@ def remove_volume(step: StepContext, backup: Backup) -> Start | None:
 def run_pre_hooks(step: StepContext, point: str, **facts: Any) -> None:
     """Run the `Pre…` hooks of this point; raises GiveUp if one answers `abortcmd` or fails."""
     try:
-        answers = step.context.hooks.ask(point, service_id=step.service.id, operation_id=step.operation.id, **facts)
+        answers = step.context.hooks.run_for_dicts(
+            point, service_id=step.service.id, operation_id=step.operation.id, **facts
+        )
     except ProxmoxError:
         raise
     except Exception as error:

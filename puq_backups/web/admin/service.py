@@ -13,7 +13,7 @@ from ...context import Context
 from ...errors import BackupsError, Message
 from ...host import Actor
 from ...i18n.translator import N_
-from ...models import Operation, Service, is_id
+from ...models import Operation, Service, is_valid_id
 from ...rules import wall_time
 from ...staff import adopt, live_status, resolve
 from ...staff import service as service_facts
@@ -137,9 +137,9 @@ class Pages:
 
     def _found(self, service_id: str) -> Service:
         with self.context.database.open() as session:
-            return (session.get(Service, service_id) if is_id(service_id) else None) or abort(404)
+            return (session.get(Service, service_id) if is_valid_id(service_id) else None) or abort(404)
 
     def _operation(self, service_id: str, operation_id: str) -> Operation:
         with self.context.database.open() as session:
-            found = session.get(Operation, operation_id) if is_id(operation_id) else None
+            found = session.get(Operation, operation_id) if is_valid_id(operation_id) else None
         return found if found and found.service_id == service_id else abort(404)
