@@ -1,13 +1,12 @@
-"""Every setting, with its default, unit and effect.
+"""All settings, each with type, default and effect, and the checks made at start-up.
 
-A setting `x` is read from the host's configuration as `PUQ_BACKUPS_X`, else from the environment under the same
-name. Durations are a timedelta, a number of seconds, or a text such as "90s", "15m", "12h", "7d".
+Setting `x` is read from the host's Flask configuration as `PUQ_BACKUPS_X`, else from the environment variable of the
+same name. A duration is a timedelta, a number of seconds, or text such as "90s", "15m", "12h", "7d".
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -18,130 +17,134 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cryptography.fernet import Fernet
 
 from .errors import SettingError
+from .setting_types import READERS
 
 PREFIX = "PUQ_BACKUPS_"
-NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-SAFETY_COPY = ("offer", "always", "off")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+KEY_COMMAND = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+SAFETY_COPY_CHOICES = ("offer", "always", "off")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one application, checked at start-up."""
+    """Settings of one application. Immutable; `load` reads and checks them at start-up."""
 
     keys: tuple[str, ...] = field(default=(), repr=False)
-    """Fernet keys, newest first: they encrypt the Proxmox token secrets at rest. Needed. In the environment
-    separated by commas. `flask backups keys new` prints one; after adding one run `flask backups keys rotate`."""
+    """Fernet keys that encrypt the Proxmox token secrets in the database, newest first. Required; separated by commas
+    in the environment. `flask backups keys new` prints a key; run `flask backups keys rotate` after adding one."""
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
-    """The Redis-protocol server that carries the jobs."""
+    """URL of the Redis or Valkey server that holds the job queue: `redis://`, `rediss://` or `unix://`."""
 
     queue: str = "puq-backups"
-    """The name of the RQ queue."""
+    """Name of the RQ queue."""
 
     timezone: str = "UTC"
-    """IANA zone of schedules whose client has not chosen one."""
+    """IANA time zone of schedules whose client has not chosen one."""
 
     url_prefix: str = "/services/<service_id>/backups"
-    """Where the client's page is mounted; holds `<service_id>`."""
+    """URL prefix of the client's page; must contain `<service_id>`."""
 
     admin_url_prefix: str = "/admin/backups"
-    """Where the staff pages are mounted."""
+    """URL prefix of the staff pages."""
 
     ca_file: str = ""
-    """PEM file of the authority that signed Proxmox's certificate; empty: the system's authorities. A server
-    with a fingerprint (`serveraccesshash`) is checked against that instead."""
+    """Path of a PEM file with the CA that signed Proxmox's certificates; empty: the system's CAs. A server with a
+    fingerprint (`serveraccesshash`) is checked against the fingerprint instead."""
 
     connect_timeout: timedelta = timedelta(seconds=5)
-    """Longest wait for a connection to Proxmox."""
+    """Timeout for connecting to Proxmox."""
 
     read_timeout: timedelta = timedelta(seconds=35)
-    """Longest wait for an answer of Proxmox; its own limit between nodes is 30 seconds."""
+    """Timeout for an answer from Proxmox; Proxmox's own timeout between nodes is 30 seconds."""
 
     poll: timedelta = timedelta(seconds=5)
-    """Time between two looks at a running Proxmox task."""
+    """Interval between two status requests for a running Proxmox task."""
 
     settle: timedelta = timedelta(seconds=45)
-    """How long after a request without an answer a task that cannot be found counts as never started."""
+    """After a request whose answer was lost: time until a task that cannot be found counts as never started."""
 
     catch_up: timedelta = timedelta(hours=12)
-    """How late a scheduled backup may still start; later it is recorded as missed."""
+    """How late a scheduled backup may still start. After that the slot is recorded as missed."""
 
     retry_delays: tuple[timedelta, ...] = (
         timedelta(minutes=5),
         timedelta(minutes=15),
         timedelta(minutes=45),
     )
-    """Pauses before a failed scheduled backup is tried again. In the environment separated by commas."""
+    """Delays before each retry of a failed scheduled backup; separated by commas in the environment."""
 
     manual_counts_as_todays: bool = True
-    """Whether a manual backup made today lets today's scheduled run be skipped."""
+    """Whether today's scheduled run is skipped when a manual backup was made today."""
 
     per_node: int = 1
-    """Most backups that run at once on one node. Proxmox itself runs one vzdump per node."""
+    """Maximum number of backups running at once on one node. Proxmox itself runs one vzdump per node."""
 
     per_storage: int = 4
-    """Most backups that run at once to one storage."""
+    """Maximum number of backups running at once to one storage."""
 
     lockwait: timedelta = timedelta(hours=3)
-    """How long a backup may wait for the node's vzdump lock inside Proxmox, in whole minutes."""
+    """vzdump's `lockwait`: how long a backup waits for the node's vzdump lock, rounded to whole minutes."""
 
     shutdown_timeout: timedelta = timedelta(seconds=60)
-    """How long a VM may take to shut down before a restore; then it is stopped."""
+    """Time given to a VM to shut down before a restore; after that it is stopped."""
 
     backup_deadline: timedelta = timedelta(hours=24)
-    """A backup that runs longer is shown to staff as stuck. It keeps its lock."""
+    """A backup that runs longer becomes stuck: staff are mailed, the service stays locked."""
 
     restore_deadline: timedelta = timedelta(hours=24)
-    """A restore that runs longer is shown to staff as stuck. It keeps its lock."""
+    """A restore that runs longer becomes stuck: staff are mailed, the service stays locked."""
 
     busy_patience: timedelta = timedelta(minutes=30)
-    """How long an operation waits on locks and unreachable nodes before anything was changed."""
+    """How long an operation that has changed nothing yet waits for locks and unreachable nodes before it fails."""
 
     safety_copy: str = "offer"
-    """Whether a restore keeps the present state of the VM first: `offer` (the client chooses), `always` or `off`. The
-    configurable option `Safety copy` overrides it."""
+    """Whether a restore backs up the current state of the VM first: `offer` (the client chooses), `always` or `off`.
+    The configurable option `Safety copy` overrides it."""
 
     safety_copy_days: int = 3
-    """How many days a safety copy is kept."""
+    """Days until a safety copy is removed."""
 
     termination_grace: timedelta = timedelta(days=7)
-    """How long the backups of a terminated service are kept; 0: removed at once."""
+    """Time until the backups of a terminated service are removed; 0: at once."""
 
     sync_interval: timedelta = timedelta(minutes=10)
-    """Time between two comparisons of our backups with what the storages hold."""
+    """Interval between two comparisons of the recorded backups with the contents of the storages."""
 
     missing_after: timedelta = timedelta(hours=1)
-    """A backup is missing when its volume was gone in two syncs this far apart."""
+    """A backup is missing when two syncs at least this far apart did not find its volume."""
 
     smtp_url: str = field(default="", repr=False)
-    """`smtp://user:pass@host:port`, `smtps://…`, `?starttls=1`. Empty: the host's `send_email` is asked."""
+    """SMTP server: `smtp://user:pass@host:port`, `smtps://…` or `?starttls=1`. Empty: the host's `send_email`."""
 
     mail_from: str = ""
-    """Sender of the mails; needed with `smtp_url`."""
+    """Sender address of mails; required with `smtp_url`."""
 
     staff_email: str = ""
-    """Where mails for staff go; empty: none are sent."""
+    """Address that receives mails to staff; empty: none are sent."""
 
     company_name: str = ""
-    """Name of the provider in mails."""
+    """Name of the provider, shown in mails."""
 
     signature: str = ""
-    """Text at the end of the mails."""
+    """Signature at the end of mails."""
 
     unprotected_after: timedelta = timedelta(hours=48)
-    """How long after its last good backup a service whose scheduled ones come to nothing is shown to staff."""
+    """A service whose scheduled backups fail is listed for staff when its last good backup is older than this."""
 
     lang_overrides: str = "lang/overrides"
-    """Folder of the provider's own words, `<locale>/LC_MESSAGES/puq_backups.po`; a relative one is beside the
-    application's module. It need not be there."""
+    """Directory of the provider's translations, `<locale>/LC_MESSAGES/puq_backups.po`. A relative path starts at the
+    directory of the application's module and need not exist."""
 
     hooks: tuple[str, ...] = ()
-    """Modules or packages of the host that hold hooks. In the environment separated by commas."""
+    """Modules or packages of the host with hooks; separated by commas in the environment."""
 
 
 def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """The settings out of the host's configuration, else the environment. SettingError names a wrong one."""
+    """Read and check all settings.
+
+    `config` is the host's Flask configuration, `environ` the environment; `config` wins. None in `config` means the
+    default. Raises SettingError, naming the setting, for an invalid value or an unknown `PUQ_BACKUPS_` name.
+    """
     known = {PREFIX + setting.name.upper(): setting for setting in fields(Settings)}
     for name in (*config, *environ):
         if name.startswith(PREFIX) and name not in known:
@@ -156,58 +159,6 @@ def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def duration(raw: Any) -> timedelta:
-    """A duration out of a timedelta, seconds, or a text such as "12h". ValueError otherwise."""
-    if isinstance(raw, timedelta):
-        found = raw
-    elif isinstance(raw, int | float) and not isinstance(raw, bool):
-        found = timedelta(seconds=raw)
-    else:
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(raw))
-        if not match:
-            raise ValueError(raw)
-        found = timedelta(**{UNITS[match[2] or "s"]: float(match[1])})
-    if found < timedelta(0):
-        raise ValueError(raw)
-    return found
-
-
-def _words(raw: Any) -> tuple[str, ...]:
-    parts = raw.split(",") if isinstance(raw, str) else raw
-    texts = (part.decode() if isinstance(part, bytes) else str(part) for part in parts)
-    return tuple(text.strip() for text in texts if text.strip())
-
-
-def _durations(raw: Any) -> tuple[timedelta, ...]:
-    return tuple(duration(part) for part in (raw.split(",") if isinstance(raw, str) else raw))
-
-
-def _flag(raw: Any) -> bool:
-    text = str(raw).strip().lower()
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"", "0", "false", "no", "off"}:
-        return False
-    raise ValueError(raw)
-
-
-def _count(raw: Any) -> int:
-    number = int(raw)
-    if isinstance(raw, bool) or number < 1 or (isinstance(raw, float) and number != raw):
-        raise ValueError(raw)
-    return number
-
-
-READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "str": (lambda raw: str(raw).strip(), "a text"),
-    "bool": (_flag, "True or False"),
-    "int": (_count, "a whole number from 1"),
-    "timedelta": (duration, 'a duration: a timedelta, seconds, or a text such as "12h"'),
-    "tuple[str, ...]": (_words, "a list of texts"),
-    "tuple[timedelta, ...]": (_durations, "a list of durations"),
-}
-
-
 def _read(name: str, kind: str, raw: Any) -> Any:
     reader, wanted = READERS[kind]
     try:
@@ -218,7 +169,7 @@ def _read(name: str, kind: str, raw: Any) -> Any:
 
 def _check(settings: Settings) -> None:
     _check_keys(settings)
-    _check_addresses(settings)
+    _check_urls(settings)
     _check_prefixes(settings)
     if not settings.queue:
         raise SettingError("PUQ_BACKUPS_QUEUE is empty: it must be the name of the queue.")
@@ -226,8 +177,8 @@ def _check(settings: Settings) -> None:
         ZoneInfo(settings.timezone)
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
-    if settings.safety_copy not in SAFETY_COPY:
-        choices = ", ".join(SAFETY_COPY)
+    if settings.safety_copy not in SAFETY_COPY_CHOICES:
+        choices = ", ".join(SAFETY_COPY_CHOICES)
         raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)
     if settings.ca_file and not Path(settings.ca_file).is_file():
         raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
@@ -242,7 +193,7 @@ def _check(settings: Settings) -> None:
 def _check_keys(settings: Settings) -> None:
     if not settings.keys:
         raise SettingError(
-            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. {new} makes one.", new=NEW_KEY
+            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. {new} makes one.", new=KEY_COMMAND
         )
     for key in settings.keys:
         try:
@@ -251,20 +202,20 @@ def _check_keys(settings: Settings) -> None:
             raise SettingError("PUQ_BACKUPS_KEYS holds something that is not a Fernet key.") from None
 
 
-def _check_addresses(settings: Settings) -> None:
-    if _address(settings.redis_url).scheme not in {"redis", "rediss", "unix"}:
+def _check_urls(settings: Settings) -> None:
+    if _split_url(settings.redis_url).scheme not in {"redis", "rediss", "unix"}:
         raise SettingError(
             "PUQ_BACKUPS_REDIS_URL must be an address that begins with redis://, rediss:// or unix://."
         )
-    smtp = _address(settings.smtp_url)
+    smtp = _split_url(settings.smtp_url)
     if settings.smtp_url and (smtp.scheme not in {"smtp", "smtps"} or not smtp.hostname):
         raise SettingError("PUQ_BACKUPS_SMTP_URL must be an address that begins with smtp:// or smtps://.")
     if settings.smtp_url and not settings.mail_from:
         raise SettingError("PUQ_BACKUPS_MAIL_FROM is needed with PUQ_BACKUPS_SMTP_URL.")
 
 
-def _address(url: str) -> SplitResult:
-    """The parts of an address; none where its host or port cannot be read."""
+def _split_url(url: str) -> SplitResult:
+    """Split a URL; empty parts if host or port are invalid."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
-from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from puq_backups.config import PREFIX, READERS, Settings, duration, load
+from puq_backups.config import PREFIX, Settings, load
 from puq_backups.errors import SettingError
 
 KEY = urlsafe_b64encode(bytes(32)).decode()
@@ -180,24 +179,3 @@ def test_load_takes_a_ca_file_that_is_there(tmp_path: Path) -> None:
     path.write_text("")
 
     assert loaded(CA_FILE=path).ca_file == str(path)
-
-
-@pytest.mark.parametrize(
-    ("raw", "seconds"),
-    [
-        (timedelta(minutes=2), 120), (0, 0), (90, 90), (0.5, 0.5), ("90", 90), ("90s", 90), ("15m", 900),
-        ("12h", 43200), ("7d", 604800), (" 1.5 m ", 90), ("0", 0),
-    ],
-)  # fmt: skip
-def test_duration_reads_seconds_and_units(raw: Any, seconds: float) -> None:
-    assert duration(raw) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize("raw", ["", "h", "-5m", "5 m 3s", "1e3", None, False, timedelta(seconds=-1), -0.1, [5]])
-def test_duration_refuses_all_else(raw: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(str(raw))}$"):
-        duration(raw)
-
-
-def test_every_setting_is_of_a_kind_that_can_be_read() -> None:
-    assert {str(field.type) for field in fields(Settings)} == set(READERS)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..config import SAFETY_COPY
+from ..config import SAFETY_COPY_CHOICES
 from ..errors import BadInput
 
 OPTIONS = (
@@ -30,7 +30,7 @@ CHOICES = {
     "mode": ("snapshot", "suspend", "stop"),
     "compression": ("zstd", "lzo", "gzip", "0"),
     "rotation": ("before", "after"),
-    "safety_copy": SAFETY_COPY,
+    "safety_copy": SAFETY_COPY_CHOICES,
 }
 
 MAXIMUM = {"vlan": 4094}
