@@ -22,4 +22,4 @@ def backup_task(context: Context) -> dict[str, Any]:
 @hook("DailyCronJob")
 def daily_summary(context: Context) -> None:
     """Tell staff of the day, by mail."""
-    summary.tell(context)
+    summary.write(context)

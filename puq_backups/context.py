@@ -1,4 +1,4 @@
-"""What every piece of work is given, so that it needs no global: settings, tables, hooks, Proxmox, doorbell."""
+"""Settings, database, hooks and connections, passed to all functions instead of globals."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Context:
     signed_in: Callable[[], Actor | None]
 
     def translator(self, locale: str | None, timezone: str | None = None) -> Translator:
-        """What says things to one reader: in the provider's own words where it has some."""
+        """Return a translator for one reader, with the provider's own translations."""
         return Translator(locale, timezone, overrides=self.settings.lang_overrides)
 
     def connect(self, server: Server) -> Proxmox:
-        """A client for this server. BadInput names a parameter that cannot be right."""
+        """Return a Proxmox client for `server`. Raises BadInput naming a parameter that is invalid."""
         return Proxmox(
             Access(
                 hosts=tuple(server.hosts.split(",")),

@@ -1,6 +1,4 @@
-"""What can go wrong, in one small tree. A message keeps its text and its values apart, so that it can be
-stored with an operation and said later in the reader's language.
-"""
+"""Exceptions and messages. A Message keeps text and values apart, so that it can be stored and translated later."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, init=False)
 class Message:
-    """A sentence for people: `text` is the English msgid with {named} places, `values` what goes there."""
+    """A sentence for people: `text` is the English msgid with {named} placeholders, `values` fills them."""
 
     text: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -24,13 +22,12 @@ class Message:
         return self.text.format_map(self.values) if self.values else self.text
 
     def to_json(self) -> dict[str, Any]:
-        """As it is stored: numbers, moments and messages stay what they are, so that each reader has them said
-        in their own way; all else is kept as text.
-        """
+        """Return the message as JSON. Numbers, datetimes and messages keep their type; other values become text."""
         return {"text": self.text, "values": {key: _to_json(value) for key, value in self.values.items()}}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> Message | None:
+        """Return the message stored by `to_json`, None for an empty value."""
         if not stored:
             return None
         return cls(stored["text"], {key: _from_json(value) for key, value in stored["values"].items()})
@@ -51,7 +48,7 @@ def _from_json(stored: Any) -> Any:
 
 
 class BackupsError(Exception):
-    """Anything that puq-backups itself raises. The sentence is in `message`; `str()` says it in English."""
+    """Base class of all errors raised by puq-backups. `message` can be translated; `str()` is the English text."""
 
     status = 500
 

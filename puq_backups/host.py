@@ -1,4 +1,4 @@
-"""What we ask of the billing application that mounts us."""
+"""Interface of the host, the billing application that mounts the extension."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from .errors import SettingError
 
 log = logging.getLogger("puq_backups.host")
 PERMISSIONS = frozenset({"view", "create", "schedule", "restore", "remove", "keep"})
+"""Permissions of a client's sub-user."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks: a client (or one of its sub-users), staff, or nobody in particular (the system).
+    """Who asks for something: a client, one of the client's sub-users, staff, or the system. Immutable.
 
-    `permissions` None means all of `view create schedule restore remove keep`; staff may do everything.
+    - `client_id` (str or int, default None): the client's id, stored as str.
+    - `is_staff` (bool, default False): whether this is staff, who may do everything.
+    - `permissions` (set of str, default None = all): some of `view create schedule restore remove keep`.
+    - `name` (str, default ""): shown in the audit log.
+    - `locale` (str, default "en"): language tag ("de", "pt-BR") or WHMCS language name ("german").
+    - `timezone` (str, default None = the schedule's): IANA time zone in which times are shown.
     """
 
     client_id: str | None = None
@@ -35,33 +41,36 @@ class Actor:
             object.__setattr__(self, "permissions", frozenset(self.permissions))
 
     def may(self, permission: str) -> bool:
-        """Whether this actor has the right `permission`."""
+        """Return whether this actor has `permission`, one of `view create schedule restore remove keep`."""
         return self.is_staff or self.permissions is None or permission in self.permissions
 
     @property
     def label(self) -> str:
-        """Who this is, for the audit."""
+        """Text that names this actor in the audit log."""
         kind = "staff" if self.is_staff else f"client {self.client_id}"
         return f"{kind} ({self.name})" if self.name else kind
 
 
 SYSTEM = Actor(is_staff=True, name="system")
+"""The actor of work that nobody in particular asked for."""
 
 
 class Host(Protocol):
-    """The billing application. The first two are needed, the rest is used where it exists:
+    """What the billing application implements. `current_actor` and `service_url` are required.
 
-    `service_params(service_id) -> dict` (fresh params before a re-apply or a mail),
-    `send_email(email: EmailMessage) -> None` (instead of `PUQ_BACKUPS_SMTP_URL`),
-    `reinstall(service) -> None` (instead of ours).
+    Optional methods, used if they exist:
+
+    - `service_params(service_id: str) -> dict`: current params of the service, read before a mail and a re-apply.
+    - `send_email(email: EmailMessage) -> None`: sends a mail, in place of `PUQ_BACKUPS_SMTP_URL`.
+    - `reinstall(service) -> None`: reinstalls the service's VM, in place of our clone of the template.
     """
 
     def current_actor(self) -> Actor | None:
-        """Who is signed in, or None."""
+        """Return who is signed in, or None if nobody is. Called inside requests only."""
         ...
 
     def service_url(self, service_id: str) -> str:
-        """The full address of the host's own page of a service; workers ask too, without a request."""
+        """Return the absolute URL of the host's page of a service. Also called by workers, without a request."""
         ...
 
 
@@ -89,19 +98,19 @@ def current_actor(host: Host) -> Actor | None:
 
 
 def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
-    """The host's fresh params of a service, or None where it does not give them."""
+    """Return the host's current params of a service, None if the host does not provide them."""
     ask = getattr(host, "service_params", None)
     return ask(service_id) if ask else None
 
 
 def host_reinstall(host: Host) -> Callable[[Any], None] | None:
-    """The host's own way to reinstall a service's VM, or None where it leaves that to us."""
+    """Return the host's `reinstall`, None if it has none."""
     found: Callable[[Any], None] | None = getattr(host, "reinstall", None)
     return found
 
 
 def send_email(host: Host, email: EmailMessage) -> bool:
-    """Let the host send a mail; False where it does not."""
+    """Send a mail with the host's `send_email`. Returns False if it has none."""
     send = getattr(host, "send_email", None)
     if send is None:
         return False

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted with the newest key, readable with each."""
+"""Encryption of stored secrets: the newest key encrypts, every key decrypts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Vault:
         return "Vault(…)"
 
     def seal(self, secret: str) -> bytes:
-        """`secret` encrypted with the newest key."""
+        """Return `secret`, encrypted with the newest key."""
         return self._fernet.encrypt(secret.encode())
 
     def open(self, sealed: bytes) -> str:
-        """The secret again. SettingError where none of the keys fits."""
+        """Return the decrypted secret. Raises SettingError if no key fits."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
@@ -32,5 +32,5 @@ class Vault:
             ) from None
 
     def rotate(self, sealed: bytes) -> bytes:
-        """The same secret under the newest key. SettingError where none of the keys fits."""
+        """Return the secret encrypted with the newest key. Raises SettingError if no key fits."""
         return self.seal(self.open(sealed))

@@ -26,7 +26,7 @@ from puq_backups.hook_registry import points
 from puq_backups.hook_registry.registry import Hooks
 from puq_backups.mail import outbox
 from puq_backups.mail.filters import FILTERS, TESTS
-from puq_backups.mail.merge_fields import COMMON, OF_THE_HOST, OWN
+from puq_backups.mail.merge_fields import COMMON_FIELDS, HOST_FIELDS, SPECIFIC_FIELDS
 from puq_backups.models import ENDED_STATES, ACTIVE_STATES, VERSION_TABLE, Base
 from puq_backups.operations.kinds import STEPS
 from puq_backups.rules.package import CHOICES, OPTIONS
@@ -160,10 +160,10 @@ def test_mails_are_written_down_and_no_others() -> None:
 def test_merge_fields_are_written_down_and_no_others() -> None:
     table = {name: row for name, row in rows("emails").items() if len(row) == 2 and name != "field"}
 
-    own = {field.name: [mail.name for mail in loaded().emails if field.name in mail.own] for field in OWN}
+    own = {field.name: [mail.name for mail in loaded().emails if field.name in mail.own] for field in SPECIFIC_FIELDS}
     assert table == {
-        **{field.name: [field.label, field.kind] for field in (*COMMON, *OF_THE_HOST)},
-        **{field.name: [field.label, ", ".join(own[field.name])] for field in OWN},
+        **{field.name: [field.label, field.kind] for field in (*COMMON_FIELDS, *HOST_FIELDS)},
+        **{field.name: [field.label, ", ".join(own[field.name])] for field in SPECIFIC_FIELDS},
     }
 
 

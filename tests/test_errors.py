@@ -8,7 +8,16 @@ from datetime import timedelta
 import pytest
 
 from puq_backups import Refused, errors
-from puq_backups.errors import BackupsError, BadInput, Message, NotAllowed, NotFound, ProxmoxError, UnknownOutcome
+from puq_backups.errors import (
+    BackupsError,
+    BadInput,
+    Message,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    ProxmoxError,
+    UnknownOutcome,
+)
 
 ALL = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, BackupsError)]
 PROXMOX = [kind for kind in ALL if issubclass(kind, ProxmoxError)]
@@ -64,7 +73,9 @@ def test_statuses_are_those_that_the_pages_answer() -> None:
 
 
 def test_refused_covers_all_that_a_person_may_hear() -> None:
-    assert {kind for kind in ALL if issubclass(kind, Refused)} == {Refused, BadInput, NotAllowed, NotFound}
+    assert {kind for kind in ALL if issubclass(kind, Refused)} == {
+        Refused, BadInput, NotAllowed, NotFound, NotSignedIn,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", PROXMOX, ids=lambda kind: kind.__name__)

@@ -1,4 +1,4 @@
-"""The marks on hooks, module functions and mails, left where they are written; the registry reads them."""
+"""Decorators for hooks, module functions and mails. They only mark a function; the registry reads the marks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARKS = "_puq_backups_marks"
 
 @dataclass(frozen=True)
 class Mark:
-    """What a decorator leaves on a function: what it is, its name, and its place or particulars."""
+    """What a decorator stores on a function: kind of mark, name, priority and further arguments."""
 
     kind: str
     name: str
@@ -22,10 +22,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Email:
-    """A mail that is sent when `event` happens, to the client or to staff, from `templates/…/emails/<folder>`.
+    """A mail that is written when `event` happens, to "client" or "staff".
 
-    `own` names its merge fields beside those of every mail; `fields` gives what it knows of them from the keyword
-    arguments `service`, `operation` and `backup`.
+    Its templates are in `templates/puq_backups/emails/<folder>`. `own` names its specific merge fields; `fields`
+    returns their values and takes the keyword arguments `service`, `operation` and `backup`.
     """
 
     name: str
@@ -45,22 +45,35 @@ def _marking(mark: Mark) -> Callable[[F], F]:
 
 
 def hook(point: str, priority: int = 0) -> Callable[[F], F]:
-    """Mark a function to run at `point` (see hookspecs); lower priorities run first."""
+    """Mark a function to run at a hook point.
+
+    - `point` (str): name of a function in `puq_backups.hook_registry.points`.
+    - `priority` (int, default 0): lower priorities run first.
+
+    The function takes those arguments of its point that it needs, by name. Registering it raises HookError for an
+    unknown point or argument.
+    """
     return _marking(Mark("hook", point, priority))
 
 
 def module_function(function: F) -> F:
-    """Mark a function as the module function of its own name, reached by `backups.call(name, params)`."""
+    """Mark a function as the module function of its own name, called by `backups.call(name, params)`.
+
+    It may take `context`, `params` and `actor`. A function of the host replaces ours of the same name.
+    """
     return _marking(Mark("module", function.__name__))(function)
 
 
 def page_function(function: F) -> F:
-    """The same for a custom function that only shows a page, `{"templatefile": …, "vars": …}`: a GET may reach it."""
+    """Mark a module function that only shows a page, so that a GET request may call it.
+
+    It returns `{"templatefile": …, "vars": …}`.
+    """
     return _marking(Mark("page", function.__name__))(function)
 
 
 def email_template(
     name: str, *, event: str, folder: str, to: str = "client", own: tuple[str, ...] = ()
 ) -> Callable[[F], F]:
-    """Mark a function that gives the merge fields `own` to the mail `name`, written when `event` happens."""
+    """Mark a function that returns the specific merge fields `own` of the mail `name`, written at `event`."""
     return _marking(Mark("email", name, about={"event": event, "folder": folder, "to": to, "own": own}))

@@ -1,4 +1,4 @@
-"""The registry of hooks, module functions and mails: filled as their modules are loaded, and run from here."""
+"""Registry of hooks, module functions and mails: loads their modules and runs the hooks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .decorators import MARKS, Email, Mark
 
 log = logging.getLogger("puq_backups.hooks")
 ENTRY_POINTS = "puq_backups.hooks"
-"""The group under which an installed package names a module, or a package of modules, that holds hooks."""
+"""Entry point group in which an installed package names a module or package with hooks."""
 
-GIVEN_TO_FUNCTIONS = frozenset({"context", "params", "actor"})
-"""What a module function may ask for."""
+FUNCTION_ARGUMENTS = frozenset({"context", "params", "actor"})
+"""Arguments that a module function may take."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A hook at its point. `wanted` are the arguments it names; None: it takes all."""
+class RegisteredHook:
+    """A hook at its point. `wanted` are the arguments that it takes, None for all."""
 
     priority: int
     function: Callable[..., Any]
@@ -38,10 +38,10 @@ class Entry:
 
 
 class Hooks:
-    """The registry of one application. `given` are arguments that every point gives, besides those of its run."""
+    """Registry of one application. `given` are arguments added to those of each run."""
 
     def __init__(self) -> None:
-        self._hooks: dict[str, list[Entry]] = {}
+        self._hooks: dict[str, list[RegisteredHook]] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
         self.pages: set[str] = set()
         self.emails: list[Email] = []
@@ -49,7 +49,7 @@ class Hooks:
         self._registered: set[str] = set()
 
     def load_all(self, modules: Iterable[str]) -> None:
-        """Load our own hooks, those of installed packages, then those of the host: its word is the last."""
+        """Load our own hooks, those of installed packages, then those of the host, which win."""
         self.load_package("puq_backups.hooks")
         for found in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: (one.name, one.value)):
             self.load_package(found.module, f"The entry point {found.name}")
@@ -57,9 +57,10 @@ class Hooks:
             self.load_package(name)
 
     def load_package(self, name: str, named_by: str = "PUQ_BACKUPS_HOOKS") -> None:
-        """Load each module of a package (or the module `name`); a leading underscore leaves a file out.
+        """Load all modules of a package, or the module `name`. Files with a leading underscore are skipped.
 
-        HookError where there is no such package. One that was loaded already is not registered again.
+        `named_by` is the setting or entry point named in errors. Raises HookError if there is no such module. A
+        module is registered once.
         """
         package = _imported(name, named_by)
         self.register(package)
@@ -68,7 +69,7 @@ class Hooks:
                 self.register(importlib.import_module(f"{name}.{found.name}"))
 
     def register(self, module: ModuleType) -> None:
-        """Register what the functions of `module` are marked as. HookError names a wrong point or argument."""
+        """Register the marked functions of a module. Raises HookError naming a wrong point or argument."""
         if module.__name__ in self._registered:
             return
         self._registered.add(module.__name__)
@@ -83,12 +84,12 @@ class Hooks:
         elif mark.kind == "email":
             self.emails.append(Email(name=mark.name, fields=function, **mark.about))
         else:
-            _wanted(function, GIVEN_TO_FUNCTIONS, "a module function is not given")
+            _wanted(function, FUNCTION_ARGUMENTS, "a module function is not given")
             self.functions[mark.name] = function
             (self.pages.add if mark.kind == "page" else self.pages.discard)(mark.name)
 
     def add(self, point: str, function: Callable[..., Any], priority: int = 0) -> None:
-        """Have `function` run at `point`. HookError where point, argument or priority cannot be."""
+        """Register `function` at `point`. Raises HookError for a wrong point, argument or priority."""
         spec = getattr(points, point, None)
         if not inspect.isfunction(spec):
             raise HookError("There is no hook point {point} ({where}).", point=point, where=_where(function))
@@ -96,14 +97,14 @@ class Hooks:
             raise HookError("The priority of {where} is not a whole number.", where=_where(function))
         known = frozenset(inspect.signature(spec).parameters)
         entries = self._hooks.setdefault(point, [])
-        entries.append(Entry(priority, function, _wanted(function, known, f"{point} does not give")))
+        entries.append(RegisteredHook(priority, function, _wanted(function, known, f"{point} does not give")))
         entries.sort(key=lambda entry: entry.priority)
 
     def run(self, point: str, **arguments: Any) -> list[Any]:
-        """Run what is registered at `point`, in order: the answers that are not None.
+        """Run the hooks at `point` in order and return their answers that are not None.
 
-        An error in a hook that may refuse (`Pre…`, but PreCronJob) is raised: it fails closed. Elsewhere it is
-        logged and the next hook runs.
+        `arguments` are passed by name. An error in a `Pre…` hook (except PreCronJob) is raised; any other is logged
+        and the next hook runs. Raises HookError for an unknown point.
         """
         spec = getattr(points, point, None)
         if not inspect.isfunction(spec):
@@ -112,7 +113,7 @@ class Hooks:
         return [answer for answer in self._answers(point, arguments) if answer is not None]
 
     def run_for_dicts(self, point: str, **arguments: Any) -> list[dict[str, Any]]:
-        """Run a point whose answers are dicts. Any other answer is a fault of the hook: logged, and left out."""
+        """Run the hooks at `point` and return their dict answers. Any other answer is logged and dropped."""
         answers = self.run(point, **arguments)
         for answer in answers:
             if not isinstance(answer, dict):
@@ -130,7 +131,7 @@ class Hooks:
 
 
 def _wanted(function: Callable[..., Any], known: frozenset[str], not_given: str) -> frozenset[str] | None:
-    """The arguments that a function names, None where it takes any. HookError where one is not among `known`."""
+    """Return the arguments that a function names, None if it takes any. Raises HookError if one is not in `known`."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None
@@ -152,7 +153,7 @@ def _imported(name: str, named_by: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # A module that the host's own file fails to import is the host's to see, as it is.
+        # An import that fails inside the host's module is raised unchanged.
         if not f"{name}.".startswith(f"{error.name}."):
             raise
         raise HookError(

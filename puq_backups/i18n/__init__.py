@@ -1,1 +1,1 @@
-"""Translation of messages, dates and sizes into the reader's language."""
+"""Translation of messages, dates, numbers and sizes."""

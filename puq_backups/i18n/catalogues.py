@@ -1,8 +1,7 @@
-"""The catalogues of a language: the provider's own words before ours, in whatever state those are.
+"""Loads the gettext catalogues of a language: the provider's before the shipped ones.
 
-A catalogue is `<locale>/LC_MESSAGES/puq_backups.po` or, compiled, `….mo`. Ours are complete and tested.
-A provider's holds what it wants to say differently, or a language that we do not have; a file or an entry of it
-that cannot be used is left out and told to the log, so that no page breaks over it.
+A catalogue is `<locale>/LC_MESSAGES/puq_backups.po` or a compiled `.mo`. A provider's catalogue may be partial or for
+another language. Files and entries that cannot be used are skipped and logged, so that no page fails.
 """
 
 from __future__ import annotations
@@ -26,37 +25,37 @@ log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=256)
-def texts(locale: str, ours: str, overrides: str) -> NullTranslations:
-    """What is said in `locale`, as in "de_AT": of each text the provider's, else ours, else the English.
+def load(locale: str, shipped: str, overrides: str) -> NullTranslations:
+    """Return the translations of `locale`, as in "de_AT": the provider's, else the shipped ones, else English.
 
-    `ours` and `overrides` are folders, read once in a process; "" is none.
+    `shipped` and `overrides` are directories, read once per process; "" means none.
     """
-    found: list[NullTranslations] = [*_of_provider(locale, overrides), *_shipped(locale, ours)]
+    found: list[NullTranslations] = [*_provided(locale, overrides), *_shipped(locale, shipped)]
     for first, then in pairwise(found):
         first.add_fallback(then)
     return found[0] if found else NullTranslations()
 
 
 def _shipped(locale: str, folder: str) -> Iterator[Translations]:
-    """Ours: compiled when the wheel was built; in a checkout the source, compiled in memory."""
+    """Yield the shipped catalogues: `.mo` from a wheel; in a checkout the `.po`, compiled in memory."""
     for path in _files(locale, folder, "mo", "po"):
         try:
             compiled = io.BytesIO(path.read_bytes()) if path.suffix == ".mo" else _compiled(_read(path))
             yield Translations(compiled, DOMAIN)
-        except Exception:  # whatever is wrong with a file, the page is shown
-            log.exception("The catalogue %s cannot be read and is left out.", path)
+        except Exception:  # a broken file must not break a page
+            log.exception("The catalogue %s cannot be read and is skipped.", path)
 
 
-def _of_provider(locale: str, folder: str) -> Iterator[Translations]:
+def _provided(locale: str, folder: str) -> Iterator[Translations]:
     for path in _files(locale, folder, "po", "mo"):
         try:
             yield Translations(_compiled(_usable(_read(path), path)), DOMAIN)
-        except Exception:  # a provider's file may hold anything at all
-            log.exception("The catalogue %s cannot be read and is left out.", path)
+        except Exception:  # a provider's file may contain anything
+            log.exception("The catalogue %s cannot be read and is skipped.", path)
 
 
 def _compiled(catalogue: Catalog) -> io.BytesIO:
-    """The catalogue in gettext's binary form, without fuzzy entries."""
+    """Return the catalogue in gettext's binary format, without fuzzy entries."""
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
@@ -64,7 +63,7 @@ def _compiled(catalogue: Catalog) -> io.BytesIO:
 
 
 def _files(locale: str, folder: str, *kinds: str) -> Iterator[Path]:
-    """The catalogues there are for a locale, that of "de_AT" before that of "de"."""
+    """Yield the existing catalogue files for a locale, "de_AT" before "de"."""
     parts = locale.split("_") if folder else []
     for length in range(len(parts), 0, -1):
         place = Path(folder, "_".join(parts[:length]), "LC_MESSAGES")
@@ -78,26 +77,26 @@ def _read(path: Path) -> Catalog:
 
 
 def _usable(catalogue: Catalog, path: Path) -> Catalog:
-    for entry in [entry for entry in catalogue if entry.id and not fits(entry)]:
-        log.warning("The entry %r of %s asks for a {place} that there is not; it is left out.", entry.id, path)
+    for entry in [entry for entry in catalogue if entry.id and not has_known_placeholders(entry)]:
+        log.warning("The entry %r of %s uses an unknown {placeholder} and is skipped.", entry.id, path)
         catalogue.delete(entry.id)
     return catalogue
 
 
-def fits(entry: Message) -> bool:
-    """Whether a translation asks for no other {named} places than its English fills."""
+def has_known_placeholders(entry: Message) -> bool:
+    """Return whether a translation uses no placeholder that its English text lacks."""
     try:
-        known = set().union(*map(places, forms(entry.id)))
-        return all(places(form) <= known for form in forms(entry.string))
+        known = set().union(*map(placeholders, plural_forms(entry.id)))
+        return all(placeholders(form) <= known for form in plural_forms(entry.string))
     except ValueError:
         return False
 
 
-def forms(said: object) -> list[str]:
-    """The forms of a text: one, or one for each plural."""
+def plural_forms(said: object) -> list[str]:
+    """Return the forms of a text: one, or one per plural form."""
     return [str(form) for form in said] if isinstance(said, (tuple, list)) else [str(said)]
 
 
-def places(text: str) -> set[str]:
-    """The names between braces, as in "{name}". ValueError where a brace is never closed."""
+def placeholders(text: str) -> set[str]:
+    """Return the placeholder names in `text`, as in "{name}". Raises ValueError for an unclosed brace."""
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}

@@ -1,4 +1,4 @@
-"""Languages by the names that hosts and staff give them."""
+"""Locales by language tag or WHMCS language name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ WHMCS_LANGUAGES = {
     "romanian": "ro", "russian": "ru", "spanish": "es", "swedish": "sv",
     "turkish": "tr", "ukrainian": "uk", "ukranian": "uk", "no": "nb",
 }  # fmt: skip
-"""What `clientsdetails["language"]` may hold, spelled as WHMCS spells it, and the locale it means."""
+"""Locale by the language name in `clientsdetails["language"]`, spelled as WHMCS spells it."""
 
 
 def find(name: str) -> Locale:
-    """The locale of a tag ("de-AT", "pt_BR") or of WHMCS's own word; English for one that nobody knows."""
+    """Return the locale for a tag ("de-AT", "pt_BR") or WHMCS language name; English for an unknown one."""
     try:
         return Locale.parse(WHMCS_LANGUAGES.get(name.lower(), name).replace("-", "_"))
     except (ValueError, TypeError, UnknownLocaleError):
@@ -24,10 +24,10 @@ def find(name: str) -> Locale:
 
 
 def tag(name: str | None) -> str:
-    """The tag of a language as a host or staff names it, as in "de-AT"; "en" for one that nobody knows."""
+    """Return the language tag, as in "de-AT", for a tag or WHMCS language name; "en" for an unknown one."""
     return str(find(name or "en")).replace("_", "-")
 
 
 def direction(name: str) -> str:
-    """How a language is written, for an HTML `dir` attribute; there need be no catalogue for it."""
+    """Return the value of the HTML `dir` attribute for a language, whether or not it has a catalogue."""
     return "rtl" if find(name).character_order == "right-to-left" else "ltr"

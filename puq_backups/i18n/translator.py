@@ -1,7 +1,7 @@
-"""Our sentences in the reader's language, and dates in the reader's zone.
+"""Translates messages and formats dates, numbers and sizes for one reader.
 
-Catalogues are our own, read with plain Babel: a host's own translations are neither needed nor touched. Whatever
-is missing or broken falls back to English, which needs no catalogue.
+Uses Babel directly, so that the host's translations are neither needed nor changed. Missing or broken translations
+fall back to English.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from . import catalogues, locales
 
 GIB = 1024**3
 DIGITS = {"arab": "٠١٢٣٤٥٦٧٨٩", "arabext": "۰۱۲۳۴۵۶۷۸۹"}
-"""The digits of numbering systems that Babel knows by name alone. Arabic itself is written with ours, says CLDR;
-in Egypt, among others, it is not."""
+"""Digits of numbering systems that Babel knows by name only. By CLDR "ar" uses Latin digits, but "ar_EG" does not."""
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 """Between them a text is set in its own direction, and does not disturb the sentence around it."""
@@ -40,14 +39,15 @@ log = logging.getLogger(__name__)
 
 
 def N_(text: str) -> str:  # noqa: N802 gettext's own name for this marker
-    """Mark a text for the catalogues and leave it as it is; it is translated where it is said."""
+    """Mark a text for extraction into the catalogues and return it unchanged."""
     return text
 
 
 class Translator:
-    """Says things to one reader: `locale` as in "de", "pt-BR" or "german", `timezone` an IANA name.
+    """Translator for one reader.
 
-    `overrides` is the folder of the provider's own catalogues, `folder` that of ours.
+    Arguments: `locale` as in "de", "pt-BR" or "german" (default "en"); `timezone`, an IANA name (default UTC);
+    `overrides`, the directory of the provider's catalogues; `folder`, that of the shipped ones.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class Translator:
         return "rtl" if self.locale.character_order == "right-to-left" else "ltr"
 
     def gettext(self, text: str, /, **values: Any) -> str:
-        """Translate a text and fill its {named} places."""
+        """Translate a text and fill its {named} placeholders."""
         return self._fill(self._texts.ugettext(text), text, values) if text else ""
 
     def ngettext(self, singular: str, plural: str, n: int, /, **values: Any) -> str:
-        """Translate with the plural form that `n` needs; {n} is filled too."""
+        """Translate with the plural form for `n`, and fill {n} and the other placeholders."""
         english = singular if n == 1 else plural
         return self._fill(self._texts.ungettext(singular, plural, n), english, {"n": n, **values})
 
     def say(self, message: Message | str | None) -> str:
-        """Say a stored message: its text translated, then its values filled in; nothing for None."""
+        """Translate a Message or text and fill in its values; "" for None."""
         if isinstance(message, Message):
             return self.gettext(message.text, **message.values)
         return self.gettext(message or "")
@@ -105,7 +105,7 @@ class Translator:
         return self.isolated(str(value))
 
     def isolated(self, text: str) -> str:
-        """A name, path or date that stands in a sentence written from right to left, kept in its own direction."""
+        """Wrap a name, path or date in Unicode isolates if the language is written from right to left."""
         if self.dir == "ltr" or not text or (text[0], text[-1]) == (FIRST_STRONG_ISOLATE, POP_ISOLATE):
             return text
         return f"{FIRST_STRONG_ISOLATE}{text}{POP_ISOLATE}"
@@ -114,19 +114,19 @@ class Translator:
         return text.translate(self._digits)
 
     def date(self, value: dt.datetime) -> str:
-        """The day in the reader's zone, as in "Nov 23, 2026"."""
+        """Return the date in the reader's zone, as in "Nov 23, 2026"."""
         return self._in_digits(format_date(value.astimezone(self.zone), "medium", locale=self.locale))
 
     def time(self, value: dt.datetime, form: str = "short") -> str:
-        """The time of day in the reader's zone: "short" to the minute, "medium" to the second."""
+        """Return the time in the reader's zone: "short" to the minute, "medium" to the second."""
         return self._in_digits(format_time(value, form, tzinfo=self.zone, locale=self.locale))
 
     def datetime(self, value: dt.datetime, form: str = "medium") -> str:
-        """Day and time in the reader's zone, to the second in the form "medium"."""
+        """Return date and time in the reader's zone: "short" to the minute, "medium" to the second."""
         return self._in_digits(format_datetime(value, form, tzinfo=self.zone, locale=self.locale))
 
     def planned(self, value: dt.datetime, zone: str | None = None) -> str:
-        """A moment to come with its weekday, to the minute, in the zone named or else the reader's."""
+        """Return a future time with its weekday, to the minute, in `zone` or else the reader's."""
         when = value.astimezone(_zone(zone) if zone else self.zone)
         date = format_skeleton("yMMMEd", when, tzinfo=when.tzinfo, locale=self.locale)
         time = format_time(when, "short", tzinfo=when.tzinfo, locale=self.locale)
@@ -134,28 +134,28 @@ class Translator:
         return self._in_digits(both)
 
     def ago(self, value: dt.datetime) -> str:
-        """How far away a moment is, as in "3 hours ago" or "in 5 days"."""
+        """Return the distance to a time, as in "3 hours ago" or "in 5 days"."""
         away = value - dt.datetime.now(dt.UTC)
         return self._in_digits(format_timedelta(away, add_direction=True, locale=self.locale))
 
     def weekday(self, day: int) -> str:
-        """The name of a day of the week; 0 is Sunday."""
+        """Return the name of a weekday; 0 is Sunday."""
         return str(get_day_names("wide", "stand-alone", self.locale)[(day - 1) % 7])
 
     def language(self, name: str) -> str:
-        """The name of a language in the reader's own, as in "German" for "de"."""
+        """Return the name of a language in the reader's language, as in "German" for "de"."""
         return str(locales.find(name).get_display_name(self.locale) or name)
 
     def number(self, value: float) -> str:
-        """A number with at most one decimal."""
+        """Return a number with at most one decimal."""
         return self._in_digits(format_decimal(value, "0.#", locale=self.locale, numbering_system="default"))
 
     def percent(self, value: int) -> str:
-        """A share of 0 to 100, as in "40%"."""
+        """Return 0 to 100 as a percentage, as in "40%"."""
         return self._in_digits(format_percent(value / 100, locale=self.locale, numbering_system="default"))
 
     def size(self, size: int | None) -> str:
-        """Bytes as in "300 GiB", at most one decimal; nothing for an unknown size."""
+        """Return a size in bytes as in "300 GiB", with at most one decimal; "" for None."""
         if size is None:
             return ""
         gib = size / GIB
@@ -165,9 +165,9 @@ class Translator:
 
 
 def _language(name: str, folder: str, overrides: str) -> tuple[Locale, NullTranslations]:
-    """The locale and its texts; both English where there is no catalogue, for a page in one tongue."""
+    """Return locale and translations; English for both if there is no catalogue, so that a page has one language."""
     locale = locales.find(name)
-    texts = catalogues.texts(str(locale), folder, overrides)
+    texts = catalogues.load(str(locale), folder, overrides)
     known = locale.language == "en" or isinstance(texts, Translations)
     return (locale if known else Locale("en")), texts
 

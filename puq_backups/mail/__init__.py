@@ -1,1 +1,1 @@
-"""Mails: events, merge fields, templates, the outbox and its delivery by SMTP."""
+"""Mail: events, merge fields, templates, the outbox and its delivery by SMTP."""

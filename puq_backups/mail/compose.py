@@ -1,4 +1,4 @@
-"""A mail as it goes out: what was kept with it, what the host adds, in the text that counts, as a message."""
+"""Composes a mail of the outbox: merge fields of the host, hooks, the selected template, the MIME message."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from ..config import Settings
 from ..context import Context
 from ..models import Mail
 from . import merge_fields, templates
-from .templates import Letter
+from .templates import RenderedEmail
 
 log = logging.getLogger("puq_backups.mail")
 
 
-def write(context: Context, mail: Mail) -> Letter | None:
-    """The mail as it reads now; None where a hook aborts it. Raises what the host's hooks and params raise."""
+def render(context: Context, mail: Mail) -> RenderedEmail | None:
+    """Render a mail of the outbox with the current templates.
+
+    Returns None if a hook at `EmailPreSend` aborts it. Raises whatever the host's hooks and `service_params` raise.
+    """
     translator = context.translator(mail.locale, mail.timezone)
-    fields = {**merge_fields.read(mail.fields, translator), **of_host(context, mail.service_id)}
+    fields = {**merge_fields.localize(mail.fields, translator), **host_fields(context, mail.service_id)}
     extra: dict[str, Any] = {}
     for answer in context.hooks.run_for_dicts(
         "EmailPreSend", messagename=mail.name, relid=mail.service_id or "", mergefields=dict(fields)
@@ -29,34 +32,34 @@ def write(context: Context, mail: Mail) -> Letter | None:
             return None
         extra |= {name: value for name, value in answer.items() if name != "abortsend"}
     with context.database.open() as session:
-        template = templates.chosen(session, mail.name, mail.locale)
-    return templates.write(mail.folder, template, {**fields, **merge_fields.plain(extra)}, translator)
+        template = templates.select_template(session, mail.name, mail.locale)
+    return templates.render(mail.folder, template, {**fields, **merge_fields.to_plain(extra)}, translator)
 
 
-def of_host(context: Context, service_id: str | None) -> dict[str, Any]:
-    """The merge fields that only the host knows: its page's address, and what its fresh params give of them."""
+def host_fields(context: Context, service_id: str | None) -> dict[str, Any]:
+    """Return the merge fields that only the host knows: the page's address and values of `Host.service_params`."""
     if not service_id:
         return {}
     try:
         params = hosts.service_params(context.host, service_id) or {}
     except Exception:
-        # A service that the host has forgotten: what the mail was written with is enough.
-        log.exception("the host's params of service %s could not be had for a mail", service_id)
+        # The host may no longer know the service; the stored fields are enough for the mail.
+        log.exception("service_params(%s) of the host failed; the mail is sent without its fields", service_id)
         params = {}
     client = {f"client_{name}": value for name, value in (params.get("clientsdetails") or {}).items()}
     given = {**client, **params}
-    found = {field.name: given[field.name] for field in merge_fields.OF_THE_HOST if given.get(field.name) is not None}
-    return {"backups_url": context.host.service_url(service_id), **dict(merge_fields.plain(found))}
+    found = {field.name: given[field.name] for field in merge_fields.HOST_FIELDS if given.get(field.name) is not None}
+    return {"backups_url": context.host.service_url(service_id), **dict(merge_fields.to_plain(found))}
 
 
-def compose(settings: Settings, mail: Mail, letter: Letter) -> EmailMessage:
-    """The mail as it goes out: plain text, and HTML beside it."""
+def to_message(settings: Settings, mail: Mail, rendered: RenderedEmail) -> EmailMessage:
+    """Build the MIME message: plain text with an HTML alternative."""
     email = EmailMessage()
-    email["Subject"] = templates.one_line(letter.subject)
+    email["Subject"] = templates.one_line(rendered.subject)
     email["From"], email["To"] = settings.mail_from or "backups@localhost", mail.recipient
     email["Date"], email["Message-ID"] = formatdate(), f"<{mail.id}@puq-backups>"
     email["Auto-Submitted"] = "auto-generated"
     email["Content-Language"] = mail.locale
-    email.set_content(letter.text)
-    email.add_alternative(letter.html, subtype="html")
+    email.set_content(rendered.text)
+    email.add_alternative(rendered.html, subtype="html")
     return email

@@ -1,4 +1,4 @@
-"""The day for staff: what was done, what was not, and what needs a look."""
+"""Collects and writes the daily summary for staff: finished, failed and stuck operations, unprotected services."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from ..inventory import protection
 from ..models import Mail, Operation, Server, Service, Storage, now
 from . import events, merge_values
 
-MOST = 50
-"""Lines of a list."""
-NEARLY_FULL = 0.1
-"""Share of a storage that is still free."""
-DAY, LONGEST = timedelta(days=1), timedelta(days=7)
+MAX_ROWS = 50
+"""Maximum number of rows in each list."""
+NEARLY_FULL_SHARE = 0.1
+"""A storage with a smaller share of free space is listed as nearly full."""
+DAY, MAX_PERIOD = timedelta(days=1), timedelta(days=7)
 
 
-def tell(context: Context) -> None:
-    """Write the daily summary into the outbox; once for each UTC day, however often it is asked for."""
+def write(context: Context) -> None:
+    """Add the daily summary to the outbox; at most one per UTC day."""
     with context.database.begin() as session:
         since = _since(session)
-        events.on_day(session, context, of_day(session, context, since))
+        events.on_day_end(session, context, collect(session, context, since))
 
 
 def _since(session: Session) -> datetime:
-    """The last summary, so that a clock that stood still leaves no gap; a week at most."""
+    """Return the time of the last summary, so that a stopped clock leaves no gap; at most `MAX_PERIOD` ago."""
     last = session.scalar(select(func.max(Mail.created_at)).where(Mail.name == "Daily summary"))
-    return max(last or now() - DAY, now() - LONGEST)
+    return max(last or now() - DAY, now() - MAX_PERIOD)
 
 
-def of_day(session: Session, context: Context, since: datetime) -> dict[str, Any]:
-    """The merge fields of the summary."""
-    made = _counts(session, since, "backup")
+def collect(session: Session, context: Context, since: datetime) -> dict[str, Any]:
+    """Return the merge fields of the summary for the period that starts at `since`."""
+    backups = _counts(session, since, "backup")
     unprotected = protection.unprotected(context.settings)
     return {
         "since": since,
-        **{f"{state}_count": made.get(state, 0) for state in ("done", "failed", "missed", "refused")},
+        **{f"{state}_count": backups.get(state, 0) for state in ("done", "failed", "missed", "refused")},
         "restored_count": _counts(session, since, "restore").get("done", 0),
-        "failed": _broken(session, since),
+        "failed": _failed(session, since),
         "unprotected_count": session.scalar(select(func.count()).select_from(unprotected.subquery())),
-        "unprotected": _unprotected(session, session.scalars(unprotected.order_by(Service.id).limit(MOST)).all()),
+        "unprotected": _unprotected(session, session.scalars(unprotected.order_by(Service.id).limit(MAX_ROWS)).all()),
         "stuck": _stuck(session),
         "full": _full(session),
         "unsent_count": session.scalar(
@@ -60,14 +60,14 @@ def _counts(session: Session, since: datetime, kind: str) -> dict[str, int]:
 
 
 def _with_service(state: Any) -> Any:
-    return select(Operation, Service).join(Service, Service.id == Operation.service_id).where(state).limit(MOST)
+    return select(Operation, Service).join(Service, Service.id == Operation.service_id).where(state).limit(MAX_ROWS)
 
 
-def _broken(session: Session, since: datetime) -> list[dict[str, Any]]:
+def _failed(session: Session, since: datetime) -> list[dict[str, Any]]:
     rows = _with_service(Operation.state.in_(protection.FAILED_STATES)).where(Operation.finished_at >= since)
     return [
-        {**_who(service), "kind": operation.kind, "state": operation.state, "finished_at": operation.finished_at,
-         "reason": operation.reason}
+        {**_service_columns(service), "kind": operation.kind, "state": operation.state,
+         "finished_at": operation.finished_at, "reason": operation.reason}
         for operation, service in session.execute(rows.order_by(Operation.finished_at.desc()))
     ]  # fmt: skip
 
@@ -75,19 +75,19 @@ def _broken(session: Session, since: datetime) -> list[dict[str, Any]]:
 def _stuck(session: Session) -> list[dict[str, Any]]:
     rows = _with_service(Operation.state == "stuck").order_by(Operation.started_at)
     return [
-        {**_who(service), "kind": operation.kind, "started_at": operation.started_at}
+        {**_service_columns(service), "kind": operation.kind, "started_at": operation.started_at}
         for operation, service in session.execute(rows)
     ]
 
 
 def _unprotected(session: Session, services: Sequence[Service]) -> list[dict[str, Any]]:
     last = protection.last_good_backups(session, services)
-    return [{**_who(service), "backup_date": last.get(service.id)} for service in services]
+    return [{**_service_columns(service), "backup_date": last.get(service.id)} for service in services]
 
 
-def _who(service: Service) -> dict[str, str]:
+def _service_columns(service: Service) -> dict[str, str]:
     return {
-        "service_id": service.id, "vm_name": service.vm_name, "client_name": merge_values.name_of(service),
+        "service_id": service.id, "vm_name": service.vm_name, "client_name": merge_values.client_name(service),
     }  # fmt: skip
 
 
@@ -95,12 +95,12 @@ def _full(session: Session) -> list[dict[str, Any]]:
     rows = (
         select(Storage, Server)
         .join(Server, Server.id == Storage.server_id)
-        .where(Storage.active, Storage.total > 0, Storage.available < Storage.total * NEARLY_FULL)
+        .where(Storage.active, Storage.total > 0, Storage.available < Storage.total * NEARLY_FULL_SHARE)
     )
     return [
         {
             "storage": storage.name, "node": storage.node, "server": server.hosts.split(",")[0],
             "available": storage.available, "total": storage.total,
         }
-        for storage, server in session.execute(rows.order_by(Storage.name).limit(MOST))
+        for storage, server in session.execute(rows.order_by(Storage.name).limit(MAX_ROWS))
     ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""Sending: what waits in the outbox goes out by SMTP or the host's mailer; a failed one waits longer each time.
+"""Sends the mails of the outbox by SMTP or the host's mailer and retries failed ones with growing delays.
 
-Never twice: a mail is noted as being sent before the mail server has it. Where nobody can say what became of it (the
-worker died, the server's answer was lost) it stays failed, and staff decides.
+A mail is marked as "sending", and that is committed, before the mail server receives it, so it is never sent
+twice. If the outcome is unknown (worker died, answer lost), the mail fails and is not retried: staff decide.
 """
 
 from __future__ import annotations
@@ -19,41 +19,44 @@ from ..context import Context
 from ..i18n.translator import N_
 from ..models import Mail, now
 from . import compose, merge_fields, smtp
-from .templates import Letter
+from .templates import RenderedEmail
 
 log = logging.getLogger("puq_backups.mail")
 BATCH = 100
-PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720))
-PATIENCE = timedelta(days=3)
-"""How long a mail waits for a mail server that does not answer at all."""
-LEASE = timedelta(minutes=10)
-"""Longer than a mail server may take, with a time limit on each of its answers."""
-LONGEST_KEPT = 15_000
-MAYBE = "It may have arrived: {why}"
-STOPPED = N_("The worker stopped while it was being sent; it may have arrived.")
+RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720))
+MAX_UNREACHABLE = timedelta(days=3)
+"""How long a mail is retried while the mail server cannot be reached."""
+SENDING_LEASE = timedelta(minutes=10)
+"""A mail in state "sending" for longer belongs to a dead worker. Longer than all SMTP timeouts of one mail."""
+MAX_LOGGED_LENGTH = 15_000
+MAYBE_SENT = "It may have arrived: {why}"
+WORKER_STOPPED = N_("The worker stopped while it was being sent; it may have arrived.")
 ABORTED = N_("A hook of the provider aborted it.")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an attempt: the mail's `state` after it, `error`, and what was sent."""
+    """Result of an attempt to send: the mail's new `state`, the `error`, and what was sent."""
 
     state: str
     error: str = ""
-    letter: Letter | None = None
-    unreached: bool = False
+    rendered: RenderedEmail | None = None
+    unreachable: bool = False
 
 
 def can_send(context: Context) -> bool:
-    """Whether there is a way for mails at all."""
+    """Return whether an SMTP server or the host's `send_email` is configured."""
     return bool(context.settings.smtp_url) or hasattr(context.host, "send_email")
 
 
 def send_due(context: Context) -> int:
-    """Send what waits in the outbox: how many were sent. While the mail server does not answer the others wait."""
+    """Send the mails that are due and return how many were sent.
+
+    Stops at the first mail if the mail server cannot be reached; the others stay due.
+    """
     if not can_send(context):
         return 0
-    _settle_lost(context)
+    _fail_interrupted(context)
     with context.database.open() as session:
         due = select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= now()).order_by(Mail.wake_at)
         ids = session.scalars(due.limit(BATCH)).all()
@@ -61,33 +64,35 @@ def send_due(context: Context) -> int:
     for mail_id in ids:
         outcome = _send(context, mail_id)
         sent += outcome.state == "sent"
-        if outcome.unreached:
+        if outcome.unreachable:
             break
     return sent
 
 
-def _settle_lost(context: Context) -> None:
-    """What was on its way when its worker died is not sent again.
+def _fail_interrupted(context: Context) -> None:
+    """Fail the mails whose worker died while sending: they may have arrived.
 
-    One row at a time by its key: an UPDATE over a range locks what others are writing, and MariaDB gives up.
+    One row at a time by primary key: an UPDATE over a range takes gap locks, which deadlock with inserts on MariaDB.
     """
     lost = (Mail.state == "sending", Mail.wake_at <= now())
     with context.database.open() as session:
         ids = session.scalars(select(Mail.id).where(*lost).limit(BATCH)).all()
     for mail_id in ids:
         with context.database.begin() as session:
-            session.execute(update(Mail).where(Mail.id == mail_id, *lost).values(state="failed", error=STOPPED))
+            session.execute(
+                update(Mail).where(Mail.id == mail_id, *lost).values(state="failed", error=WORKER_STOPPED)
+            )
 
 
 def _send(context: Context, mail_id: str) -> Outcome:
-    """1. Claim the mail. 2. Write it. 3. Note that it is on its way. 4. Hand it over. 5. Keep what came of it."""
+    """Send one mail: 1. claim it, 2. render it, 3. mark it as sending, 4. transmit it, 5. save the outcome."""
     mail = _claim(context, mail_id)
     if mail is None:
         return Outcome("waiting")
     outcome = _attempt(context, mail)
     if outcome.error:
         log.warning("mail %s (%s): %s: %s", mail.id, mail.name, outcome.state, outcome.error)
-    _keep(context, mail, outcome)
+    _save_outcome(context, mail, outcome)
     return outcome
 
 
@@ -95,14 +100,14 @@ def _claim(context: Context, mail_id: str) -> Mail | None:
     with context.database.begin() as session:
         mail = session.get_one(Mail, mail_id)
         before = mail.wake_at
-        pause = PAUSES[min(mail.attempts, len(PAUSES) - 1)]
+        pause = RETRY_DELAYS[min(mail.attempts, len(RETRY_DELAYS) - 1)]
         taken = session.execute(
             update(Mail)
             .where(Mail.id == mail_id, Mail.state == "waiting", Mail.wake_at == before, Mail.wake_at <= now())
             .values(attempts=Mail.attempts + 1, wake_at=now() + pause)
             .execution_options(synchronize_session=False)
         )
-        # No row: another process is sending it.
+        # No row updated: another process claimed it first.
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
             return None
         session.refresh(mail)
@@ -111,58 +116,62 @@ def _claim(context: Context, mail_id: str) -> Mail | None:
 
 def _attempt(context: Context, mail: Mail) -> Outcome:
     try:
-        letter = compose.write(context, mail)
-        if letter is None:
+        rendered = compose.render(context, mail)
+        if rendered is None:
             return Outcome("aborted", ABORTED)
-        email = compose.compose(context.settings, mail, letter)
-    except Exception as error:  # noqa: BLE001 - the host's hooks and params may raise anything; the mail waits
-        return _later(mail, error)
-    return _hand_over(context, mail, email, letter) if _begin(context, mail) else Outcome("waiting")
+        email = compose.to_message(context.settings, mail, rendered)
+    except Exception as error:  # noqa: BLE001 - hooks and the host's params may raise anything; the mail is retried
+        return _retry_or_fail(mail, error)
+    return _transmit(context, mail, email, rendered) if _mark_sending(context, mail) else Outcome("waiting")
 
 
-def _hand_over(context: Context, mail: Mail, email: EmailMessage, letter: Letter) -> Outcome:
+def _transmit(context: Context, mail: Mail, email: EmailMessage, rendered: RenderedEmail) -> Outcome:
     try:
         if context.settings.smtp_url:
-            smtp.deliver(context.settings.smtp_url, email)
+            smtp.send(context.settings.smtp_url, email)
         else:
             hosts.send_email(context.host, email)
-    except smtp.MaybeSent as error:
-        return Outcome("failed", MAYBE.format(why=error), letter)
-    except Exception as error:  # noqa: BLE001 - whatever a mail server or the host's mailer raises, the mail waits
-        return _later(mail, error)
-    return Outcome("sent", _unused(letter), letter)
+    except smtp.OutcomeUnknown as error:
+        return Outcome("failed", MAYBE_SENT.format(why=error), rendered)
+    except Exception as error:  # noqa: BLE001 - a mail server or the host's mailer may raise anything; the mail is retried
+        return _retry_or_fail(mail, error)
+    return Outcome("sent", _template_warning(rendered), rendered)
 
 
-def _unused(letter: Letter) -> str:
-    return f"The shipped text was sent, for the changed one failed. {letter.trouble[:1000]}" if letter.trouble else ""
+def _template_warning(rendered: RenderedEmail) -> str:
+    return (
+        f"The shipped text was sent, for the changed one failed. {rendered.template_error[:1000]}"
+        if rendered.template_error
+        else ""
+    )
 
 
-def _later(mail: Mail, error: Exception) -> Outcome:
-    unreached = isinstance(error, smtp.NotReached)
-    patient = unreached and now() - mail.created_at < PATIENCE
-    over = mail.attempts >= len(PAUSES) and not patient
-    said = str(error) if unreached else f"{type(error).__name__}: {error}"
-    return Outcome("failed" if over else "waiting", said[:2000], unreached=unreached)
+def _retry_or_fail(mail: Mail, error: Exception) -> Outcome:
+    unreachable = isinstance(error, smtp.ServerUnreachable)
+    patient = unreachable and now() - mail.created_at < MAX_UNREACHABLE
+    over = mail.attempts >= len(RETRY_DELAYS) and not patient
+    said = str(error) if unreachable else f"{type(error).__name__}: {error}"
+    return Outcome("failed" if over else "waiting", said[:2000], unreachable=unreachable)
 
 
-def _begin(context: Context, mail: Mail) -> bool:
-    """Note that it is on its way; False where staff gave it up meanwhile."""
+def _mark_sending(context: Context, mail: Mail) -> bool:
+    """Mark the mail as sending; False if staff have given it up meanwhile."""
     with context.database.begin() as session:
         begun = session.execute(
             update(Mail)
             .where(Mail.id == mail.id, Mail.state == "waiting", Mail.attempts == mail.attempts)
-            .values(state="sending", wake_at=now() + LEASE)
+            .values(state="sending", wake_at=now() + SENDING_LEASE)
             .execution_options(synchronize_session=False)
         )
         return bool(begun.rowcount == 1)  # type: ignore[attr-defined]  # an UPDATE's result has it
 
 
-def _keep(context: Context, mail: Mail, outcome: Outcome) -> None:
+def _save_outcome(context: Context, mail: Mail, outcome: Outcome) -> None:
     values: dict[str, Any] = {"state": outcome.state, "error": outcome.error, "wake_at": mail.wake_at}
-    if outcome.state == "sent" and outcome.letter:
-        values |= {"sent_at": now(), **_kept(context, mail, outcome.letter)}
+    if outcome.state == "sent" and outcome.rendered:
+        values |= {"sent_at": now(), **_logged_content(context, mail, outcome.rendered)}
     with context.database.begin() as session:
-        # What staff has done with it meanwhile (sent again, given up) stands.
+        # No row matches if staff sent it again or gave it up meanwhile: their decision stands.
         session.execute(
             update(Mail)
             .where(
@@ -172,15 +181,15 @@ def _keep(context: Context, mail: Mail, outcome: Outcome) -> None:
         )
 
 
-def _kept(context: Context, mail: Mail, letter: Letter) -> dict[str, str]:
-    """What staff can read later of a mail that was sent, as hooks have it."""
+def _logged_content(context: Context, mail: Mail, rendered: RenderedEmail) -> dict[str, str]:
+    """Return subject and text to keep for staff, after the hooks at `EmailPreLog`."""
     answers = context.hooks.run_for_dicts(
         "EmailPreLog", messagename=mail.name, userid=str(mail.fields.get("client_id") or ""), date=now(),
-        to=mail.recipient, subject=letter.subject, message=letter.text,
+        to=mail.recipient, subject=rendered.subject, message=rendered.text,
     )  # fmt: skip
     if any(answer.get("abortLogging") for answer in answers):
         return {}
-    found = {"subject": letter.subject, "message": letter.text}
+    found = {"subject": rendered.subject, "message": rendered.text}
     for answer in answers:
-        found |= {name: str(merge_fields.plain(answer[name])) for name in found if name in answer}
-    return {"subject": found["subject"][:255], "message": found["message"][:LONGEST_KEPT]}
+        found |= {name: str(merge_fields.to_plain(answer[name])) for name in found if name in answer}
+    return {"subject": found["subject"][:255], "message": found["message"][:MAX_LOGGED_LENGTH]}

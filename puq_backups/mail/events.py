@@ -1,4 +1,4 @@
-"""The outbox: a mail is written with the change it tells of, so that none is lost and none is written twice."""
+"""Writes mails into the outbox, in the transaction of the change they report, each once."""
 
 from __future__ import annotations
 
@@ -17,85 +17,88 @@ from ..inventory.policy import ALL_KEPT
 from ..models import Mail, Operation, Service, new_id, now
 from ..rules.package import Package
 from . import merge_values, templates
-from .merge_values import About
+from .merge_values import Records
 
 log = logging.getLogger("puq_backups.mail")
 NO_ADDRESS = N_("There is no e-mail address that could be used.")
 
 
-def on_end(session: Session, context: Context, operation: Operation, service: Service) -> None:
-    """Write the mails that tell of an operation's end, in the caller's transaction."""
-    about = merge_values.about(session, operation, service)
-    _write(session, context, f"{operation.kind}.{operation.state}", _attempt(operation), about)
+def on_operation_end(session: Session, context: Context, operation: Operation, service: Service) -> None:
+    """Add the mails about the end of an operation, in the caller's transaction."""
+    records = merge_values.operation_records(session, operation, service)
+    _write(session, context, f"{operation.kind}.{operation.state}", _attempt_key(operation), records)
     if operation.state == "refused":
-        _refused(session, context, operation, service)
+        _on_refusal(session, context, operation, service)
 
 
-def _attempt(operation: Operation) -> str:
+def _attempt_key(operation: Operation) -> str:
     return f"{operation.id} {operation.attempts}"
 
 
-def _refused(session: Session, context: Context, operation: Operation, service: Service) -> None:
-    """A refusal that somebody has to do something about; what was known before it started is known to them."""
-    about = merge_values.about(session, operation, service)
+def _on_refusal(session: Session, context: Context, operation: Operation, service: Service) -> None:
+    """Add a mail about a refused operation, if the refusal needs action and was not visible before the start."""
+    records = merge_values.operation_records(session, operation, service)
     reason = operation.reason or {}
     if service.problem and reason.get("text") == service.problem["text"]:
-        # Once for each trouble, however many operations meet it.
+        # One mail per problem, not one per refused operation.
         since = service.problem_since.isoformat() if service.problem_since else ""
-        _write(session, context, "service.problem", f"{service.id} {since}", about)
+        _write(session, context, "service.problem", f"{service.id} {since}", records)
     elif operation.slot_date and reason.get("text") == ALL_KEPT:
-        _write(session, context, "backup.quota_kept", _attempt(operation), about)
+        _write(session, context, "backup.quota_kept", _attempt_key(operation), records)
     elif operation.slot_date and operation.attempts:
-        # All services of a storage meet its retention: one mail a day for all.
+        # The storage's retention refuses the backups of all its services: one mail a day for all of them.
         same = hashlib.sha256(f"{service.server_id} {operation.storage} {reason}".encode()).hexdigest()[:24]
-        _write(session, context, "slot.refused", f"{same} {operation.slot_date}", about)
+        _write(session, context, "slot.refused", f"{same} {operation.slot_date}", records)
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:
-    """Write the mail that tells staff of an operation past its deadline."""
-    about = merge_values.about(session, operation, service)
-    _write(session, context, "operation.stuck", _attempt(operation), about)
+    """Add the mail to staff about an operation past its deadline."""
+    records = merge_values.operation_records(session, operation, service)
+    _write(session, context, "operation.stuck", _attempt_key(operation), records)
 
 
 def on_termination(session: Session, context: Context, service: Service) -> None:
-    """Write the mail that tells the client until when the backups are kept; once for each termination."""
-    if service.terminated_at and merge_values.held(session, service):
-        told = f"{service.id} {service.terminated_at.isoformat()}"
-        _write(session, context, "service.terminated", told, About(service))
+    """Add the mail to the client about how long the backups are kept; one per termination."""
+    if service.terminated_at and merge_values.count_backups(session, service):
+        key = f"{service.id} {service.terminated_at.isoformat()}"
+        _write(session, context, "service.terminated", key, Records(service))
 
 
-def on_day(session: Session, context: Context, facts: Mapping[str, Any]) -> None:
-    """Write the daily summary for staff; one for each UTC day."""
-    _write(session, context, "day.ended", now().date().isoformat(), About(), facts)
+def on_day_end(session: Session, context: Context, facts: Mapping[str, Any]) -> None:
+    """Add the daily summary for staff; one per UTC day."""
+    _write(session, context, "day.ended", now().date().isoformat(), Records(), facts)
 
 
 def _write(
-    session: Session, context: Context, event: str, told: str, about: About, facts: Mapping[str, Any] | None = None
+    session: Session, context: Context, event: str, key: str, records: Records, facts: Mapping[str, Any] | None = None
 ) -> None:
     for email in context.hooks.emails:
-        if email.event != event or _switched_off(email, about.service):
+        if email.event != event or _disabled_by_package(email, records.service):
             continue
         if templates.is_disabled(session, email.name):
-            log.info("the mail %s (%s) is disabled", email.name, told)
+            log.info("the mail %s (%s) is disabled", email.name, key)
         elif email.to == "client" or context.settings.staff_email:
-            _store(session, context, email, f"{email.name} {told}", about, facts or {})
+            _add_to_outbox(session, context, email, f"{email.name} {key}", records, facts or {})
 
 
-def _switched_off(email: Email, service: Service | None) -> bool:
+def _disabled_by_package(email: Email, service: Service | None) -> bool:
     chosen = Package.from_json(service.package).email_restored if service else ""
     return email.folder == "backup_restored" and chosen.lower() in {"none", "off", "no", "0"}
 
 
-def _store(
-    session: Session, context: Context, email: Email, event: str, about: About, facts: Mapping[str, Any]
+def _add_to_outbox(
+    session: Session, context: Context, email: Email, event: str, records: Records, facts: Mapping[str, Any]
 ) -> None:
     if session.scalar(select(Mail.id).where(Mail.event == event)):
         return
-    locale, zone = merge_values.reader(context, email, about.service)
-    fields = {**merge_values.common(session, context, about), **_own(session, context, email, about, facts)}
+    locale, zone = merge_values.recipient_locale(context, email, records.service)
+    fields = {
+        **merge_values.common_fields(session, context, records),
+        **_specific_fields(session, context, email, records, facts),
+    }
     mail = Mail(
-        id=new_id(), event=event, service_id=about.service.id if about.service else None, name=email.name,
-        folder=email.folder, recipient=merge_values.address_of(context, email, about.service), locale=locale,
+        id=new_id(), event=event, service_id=records.service.id if records.service else None, name=email.name,
+        folder=email.folder, recipient=merge_values.recipient(context, email, records.service), locale=locale,
         timezone=zone, fields=fields, state="waiting", attempts=0, error="", created_at=now(), wake_at=now(),
     )  # fmt: skip
     if not mail.recipient:
@@ -103,10 +106,12 @@ def _store(
     session.add(mail)
 
 
-def _own(session: Session, context: Context, email: Email, about: About, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The mail's own fields. They may be the host's: its trouble must not keep an operation from ending."""
+def _specific_fields(
+    session: Session, context: Context, email: Email, records: Records, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the mail's specific fields; none if the host's function fails, so that the operation can still end."""
     try:
-        return {**merge_values.own(session, context, email, about), **merge_values.stored(facts)}
+        return {**merge_values.specific_fields(session, context, email, records), **merge_values.to_json(facts)}
     except Exception:
-        log.exception("the merge fields of the mail %s could not be found", email.name)
+        log.exception("the merge fields of the mail %s could not be read", email.name)
         return {}

@@ -1,4 +1,4 @@
-"""What a text of staff may do to a value, and what it may print."""
+"""Filters and tests that staff may use in mail templates, and the conversion of printed values."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from markupsafe import Markup, escape
 
 from ..errors import Message
 
-LONGEST_OUTPUT = 256 * 1024
-TOO_MUCH = Message("There is too much here; write a simpler text.")
+MAX_OUTPUT = 256 * 1024
+TOO_COMPLEX = Message("There is too much here; write a simpler text.")
 
 
-class Fault(Exception):
-    """What is wrong with a text, and the line where that is known at once."""
+class TemplateFault(Exception):
+    """Error in a staff template, with its line if known."""
 
     def __init__(self, message: Message, line: int | None = None) -> None:
         super().__init__(str(message))
         self.message, self.line = message, line
 
 
-def printed(value: Any) -> Any:
-    """What a value reads as in a mail: nothing for None; Fault for a list."""
+def to_output(value: Any) -> Any:
+    """Return a value as it is printed: None prints nothing, a list raises TemplateFault."""
     if value is None:
         return ""
     if isinstance(value, Undefined):
         return str(value)
     if isinstance(value, (str, int, float)):
         return value
-    raise Fault(Message("This is a list: print what it holds with {loop} or {join}.", loop="{% for %}", join="|join"))
+    raise TemplateFault(
+        Message("This is a list: print what it holds with {loop} or {join}.", loop="{% for %}", join="|join")
+    )
 
 
 def _text(value: Any) -> str:
-    said = printed(value)
+    said = to_output(value)
     return said if isinstance(said, str) else str(said)
 
 
 def _join(values: Iterable[Any], between: str = "") -> str:
     texts = [_text(value) for value in values]
-    if sum(map(len, texts)) + len(texts) * len(between) > LONGEST_OUTPUT:
-        raise Fault(TOO_MUCH)
+    if sum(map(len, texts)) + len(texts) * len(between) > MAX_OUTPUT:
+        raise TemplateFault(TOO_COMPLEX)
     return between.join(texts)
 
 
-def _shorten(value: Any, length: int = 255) -> str:
+def _truncate(value: Any, length: int = 255) -> str:
     text = _text(value)
     return text if len(text) <= length else text[: max(length - 1, 0)].rstrip() + "…"
 
@@ -60,7 +62,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "capitalize": lambda value: _text(value).capitalize(),
     "title": lambda value: _text(value).title(),
     "trim": lambda value: _text(value).strip(),
-    "truncate": _shorten,
+    "truncate": _truncate,
     "join": _join,
     "default": _default,
     "escape": lambda value: escape(_text(value)),
@@ -71,7 +73,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "round": lambda value, digits=0: round(value, min(max(digits, 0), 10)),
     "int": int,
 }
-"""What a text may do to a value. None of them makes more than a few times as much of it."""
+"""Allowed filters. The output of each is at most a small multiple of its input."""
 FILTERS |= {"e": FILTERS["escape"], "d": _default, "count": len}
 
 TESTS: dict[str, Callable[..., bool]] = {

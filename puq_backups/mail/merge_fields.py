@@ -1,7 +1,7 @@
-"""The merge fields: what a mail may say, how each is stored, and how its reader reads it.
+"""Definitions of the merge fields: names, labels, kinds, samples, and their localization.
 
-The names are WHMCS's where it has one. A mail keeps them as facts (moments as ISO texts, sizes in bytes, sentences
-apart from their values); they are said in the reader's language and zone when the mail is sent.
+Names follow WHMCS where it has one. The outbox stores values independent of the reader (times as ISO 8601, sizes in
+bytes, messages as text and values); they are localized when the mail is sent.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any
 from ..errors import Message
 from ..i18n.translator import N_, Translator
 
-LONGEST = 10_000
-REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They make a text look like another one."""
+MAX_LENGTH = 10_000
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Unicode characters that change the order of text and could disguise it."""
 
 
 @dataclass(frozen=True)
 class MergeField:
-    """`kind` is text, number, moment, size, sentence, sentences or rows; `sample` is a value as it is stored."""
+    """Definition of a merge field.
+
+    `kind` is text, number, moment, size, sentence, sentences or rows. `sample` is an example of the stored value.
+    """
 
     name: str
     label: str
@@ -30,7 +33,7 @@ class MergeField:
     kind: str = "text"
 
 
-COMMON = (
+COMMON_FIELDS = (
     MergeField("client_id", N_("Client: number"), "42"),
     MergeField("client_name", N_("Client: full name"), "Alice Example"),
     MergeField("client_first_name", N_("Client: first name"), "Alice"),
@@ -54,9 +57,9 @@ COMMON = (
     MergeField("signature", N_("Signature of the provider"), "Yours,\nExample Hosting"),
     MergeField("company_name", N_("Name of the provider"), "Example Hosting"),
 )  # fmt: skip
-"""Given by every mail; empty where there is nothing to tell."""
+"""Fields of every mail; empty where they do not apply."""
 
-OF_THE_HOST = (
+HOST_FIELDS = (
     MergeField("service_product_name", N_("Service: product"), "KVM L"),
     MergeField("service_dedicated_ip", N_("Service: IP address"), "192.0.2.10"),
     MergeField("service_username", N_("Service: user name"), "root"),
@@ -74,9 +77,9 @@ OF_THE_HOST = (
     MergeField("client_country", N_("Client: country"), "AT"),
     MergeField("client_phonenumber", N_("Client: telephone"), "+43 1 000000"),
 )
-"""Known to the host alone: empty unless its `service_params` or a hook gives them."""
+"""Fields that only the host knows: empty unless its `service_params` or a hook provides them."""
 
-OWN = (
+SPECIFIC_FIELDS = (
     MergeField("vm_stays_off", N_("Virtual machine: 1 where it stays off after a failed restore"), 1, "number"),
     MergeField("removal_date", N_("When the backups are removed"), "2026-11-30T08:00:00+00:00", "moment"),
     MergeField("backup_count", N_("How many backups there are"), 3, "number"),
@@ -106,38 +109,41 @@ OWN = (
     ], "rows"),
     MergeField("unsent_count", N_("Mails that could not be sent"), 1, "number"),
 )  # fmt: skip
-"""Given by some mails alone; `email_template(…, own=…)` names them."""
+"""Fields of some mails; `email_template(…, own=…)` names them."""
 
-IN_ROWS = {"started_at": "moment", "available": "size", "total": "size"}
-FIELDS = {field.name: field for field in (*COMMON, *OF_THE_HOST, *OWN)}
-EMPTY: dict[str, Any] = {"number": 0, "sentences": [], "rows": []}
-
-
-def read(stored: Mapping[str, Any], translator: Translator) -> dict[str, Any]:
-    """The fields as plain values in the reader's language and zone; a known one that is not there is empty."""
-    known = {name: EMPTY.get(field.kind, "") for name, field in FIELDS.items()}
-    return {**known, **{name: _read(name, value, translator) for name, value in stored.items()}}
+ROW_FIELD_KINDS = {"started_at": "moment", "available": "size", "total": "size"}
+FIELDS = {field.name: field for field in (*COMMON_FIELDS, *HOST_FIELDS, *SPECIFIC_FIELDS)}
+EMPTY_VALUES: dict[str, Any] = {"number": 0, "sentences": [], "rows": []}
 
 
-def _read(name: str, value: Any, translator: Translator) -> Any:
-    kind = FIELDS[name].kind if name in FIELDS else IN_ROWS.get(name, "text")
+def localize(stored: Mapping[str, Any], translator: Translator) -> dict[str, Any]:
+    """Convert stored fields to plain values in the translator's language and time zone.
+
+    Known fields that are not in `stored` are empty.
+    """
+    known = {name: EMPTY_VALUES.get(field.kind, "") for name, field in FIELDS.items()}
+    return {**known, **{name: _localize(name, value, translator) for name, value in stored.items()}}
+
+
+def _localize(name: str, value: Any, translator: Translator) -> Any:
+    kind = FIELDS[name].kind if name in FIELDS else ROW_FIELD_KINDS.get(name, "text")
     if value is None or value == "":
-        return EMPTY.get(kind, "")
-    return READERS[kind](value, translator)
+        return EMPTY_VALUES.get(kind, "")
+    return LOCALIZERS[kind](value, translator)
 
 
 def _rows(rows: list[dict[str, Any]], translator: Translator) -> list[dict[str, Any]]:
-    return [{name: _read(name, value, translator) for name, value in row.items()} for row in rows]
+    return [{name: _localize(name, value, translator) for name, value in row.items()} for row in rows]
 
 
 def _sentence(stored: dict[str, Any], translator: Translator) -> str:
-    # What is said of plain values is plain; the marks around a name in a sentence from right to left must stay.
-    return translator.say(Message.from_json(plain(stored)))
+    # to_plain first: it would remove the bidi isolates that the translator adds around values.
+    return translator.say(Message.from_json(to_plain(stored)))
 
 
-READERS: dict[str, Callable[[Any, Translator], Any]] = {
-    "text": lambda value, _: plain(value),
-    "number": lambda value, _: plain(value),
+LOCALIZERS: dict[str, Callable[[Any, Translator], Any]] = {
+    "text": lambda value, _: to_plain(value),
+    "number": lambda value, _: to_plain(value),
     "moment": lambda value, translator: translator.datetime(datetime.fromisoformat(value)),
     "size": lambda value, translator: translator.size(value),
     "sentence": _sentence,
@@ -146,23 +152,23 @@ READERS: dict[str, Callable[[Any, Translator], Any]] = {
 }
 
 
-def plain(value: Any) -> Any:
-    """A value that does nothing: text without control characters, number, or lists and dicts of them."""
+def to_plain(value: Any) -> Any:
+    """Reduce a value to plain data: text without control characters, numbers, lists and dicts of them."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {str(plain(str(name))): plain(one) for name, one in value.items()}
+        return {str(to_plain(str(name))): to_plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(one) for one in value]
-    # Joining makes a plain text of one that calls itself safe HTML.
-    return "".join(char for char in str(value)[:LONGEST] if not _controls(char))
+        return [to_plain(one) for one in value]
+    # join also turns a Markup into a plain str, so that it is escaped again.
+    return "".join(char for char in str(value)[:MAX_LENGTH] if not _is_control(char))
 
 
-def _controls(char: str) -> bool:
-    return char in REORDERING or (unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t")
+def _is_control(char: str) -> bool:
+    return char in BIDI_CONTROLS or (unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t")
 
 
 def samples(own: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Stored values to show a mail with: of every mail's fields, and of its `own`."""
-    known = {field.name: field.sample for field in (*COMMON, *OF_THE_HOST)}
+    """Return sample values (as stored) of the fields that every mail has and of the specific fields `own`."""
+    known = {field.name: field.sample for field in (*COMMON_FIELDS, *HOST_FIELDS)}
     return {**known, **{name: FIELDS[name].sample if name in FIELDS else f"[{name}]" for name in own}}

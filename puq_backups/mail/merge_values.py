@@ -1,4 +1,4 @@
-"""What a mail is about: its merge fields as it keeps them, who reads it, and where it goes."""
+"""Values of the merge fields, and the recipient of a mail with language and time zone."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from ..hook_registry.decorators import Email
 from ..i18n import locales
 from ..models import Backup, Operation, Server, Service, now
 
-ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
-LONGEST_ADDRESS = 254
-"""SMTP's own limit."""
+ADDRESS_PATTERN = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
+MAX_ADDRESS_LENGTH = 254
+"""Limit of SMTP."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What a mail is about; the daily summary is about no service."""
+class Records:
+    """The rows that a mail reports on; all None for the daily summary."""
 
     service: Service | None = None
     operation: Operation | None = None
     backup: Backup | None = None
 
 
-def about(session: Session, operation: Operation, service: Service) -> About:
-    """What a mail of this operation is about."""
+def operation_records(session: Session, operation: Operation, service: Service) -> Records:
+    """Return the rows for a mail about `operation`."""
     backup = session.get(Backup, operation.backup_id) if operation.backup_id else None
-    return About(service, operation, backup)
+    return Records(service, operation, backup)
 
 
-def about_latest(session: Session, email: Email, service: Service) -> About:
-    """What the mail would last have been about, to show it with."""
+def latest_records(session: Session, email: Email, service: Service) -> Records:
+    """Return the rows of the latest event that would have caused this mail, for a preview."""
     kind = email.event.partition(".")[0]
     ours = select(Operation).where(Operation.service_id == service.id).order_by(Operation.created_at.desc())
     operation = session.scalars(ours.where(Operation.kind == ("backup" if kind == "slot" else kind)).limit(1)).first()
-    return about(session, operation, service) if operation else About(service)
+    return operation_records(session, operation, service) if operation else Records(service)
 
 
-def common(session: Session, context: Context, about: About) -> dict[str, Any]:
-    """The merge fields that every mail has, as it keeps them."""
+def common_fields(session: Session, context: Context, records: Records) -> dict[str, Any]:
+    """Return the stored values of the fields that every mail has."""
     found = {"signature": context.settings.signature, "company_name": context.settings.company_name}
-    if about.service:
-        found |= _of_service(session, about.service)
-    if about.operation:
-        found |= _of_operation(about.operation, about.backup)
-    return stored(found)
+    if records.service:
+        found |= _service_fields(session, records.service)
+    if records.operation:
+        found |= _operation_fields(records.operation, records.backup)
+    return to_json(found)
 
 
-def _of_service(session: Session, service: Service) -> dict[str, Any]:
+def _service_fields(session: Session, service: Service) -> dict[str, Any]:
     client = service.client
     server = session.get(Server, service.server_id)
     return {
-        "client_id": service.client_id, "client_name": name_of(service),
+        "client_id": service.client_id, "client_name": client_name(service),
         "client_first_name": client.get("firstname", ""), "client_last_name": client.get("lastname", ""),
         "client_company_name": client.get("companyname", ""), "client_email": client.get("email", ""),
         "service_id": service.id, "service_domain": service.domain,
@@ -68,13 +68,13 @@ def _of_service(session: Session, service: Service) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def name_of(service: Service) -> str:
-    """The client's name: theirs, else their company's, else their number."""
+def client_name(service: Service) -> str:
+    """Return the client's full name, else the company, else the client id."""
     name = f"{service.client.get('firstname', '')} {service.client.get('lastname', '')}".strip()
     return name or service.client.get("companyname") or service.client_id
 
 
-def _of_operation(operation: Operation, backup: Backup | None) -> dict[str, Any]:
+def _operation_fields(operation: Operation, backup: Backup | None) -> dict[str, Any]:
     return {
         "backup_date": backup.created_at if backup else operation.due_at,
         "backup_note": backup.note if backup else operation.note,
@@ -85,61 +85,72 @@ def _of_operation(operation: Operation, backup: Backup | None) -> dict[str, Any]
     }  # fmt: skip
 
 
-def own(session: Session, context: Context, email: Email, about: About) -> dict[str, Any]:
-    """The mail's own merge fields about a service; none where it is about none."""
-    service = about.service
+def specific_fields(session: Session, context: Context, email: Email, records: Records) -> dict[str, Any]:
+    """Return the stored values of the mail's specific fields; none without a service."""
+    service = records.service
     if service is None:
         return {}
-    found = email.fields(service=service, operation=about.operation, backup=about.backup)
+    found = email.fields(service=service, operation=records.operation, backup=records.backup)
     if email.event == "service.terminated":
         ended = service.terminated_at or now()
-        kept = {"removal_date": ended + context.settings.termination_grace, "backup_count": held(session, service)}
+        kept = {
+            "removal_date": ended + context.settings.termination_grace,
+            "backup_count": count_backups(session, service),
+        }
         found = {**kept, **found}
-    return stored(found)
+    return to_json(found)
 
 
-def held(session: Session, service: Service) -> int:
-    """How many backups of the service there are."""
+def count_backups(session: Session, service: Service) -> int:
+    """Return how many backups of the service have not been removed."""
     rows = select(func.count()).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
     return session.scalar(rows) or 0
 
 
-def stored(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields as a mail keeps them: moments as ISO texts, messages apart from their values."""
-    return {name: _stored(value) for name, value in fields.items()}
+def to_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert field values for storage: times to ISO 8601, messages to text and values."""
+    return {name: _value_to_json(value) for name, value in fields.items()}
 
 
-def _stored(value: Any) -> Any:
+def _value_to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Message):
         return value.to_json()
     if isinstance(value, (list, tuple)):
-        return [_stored(one) for one in value]
-    return stored(value) if isinstance(value, dict) else value
+        return [_value_to_json(one) for one in value]
+    return to_json(value) if isinstance(value, dict) else value
 
 
-def reader(context: Context, email: Email, service: Service | None) -> tuple[str, str]:
-    """The language and zone of whoever reads the mail."""
+def recipient_locale(context: Context, email: Email, service: Service | None) -> tuple[str, str]:
+    """Return locale and time zone of the mail's recipient."""
     if email.to == "staff" or service is None:
         return "en", context.settings.timezone
-    return client(context, service)
+    return client_locale(context, service)
 
 
-def client(context: Context, service: Service) -> tuple[str, str]:
-    """The language and zone of a service's client."""
+def client_locale(context: Context, service: Service) -> tuple[str, str]:
+    """Return locale and time zone of the service's client."""
     zone = service.client.get("timezone") or service.schedule.get("timezone") or context.settings.timezone
     return locales.tag(service.client.get("language"))[:16], str(zone)[:64]
 
 
-def address_of(context: Context, email: Email, service: Service | None) -> str:
-    """Where the mail goes; "" where there is no address that could be used."""
+def recipient(context: Context, email: Email, service: Service | None) -> str:
+    """Return the address that the mail goes to, "" if there is no valid one."""
     found = context.settings.staff_email if email.to == "staff" else service and service.client.get("email")
-    return address(str(found or ""))
+    return valid_address(str(found or ""))
 
 
-def address(text: str) -> str:
-    """One address without a name, in one line, or "": nothing else may come into a header or an envelope."""
+def valid_address(text: str) -> str:
+    """Return `text` if it is a single address without display name, else "".
+
+    Anything else could add headers or recipients.
+    """
     found = text.strip()
-    fine = len(found) <= LONGEST_ADDRESS and found.isprintable() and "=?" not in found and ADDRESS.fullmatch(found)
+    fine = (
+        len(found) <= MAX_ADDRESS_LENGTH
+        and found.isprintable()
+        and "=?" not in found
+        and ADDRESS_PATTERN.fullmatch(found)
+    )
     return found if fine else ""

@@ -1,4 +1,4 @@
-"""What staff does with the texts of mails: change them, disable a mail, and go back to the shipped ones."""
+"""Editing of mail templates by staff: save a version, restore the shipped one, disable a mail."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ..i18n import locales
 from ..i18n.translator import Translator
 from ..models import EmailTemplate, now
 from ..models.audit_log import audit
-from . import merge_fields, sandbox, templates
+from . import merge_fields, sandbox, template_source, templates
 from .sandbox import BadTemplate
 from .templates import FILES
 
-MASTER = ""
+MASTER_LOCALE = ""
 
 
 def slug(email: Email) -> str:
-    """The mail's name as it stands in an address."""
+    """Return the mail's name as it appears in URLs."""
     return "-".join(re.findall(r"\w+", email.name.lower()))
 
 
 def find(context: Context, name: str) -> Email | None:
-    """The mail of this slug."""
+    """Return the mail with this slug, or None."""
     return next((email for email in context.hooks.emails if slug(email) == name), None)
 
 
 def language(text: str) -> str:
-    """A language as staff types it, as a tag; "" is the master. BadInput where nobody knows it."""
+    """Return the language tag for what staff typed; "" is the master. Raises BadInput for an unknown language."""
     if not text.strip():
-        return MASTER
+        return MASTER_LOCALE
     found = locales.tag(text.strip())
     if found == "en" and text.strip().lower() not in {"en", "english"}:
         raise BadInput("locale", "There is no language {name}. Name it as in de or pt-BR.", name=text.strip()[:40])
@@ -45,77 +45,78 @@ def language(text: str) -> str:
 
 
 def versions(session: Session, name: str | None = None) -> Sequence[EmailTemplate]:
-    """Staff's texts of a mail, or of all, the master first."""
+    """Return staff's versions of a mail, or of all mails, the master first."""
     rows = select(EmailTemplate).order_by(EmailTemplate.name, EmailTemplate.locale)
     return session.scalars(rows.where(EmailTemplate.name == name) if name else rows).all()
 
 
 def is_changed(version: EmailTemplate | None) -> bool:
-    """Whether the version has a text of its own; a master may merely be disabled."""
+    """Return whether the version has text of its own; a master row may exist only to disable the mail."""
     return bool(version and (version.subject or version.text or version.html))
 
 
 def draft(email: Email, locale: str, parts: Mapping[str, str], overrides: str = "") -> EmailTemplate:
-    """A version as it was typed: a part that says what the shipped one says stays the shipped one."""
-    shipped = templates.outline(email.folder, locale, overrides)
+    """Return a version from form fields. A part equal to the shipped one becomes empty, so it follows updates."""
+    shipped = template_source.shipped_source(email.folder, locale, overrides)
     typed = {part: "\n".join(str(parts.get(part) or "").splitlines()).strip() for part in FILES}
     kept = {part: text if text != shipped[part] else "" for part, text in typed.items()}
     return EmailTemplate(name=email.name, locale=locale, **kept)
 
 
 def save(context: Context, email: Email, new: EmailTemplate, seen: str, actor: Actor) -> None:
-    """Put a version into use. BadInput names the part that fails, with its line.
+    """Check and save a version of a mail template.
 
-    `seen` is `mark` of the version that was changed. Refused where somebody else has saved another one meanwhile.
+    `seen` is the `version_id` that the form was filled from. Raises BadInput naming the part that fails and its
+    line, and Refused if somebody else has saved another version since.
     """
     _check(context, email, new)
     try:
         with context.database.begin() as session:
             row = _row(session, email.name, new.locale)
-            if mark(row) != seen:
+            if version_id(row) != seen:
                 raise Refused(
                     "{who} has changed this text meanwhile. Yours is still in the form; saving it again replaces "
                     "theirs.", who=row.changed_by if row else "Somebody",
                 )  # fmt: skip
             row = row or _new(session, email.name, new.locale)
             row.subject, row.text, row.html = new.subject, new.text, new.html
-            _sign(session, row, actor, "changed")
+            _record_change(session, row, actor, "changed")
     except IntegrityError:
         raise Refused("Somebody else saved this text in the same moment. Save again.") from None
 
 
-def mark(version: EmailTemplate | None) -> str:
-    """What tells a version from the one before it."""
+def version_id(version: EmailTemplate | None) -> str:
+    """Return a value that changes with each save of the version."""
     return version.changed_at.isoformat() if version else ""
 
 
 def _check(context: Context, email: Email, new: EmailTemplate) -> None:
-    known = {**merge_fields.samples(email.own), **of_hooks(context, email)}
-    said = merge_fields.read(known, Translator("en"))
+    known = {**merge_fields.samples(email.own), **hook_fields(context, email)}
+    said = merge_fields.localize(known, Translator("en"))
     for part in FILES:
         try:
             sandbox.check(getattr(new, part), {name: said[name] for name in known}, html=part == "html")
         except BadTemplate as error:
-            raise templates.bad_part(part, error.message) from error
+            raise templates.part_error(part, error.message) from error
 
 
 def restore(context: Context, email: Email, locale: str, actor: Actor) -> None:
-    """Go back to the shipped text."""
+    """Delete staff's version, so that the shipped template is used."""
     with context.database.begin() as session:
         row = _row(session, email.name, locale)
         if row is not None:
             row.subject = row.text = row.html = ""
-            _sign(session, row, actor, "restored")
+            _record_change(session, row, actor, "restored")
             if not row.disabled:
                 session.delete(row)
 
 
 def disable(context: Context, email: Email, disabled: bool, actor: Actor) -> None:
-    """Have the mail written no more, or again."""
+    """Disable the mail (it is not written at all), or enable it again."""
     with context.database.begin() as session:
-        row = _row(session, email.name, MASTER) or _new(session, email.name, MASTER)
+        row = _row(session, email.name, MASTER_LOCALE) or _new(session, email.name, MASTER_LOCALE)
         row.disabled = disabled
-        _sign(session, row, actor, "disabled" if disabled else "enabled")
+        _record_change(session, row, actor, "disabled" if disabled else "enabled")
         if not disabled and not is_changed(row):
             session.delete(row)
 
@@ -132,7 +133,7 @@ def _new(session: Session, name: str, locale: str) -> EmailTemplate:
     return row
 
 
-def _sign(session: Session, row: EmailTemplate, actor: Actor, done: str) -> None:
+def _record_change(session: Session, row: EmailTemplate, actor: Actor, done: str) -> None:
     row.changed_at, row.changed_by = now(), actor.label[:190]
     session.flush()
     said = f"the mail {row.name} ({row.locale or 'master'}) was {done}"
@@ -140,17 +141,17 @@ def _sign(session: Session, row: EmailTemplate, actor: Actor, done: str) -> None
 
 
 def fields(email: Email) -> list[merge_fields.MergeField]:
-    """The merge fields that the mail has."""
+    """Return the merge fields of the mail: specific, common and host fields."""
     own = [merge_fields.FIELDS[name] for name in email.own if name in merge_fields.FIELDS]
     unknown = [merge_fields.MergeField(name, name, "") for name in email.own if name not in merge_fields.FIELDS]
-    return [*own, *unknown, *merge_fields.COMMON, *merge_fields.OF_THE_HOST]
+    return [*own, *unknown, *merge_fields.COMMON_FIELDS, *merge_fields.HOST_FIELDS]
 
 
-def of_hooks(context: Context, email: Email) -> dict[str, str]:
-    """Further merge fields and their labels, as hooks list them; the labels stand for their values."""
+def hook_fields(context: Context, email: Email) -> dict[str, str]:
+    """Return further merge fields and labels from hooks at `EmailTplMergeFields`; a label is the sample value."""
     found: dict[str, str] = {}
     for answer in context.hooks.run_for_dicts(
         "EmailTplMergeFields", type="product" if email.to == "client" else "admin"
     ):
-        found |= {str(name): str(merge_fields.plain(label)) for name, label in answer.items()}
+        found |= {str(name): str(merge_fields.to_plain(label)) for name, label in answer.items()}
     return found

@@ -1,18 +1,18 @@
-"""Which text counts for a mail, and the mail in that text: staff's version of the language, their master, the file.
+"""Selects the template of a mail (staff's translation, staff's master, shipped file) and renders it.
 
-What staff wrote never keeps a mail from going out: where it fails the shipped text goes, and the letter says why.
+A template of staff that fails does not hold up the mail: the shipped template is rendered instead, and the result
+says why.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,171 +22,128 @@ from ..i18n import locales
 from ..i18n.translator import N_, Translator
 from ..models import EmailTemplate
 from . import sandbox
-from .merge_fields import FIELDS
 from .sandbox import BadTemplate
 
 FOLDER = "puq_backups/emails"
 FILES = {"subject": "subject.txt", "text": "body.txt", "html": "body.html"}
 LABELS = {"subject": N_("Subject"), "text": N_("Plain text"), "html": N_("HTML")}
-LONGEST_SUBJECT = 200
+MAX_SUBJECT_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A mail as it reads. `trouble` says why staff's own text was not used, "" where it was or there is none."""
+class RenderedEmail:
+    """Subject and bodies of a mail. `template_error` says why staff's template failed, else it is ""."""
 
     subject: str
     text: str
     html: str
-    trouble: str = ""
-
-
-class Hole(str):
-    """A merge field as staff writes it, in place of its value: a shipped text becomes one that staff can change."""
-
-    __slots__ = ("name",)
-    name: str
-
-    def __new__(cls, name: str) -> Self:
-        hole = super().__new__(cls, f"{{{{ {name} }}}}")
-        hole.name = name
-        return hole
-
-    def __getattr__(self, name: str) -> Hole:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return Hole(f"{self.name}.{name}")
-
-
-class Holes(list[Hole]):
-    """The same for a list: one hole for each of its values."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__([Hole(name.rstrip("s") if FIELDS[name].kind == "sentences" else "one")])
-        self.name = name
-
-
-def masters(session: Session) -> dict[str, EmailTemplate]:
-    """Staff's master texts by the mail's name."""
-    return {row.name: row for row in session.scalars(select(EmailTemplate).where(EmailTemplate.locale == ""))}
+    template_error: str = ""
 
 
 def is_disabled(session: Session, name: str) -> bool:
-    """Whether staff wants this mail not to be written."""
+    """Return whether staff have disabled the mail `name`."""
     disabled = select(EmailTemplate.disabled).where(EmailTemplate.name == name, EmailTemplate.locale == "")
     return bool(session.scalar(disabled))
 
 
-def chosen(session: Session, name: str, locale: str) -> EmailTemplate | None:
-    """Staff's text for a reader of `locale`: "de-AT" reads that of de-AT, else de, else the master; None: shipped."""
-    wanted = [*_languages(locale), ""]
+def select_template(session: Session, name: str, locale: str) -> EmailTemplate | None:
+    """Return staff's template of the mail `name`: for "de-AT" that of de-AT, else de, else the master, else None."""
+    wanted = [*_locale_chain(locale), ""]
     rows = session.scalars(
         select(EmailTemplate).where(EmailTemplate.name == name, EmailTemplate.locale.in_(wanted))
     ).all()
-    told = [row for row in rows if row.subject or row.text or row.html]
-    return min(told, key=lambda row: wanted.index(row.locale), default=None)
+    changed = [row for row in rows if row.subject or row.text or row.html]
+    return min(changed, key=lambda row: wanted.index(row.locale), default=None)
 
 
-def _languages(locale: str) -> list[str]:
+def _locale_chain(locale: str) -> list[str]:
     parts = locale.split("-")
     return ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
-def write(folder: str, template: EmailTemplate | None, fields: Mapping[str, Any], translator: Translator) -> Letter:
-    """The mail of `folder` in staff's text, else in the shipped one; `fields` are read already."""
+def render(
+    folder: str, template: EmailTemplate | None, fields: Mapping[str, Any], translator: Translator
+) -> RenderedEmail:
+    """Render staff's `template`, or the shipped one of `folder` if it is None or fails.
+
+    `fields` are localized merge fields.
+    """
     if template is None:
-        return shipped(folder, fields, translator)
+        return render_shipped(folder, fields, translator)
     try:
-        return own(folder, template, fields, translator)
+        return render_custom(folder, template, fields, translator)
     except BadInput as error:
-        letter = shipped(folder, fields, translator)
-        return Letter(letter.subject, letter.text, letter.html, trouble=str(error))
+        return replace(render_shipped(folder, fields, translator), template_error=str(error))
 
 
-def shipped(folder: str, fields: Mapping[str, Any], translator: Translator) -> Letter:
-    """The mail as we bring it along, in the reader's language."""
-    return _letter({part: _shipped(folder, part, fields, translator) for part in FILES})
+def render_shipped(folder: str, fields: Mapping[str, Any], translator: Translator) -> RenderedEmail:
+    """Render the shipped template of `folder` in the translator's language."""
+    return _email({part: _shipped_part(folder, part, fields, translator) for part in FILES})
 
 
-def own(folder: str, template: EmailTemplate, fields: Mapping[str, Any], translator: Translator) -> Letter:
-    """The mail in staff's text; an empty part is the shipped one. BadInput names the part that fails."""
+def render_custom(
+    folder: str, template: EmailTemplate, fields: Mapping[str, Any], translator: Translator
+) -> RenderedEmail:
+    """Render staff's template; empty parts come from the shipped one. Raises BadInput naming the part that fails."""
     parts = {}
     for part in FILES:
         source = getattr(template, part)
-        parts[part] = _own(part, source, fields) if source else _shipped(folder, part, fields, translator)
+        parts[part] = (
+            _custom_part(part, source, fields) if source else _shipped_part(folder, part, fields, translator)
+        )
     if template.html and "<html" not in parts["html"].lower():
         parts["html"] = _framed(one_line(parts["subject"]), parts["html"], fields, template.locale)
-    return _letter(parts)
+    return _email(parts)
 
 
-def _own(part: str, source: str, fields: Mapping[str, Any]) -> str:
+def _custom_part(part: str, source: str, fields: Mapping[str, Any]) -> str:
     try:
-        said = sandbox.render(source, fields, html=part == "html")
+        text = sandbox.render(source, fields, html=part == "html")
     except BadTemplate as error:
-        raise bad_part(part, error.message) from error
-    if not said.strip():
-        raise bad_part(part, Message("It comes out empty."))
-    return said
+        raise part_error(part, error.message) from error
+    if not text.strip():
+        raise part_error(part, Message("It comes out empty."))
+    return text
 
 
-def bad_part(part: str, problem: Message) -> BadInput:
-    """What is wrong with a part of a text, under the name of its field."""
+def part_error(part: str, problem: Message) -> BadInput:
+    """Return the error for a part of a template; its `field` is the part's form field."""
     return BadInput(part, "{part}: {problem}", part=Message(LABELS[part]), problem=problem)
 
 
-def _letter(parts: dict[str, str]) -> Letter:
-    return Letter(one_line(parts["subject"])[:LONGEST_SUBJECT], parts["text"], parts["html"])
+def _email(parts: dict[str, str]) -> RenderedEmail:
+    return RenderedEmail(one_line(parts["subject"])[:MAX_SUBJECT_LENGTH], parts["text"], parts["html"])
 
 
 def one_line(text: str) -> str:
-    """A text that can stand in a header: in one line, and without anything a mail program would decode."""
+    """Return `text` as a header value: on one line, without the "=?" of an encoded word."""
     return " ".join(text.replace("=?", "= ?").split())
 
 
 def _framed(subject: str, html: str, fields: Mapping[str, Any], locale: str) -> str:
-    """Staff's HTML inside the shipped frame, written the way of its language; a master's is seen by its words."""
-    reader = {"lang": locale, "dir": locales.direction(locale)} if locale else {"lang": "en", "dir": "auto"}
+    """Wrap staff's HTML in the shipped frame. A master has no locale: its direction is detected (`dir="auto"`)."""
+    language = {"lang": locale, "dir": locales.direction(locale)} if locale else {"lang": "en", "dir": "auto"}
     frame = _environment().get_template(f"{FOLDER}/_frame.html")
-    return frame.render({**fields, **_plainly(), "t": reader, "subject": subject, "body": Markup(html)})  # noqa: S704 - escaped by the sandbox
+    return frame.render({**fields, **_no_tags(), "t": language, "subject": subject, "body": Markup(html)})  # noqa: S704 - escaped by the sandbox
 
 
-def _shipped(folder: str, part: str, fields: Mapping[str, Any], translator: Translator) -> str:
-    template = _environment().get_template(f"{FOLDER}/{folder}/{FILES[part]}")
-    names = {"_": translator.gettext, "ngettext": translator.ngettext, "t": translator}
-    return template.render({**fields, **_plainly(), **names})
+def _shipped_part(folder: str, part: str, fields: Mapping[str, Any], translator: Translator) -> str:
+    return shipped_template(folder, part).render({**fields, **_no_tags(), **translation_names(translator)})
 
 
-def _plainly() -> dict[str, Any]:
-    """What the shipped templates call around a value that may be empty; only an outline has something to say."""
+def shipped_template(folder: str, part: str) -> Template:
+    """Return the shipped Jinja template of a part: "subject", "text" or "html"."""
+    return _environment().get_template(f"{FOLDER}/{folder}/{FILES[part]}")
+
+
+def translation_names(translator: Translator) -> dict[str, Any]:
+    """Return the names by which shipped templates reach the translator."""
+    return {"_": translator.gettext, "ngettext": translator.ngettext, "t": translator}
+
+
+def _no_tags() -> dict[str, Any]:
+    """Return the functions that shipped templates call for tags. They print tags only in template_source."""
     return {"outline": False, "when": lambda _: "", "each": lambda _: "", "end": lambda *_: ""}
-
-
-def outline(folder: str, locale: str, overrides: str = "") -> dict[str, str]:
-    """The shipped text of each part as staff would write it in that language, to be changed."""
-    translator = Translator(locale or "en", overrides=overrides)
-    holes = {
-        name: Holes(name) if field.kind in {"sentences", "rows"} else Hole(name) for name, field in FIELDS.items()
-    }
-    return {part: _outline(folder, part, holes, translator) for part in FILES}
-
-
-def _outline(folder: str, part: str, holes: Mapping[str, Any], translator: Translator) -> str:
-    template = _environment().get_template(f"{FOLDER}/{folder}/{FILES[part]}")
-    names = {"_": translator.gettext, "ngettext": translator.ngettext, "t": translator}
-    text = template.render({**holes, **names, "outline": True, "when": _when, "each": _each, "end": _end})
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _when(value: Any) -> str:
-    return f"{{% if {value.name} %}}\n" if isinstance(value, (Hole, Holes)) else ""
-
-
-def _each(values: Holes) -> str:
-    return f"{{% for {values[0].name} in {values.name} %}}\n"
-
-
-def _end(kind: str, value: Any) -> str:
-    return f"{{% end{kind} %}}\n" if isinstance(value, (Hole, Holes)) else ""
 
 
 @cache

@@ -1,1 +1,1 @@
-"""The history of our tables (alembic)."""
+"""Alembic history of our tables."""

@@ -1,4 +1,4 @@
-"""How alembic runs our history: on the host's engine, with our own version table."""
+"""Alembic environment: the host's engine, our own version table."""
 
 from alembic import context
 
@@ -8,7 +8,7 @@ engine = context.config.attributes["engine"]
 
 
 def include_name(name: str | None, kind: str, parents: object) -> bool:  # noqa: ARG001 - alembic's form
-    """Look at our own tables only."""
+    """Return whether autogenerate compares this object: our own tables only."""
     return kind != "table" or (name or "") in Base.metadata.tables
 
 

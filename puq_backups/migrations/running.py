@@ -1,4 +1,4 @@
-"""Our own alembic history, beside the host's: it has its own version table."""
+"""Runs the migrations. They have their own version table beside the host's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..models import VERSION_TABLE
 
 
 def config(engine: Engine) -> Config:
-    """Alembic's configuration for our history on this engine."""
+    """Return Alembic's configuration for `engine`."""
     found = Config()
     found.set_main_option("script_location", str(files("puq_backups.migrations")).replace("%", "%%"))
     found.set_main_option("path_separator", "os")
@@ -22,17 +22,17 @@ def config(engine: Engine) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring our tables to `revision`."""
+    """Upgrade our tables to `revision`."""
     command.upgrade(config(engine), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take our tables back to `revision` ("base": none)."""
+    """Downgrade our tables to `revision`; "base" drops them."""
     command.downgrade(config(engine), revision)
 
 
 def current(engine: Engine) -> str | None:
-    """The revision our tables are at."""
+    """Return the current revision of our tables, None if there are none."""
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         return context.get_current_revision()

@@ -1,4 +1,4 @@
-"""What is so: our tables, one model a file."""
+"""Database tables, one model per file, with sessions, leases and the audit writer."""
 
 from .audit import AuditEntry
 from .backup import Backup

@@ -1,4 +1,4 @@
-"""Who had what done, when: written before each call that destroys something."""
+"""Table of the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class AuditEntry(Base):
-    """`action` is a word such as `vzdump` or `remove`, `text` the particulars in English."""
+    """An entry of the audit log: who had what done, when. Written before each call that changes something.
+
+    `action` is a word such as `vzdump` or `remove`, `text` the details in English.
+    """
 
     __tablename__ = PREFIX + "audit"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Who has what done."""
+"""Writes the audit log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import AuditEntry, Operation, now
 def audit(
     session: Session, service_id: str | None, operation: Operation | None, action: str, text: str, *, actor: str = ""
 ) -> None:  # fmt: skip
-    """Write who has what done, in the caller's transaction: `actor`, else who asked for the operation."""
+    """Add an audit entry in the caller's transaction. `actor` defaults to the operation's actor, else "system"."""
     who = actor or (operation.actor if operation else "system")
     session.add(
         AuditEntry(

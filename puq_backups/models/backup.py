@@ -1,4 +1,4 @@
-"""An archive on a Proxmox storage that belongs to a service."""
+"""Table of backups: archives on Proxmox storages that belong to a service."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class Backup(Base):
-    """`size` in bytes, None until seen. `node` is set only where the storage is that node's own.
+    """A backup of a service. `volid` is its volume id on Proxmox.
 
-    `gone_since` is the first sync that found the volume gone, `missing_at` the one that made it missing,
-    `removed_at` our own removal. `kept` mirrors Proxmox's `protected`. `expires_at` is set for a safety copy: it is
-    the system's own, uses no quota, and is removed at that moment.
+    - `size`: bytes; None until the volume was seen. `disks`: number of disks in the archive.
+    - `node`: set only if the storage is local to that node.
+    - `kind`: scheduled, manual, safety or adopted. `kept` mirrors Proxmox's `protected`.
+    - `slot_date`, `local_date`: ISO dates in the service's zone, of the slot and of the request.
+    - `verification`: result on PBS, "" if not verified.
+    - `gone_since`: first sync that did not find the volume; `missing_at`: the sync that made the backup missing.
+    - `removed_at`: when we removed it. `expires_at`: when a safety copy is removed (it uses no quota).
     """
 
     __tablename__ = PREFIX + "backup"
     __table_args__ = (
         UniqueConstraint("server_id", "volid"),
-        # All that says whether a backup is good: to see which services have none no row need be fetched.
+        # A covering index: services without a good backup are found without reading the rows.
         Index(
             "ix_puq_backups_backup_good",
             "service_id",

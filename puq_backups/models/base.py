@@ -1,4 +1,4 @@
-"""What all our tables share: declarative base, names of constraints, UTC times, ids."""
+"""Declarative base, constraint names, UTC datetimes and ids of all tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ID = String(64)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, kept to the microsecond on each database."""
+    """Aware datetime, stored in UTC with microseconds on every database. Raises ValueError for a naive datetime."""
 
     impl = DateTime
     cache_ok = True
@@ -27,19 +27,19 @@ class UTCDateTime(TypeDecorator[datetime]):
             return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its form
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a time without a zone")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - its form
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """Ours alone: the host's models, metadata and migrations stay the host's."""
+    """Declarative base with its own metadata: the host's models and migrations are not affected."""
 
     metadata = MetaData(
         naming_convention={
@@ -52,15 +52,15 @@ class Base(DeclarativeBase):
 
 
 def is_valid_id(text: str) -> bool:
-    """Whether this may be an id of ours or the host's: some databases refuse even to look for anything else."""
+    """Return whether `text` can be an id: 1 to 64 printable characters. PostgreSQL raises on some others."""
     return 0 < len(text) <= 64 and text.isprintable()  # noqa: PLR2004 - VARCHAR(64)
 
 
 def new_id() -> str:
-    """A random id of 32 hex characters."""
+    """Return a random id of 32 hexadecimal characters."""
     return uuid.uuid4().hex
 
 
 def now() -> datetime:
-    """This moment by our own clock, aware, in UTC."""
+    """Return the current time of this machine, aware, in UTC."""
     return datetime.now(UTC)

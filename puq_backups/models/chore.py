@@ -1,4 +1,4 @@
-"""Work that comes round, and heartbeats: each with its own due time and lease."""
+"""Table of periodic work and heartbeats, each with its due time and lease."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .base import PREFIX, Base, UTCDateTime
 
 
 class Chore(Base):
-    """`name` such as `clock`, `tick`, `sync <server>`; `owner` holds it until `lease_until` (database's clock).
+    """Periodic work such as `clock`, `tick` or `sync <server id>`, or a heartbeat such as `worker`.
 
-    `trouble` is the message of what came in the way of the last run, None where it went well.
+    `lease_owner` holds it until `lease_until` (database's clock). `last_error` is the stored Message of the last
+    run's error, None if it succeeded.
     """
 
     __tablename__ = PREFIX + "chore"

@@ -1,4 +1,4 @@
-"""Our own sessions on the host's engine: the host's session is never touched."""
+"""Sessions of our own on the host's engine. The host's session is never used, committed or rolled back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
 from .audit import AuditEntry
 
-CLOCK = {
+UTC_NOW_SQL = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
     "postgresql": "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD HH24:MI:SS.US')",
     "mysql": "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f')",
@@ -20,9 +20,10 @@ CLOCK = {
 
 
 class Database:
-    """Opens sessions on the engine that `engine()` gives (asked each time: it may differ by application).
+    """Opens sessions on the host's engine.
 
-    `on_audit` is given each audit entry after its commit.
+    `engine()` returns the engine; it is called each time, because it may differ per application. `on_audit` is called
+    with each audit entry after its commit.
     """
 
     def __init__(self, engine: Callable[[], Engine], on_audit: Callable[[AuditEntry], object] | None = None) -> None:
@@ -34,45 +35,46 @@ class Database:
         return self._engine()
 
     def open(self) -> Session:
-        """A session whose objects stay readable after a commit, without a transaction being open."""
+        """Return a session without an open transaction. Its objects stay readable after a commit."""
         session = Session(self.engine, expire_on_commit=False)
-        event.listen(session, "after_begin", _began)
-        event.listen(session, "after_flush", self._flushed)
-        event.listen(session, "after_commit", _committed)
-        event.listen(session, "after_transaction_end", _ended)
+        event.listen(session, "after_begin", _after_begin)
+        event.listen(session, "after_flush", self._after_flush)
+        event.listen(session, "after_commit", _mark_committed)
+        event.listen(session, "after_transaction_end", _after_end)
         return session
 
-    def _flushed(self, session: Session, _: UOWTransaction) -> None:
+    def _after_flush(self, session: Session, _: UOWTransaction) -> None:
         if self._on_audit:
             for entry in (row for row in session.new if isinstance(row, AuditEntry)):
                 after_commit(session, partial(self._on_audit, entry))
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back on an error."""
+        """Open a session with one transaction: committed at the end, rolled back on an error."""
         with self.open() as session, session.begin():
             yield session
 
 
-def _began(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001 - its form
+def _after_begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001 - SQLAlchemy's signature
     session.info["in_transaction"] = True
     if connection.dialect.name == "sqlite":
-        # SQLite lets one writer in at a time; the others wait instead of failing after the driver's five seconds.
+        # SQLite allows one writer at a time. Others wait up to 30 s, not the driver's 5 s.
         connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
 
 
 def after_commit(session: Session, call: Callable[[], object]) -> None:
-    """Have `call` run as soon as the session's transaction is committed and over. A rollback drops it, and so does
-    the death of the process in between. It must not raise.
+    """Call `call` as soon as the session's transaction has been committed and closed.
+
+    A rollback drops the call, and so does the death of the process right after the commit. `call` must not raise.
     """
     session.info.setdefault("after_commit", []).append(call)
 
 
-def _committed(session: Session) -> None:
+def _mark_committed(session: Session) -> None:
     session.info["committed"] = True
 
 
-def _ended(session: Session, transaction: SessionTransaction) -> None:
+def _after_end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
     session.info["in_transaction"] = False
@@ -82,7 +84,7 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
 
 
 def database_now(session: Session) -> datetime:
-    """This moment by the database's clock: the one that all workers share, for leases."""
+    """Return the current time of the database, aware, in UTC. Leases use it because all workers share it."""
     name = session.get_bind().dialect.name
-    found = session.scalar(text(CLOCK["mysql" if name == "mariadb" else name]))
+    found = session.scalar(text(UTC_NOW_SQL["mysql" if name == "mariadb" else name]))
     return datetime.fromisoformat(str(found)).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A mail's text as staff have changed it; the shipped files stand for whatever is not here."""
+"""Table of mail templates changed by staff."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class EmailTemplate(Base):
-    """`name` is the mail's, `locale` "" for the master or a language; a language's row goes before the master's.
+    """Staff's version of a mail template. An empty part means the shipped one.
 
-    An empty text means the shipped one. `disabled` counts on the master's row only: the mail is not written.
+    `name` is the mail's name; `locale` is a language tag, or "" for the master, which is used for every language
+    without a version of its own. `disabled` is read from the master's row only: the mail is not written at all.
     """
 
     __tablename__ = PREFIX + "email_template"

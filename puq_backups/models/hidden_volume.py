@@ -1,4 +1,4 @@
-"""An archive with the VMID of a service that is none of ours, and that staff do not want to see again."""
+"""Table of archives that staff have hidden."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class HiddenVolume(Base):
-    """`volid` is hidden on the pages of staff only; a client never sees what was not recorded for the service."""
+    """An archive with a service's VMID that is not one of our backups, hidden on the staff pages.
+
+    Clients never see such archives, hidden or not.
+    """
 
     __tablename__ = PREFIX + "hidden_volume"
     __table_args__ = (UniqueConstraint("server_id", "volid"),)

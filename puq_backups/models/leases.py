@@ -1,4 +1,4 @@
-"""Who holds a row, and whether that process can still act on it."""
+"""Leases: a claim of one process on a row, until a time. A lease of a process known to be dead does not count."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ..config import Settings
 
 
 def duration_seconds(settings: Settings) -> float:
-    """How long a lease lasts: three times the longest that one request to Proxmox can take."""
+    """Return the duration of a lease in seconds: three times the longest possible request to Proxmox."""
     return 3 * (settings.connect_timeout + settings.read_timeout).total_seconds()
 
 
 def new_owner() -> str:
-    """This process and this claim: no other claim, in this process or another, has the same."""
-    return f"{_place()}|{os.getpid()}|{_born(os.getpid())}|{secrets.token_hex(6)}"
+    """Return a lease owner that identifies this process and is unique to this claim."""
+    return f"{_machine()}|{os.getpid()}|{_start_time(os.getpid())}|{secrets.token_hex(6)}"
 
 
 def is_held(owner: str | None, until: datetime | None, clock: datetime) -> bool:
-    """Whether a lease is in force at `clock` (the database's). A dead process holds nothing."""
+    """Return whether the lease of `owner` until `until` is in force at `clock`, the database's time."""
     return bool(owner and until and until > clock and not is_dead(owner))
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the owner is surely gone: same boot and process namespace as ours, and no such process here.
+    """Return whether the owner's process has certainly ended: same boot and PID namespace, no such process.
 
-    Anything less certain counts as alive; its lease then has to run out.
+    In any other case the lease has to expire.
     """
-    place, pid, born, _ = owner.split("|")
-    return bool(place) and place == _place() and _born(int(pid)) != born
+    machine, pid, started, _ = owner.split("|")
+    return bool(machine) and machine == _machine() and _start_time(int(pid)) != started
 
 
 @cache
@@ -43,16 +43,16 @@ def _boot() -> str:
         return ""
 
 
-def _place() -> str:
-    # Two containers may share host name and process ids, never boot id and process namespace.
+def _machine() -> str:
+    # Two containers may share host name and process ids, but not both boot id and PID namespace.
     try:
         return f"{_boot()}/{Path('/proc/self/ns/pid').stat().st_ino}" if _boot() else ""
     except OSError:
         return ""
 
 
-def _born(pid: int) -> str:
-    # A process id is used again; together with the start time it is not.
+def _start_time(pid: int) -> str:
+    # Process ids are reused; a process id together with its start time is not.
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""The outbox: a mail is a row first, so that none is lost and none is sent twice for one event."""
+"""Table of the outbox: a mail is stored before it is sent, so that none is lost or sent twice for one event."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 
 
 class Mail(Base):
-    """`event` names what it tells of (mail name and operation) and is unique.
+    """A mail to one recipient. `event` identifies what it reports (mail name and operation) and is unique.
 
-    `state` is waiting, sending (handed to the mail server, no answer seen), sent, failed, aborted (by a hook) or
-    dropped (given up by staff). `wake_at` is when a waiting one goes out, and until when one may be on its way.
-    `error` is what went wrong last; on a sent one, why it went out in the shipped text. `subject` and `message`
-    are what was sent.
+    - `name`: the mail's name; `folder`: its template directory; `fields`: stored merge fields.
+    - `state`: waiting, sending (given to the mail server, no answer yet), sent, failed, aborted (by a hook) or
+      dropped (given up by staff).
+    - `wake_at`: next attempt of a waiting mail; for one being sent, when its worker counts as dead.
+    - `error`: last error; on a sent mail, why the shipped template was used. `subject`, `message`: what was sent.
     """
 
     __tablename__ = PREFIX + "mail"

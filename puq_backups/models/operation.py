@@ -1,4 +1,4 @@
-"""Something a client, the schedule or staff asked us to do to a VM."""
+"""Table of operations: something a client, the schedule or staff asked us to do to a VM."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ ENDED_STATES = ("done", "failed", "cancelled", "missed", "refused", "skipped")
 
 
 class Operation(Base):
-    """`state` is written by operations/engine.py alone.
+    """A backup, restore, remove or reinstall of a service. Only operations/engine.py writes `state`.
 
-    `slot_date` (ISO) makes it a scheduled backup's slot: one per service and local date. `lock` holds the service
-    from start to end and is NULL otherwise. `intent` is the one call on its way to Proxmox, `upid` the task that
-    came of it. `data` is what the steps keep for each other; only the one who has the lease writes it.
-    `cancel_requested` is what anybody may set meanwhile.
+    - `slot_date` (ISO date) makes it a scheduled backup's slot: one per service and local date.
+    - `lock`: the service's id from start to end, else None; unique, so that one operation runs per service.
+    - `intent`: the call being sent to Proxmox, committed before it is sent; `upid`: the task that it started.
+    - `data`: values that steps store for later steps; only the holder of the lease writes it.
+    - `cancel_requested`: may be set by anybody at any time.
+    - `wake_at`: the earliest next step or attempt; `enqueued_at`: when a job for it was last put into the queue.
     """
 
     __tablename__ = PREFIX + "operation"
@@ -72,7 +74,7 @@ class Operation(Base):
 
     @classmethod
     def new(cls, service: Service, kind: str, *, origin: str, actor: str, **more: Any) -> Operation:
-        """An operation that waits from now on; not in a session yet. `more` names further columns."""
+        """Return a waiting operation that is due now, not yet added to a session. `more` sets further columns."""
         at = now()
         facts = {"created_at": at, "due_at": at, "wake_at": at, "data": {}, **more}
         return cls(
@@ -82,14 +84,14 @@ class Operation(Base):
 
     @property
     def why(self) -> Message | None:
-        """The reason it ended or waits, for people."""
+        """The reason why it waits or how it ended, None if there is none."""
         return Message.from_json(self.reason)
 
     def store(self, **values: Any) -> None:
-        """Keep values for later steps (a new dict: a change inside the old one would not be seen)."""
+        """Store values in `data` for later steps, as a new dict: SQLAlchemy does not see changes inside one."""
         self.data = {**self.data, **values}
 
     def add_warning(self, message: Message) -> None:
-        """Keep a warning, once."""
+        """Add a warning, unless it is there already."""
         if message.to_json() not in self.warnings:
             self.warnings = [*self.warnings, message.to_json()]

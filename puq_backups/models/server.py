@@ -1,4 +1,4 @@
-"""A Proxmox cluster, reached with one API token."""
+"""Table of servers: Proxmox clusters, each reached with one API token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from .base import ID, PREFIX, Base, new_id
 
 
 class Server(Base):
-    """Known by host name, port and token id. `hosts` names nodes of one cluster, separated by commas."""
+    """A Proxmox cluster, identified by hosts, port and token id. `hosts` are comma-separated nodes of one cluster.
+
+    `sealed_secret` is the token's secret, encrypted with `PUQ_BACKUPS_KEYS`.
+    """
 
     __tablename__ = PREFIX + "server"
     __table_args__ = (UniqueConstraint("hosts", "port", "token_id"),)

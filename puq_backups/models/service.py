@@ -1,4 +1,4 @@
-"""A service of the host: one VM of one client, its package and its schedule."""
+"""Table of services: one VM of one client, with package and schedule."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from .base import ID, PREFIX, Base, UTCDateTime, now
 
 
 class Service(Base):
-    """`id` is the host's own. `active_vmid` equals `vmid` until termination, so that (server, VMID) is unique
-    among services that are not terminated. `next_run_at` is the next slot's moment, `slots_from` the moment
-    after which slots count. `trouble` says why staff have to look at it (a message), `problem_since` since when;
-    the two are set together.
+    """A service of the host. `id` is the host's id.
+
+    - `active_vmid`: equal to `vmid` until termination, then None: (server, VMID) is unique among active services.
+    - `vm_identity`: SMBIOS uuid or MAC address of the registered VM; `token`: marks its backups on Proxmox.
+    - `next_run_at`: time of the next slot; `slots_from`: slots before this time do not count.
+    - `problem`: why operations are refused until staff act (a stored Message); `problem_since`: since when.
+    - `restore_failed`: id of the failed operation. `vm_lease_*`: lease of an action of the host on the VM.
+    - `version`: changed by each transaction that counts the quota, to lock the row.
     """
 
     __tablename__ = PREFIX + "service"

@@ -95,7 +95,7 @@ def end(
     operation.state, operation.finished_at = state, now()
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(operation, service)
-    events.on_end(session, context, operation, service)
+    events.on_operation_end(session, context, operation, service)
     after_commit(session, lambda: _tell_hooks(context, operation))
 
 

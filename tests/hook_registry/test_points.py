@@ -93,7 +93,7 @@ def visit(world: worlds.World) -> None:
     """The page, the form of a mail's text, and a tick of the clock, which sends the mails."""
     world.host.actor = ALICE
     assert world.app.test_client().get("/services/1/backups/").status_code == 200
-    template_editing.of_hooks(world.context, world.backups.hooks.emails[0])
+    template_editing.hook_fields(world.context, world.backups.hooks.emails[0])
     assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
 
 

@@ -22,7 +22,7 @@ from jinja2 import Environment
 from puq_backups.lang import extract
 from support.services import ROOT
 
-from puq_backups.i18n.catalogues import DOMAIN, forms, places
+from puq_backups.i18n.catalogues import DOMAIN, placeholders, plural_forms
 from puq_backups.i18n.locales import direction
 
 LANG = Path(str(files("puq_backups.lang")))
@@ -52,7 +52,7 @@ def entries(locale: str) -> list[Message]:
 
 
 def translated(locale: str) -> list[Message]:
-    return [entry for entry in entries(locale) if all(forms(entry.string))]
+    return [entry for entry in entries(locale) if all(plural_forms(entry.string))]
 
 
 def test_languages_are_those_that_are_promised() -> None:
@@ -69,7 +69,7 @@ def test_every_text_of_the_sources_is_said_and_no_other(locale: str) -> None:
 
 @in_every_language
 def test_nothing_is_fuzzy_empty_or_obsolete(locale: str) -> None:
-    assert [entry.id for entry in entries(locale) if entry.fuzzy or not all(forms(entry.string))] == []
+    assert [entry.id for entry in entries(locale) if entry.fuzzy or not all(plural_forms(entry.string))] == []
     assert list(catalogue(locale).obsolete) == []
 
 
@@ -80,7 +80,7 @@ def test_plural_forms_are_those_of_the_language(locale: str) -> None:
 
     assert len(kinds) == len(dict(kinds)) == len({kind for _, kind in kinds}) == catalogue(locale).num_plurals
     for entry in entries(locale):
-        assert len(forms(entry.string)) == (len(kinds) if entry.pluralizable else 1), entry.id
+        assert len(plural_forms(entry.string)) == (len(kinds) if entry.pluralizable else 1), entry.id
 
 
 def plural(locale: str) -> Callable[[int], int]:
@@ -91,11 +91,11 @@ def plural(locale: str) -> Callable[[int], int]:
 @in_every_language
 def test_translation_has_the_places_of_its_english(locale: str) -> None:
     for entry in translated(locale):
-        wanted = [places(form) for form in forms(entry.id)]
-        for number, form in enumerate(forms(entry.string)):
+        wanted = [placeholders(form) for form in plural_forms(entry.id)]
+        for number, form in enumerate(plural_forms(entry.string)):
             # What is said of one number alone may leave the number out: "this backup", "both backups".
             free = {"n"} if entry.pluralizable and is_of_one_number(locale, number) else set()
-            assert places(form) | free == wanted[-1] | free, entry.id
+            assert placeholders(form) | free == wanted[-1] | free, entry.id
 
 
 @cache
@@ -107,8 +107,8 @@ def is_of_one_number(locale: str, form: int) -> bool:
 @in_every_language
 def test_translation_begins_ends_and_is_marked_up_as_its_english(locale: str) -> None:
     for entry in translated(locale):
-        for form in forms(entry.string):
-            english = forms(entry.id)[-1]
+        for form in plural_forms(entry.string):
+            english = plural_forms(entry.id)[-1]
             assert edges(form) == edges(english), entry.id
             assert tags(form) == tags(english), entry.id
             assert "  " not in form, entry.id
@@ -129,7 +129,7 @@ def test_number_with_its_unit_is_set_apart_where_it_would_be_turned(locale: str)
     """From right to left "3 GiB" would read "GiB 3"; between isolates it stays."""
     turned = re.compile("(?<!\u2068){\\w+} [A-Za-z]") if direction(locale) == "rtl" else re.compile("\u2068|\u2069")
 
-    assert [form for entry in translated(locale) for form in forms(entry.string) if turned.search(form)] == []
+    assert [form for entry in translated(locale) for form in plural_forms(entry.string) if turned.search(form)] == []
 
 
 # What the sources must do for their texts to be found -----------------------------------------------------------

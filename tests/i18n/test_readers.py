@@ -14,7 +14,7 @@ from puq_backups.mail import compose
 from puq_backups.models import Mail, Service, now
 from puq_backups.simulator import Simulator
 
-OWN = """
+SPECIFIC_FIELDS = """
 msgid "Backups"
 msgstr "Sicherungen"
 
@@ -31,7 +31,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str, tmp_path: Path) -
     """Alice's service; her provider has German words of its own."""
     place = tmp_path / "words" / "de" / "LC_MESSAGES"
     place.mkdir(parents=True)
-    (place / "puq_backups.po").write_text(OWN)
+    (place / "puq_backups.po").write_text(SPECIFIC_FIELDS)
     found = worlds.make(proxmox, sqlite_url, redis_url, lang_overrides=str(tmp_path / "words"))
     found.register()
     yield found
@@ -77,7 +77,7 @@ def test_mail_is_in_the_language_that_the_host_names(
 
     with world.context.database.open() as session:
         mail = session.scalars(select(Mail).where(Mail.folder == "backups_will_be_removed")).one()
-    letter = compose.write(world.context, mail)
+    letter = compose.render(world.context, mail)
 
     assert letter
     assert letter.subject == subject

@@ -156,9 +156,9 @@ def test_summary_comes_each_day_and_leaves_no_gap(world: worlds.World) -> None:
 
 
 def test_lists_of_the_summary_are_cut_and_its_counts_are_not(world: worlds.World) -> None:
-    for _ in range(daily_summary.MOST + 5):
+    for _ in range(daily_summary.MAX_ROWS + 5):
         slot(world, HOUR, "failed")
 
     with world.context.database.open() as session:
-        facts = daily_summary.of_day(session, world.context, now() - DAY)
-    assert (facts["failed_count"], len(facts["failed"])) == (daily_summary.MOST + 5, daily_summary.MOST)
+        facts = daily_summary.collect(session, world.context, now() - DAY)
+    assert (facts["failed_count"], len(facts["failed"])) == (daily_summary.MAX_ROWS + 5, daily_summary.MAX_ROWS)

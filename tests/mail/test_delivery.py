@@ -67,8 +67,8 @@ def change(world: worlds.World, **values: Any) -> None:
 def waiting(world: worlds.World, *, locale: str = "en", timezone: str = "UTC", **fields: Any) -> Mail:
     """A mail of Alice's service that waits, without the restore it tells of."""
     with world.context.database.begin() as session:
-        about = merge_values.About(session.get_one(Service, "1"))
-        told = {**merge_values.common(session, world.context, about), **fields}
+        about = merge_values.Records(session.get_one(Service, "1"))
+        told = {**merge_values.common_fields(session, world.context, about), **fields}
         mail = Mail(
             event=f"Backup restored {now()}", service_id="1", name="Backup restored", folder="backup_restored",
             recipient="alice@example.org", locale=locale, timezone=timezone, fields=told, attempts=0, error="",
@@ -189,7 +189,7 @@ def test_mail_is_off_where_the_package_says_none(world: worlds.World) -> None:
 
 def test_hook_may_abort_a_mail_or_add_to_it(world: worlds.World, mailbox: services.Mailbox) -> None:
     def decide(messagename: str, mergefields: dict[str, Any]) -> dict[str, Any]:
-        return {"abortsend": True} if merge_fields["backup_note"] == "quiet" else {"signature": "Your team"}
+        return {"abortsend": True} if mergefields["backup_note"] == "quiet" else {"signature": "Your team"}
 
     world.backups.hooks.add("EmailPreSend", decide)
     restored(world, "quiet")
@@ -280,7 +280,7 @@ def test_mails_wait_while_the_server_is_away_and_each_tick_tries_one(world: worl
 def test_mail_fails_in_the_end_and_says_why(world: worlds.World, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting(world)
     monkeypatch.setattr(world.host, "service_url", lambda _: 1 / 0)
-    for _ in delivery.PAUSES:
+    for _ in delivery.RETRY_DELAYS:
         change(world, wake_at=now())
         delivery.send_due(world.context)
 
@@ -359,7 +359,7 @@ def test_closest_version_of_staffs_text_counts(world: worlds.World) -> None:
     for locale, read in {
         "de-AT": "Wien", "de": "Berlin", "de-CH": "Berlin", "pl": "master", "en": "master", "zh-Hant-TW": "Hant",
     }.items():  # fmt: skip
-        letter = compose.write(world.context, waiting(world, locale=locale))
+        letter = compose.render(world.context, waiting(world, locale=locale))
         assert letter is not None
         assert (locale, letter.subject) == (locale, read)
 
@@ -368,12 +368,12 @@ def test_empty_part_is_the_shipped_one_in_the_readers_language(world: worlds.Wor
     text(world, "Backup restored", subject="Back again: {{ vm_name }}")
     mail, german = waiting(world, locale="de"), Translator("de")
 
-    letter = compose.write(world.context, mail)
+    letter = compose.render(world.context, mail)
 
-    fields = {**merge_fields.read(mail.fields, german), **compose.of_host(world.context, "1")}
+    fields = {**merge_fields.localize(mail.fields, german), **compose.host_fields(world.context, "1")}
     assert letter is not None
     assert letter.subject == "Back again: web100"
-    assert letter.text == templates.shipped("backup_restored", fields, german).text
+    assert letter.text == templates.render_shipped("backup_restored", fields, german).text
 
 
 def test_text_of_staff_that_fails_loses_no_mail(world: worlds.World, mailbox: services.Mailbox) -> None:
@@ -431,7 +431,7 @@ def test_merge_fields_that_only_the_host_knows_come_from_its_params(world: world
         "clientsdetails": {"city": "Vienna", "password": "secret"},
     }  # fmt: skip
 
-    found = compose.of_host(world.context, "1")
+    found = compose.host_fields(world.context, "1")
 
     assert found == {
         "backups_url": "http://127.0.0.1/services/1", "service_product_name": "KVM L",
@@ -493,7 +493,7 @@ def test_each_database_keeps_what_staff_and_mails_need(
     )  # fmt: skip
     world.register()
     email = next(email for email in world.backups.hooks.emails if email.name == "Backup restored")
-    longest = "ü" * (sandbox.LONGEST_TEMPLATE // 2)
+    longest = "ü" * (sandbox.MAX_TEMPLATE // 2)
     template_editing.save(
         world.context, email, template_editing.draft(email, "", {"text": longest}), "", worlds.STAFF
     )
@@ -501,8 +501,8 @@ def test_each_database_keeps_what_staff_and_mails_need(
     with ThreadPoolExecutor(8) as pool:
         sent = sum(pool.map(lambda _: delivery.send_due(world.context), range(8)))
     waiting(world)
-    daily_summary.tell(world.context)
-    daily_summary.tell(world.context)
+    daily_summary.write(world.context)
+    daily_summary.write(world.context)
 
     assert (sent, len(mailbox)) == (1, 1)
     assert mailbox[0].get_body(("plain",)).get_content().strip() == longest

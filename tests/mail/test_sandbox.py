@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from puq_backups.mail.sandbox import LONGEST_OUTPUT, LONGEST_TEMPLATE, BadTemplate, check, render
+from puq_backups.mail.sandbox import MAX_OUTPUT, MAX_TEMPLATE, BadTemplate, check, render
 
 FIELDS: dict[str, Any] = {
     "client_name": "Alice <Example>", "signature": "Yours,\nthe team", "reason": "", "backup_count": 3,
@@ -86,7 +86,7 @@ HOSTILE = {
     "{% if reason %}" * 500 + "{% endif %}" * 500: "too much",
     nested(30, 1, ""): "too much",
     "{{1}}" * 9000: "too much",
-    "a" * (LONGEST_TEMPLATE + 1): "longer than 48 KiB",
+    "a" * (MAX_TEMPLATE + 1): "longer than 48 KiB",
     # Reaching further
     "{{ client_name.__class__ }}": "no attribute",
     "{{ client_name['__class__'] }}": "no attribute",
@@ -130,7 +130,7 @@ def test_hostile_text_is_refused_in_a_clear_sentence_at_once(source: str) -> Non
 def test_nothing_that_is_taken_becomes_larger_than_it_may() -> None:
     said = render(nested(1, 9999, "y" * 25), FIELDS, html=False)
 
-    assert len(said) == 9999 * 25 <= LONGEST_OUTPUT
+    assert len(said) == 9999 * 25 <= MAX_OUTPUT
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from puq_backups.hook_registry.decorators import Email
 from puq_backups.hook_registry.registry import Hooks
 from puq_backups.i18n.translator import Translator
-from puq_backups.mail import sandbox, templates
-from puq_backups.mail.merge_fields import COMMON, FIELDS, OF_THE_HOST, read, samples
+from puq_backups.mail import sandbox, template_source, templates
+from puq_backups.mail.merge_fields import COMMON_FIELDS, FIELDS, HOST_FIELDS, localize, samples
 
 HOOKS = Hooks()
 HOOKS.load_package("puq_backups.hooks")
@@ -25,10 +25,10 @@ def each(mails: list[Email]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("mail", mails, ids=lambda mail: mail.name)
 
 
-def render(mail: Email, translator: Translator = ENGLISH, **changes: Any) -> templates.Letter:
+def render(mail: Email, translator: Translator = ENGLISH, **changes: Any) -> templates.RenderedEmail:
     """The mail with a sample of each of its merge fields; any other is an error."""
     given = {"client_name": "Alice <Doe>", "backup_note": "before & after", "backups_url": URL, **changes}
-    return templates.shipped(mail.folder, read({**samples(mail.own), **given}, translator), translator)
+    return templates.render_shipped(mail.folder, localize({**samples(mail.own), **given}, translator), translator)
 
 
 def words(html: str) -> str:
@@ -38,10 +38,10 @@ def words(html: str) -> str:
 
 @each(MAILS)
 def test_mail_needs_no_merge_field_that_is_not_its_own(mail: Email) -> None:
-    outline = " ".join(templates.outline(mail.folder, "").values())
+    outline = " ".join(template_source.shipped_source(mail.folder, "").values())
 
     used = set(re.findall(r"{{ (\w+)", outline)) - {"warning", "one"}
-    assert used <= {field.name for field in (*COMMON, *OF_THE_HOST)} | set(mail.own)
+    assert used <= {field.name for field in (*COMMON_FIELDS, *HOST_FIELDS)} | set(mail.own)
 
 
 @each(ABOUT_A_SERVICE)
@@ -111,8 +111,8 @@ def test_restored_mail_tells_what_was_restored_and_what_to_note() -> None:
 @each(MAILS)
 @pytest.mark.parametrize("part", templates.FILES)
 def test_shipped_text_to_be_changed_says_the_same_as_it_does_unchanged(mail: Email, part: str) -> None:
-    said = read(samples(mail.own), ENGLISH)
-    source = templates.outline(mail.folder, "")[part]
+    said = localize(samples(mail.own), ENGLISH)
+    source = template_source.shipped_source(mail.folder, "")[part]
 
     sandbox.check(source, said, html=part == "html")
     changed, shipped = sandbox.render(source, said, html=part == "html"), getattr(render_plainly(mail), part)
@@ -121,19 +121,19 @@ def test_shipped_text_to_be_changed_says_the_same_as_it_does_unchanged(mail: Ema
     assert " ".join(changed.split()) == " ".join(shipped.split())
 
 
-def render_plainly(mail: Email) -> templates.Letter:
-    return templates.shipped(mail.folder, read(samples(mail.own), ENGLISH), ENGLISH)
+def render_plainly(mail: Email) -> templates.RenderedEmail:
+    return templates.render_shipped(mail.folder, localize(samples(mail.own), ENGLISH), ENGLISH)
 
 
 def test_outline_is_in_the_language_it_is_asked_for() -> None:
-    outline = templates.outline("backup_failed", "de")
+    outline = template_source.shipped_source("backup_failed", "de")
 
     assert outline["subject"] == Translator("de").gettext("Backup failed: {name}", name="{{ vm_name }}")
-    assert outline["subject"] != templates.outline("backup_failed", "")["subject"]
+    assert outline["subject"] != template_source.shipped_source("backup_failed", "")["subject"]
 
 
 def test_every_merge_field_has_a_sample_that_reads_as_its_kind() -> None:
-    said = read(samples(tuple(FIELDS)), ENGLISH)
+    said = localize(samples(tuple(FIELDS)), ENGLISH)
 
     assert set(said) == set(FIELDS)
     assert all(said.values())

@@ -64,8 +64,8 @@ def outbox(world: worlds.World, count: int = 1, **values: Any) -> list[Mail]:
     """Mails in the outbox, the newest first."""
     mails = []
     with world.context.database.begin() as session:
-        about = merge_values.About(session.get_one(Service, "1"))
-        fields = merge_values.common(session, world.context, about)
+        about = merge_values.Records(session.get_one(Service, "1"))
+        fields = merge_values.common_fields(session, world.context, about)
         for number in range(count):
             at = now() - timedelta(minutes=number)
             given = {

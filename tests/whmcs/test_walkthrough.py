@@ -15,7 +15,7 @@ from puq_backups import Actor, Backups
 from puq_backups.config import PREFIX, Settings
 from puq_backups.hook_registry import decorators
 from puq_backups.host import PERMISSIONS, Host
-from puq_backups.mail.merge_fields import COMMON, OF_THE_HOST
+from puq_backups.mail.merge_fields import COMMON_FIELDS, HOST_FIELDS
 from puq_backups.models import Base
 from puq_backups.rules.package import OPTIONS
 
@@ -46,7 +46,7 @@ def known(name: str, url: set[str]) -> bool:
 
 
 def names() -> set[str]:
-    merged = {field.name for field in (*COMMON, *OF_THE_HOST)}
+    merged = {field.name for field in (*COMMON_FIELDS, *HOST_FIELDS)}
     params = set(re.findall(r"`(\w+)`", page("module-functions")))
     mails = {mail.name for mail in loaded().emails}
     settings = {PREFIX + setting.name.upper() for setting in fields(Settings)}
@@ -75,7 +75,8 @@ def test_each_name_of_ours_exists(url: set[str]) -> None:
 
 def test_each_function_point_right_and_merge_field_of_ours_is_there() -> None:
     named = {name for _, ours, notes in lines() for name in re.findall(r"`([^`]+)`", f"{ours} {notes}")}
-    merged = {field.name for field in (*COMMON, *OF_THE_HOST) if field.name.startswith(("client_", "service_"))}
+    fields = (*COMMON_FIELDS, *HOST_FIELDS)
+    merged = {field.name for field in fields if field.name.startswith(("client_", "service_"))}
 
     assert {*loaded().functions, *POINTS, *PERMISSIONS, *merged} - named == set()
 

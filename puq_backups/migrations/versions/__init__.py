@@ -1,1 +1,1 @@
-"""One migration a file."""
+"""One revision per file."""

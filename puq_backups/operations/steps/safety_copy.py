@@ -35,7 +35,7 @@ def plan_safety_copy(step: StepContext) -> None:
         place = archive.check_storage(step.context, step.proxmox, step.service, name)
     except GiveUp as error:
         raise _without_copy(error) from error
-    translator = step.context.translator(*merge_values.client(step.context, step.service))
+    translator = step.context.translator(*merge_values.client_locale(step.context, step.service))
     operation.note = translator.gettext(NOTE, when=source.created_at)
     operation.store(safety_storage=name, safety_days=step.context.settings.safety_copy_days)
     service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits

@@ -13,7 +13,7 @@ from ...errors import BackupsError, BadInput
 from ...hook_registry.decorators import Email
 from ...i18n.locales import WHMCS_LANGUAGES
 from ...i18n.translator import N_, Translator
-from ...mail import outbox, template_editing, templates
+from ...mail import outbox, template_editing, template_source, templates
 from ...mail import preview as mail_preview
 from ...models import EmailTemplate
 from .. import forms
@@ -105,7 +105,7 @@ class Pages:
         service_id, to = (request.form.get(name, "").strip() for name in ("service_id", "to"))
         mail_preview.send_test(self.context, email, _locale(), service_id, to, g.puq_backups_actor)
 
-    def _proof(self, email: Email) -> templates.Letter:
+    def _proof(self, email: Email) -> templates.RenderedEmail:
         if request.method == "POST":
             version = self._draft(email, request.form)
         else:
@@ -123,11 +123,11 @@ class Pages:
         try:
             locale = _locale()
         except BadInput as wrong:
-            locale, error = template_editing.MASTER, error or wrong
+            locale, error = template_editing.MASTER_LOCALE, error or wrong
         with self.context.database.open() as session:
             versions = template_editing.versions(session, email.name)
         version = next((one for one in versions if one.locale == locale), None)
-        shipped = templates.outline(email.folder, locale, self.context.settings.lang_overrides)
+        shipped = template_source.shipped_source(email.folder, locale, self.context.settings.lang_overrides)
         parts = {part: (getattr(version, part) if version else "") or text for part, text in shipped.items()}
         typed = {part: request.form[part] for part in parts if part in request.form}
         form = {"to": self.context.settings.staff_email, **request.form.to_dict(), **parts, **typed}
@@ -137,7 +137,7 @@ class Pages:
             is_changed=template_editing.is_changed(version), seen=_seen(version, error), shipped=shipped,
             labels=templates.LABELS,
             disabled=any(one.disabled for one in versions), fields=template_editing.fields(email),
-            of_hooks=template_editing.of_hooks(self.context, email), names=_names(layout.translator(self.context)),
+            of_hooks=template_editing.hook_fields(self.context, email), names=_names(layout.translator(self.context)),
             preview=url_for(".email_preview", slug=template_editing.slug(email), locale=locale or None),
         )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _locale() -> str:
 def _seen(version: EmailTemplate | None, error: BackupsError | None) -> str:
     """The version that the form is about: after a mistake the one that was changed, even if there is a newer one."""
     before = request.form.get("seen") if isinstance(error, BadInput) else None
-    return template_editing.mark(version) if before is None else before
+    return template_editing.version_id(version) if before is None else before
 
 
 def _standing(email: Email, versions: Any) -> dict[str, Any]:
@@ -161,7 +161,11 @@ def _standing(email: Email, versions: Any) -> dict[str, Any]:
 def _languages(versions: Any, locale: str) -> list[str]:
     """The languages that have a text of their own, and the one that is shown; the master first."""
     return sorted(
-        {template_editing.MASTER, locale, *(one.locale for one in versions if template_editing.is_changed(one))}
+        {
+            template_editing.MASTER_LOCALE,
+            locale,
+            *(one.locale for one in versions if template_editing.is_changed(one)),
+        }
     )
 
 

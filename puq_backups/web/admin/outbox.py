@@ -24,7 +24,7 @@ def add_pages(blueprint: Blueprint, context: Context) -> None:
     blueprint.add_url_rule("/outbox", "outbox", lambda: _outbox(context))
     blueprint.add_url_rule("/outbox/<mail_id>", "mail", lambda mail_id: _mail(context, mail_id))
     for path, decide, said in (
-        ("again", outbox.again, N_("The mail goes out with the next tick.")),
+        ("again", outbox.resend, N_("The mail goes out with the next tick.")),
         ("give-up", outbox.give_up, N_("The mail is given up.")),
     ):
         blueprint.add_url_rule(
@@ -47,7 +47,7 @@ def _mail(context: Context, mail_id: str, error: BackupsError | None = None) -> 
     mail = _find(context, mail_id)
     return layout.page(
         context, "emails", "mail.html", error=error, mail=mail, states=outbox.STATES,
-        may_again=mail.state in outbox.AGAIN, may_give_up=mail.state in outbox.GIVE_UP,
+        may_again=mail.state in outbox.RESENDABLE, may_give_up=mail.state in outbox.DISCARDABLE,
     )  # fmt: skip
 
 
