@@ -27,7 +27,7 @@ from puq_backups.hook_registry.registry import Hooks
 from puq_backups.mail import outbox
 from puq_backups.mail.filters import FILTERS, TESTS
 from puq_backups.mail.merge_fields import COMMON_FIELDS, HOST_FIELDS, SPECIFIC_FIELDS
-from puq_backups.models import ENDED_STATES, ACTIVE_STATES, VERSION_TABLE, Base
+from puq_backups.models import ACTIVE_STATES, ENDED_STATES, VERSION_TABLE, Base
 from puq_backups.operations.kinds import STEPS
 from puq_backups.rules.package import CHOICES, OPTIONS
 from puq_backups.simulator import Simulator

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..models import ENDED_STATES, ACTIVE_STATES, Backup, Operation, Server, Service, now
+from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, now
 from ..pve import backups as archives
 from ..pve import notes, vms
 from ..pve.client import Proxmox

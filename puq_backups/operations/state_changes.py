@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, Refused
 from ..mail import events
-from ..models import Operation, Server, Service, database_now, leases, now, after_commit
+from ..models import Operation, Server, Service, after_commit, database_now, leases, now
 from ..models.audit_log import audit
 from . import start_conditions
 from .kinds import STEPS
