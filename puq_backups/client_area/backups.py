@@ -12,8 +12,7 @@ from ..host import Actor
 from ..inventory import service_backups
 from ..models import Operation, Server
 from ..models.audit_log import audit
-from ..pve import backups as archives
-from ..pve import notes
+from ..pve import archives, notes
 from . import requests
 
 NOTE_MAX_LENGTH = 255

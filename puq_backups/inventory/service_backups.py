@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import NotFound
 from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, is_valid_id, now
-from ..pve import backups as archives
+from ..pve import archives
 from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
 

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, ProxmoxError
 from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, now
-from ..pve import backups as archives
-from ..pve import notes, vms
+from ..pve import archives, notes, vms
 from ..pve.client import Proxmox
 from . import service_backups
 
@@ -100,7 +99,7 @@ def _find_gone(
     storage, node, holder = place
     with context.database.open() as session:
         lacking = {backup.volid for backup in _known_backups(session, server, storage, holder)} - set(listed)
-    return {volid for volid in lacking if archives.one(proxmox, node, volid) is None}
+    return {volid for volid in lacking if archives.find(proxmox, node, volid) is None}
 
 
 def _apply_listing(

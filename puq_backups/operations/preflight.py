@@ -8,8 +8,7 @@ from typing import Any
 
 from ..errors import Message, ProxmoxDenied, ProxmoxRefused
 from ..models import Backup, Service
-from ..pve import backups as archives
-from ..pve import notes, permissions, vms
+from ..pve import archives, notes, permissions, vms
 from ..pve.client import Proxmox
 from ..rules.package import Package
 from .steps import backup_contents, disks
@@ -78,7 +77,7 @@ def plan_restore(
     found = {} if gone else found or vms.config(proxmox, service.node, service.vmid)
     facts = _Facts(
         proxmox, service, backup, package, kept or found, bool(kept), gone,
-        vms.STOPPED if gone else vms.status(proxmox, service.node, service.vmid),
+        vms.NO_VM if gone else vms.status(proxmox, service.node, service.vmid),
         [] if gone else vms.snapshots(proxmox, service.node, service.vmid),
     )  # fmt: skip
     against = list(_reason_against(facts, found))
@@ -139,7 +138,7 @@ def _archive(facts: _Facts, *, on_pbs: bool) -> archives.Archive | None:
     """The archive on its storage, or None. On PBS only the listing includes the verification state."""
     proxmox, node, volid = facts.proxmox, facts.service.node, facts.backup.volid
     if not on_pbs:
-        return archives.one(proxmox, node, volid)
+        return archives.find(proxmox, node, volid)
     listed = archives.listing(proxmox, node, facts.backup.storage, facts.backup.vmid)
     return next((archive for archive in listed if archive.volid == volid), None)
 

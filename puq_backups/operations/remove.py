@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..i18n.translator import N_
 from ..models import Backup
-from ..pve import backups as archives
+from ..pve import archives
 from .start_conditions import SYSTEM_ORIGINS
 from .step import Change, GiveUp, Start, Step, StepContext
 from .steps import common
@@ -16,7 +16,7 @@ def stop_keeping(step: StepContext) -> Change | None:
     if step.operation.origin != "purge" or not backup.kept or backup.removed_at:
         return None
     node = backup.node or step.node
-    found = archives.one(step.proxmox, node, backup.volid)
+    found = archives.find(step.proxmox, node, backup.volid)
     if found is None or not found.protected:
         backup.kept = False
         return None

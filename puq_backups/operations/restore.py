@@ -7,8 +7,7 @@ from typing import Any
 from ..errors import Message, ProxmoxBusy, ProxmoxRefused
 from ..i18n.translator import N_
 from ..models import Backup, Operation
-from ..pve import backups as archives
-from ..pve import vms
+from ..pve import archives, vms
 from ..rules.package import Package
 from . import preflight
 from .errors import may_succeed_later

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
-from ..pve.translation import is_busy
+from ..pve.error_mapping import is_busy
 from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
@@ -50,7 +50,7 @@ def watch(step: StepContext) -> TaskResult | None:
 def _show(operation: Operation, lines: list[str]) -> None:
     """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup."""
     operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
-    moved = tasks.moved(lines, operation.data.get("preflight", {}).get("sizes", {}))
+    moved = tasks.restore_progress(lines, operation.data.get("preflight", {}).get("sizes", {}))
     operation.progress = moved.percent if moved else tasks.progress(lines)
     if moved:
         operation.store(bytes=asdict(moved))

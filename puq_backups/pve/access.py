@@ -1,4 +1,4 @@
-"""Address, API token and certificate with which a Proxmox server is reached."""
+"""Address, API token and certificate of a Proxmox server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ SECRET = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True)
 class Access:
-    """Where a Proxmox answers and as whom we speak to it. Time limits are in seconds.
+    """Address, credentials and trust of a Proxmox server.
 
-    `hosts` are nodes of one cluster, tried in turn. `fingerprint` is the SHA-256 of the certificate; where each
-    node has a certificate of its own, one for each host, comma between them. Without it `ca_file` or the
-    system's CAs must know the certificate. BadInput names the WHMCS parameter that cannot be right.
+    hosts: nodes of one cluster, tried in turn.
+    token_id: `user@realm!token`; secret: the token's secret.
+    port: TCP port. Default 8006.
+    fingerprint: SHA-256 of the certificate, or one per host, separated by commas. Default None: `ca_file`, or else
+        the system's CAs, must know the certificate.
+    connect_timeout, read_timeout: seconds. Defaults 5 and 35.
+
+    Raises BadInput, which names the WHMCS parameter that is wrong.
     """
 
     hosts: tuple[str, ...]
@@ -52,8 +57,12 @@ class Access:
                 raise BadInput("serverhostname", "{host} is not a host name or an address.", host=repr(host))
         if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 < self.port < 65536:  # noqa: PLR2004 - the highest port
             raise BadInput("serverport", "{port} is not a port number.", port=repr(self.port))
-        prints = _prints(self.fingerprint)
-        if not all(FINGERPRINT.fullmatch(one) for one in prints) or len(prints) not in {0, 1, len(self.hosts)}:
+        fingerprints = _fingerprints(self.fingerprint)
+        if not all(FINGERPRINT.fullmatch(one) for one in fingerprints) or len(fingerprints) not in {
+            0,
+            1,
+            len(self.hosts),
+        }:
             raise BadInput(
                 "serveraccesshash",
                 "The fingerprint must be the certificate's SHA-256, 32 pairs of hexadecimal digits; one for all "
@@ -61,12 +70,12 @@ class Access:
             )
 
     def fingerprint_of(self, host: str) -> str | None:
-        """The fingerprint that this host's certificate must have, None where a CA vouches for it."""
-        prints = _prints(self.fingerprint)
-        return prints[self.hosts.index(host) if len(prints) > 1 else 0] if prints else None
+        """The fingerprint that this host's certificate must have; None: it is verified by a CA."""
+        fingerprints = _fingerprints(self.fingerprint)
+        return fingerprints[self.hosts.index(host) if len(fingerprints) > 1 else 0] if fingerprints else None
 
 
-def _prints(text: str | None) -> list[str]:
+def _fingerprints(text: str | None) -> list[str]:
     return [part for part in re.split(r"[\s,;]+", text or "") if part]
 
 

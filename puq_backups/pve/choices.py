@@ -1,4 +1,4 @@
-"""What there is to choose from when a product is set up: storages, bridges, templates. Values and their labels."""
+"""Choices for the product settings: storages, bridges and templates, as {value: label}."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ GIB = 1024**3
 
 
 def storages(proxmox: Proxmox, content: str) -> dict[str, str]:
-    """The storages that may hold `content` ("backup", "images") and that our token may see."""
+    """The storages that accept `content` ("backup" or "images") and that the token may see."""
     rows = proxmox.get_list("cluster", "resources", type="storage")
     able = [row for row in rows if content in str(row.get("content", "")).split(",")]
-    # One row for each node; where one of them sees the storage, that one counts.
+    # The list has a row per node; a node where the storage is available is sorted last and wins.
     able.sort(key=lambda row: (str(row["storage"]), row.get("status") == "available"))
     return {str(row["storage"]): f"{row['storage']} ({row.get('plugintype', '')}, {_room(row)})" for row in able}
 
@@ -27,7 +27,7 @@ def _room(row: dict[str, Any]) -> str:
 
 
 def bridges(proxmox: Proxmox) -> dict[str, str]:
-    """The bridges of all nodes that are online, each with the nodes that have it."""
+    """The bridges of all online nodes; each label names the nodes that have it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for node in _online(proxmox):
         for name in networks.bridges(proxmox, node):
@@ -41,6 +41,6 @@ def _online(proxmox: Proxmox) -> list[str]:
 
 
 def templates(proxmox: Proxmox) -> dict[str, str]:
-    """The VM templates that our token may see."""
+    """The VM templates that the token may see."""
     found = {vmid: place for vmid, place in vms.locate(proxmox).items() if place.template}
     return {str(vmid): f"{vmid} {place.name} ({place.node})" for vmid, place in sorted(found.items())}

@@ -1,4 +1,4 @@
-"""The firewall of a VM: its options and its rules, read and changed one call at a time. Nothing here is a task."""
+"""Firewall options and rules of a VM. None of these calls starts a task."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ RULE = (
     "type", "action", "enable", "macro", "source", "dest", "proto", "sport", "dport", "icmp-type", "iface", "log",
     "comment",
 )  # fmt: skip
-"""What a rule is made of; Proxmox's answers hold more."""
+"""The fields of a rule that can be set; Proxmox's answers hold more."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules in their order; `digest` changes with them."""
+    """The rules in their order, and the digest that guards against concurrent changes."""
 
     rules: list[Rule]
     digest: str | None = None
 
 
 def options(proxmox: Proxmox, node: str, vmid: int) -> dict[str, str]:
-    """The options that are set. Needs VM.Audit."""
+    """Read the options that are set. Needs VM.Audit."""
     found = proxmox.get_dict(*_of(node, vmid), "options")
     return {name: str(value) for name, value in found.items() if name != "digest"}
 
@@ -34,29 +34,29 @@ def options(proxmox: Proxmox, node: str, vmid: int) -> dict[str, str]:
 def set_options(
     proxmox: Proxmox, node: str, vmid: int, changes: Mapping[str, str], *, delete: Sequence[str] = ()
 ) -> None:
-    """Set options and drop others. Needs VM.Config.Network."""
+    """Set options and delete others. Needs VM.Config.Network."""
     proxmox.put(*_of(node, vmid), "options", **changes, delete=list(delete) or None)
 
 
 def rules(proxmox: Proxmox, node: str, vmid: int) -> Rules:
-    """The rules. Needs VM.Audit."""
+    """Read the rules. Needs VM.Audit."""
     rows = sorted(proxmox.get_list(*_of(node, vmid), "rules"), key=lambda row: int(row.get("pos") or 0))
     return Rules([_rule(row) for row in rows], next((str(row["digest"]) for row in rows if "digest" in row), None))
 
 
 def _rule(row: Mapping[str, Any]) -> Rule:
     rule = {name: str(row[name]).strip() for name in RULE if row.get(name) not in (None, "")}
-    # Left out it is off, in what is read as in what is written.
+    # A missing `enable` means 0 when reading and when writing.
     return {**rule, "enable": rule.get("enable", "0")}
 
 
 def put_first(proxmox: Proxmox, node: str, vmid: int, rule: Rule) -> None:
-    """Add a rule before all others; Proxmox adds them nowhere else. Needs VM.Config.Network."""
+    """Add a rule at the top, where Proxmox inserts new rules. Needs VM.Config.Network."""
     proxmox.post(*_of(node, vmid), "rules", **rule)
 
 
 def remove_first(proxmox: Proxmox, node: str, vmid: int, digest: str | None) -> None:
-    """Remove the first rule, unless the rules are no longer those of `digest`. Needs VM.Config.Network."""
+    """Remove the first rule; refused if the rules no longer match `digest`. Needs VM.Config.Network."""
     proxmox.delete(*_of(node, vmid), "rules", paths.position(0), digest=digest)
 
 

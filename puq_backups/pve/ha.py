@@ -1,4 +1,4 @@
-"""High availability: whether the cluster keeps a VM running, taken away and given back."""
+"""High-availability (HA) entries of VMs: read, remove, add."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from . import paths
 from .client import Proxmox
 
 OPTIONS = ("comment", "failback", "group", "max_relocate", "max_restart")
-"""What an entry may hold besides its state."""
+"""Fields of an entry besides its state."""
 
 
 def entry(proxmox: Proxmox, vmid: int) -> dict[str, Any] | None:
-    """The VM's entry: `state` and what of OPTIONS is set; None where it has none. Needs Sys.Audit on /."""
+    """Read the VM's entry: `state` and the OPTIONS that are set. None if it has none. Needs Sys.Audit on /."""
     try:
         row = proxmox.get_dict(*_path(vmid))
     except ProxmoxRefused as error:
@@ -25,18 +25,18 @@ def entry(proxmox: Proxmox, vmid: int) -> dict[str, Any] | None:
 
 
 def remove(proxmox: Proxmox, vmid: int) -> None:
-    """Take the VM's entry away; rules that name it stay. Needs Sys.Console on /."""
+    """Remove the VM's entry; HA rules that name the VM stay. Needs Sys.Console on /."""
     try:
         proxmox.delete(*_path(vmid), purge=0)
     except ProxmoxRefused as error:
-        # Before 9.1 there is no such parameter, and rules are left alone anyway.
+        # Proxmox before 9.1 does not know this parameter and never removes rules.
         if "purge" not in error.errors:
             raise
         proxmox.delete(*_path(vmid))
 
 
 def add(proxmox: Proxmox, vmid: int, kept: Mapping[str, Any]) -> None:
-    """Give the VM an entry as `entry` returned it. Needs Sys.Console on /."""
+    """Add an entry as returned by `entry`. Needs Sys.Console on /."""
     proxmox.post("cluster", "ha", "resources", sid=f"vm:{paths.vmid(vmid)}", **kept)
 
 

@@ -1,4 +1,4 @@
-"""Notes of archives. Ours end in a marker, by which a lost task or archive is found again."""
+"""Notes of archives. Ours end with a marker, by which a lost task or archive is found."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import re
 OPENING = "[puqb:"
 MARKER = re.compile(r"\[puqb:([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\]\s*$")
 LIMIT = 1024
-"""Characters that Proxmox takes for a notes template, after escaping."""
+"""Maximum length in characters of a notes template, after escaping."""
 
 
 def marker(service: str, operation: str) -> str:
-    """The marker of a service's and an operation's token."""
+    """The marker made of a service's and an operation's token."""
     return f"{OPENING}{service}.{operation}]"
 
 
 def find_marker(text: str) -> tuple[str, str] | None:
-    """The service's and the operation's token of the marker that ends a note, if any."""
+    """The tokens of service and operation in the marker at the end of a note, or None."""
     match = MARKER.search(text)
     return (match.group(1), match.group(2)) if match else None
 
 
 def has_marker_opening(note: str) -> bool:
-    """Whether a note holds what only a marker may."""
+    """Whether a note contains the opening of a marker, which clients may not use."""
     return OPENING in note
 
 
 def template(note: str, marker: str) -> str:
-    """A note and a marker for vzdump's `notes-template`: nothing in the note is a variable or an escape there.
+    """Note and marker for vzdump's `notes-template`. Variables and escapes in the note are neutralised.
 
-    A note that would be too long is cut, never the marker.
+    A note that is too long is cut; the marker is not.
     """
     room = LIMIT - len(marker) - 1
     escaped = ""
@@ -42,11 +42,11 @@ def template(note: str, marker: str) -> str:
 
 
 def plain(note: str, marker: str) -> str:
-    """A note and a marker as the archive's notes, where no template is at work."""
+    """Note and marker as plain notes of an archive, without template escapes."""
     text = _flat(note)[: LIMIT - len(marker) - 1].rstrip()
     return f"{text} {marker}" if text else marker
 
 
 def _flat(note: str) -> str:
-    """The note in one line: Proxmox lists only the first."""
+    """The note in one line, because Proxmox lists only the first line."""
     return " ".join(note.split())

@@ -1,6 +1,6 @@
-"""Parts of a path. proxmoxer joins whatever it is given, so every part is checked by what it is.
+"""Checked parts of API paths, because proxmoxer joins any text.
 
-Each function returns a `Part` or raises BadInput. Plain strings are accepted in a path only as fixed words.
+Each function returns a `Part` or raises BadInput. A plain string is accepted only as a fixed lower-case word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORD = re.compile(r"[a-z]+")
 
 
 class Part(str):
-    """A part of a path that was checked."""
+    """A checked part of a path."""
 
     __slots__ = ()
 
@@ -32,18 +32,18 @@ def node(name: str) -> Part:
 
 
 def vmid(number: int | str) -> Part:
-    """A VM's number, 100 to 999999999."""
+    """A VMID, 100 to 999999999."""
     text = str(number)
     return _part("vmid", text, text.isascii() and text.isdigit() and int(text) in VMIDS)
 
 
 def service(number: int | str) -> Part:
-    """A VM as HA names it."""
+    """A VM's HA resource id, `vm:VMID`."""
     return Part(f"vm:{vmid(number)}")
 
 
 def position(number: int) -> Part:
-    """A place in a list, from 0."""
+    """A position in a list, from 0."""
     return Part(str(int(number)))
 
 
@@ -53,7 +53,7 @@ def storage(name: str) -> Part:
 
 
 def volid(volume: str) -> Part:
-    """A volume as `storage:path`, its slashes kept."""
+    """A volume id `storage:path`; slashes are kept."""
     holder, _, path = volume.partition(":")
     good = STORAGE.fullmatch(holder) and all(SEGMENT.fullmatch(segment) for segment in path.split("/"))
     return _part("volid", volume, good)
@@ -70,7 +70,7 @@ def storage_of(volume: str) -> str:
 
 
 def join(parts: tuple[str, ...]) -> str:
-    """The path of these parts, without a slash at its head."""
+    """Join parts to a path without a leading slash; raises BadInput for an unchecked part."""
     for part in parts:
         if not isinstance(part, Part) and not WORD.fullmatch(part):
             raise BadInput("path", "{part} cannot be part of a path to Proxmox.", part=repr(part))

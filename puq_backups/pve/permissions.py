@@ -1,4 +1,4 @@
-"""The privileges of the API token on paths of Proxmox's access control."""
+"""Privileges of the API token."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .client import Proxmox
 
 
 def permissions(proxmox: Proxmox, path: str | None = None) -> dict[str, dict[str, Any]]:
-    """What our token may do: {path: {privilege: 1 where it reaches further down}}; `path` asks for one only."""
+    """The token's privileges as {path: {privilege: propagates (0 or 1)}}, of all paths or of one."""
     return proxmox.get_dict("access", "permissions", path=path)
 
 
 def missing_privileges(proxmox: Proxmox, paths: Iterable[str], privileges: Iterable[str]) -> list[str]:
-    """Which of these privileges our token has on none of these paths.
+    """The privileges that the token has on none of these paths.
 
-    On /vms only what reaches further down counts: a right on one VM goes when that VM is destroyed.
+    On /vms only propagating privileges count, because those on a single VM are dropped when it is destroyed.
     """
     held: set[str] = set()
     for path in paths:

@@ -1,4 +1,4 @@
-"""Storages: how one stands as a node sees it, and whether it prunes backups of its own accord."""
+"""Status of storages, and their own retention (`prune-backups`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from . import paths
 from .client import Proxmox
-from .properties import options
+from .property_strings import options
 
 
 @dataclass(frozen=True)
 class StorageStatus:
-    """A storage as one node sees it; amounts in bytes, 0 while it is not active."""
+    """Status of a storage on one node. `avail` and `total` are in bytes, 0 while it is not active."""
 
     storage: str
     type: str
@@ -25,13 +25,13 @@ class StorageStatus:
 
 
 def storage_status(proxmox: Proxmox, node: str, storage: str) -> StorageStatus:
-    """How a storage stands. ProxmoxRefused if there is none of that name."""
+    """Read a storage's status; raises ProxmoxRefused if there is none of that name."""
     row = proxmox.get_dict("nodes", paths.node(node), "storage", paths.storage(storage), "status")
     return _status(row | {"storage": storage})
 
 
 def storages(proxmox: Proxmox, node: str) -> list[StorageStatus]:
-    """The storages that a node sees and our token may see."""
+    """The storages of a node that the token may see."""
     return [_status(row) for row in proxmox.get_list("nodes", paths.node(node), "storage")]
 
 
@@ -49,16 +49,16 @@ def _status(row: dict[str, Any]) -> StorageStatus:
 
 
 def storage_config(proxmox: Proxmox, storage: str) -> dict[str, Any] | None:
-    """A storage's configuration; None where it does not exist or our token may not see it.
+    """A storage's configuration; None if it does not exist or the token may not see it.
 
-    Taken from the list: the call for one storage needs Datastore.Allocate, the list leaves out what may not be seen.
+    Read from the list of all storages, because the call for a single one needs Datastore.Allocate.
     """
     paths.storage(storage)
     return next((row for row in proxmox.get_list("storage") if row.get("storage") == storage), None)
 
 
 def keeps_all(prune: str) -> bool:
-    """Whether a storage's `prune-backups` leaves every backup alone; all zero means so too."""
+    """Whether `prune-backups` keeps every backup; all values 0 means that too."""
     limits = options(prune or "")
     if limits.get("keep-all") == "1":
         return True

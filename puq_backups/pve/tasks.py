@@ -1,4 +1,4 @@
-"""Tasks: how they stand, what they log, and finding one again whose name was lost."""
+"""Proxmox tasks: status, log, stop, and finding a task whose UPID was lost."""
 
 from __future__ import annotations
 
@@ -8,24 +8,44 @@ from dataclasses import dataclass
 from ..errors import ProxmoxRefused
 from . import paths
 from .client import Proxmox
-from .logs import archive_target, failure_reason, included_disks, moved, progress, waits_for_node, warnings
+from .task_logs import (
+    archive_target,
+    failure_reason,
+    included_disks,
+    progress,
+    restore_progress,
+    waits_for_node,
+    warnings,
+)
 from .upid import Upid
 
 __all__ = [
-    "Task", "Upid", "active", "archive_target", "failure_reason", "find", "included_disks", "log", "moved",
-    "progress", "status", "stop", "waits_for_node", "warnings",
+    "Task",
+    "Upid",
+    "active",
+    "archive_target",
+    "failure_reason",
+    "find",
+    "included_disks",
+    "log",
+    "progress",
+    "restore_progress",
+    "status",
+    "stop",
+    "waits_for_node",
+    "warnings",
 ]  # fmt: skip
 
 WARNED = re.compile(r"WARNINGS: (\d+)")
-BEGINS = "starting new backup job:"
-"""The log line that repeats the notes template. It comes after the wait for the node's lock."""
+JOB_START = "starting new backup job:"
+"""The log line that contains the notes template. It follows the wait for the node's lock."""
 LIMIT = 1000
-HEAD = 50
+HEAD_LINES = 50
 
 
 @dataclass(frozen=True)
 class Task:
-    """How a task stands. `exitstatus` is None while it runs."""
+    """Status of a task. `exitstatus` is None while it runs."""
 
     upid: str
     running: bool
@@ -33,18 +53,18 @@ class Task:
 
     @property
     def ok(self) -> bool:
-        """Whether it ended well; with warnings is well."""
+        """Whether it succeeded, with or without warnings."""
         return not self.running and (self.exitstatus == "OK" or self.warnings > 0 or self.exitstatus == "WARNINGS: 0")
 
     @property
     def warnings(self) -> int:
-        """How many warnings it ended with."""
+        """Number of warnings in its exit status."""
         match = WARNED.fullmatch(self.exitstatus or "")
         return int(match.group(1)) if match else 0
 
 
 def status(proxmox: Proxmox, upid: str) -> Task | None:
-    """How a task stands; None if Proxmox knows it no more, which says nothing about its outcome."""
+    """Read a task's status; None if Proxmox no longer knows it, which says nothing about its outcome."""
     try:
         row = proxmox.get_dict(*_path(upid), "status")
     except ProxmoxRefused as error:
@@ -56,7 +76,7 @@ def status(proxmox: Proxmox, upid: str) -> Task | None:
 
 
 def log(proxmox: Proxmox, upid: str, start: int = 0) -> list[str]:
-    """The lines of a task's log from line `start` on; none if the log is empty or gone."""
+    """The lines of a task's log from line `start` on; empty if the log is empty or gone."""
     return _log(proxmox, upid, start=start, limit=0)
 
 
@@ -77,10 +97,10 @@ def find(
     since: int,
     marker: str | None = None,
 ) -> list[Upid]:
-    """Tasks that our token started on `node` since then (epoch seconds of the node's clock), newest first.
+    """Find tasks that the token started on `node` since `since` (epoch seconds of the node's clock), newest first.
 
-    With `marker` only those whose log names it, and those still waiting for the node's lock: their log cannot
-    name it yet, and taking them for somebody else's would start the same work twice.
+    With `marker`: only tasks whose log contains it, and tasks that still wait for the node's lock. Their log does not
+    contain it yet, and ignoring them would start the same work twice.
     """
     rows = proxmox.get_list(
         "nodes", paths.node(node), "tasks",
@@ -96,21 +116,21 @@ def find(
 
 
 def _carries(proxmox: Proxmox, upid: Upid, marker: str) -> bool:
-    lines = _log(proxmox, upid.text, start=0, limit=HEAD)
-    if any(BEGINS in line for line in lines):
+    lines = _log(proxmox, upid.text, start=0, limit=HEAD_LINES)
+    if any(JOB_START in line for line in lines):
         return any(marker in line for line in lines)
     task = status(proxmox, upid.text)
     return task is not None and task.running
 
 
 def active(proxmox: Proxmox, node: str) -> set[str]:
-    """The UPIDs of the tasks running on a node, as far as our token may see them."""
+    """UPIDs of the tasks running on a node that the token may see."""
     rows = proxmox.get_list("nodes", paths.node(node), "tasks", source="active", limit=LIMIT)
     return {str(row["upid"]) for row in rows if "upid" in row and "endtime" not in row}
 
 
 def stop(proxmox: Proxmox, upid: str) -> None:
-    """Ask a task to stop. One that has ended, or is known no more, needs no stopping."""
+    """Ask a task to stop. No error is raised if it has ended or is unknown."""
     try:
         proxmox.delete(*_path(upid))
     except ProxmoxRefused as error:

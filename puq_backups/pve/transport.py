@@ -1,4 +1,4 @@
-"""One host of a Proxmox: proxmoxer, with the certificate always verified and answers read strictly."""
+"""Connection to one Proxmox host by proxmoxer, with the certificate verified and answers parsed strictly."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from .access import Access
 
 logging.getLogger("proxmoxer").setLevel(logging.WARNING)
 
-KEPT_ALIVE = 4
-"""Seconds a connection may rest. Proxmox closes one after 5."""
+IDLE_SECONDS = 4
+"""Seconds after which an idle connection is not reused. Proxmox closes it after 5."""
 
 
 class NotProxmox(Exception):
-    """Something that is not Proxmox answered."""
+    """The answer does not come from Proxmox."""
 
 
 @dataclass
 class Refusal:
-    """The body of an answer of 400 and above."""
+    """The body of an answer with a status of 400 or above."""
 
     message: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
 
-class Answers:
-    """Reads answers for proxmoxer, which by itself takes a login page for data and drops the full message."""
+class Serializer:
+    """Parses answers for proxmoxer, whose own parser accepts a login page as data and drops error details."""
 
     def get_accept_types(self) -> str:
-        """What we ask the server to send."""
+        """The Accept header."""
         return "application/json"
 
     def loads(self, response: Response) -> Any:
-        """The `data` of a good answer."""
+        """The `data` of a successful answer; raises NotProxmox if there is none."""
         try:
             body = json.loads(response.content)
         except ValueError:
@@ -53,7 +53,7 @@ class Answers:
         return body["data"]
 
     def loads_errors(self, response: Response) -> Refusal:
-        """What an answer of 400 and above says in its body."""
+        """The message and field errors of an answer with a status of 400 or above."""
         try:
             body = json.loads(response.content)
         except ValueError:
@@ -71,12 +71,12 @@ def _one_line(text: Any) -> str:
 
 
 class VerifyingAdapter(HTTPAdapter):
-    """Trusts one fingerprint, else the system's CAs (and those that requests brings)."""
+    """Trusts one certificate fingerprint, or else the CAs of the system and of requests."""
 
     def __init__(self, fingerprint: str | None, ca_file: str | None) -> None:
         self.trust: dict[str, Any] = {}
         if fingerprint:
-            # A context of ours: urllib3 reads the system's CAs for one of its own, at each connection.
+            # Without an explicit context urllib3 would read the system's CAs at each connection.
             context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
             self.trust = {"assert_fingerprint": fingerprint, "ssl_context": context}
         elif not ca_file:
@@ -84,14 +84,14 @@ class VerifyingAdapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Hand the trust on to urllib3."""
+        """Pass the trust settings to urllib3."""
         super().init_poolmanager(*args, **{**kwargs, **self.trust})
 
 
-class Line:
-    """The connection to one host. Not to be used by two threads at once, nor across a fork."""
+class HostConnection:
+    """The connection to one host. Not thread-safe and not usable after a fork."""
 
-    def __init__(self, access: Access, host: str, heard: Callable[[Response], None]) -> None:
+    def __init__(self, access: Access, host: str, on_response: Callable[[Response], None]) -> None:
         fingerprint = access.fingerprint_of(host)
         user, _, name = access.token_id.rpartition("!")
         make_api: Any = ProxmoxAPI
@@ -105,16 +105,16 @@ class Line:
             timeout=(access.connect_timeout, access.read_timeout),
         )
         self.session = self.api._store["session"]  # noqa: SLF001 - proxmoxer offers no other way to its session
-        self.api._store["serializer"] = Answers()  # noqa: SLF001 - nor to its reading of answers
+        self.api._store["serializer"] = Serializer()  # noqa: SLF001 - nor to its reading of answers
         self.session.trust_env = False
-        self.session.hooks["response"].append(lambda response, **_: _received(response, heard))
+        self.session.hooks["response"].append(lambda response, **_: _received(response, on_response))
         self.session.mount("https://", VerifyingAdapter(fingerprint, access.ca_file))
         self.used_at = time.monotonic()
 
     def send(self, method: str, path: str, form: dict[str, Any]) -> Any:
-        """One request, one answer's `data`; whatever requests, proxmoxer or `Answers` raise."""
-        if time.monotonic() - self.used_at > KEPT_ALIVE:
-            # A request on a connection that the server is just closing would end with an unknown outcome.
+        """Send one request and return the answer's `data`; raises what requests, proxmoxer or `Serializer` raise."""
+        if time.monotonic() - self.used_at > IDLE_SECONDS:
+            # A request on a connection that the server is closing would have an unknown outcome.
             self.session.close()
         try:
             return getattr(self.api(path), method.lower())(**form)
@@ -122,7 +122,7 @@ class Line:
             self.used_at = time.monotonic()
 
 
-def _received(response: Response, heard: Callable[[Response], None]) -> None:
-    heard(response)
+def _received(response: Response, on_response: Callable[[Response], None]) -> None:
+    on_response(response)
     if 300 <= response.status_code < 400:  # noqa: PLR2004 - redirections: Proxmox has none, and the token must not follow
         raise NotProxmox(f"{response.status_code} to another place")

@@ -1,4 +1,4 @@
-"""The name Proxmox gives a task."""
+"""UPIDs, the ids of Proxmox tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import paths
 
 @dataclass(frozen=True)
 class Upid:
-    """A task's name, taken apart. `started_at` is in epoch seconds of the node's clock; `user` names the token."""
+    """A parsed UPID. `started_at` is in epoch seconds of the node's clock; `user` is the token id."""
 
     text: str
     node: str
@@ -21,7 +21,7 @@ class Upid:
 
     @classmethod
     def parse(cls, text: object) -> Upid:
-        """Take a UPID apart; ValueError for anything else."""
+        """Parse a UPID; raises ValueError for anything else."""
         match = paths.UPID.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"{text!r} is not a UPID")

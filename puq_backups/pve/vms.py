@@ -1,4 +1,4 @@
-"""Virtual machines: where they are, how they stand, and what changes them. Each change is one task."""
+"""Virtual machines: location, status, configuration, power, clone and destroy. Each change is one task."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from ..errors import BadInput, VmMissing
 from . import paths
 from .client import Proxmox
-from .configuration import DISK, boot_disk, disks, identity, memory_mib, unused
-from .properties import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
+from .property_strings import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
 from .upid import Upid
+from .vm_config import DISK, boot_disk, disks, identity, memory_mib, unused
 
 __all__ = [
-    "STOPPED", "Drive", "Net", "VmPlace", "VmStatus", "boot_disk", "clone", "config", "config_if_any", "destroy",
+    "NO_VM", "Drive", "Net", "VmPlace", "VmStatus", "boot_disk", "clone", "config", "config_if_any", "destroy",
     "disks", "find_node", "identity", "locate", "memory_mib", "parse_drive", "parse_net", "resize", "set_config",
     "shutdown", "size_bytes", "size_text", "snapshots", "start", "status", "stop", "unused",
 ]  # fmt: skip
@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class VmPlace:
-    """Where a VM is. `status` and `name` lag up to 20 seconds; "unknown" on a dead node. `pool` needs Pool.Audit."""
+    """Location of a VM. `status` and `name` lag by up to 20 s; "unknown" on a dead node. `pool` needs Pool.Audit."""
 
     node: str
     name: str
@@ -34,7 +34,7 @@ class VmPlace:
 
 @dataclass(frozen=True)
 class VmStatus:
-    """How a VM stands now. `uptime` in seconds; `qmpstatus` as QEMU says it ("running", "paused", "prelaunch")."""
+    """Current status of a VM. `uptime` is in seconds; `qmpstatus` is QEMU's ("running", "paused", "prelaunch")."""
 
     status: str
     qmpstatus: str
@@ -44,12 +44,12 @@ class VmStatus:
     ha_managed: bool
 
 
-STOPPED = VmStatus(status="stopped", qmpstatus="stopped", lock=None, name="", uptime=0, ha_managed=False)
-"""How a VM stands that is not there."""
+NO_VM = VmStatus(status="stopped", qmpstatus="stopped", lock=None, name="", uptime=0, ha_managed=False)
+"""The status used for a VM that does not exist."""
 
 
 def locate(proxmox: Proxmox) -> dict[int, VmPlace]:
-    """Every VM that our token may see, by VMID. Costly on a large cluster: at most once a minute."""
+    """All VMs that the token may see, by VMID. Expensive on a large cluster: call it at most once a minute."""
     rows = proxmox.get_list("cluster", "resources", type="vm")
     return {int(row["vmid"]): _place(row) for row in rows if row.get("type") == "qemu" and "vmid" in row}
 
@@ -66,29 +66,29 @@ def _place(row: dict[str, Any]) -> VmPlace:
 
 
 def find_node(proxmox: Proxmox, vmid: int) -> str | None:
-    """The node a VM is on; None if it is gone or our token may not see it."""
+    """The VM's node; None if it does not exist or the token may not see it."""
     place = locate(proxmox).get(int(vmid))
     return place.node if place else None
 
 
 def config(proxmox: Proxmox, node: str, vmid: int) -> dict[str, Any]:
-    """The VM's configuration as Proxmox gives it, pending changes included."""
+    """Read the VM's configuration, including pending changes."""
     return proxmox.get_dict(*_vm(node, vmid), "config")
 
 
 def config_if_any(proxmox: Proxmox, node: str, vmid: int) -> dict[str, Any] | None:
-    """The VM's configuration; None where it is nowhere in the cluster. VmMissing where it is on another node."""
+    """The VM's configuration, or None if it is nowhere in the cluster; raises VmMissing if it is on another node."""
     try:
         return config(proxmox, node, vmid)
     except VmMissing:
-        # Who may not see a VM is denied its config: of one that is missing there, the list says the truth.
+        # Without the right to see the VM its config would be denied, so here the cluster's list can be trusted.
         if find_node(proxmox, vmid) is None:
             return None
         raise
 
 
 def status(proxmox: Proxmox, node: str, vmid: int) -> VmStatus:
-    """How the VM stands now."""
+    """Read the VM's current status."""
     row = proxmox.get_dict(*_vm(node, vmid), "status", "current")
     ha = row.get("ha")
     return VmStatus(
@@ -108,17 +108,17 @@ def snapshots(proxmox: Proxmox, node: str, vmid: int) -> list[str]:
 
 
 def start(proxmox: Proxmox, node: str, vmid: int) -> Upid:
-    """Start the VM. Under HA the task only requests it."""
+    """Start the VM. Under HA the task only requests the start."""
     return proxmox.post_task(*_vm(node, vmid), "status", "start")
 
 
 def stop(proxmox: Proxmox, node: str, vmid: int) -> Upid:
-    """Cut the VM's power. Under HA the task only requests it; one that is stopped already ends well."""
+    """Stop the VM at once. Under HA the task only requests the stop. Succeeds if the VM is stopped."""
     return proxmox.post_task(*_vm(node, vmid), "status", "stop")
 
 
 def shutdown(proxmox: Proxmox, node: str, vmid: int, timeout: int = 60) -> Upid:
-    """Ask the guest to shut down; the task fails if it has not within `timeout` seconds."""
+    """Ask the guest to shut down. The task fails if the guest runs after `timeout` seconds (default 60)."""
     return proxmox.post_task(*_vm(node, vmid), "status", "shutdown", timeout=int(timeout))
 
 
@@ -131,12 +131,12 @@ def set_config(
     delete: Sequence[str] = (),
     digest: str | None = None,
 ) -> Upid:
-    """Change configuration keys and drop others. With `digest` refused if somebody changed it meanwhile."""
+    """Change and delete configuration keys. With `digest`, Proxmox refuses if the configuration has changed since."""
     return proxmox.post_task(*_vm(node, vmid), "config", **changes, delete=list(delete) or None, digest=digest)
 
 
 def resize(proxmox: Proxmox, node: str, vmid: int, disk: str, size: str) -> Upid:
-    """Grow a disk to an absolute size such as "32G"; twice does no harm. A relative one would."""
+    """Grow a disk to an absolute size such as "32G"; safe to repeat. Raises BadInput for a relative size."""
     if not DISK.fullmatch(disk):
         raise BadInput("disk", "{disk} is not the slot of a disk.", disk=repr(disk))
     if not SIZE.fullmatch(size):
@@ -145,7 +145,7 @@ def resize(proxmox: Proxmox, node: str, vmid: int, disk: str, size: str) -> Upid
 
 
 def destroy(proxmox: Proxmox, node: str, vmid: int) -> Upid:
-    """Destroy the VM and its disks. Its backups stay, as do the jobs and rights that name its number."""
+    """Destroy the VM and its disks. Backups stay, as do jobs and permissions that name its VMID."""
     return proxmox.delete_task(*_vm(node, vmid), purge=0)
 
 
@@ -153,9 +153,12 @@ def clone(
     proxmox: Proxmox, node: str, template: int, vmid: int, *, name: str | None = None, storage: str | None = None,
     pool: str | None = None, target: str | None = None, description: str | None = None,
 ) -> Upid:  # fmt: skip
-    """Make VM `vmid` a full copy of a template on `node`; `target` is another node, on shared storage.
+    """Clone a template on `node` fully into VMID `vmid`.
 
-    Without `storage` each disk goes where the template's is. Of the template stay all options and its firewall.
+    storage: for all disks. Default None: each disk goes to the storage of the template's disk.
+    target: another node for the VM; needs shared storage. Default None: `node`.
+
+    The clone has all options and the firewall of the template.
     """
     return proxmox.post_task(
         *_vm(node, template), "clone",

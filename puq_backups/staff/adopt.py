@@ -14,8 +14,7 @@ from ..host import Actor
 from ..inventory import service_backups
 from ..models import Backup, HiddenVolume, Server, Service, now
 from ..models.audit_log import audit
-from ..pve import backups as archives
-from ..pve import vms
+from ..pve import archives, vms
 from ..rules import wall_time
 from ..rules.schedule import Schedule
 from . import foreign_archives

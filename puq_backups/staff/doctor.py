@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import BackupsError, Message
 from ..i18n.translator import N_
 from ..models import Server, Service
-from ..pve import backups, permissions, vms
+from ..pve import archives, permissions, vms
 from ..pve.client import Proxmox
 from ..pve.version import version
 from ..rules.package import Package
@@ -132,11 +132,11 @@ def _reinstall(proxmox: Proxmox, name: dict[str, str], services: list[Service]) 
 
 
 def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
-    config = backups.storage_config(proxmox, name["storage"])
+    config = archives.storage_config(proxmox, name["storage"])
     if config is None:
         unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
         yield Finding("warning", Message(unseen, name))
-    elif not backups.keeps_all(str(config.get("prune-backups") or "")):
+    elif not archives.keeps_all(str(config.get("prune-backups") or "")):
         finite = Message(
             "{server}: storage {storage} has a retention of its own ({limits}); it refuses backups once its count is "
             "reached, or removes them behind our back. Set keep-all=1.",

@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, ProxmoxError
 from ..models import ACTIVE_STATES, Backup, HiddenVolume, Operation, Service
-from ..pve import backups as archives
-from ..pve import notes
+from ..pve import archives, notes
 from ..pve.client import Proxmox
 
 

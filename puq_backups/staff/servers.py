@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message
 from ..models import Chore, Server, Service, Storage, is_valid_id
-from ..pve import backups as archives
+from ..pve import archives
 from ..pve.version import version
 
 NEARLY_FULL = 90

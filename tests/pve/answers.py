@@ -1,4 +1,4 @@
-"""Answers as Proxmox gives them, for `responses`; and the recordings, where they lie beside the repository."""
+"""Serializer as Proxmox gives them, for `responses`; and the recordings, where they lie beside the repository."""
 
 import json
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ from puq_backups.errors import (
     UnknownOutcome,
     VmMissing,
 )
-from puq_backups.pve import backups, notes, permissions, tasks, vms
+from puq_backups.pve import archives, notes, permissions, tasks, vms
 from puq_backups.pve.client import Access, Proxmox
 from puq_backups.pve.version import version
 from puq_backups.simulator.simulator import Simulator, start
@@ -89,7 +89,7 @@ def proxmox(simulator: Simulator) -> Iterator[Proxmox]:
     )
     proxmox = Proxmox(access)
     yield proxmox
-    for line in proxmox._lines.values():
+    for line in proxmox._connections.values():
         line.session.close()
 
 
@@ -108,7 +108,7 @@ def reason(proxmox: Proxmox, task: tasks.Task) -> str:
 
 def ask_backup(proxmox: Proxmox, note: str = "night", storage: str = "nfs") -> tasks.Upid:
     template = notes.template(note, MARKER)
-    return backups.create(proxmox, "pve1", 100, storage=storage, notes_template=template, lockwait=5)
+    return archives.create(proxmox, "pve1", 100, storage=storage, notes_template=template, lockwait=5)
 
 
 def a_backup(simulator: Simulator, proxmox: Proxmox, storage: str = "nfs") -> str:
@@ -155,29 +155,29 @@ def test_a_backups_life(simulator: Simulator, proxmox: Proxmox, storage: str) ->
     assert (tasks.progress(lines), tasks.included_disks(lines), tasks.warnings(lines)) == (100, ["scsi0"], [])
     volid = tasks.archive_target(lines, storage) or ""
 
-    listed = backups.listing(proxmox, "pve1", storage, 100)
+    listed = archives.listing(proxmox, "pve1", storage, 100)
     assert [archive.volid for archive in listed] == [volid]
     assert listed[0].size
     assert notes.find_marker(listed[0].notes) == ("svc", "op")
     assert listed[0].notes.startswith("{ {vmid}} C:\\new ключ")
-    assert backups.listing(proxmox, "pve1", storage, 101) == []
-    assert "scsi0" in backups.archived_config(proxmox, "pve1", volid)
+    assert archives.listing(proxmox, "pve1", storage, 101) == []
+    assert "scsi0" in archives.archived_config(proxmox, "pve1", volid)
 
-    backups.set_notes(proxmox, "pve1", volid, notes.plain("other", MARKER))
-    backups.set_protected(proxmox, "pve1", volid, protected=True)
-    one = backups.one(proxmox, "pve1", volid)
+    archives.set_notes(proxmox, "pve1", volid, notes.plain("other", MARKER))
+    archives.set_protected(proxmox, "pve1", volid, protected=True)
+    one = archives.find(proxmox, "pve1", volid)
     assert one is not None
     assert (one.notes, one.protected) == (f"other {MARKER}", True)
 
-    failed = ended(simulator, proxmox, backups.remove(proxmox, "pve1", volid))
+    failed = ended(simulator, proxmox, archives.remove(proxmox, "pve1", volid))
     assert not failed.ok
     assert "cannot remove protected volume" in reason(proxmox, failed)
 
-    backups.set_protected(proxmox, "pve1", volid, protected=False)
-    gone = backups.remove(proxmox, "pve1", volid)
+    archives.set_protected(proxmox, "pve1", volid, protected=False)
+    gone = archives.remove(proxmox, "pve1", volid)
     assert (gone.type, gone.id, ended(simulator, proxmox, gone).ok) == ("imgdel", f"100@{storage}", True)
-    assert backups.one(proxmox, "pve1", volid) is None
-    assert ended(simulator, proxmox, backups.remove(proxmox, "pve1", volid)).ok
+    assert archives.find(proxmox, "pve1", volid) is None
+    assert ended(simulator, proxmox, archives.remove(proxmox, "pve1", volid)).ok
 
 
 def test_a_restore_brings_the_backups_configuration_back(simulator: Simulator, proxmox: Proxmox) -> None:
@@ -187,7 +187,7 @@ def test_a_restore_brings_the_backups_configuration_back(simulator: Simulator, p
     simulator.control_step({"control": "snapshot-taken", "vmid": 100, "name": "before"})
     assert vms.snapshots(proxmox, "pve1", 100) == ["before"]
 
-    upid = backups.restore(proxmox, "pve1", 100, archive=volid)
+    upid = archives.restore(proxmox, "pve1", 100, archive=volid)
     assert (upid.type, upid.id) == ("qmrestore", "100")
     assert ended(simulator, proxmox, upid).ok
 
@@ -200,14 +200,14 @@ def test_a_restore_takes_overrides_and_a_storage(simulator: Simulator, proxmox: 
     volid = a_backup(simulator, proxmox)
     switched_off(simulator, proxmox)
 
-    upid = backups.restore(proxmox, "pve1", 100, archive=volid, storage="local", overrides={"cores": 3})
+    upid = archives.restore(proxmox, "pve1", 100, archive=volid, storage="local", overrides={"cores": 3})
 
     assert ended(simulator, proxmox, upid).ok
     assert vms.config(proxmox, "pve1", 100)["cores"] == 3
 
 
 def test_a_restore_over_a_running_vm_fails_in_its_task(simulator: Simulator, proxmox: Proxmox) -> None:
-    task = ended(simulator, proxmox, backups.restore(proxmox, "pve1", 100, archive=a_backup(simulator, proxmox)))
+    task = ended(simulator, proxmox, archives.restore(proxmox, "pve1", 100, archive=a_backup(simulator, proxmox)))
 
     assert not task.ok
     assert reason(proxmox, task) == "unable to restore VM 100 - vm is running"
@@ -218,7 +218,7 @@ def test_a_restore_of_a_damaged_archive_says_what_the_tools_said(simulator: Simu
     switched_off(simulator, proxmox)
     simulator.control("archive-damaged", volid=volid)
 
-    task = ended(simulator, proxmox, backups.restore(proxmox, "pve1", 100, archive=volid))
+    task = ended(simulator, proxmox, archives.restore(proxmox, "pve1", 100, archive=volid))
 
     assert not task.ok
     said = reason(proxmox, task)
@@ -232,7 +232,7 @@ def test_a_restore_of_a_missing_archive_is_refused(simulator: Simulator, proxmox
     simulator.control("archive-gone", volid=volid)
 
     with pytest.raises(ProxmoxRefused, match="does not exist"):
-        backups.restore(proxmox, "pve1", 100, archive=volid)
+        archives.restore(proxmox, "pve1", 100, archive=volid)
 
 
 def test_power(simulator: Simulator, proxmox: Proxmox) -> None:
@@ -294,7 +294,7 @@ def test_a_vm_is_destroyed_and_cloned_from_another(simulator: Simulator, proxmox
 
 def test_a_backup_on_the_wrong_node_is_not_started(simulator: Simulator, proxmox: Proxmox) -> None:
     with pytest.raises(NotStarted):
-        backups.create(proxmox, "pve2", 100, storage="nfs", notes_template="x", lockwait=5)
+        archives.create(proxmox, "pve2", 100, storage="nfs", notes_template="x", lockwait=5)
 
     assert simulator.tasks() == []
 
@@ -388,7 +388,7 @@ def test_a_locked_vm_is_busy(simulator: Simulator, proxmox: Proxmox) -> None:
     with pytest.raises(ProxmoxBusy, match="VM is locked"):
         vms.set_config(proxmox, "pve1", 100, {"cores": 2})
     with pytest.raises(ProxmoxBusy, match="VM is locked"):
-        backups.restore(proxmox, "pve1", 100, archive=volid)
+        archives.restore(proxmox, "pve1", 100, archive=volid)
     assert vms.status(proxmox, "pve1", 100).lock == "backup"
     assert vms.config(proxmox, "pve1", 100)["lock"] == "backup"
     assert vms.locate(proxmox)[100].lock == "backup"
@@ -399,7 +399,7 @@ def test_a_cluster_without_quorum_is_busy(simulator: Simulator, proxmox: Proxmox
     simulator.control("quorum", quorate=False)
 
     with pytest.raises(ProxmoxBusy, match="quorum"):
-        backups.restore(proxmox, "pve1", 100, archive=volid)
+        archives.restore(proxmox, "pve1", 100, archive=volid)
     assert vms.config(proxmox, "pve1", 100)["cores"] == 1
 
 
@@ -409,7 +409,7 @@ def test_a_node_that_is_offline_is_unreachable(simulator: Simulator, proxmox: Pr
     with pytest.raises(ProxmoxUnreachable):
         vms.config(proxmox, "pve2", 101)
     with pytest.raises(ProxmoxUnreachable):
-        backups.create(proxmox, "pve2", 101, storage="nfs", notes_template="x", lockwait=5)
+        archives.create(proxmox, "pve2", 101, storage="nfs", notes_template="x", lockwait=5)
     assert vms.config(proxmox, "pve1", 100)["cores"] == 1
 
 
@@ -441,26 +441,26 @@ def test_a_missing_right_is_named_or_hides_the_backups(simulator: Simulator, pro
     without = [right for right in RIGHTS if right not in {"VM.Backup", "VM.Config.CPU", "Datastore.Audit"}]
     simulator.control("acl", path="/", user="panel@pve", role="Panel", privileges=without)
 
-    assert backups.listing(proxmox, "pve1", "nfs", 100) == []
+    assert archives.listing(proxmox, "pve1", "nfs", 100) == []
     with pytest.raises(ProxmoxDenied, match=r"VM\.Backup"):
-        backups.one(proxmox, "pve1", volid)
+        archives.find(proxmox, "pve1", volid)
     with pytest.raises(ProxmoxDenied, match=r"VM\.Config\.CPU"):
         vms.set_config(proxmox, "pve1", 100, {"cores": 2})
     without.remove("Datastore.AllocateSpace")
     simulator.control("acl", path="/", user="panel@pve", role="Panel", privileges=without)
-    assert backups.storage_config(proxmox, "nfs") is None
+    assert archives.storage_config(proxmox, "nfs") is None
 
 
 def test_storages_are_told(simulator: Simulator, proxmox: Proxmox) -> None:
-    shared, away = backups.storage_status(proxmox, "pve1", "nfs"), backups.storage_status(proxmox, "pve1", "away")
+    shared, away = archives.storage_status(proxmox, "pve1", "nfs"), archives.storage_status(proxmox, "pve1", "away")
 
     assert (shared.type, shared.active, shared.shared, shared.content) == ("nfs", True, True, {"backup"})
     assert shared.total >= shared.avail > 0
     assert (away.active, away.enabled, away.shared, away.avail) == (False, True, False, 0)
-    assert {one.storage for one in backups.storages(proxmox, "pve2")} == {"local", "nfs", "away"}
-    assert backups.keeps_all(str((backups.storage_config(proxmox, "nfs") or {}).get("prune-backups", "")))
+    assert {one.storage for one in archives.storages(proxmox, "pve2")} == {"local", "nfs", "away"}
+    assert archives.keeps_all(str((archives.storage_config(proxmox, "nfs") or {}).get("prune-backups", "")))
     with pytest.raises(ProxmoxRefused, match="No such storage"):
-        backups.storage_status(proxmox, "pve1", "nope")
+        archives.storage_status(proxmox, "pve1", "nope")
 
 
 def test_a_storage_that_is_offline_hides_no_archive_as_gone(simulator: Simulator, proxmox: Proxmox) -> None:
@@ -468,10 +468,10 @@ def test_a_storage_that_is_offline_hides_no_archive_as_gone(simulator: Simulator
     simulator.control("storage-offline", storage="nfs")
 
     with pytest.raises(ProxmoxError, match="nfs"):
-        backups.one(proxmox, "pve1", volid)
+        archives.find(proxmox, "pve1", volid)
     with pytest.raises(ProxmoxError, match="nfs"):
-        backups.listing(proxmox, "pve1", "nfs", 100)
-    assert not backups.storage_status(proxmox, "pve1", "nfs").active
+        archives.listing(proxmox, "pve1", "nfs", 100)
+    assert not archives.storage_status(proxmox, "pve1", "nfs").active
 
 
 def test_the_nodes_clock_is_known(simulator: Simulator, proxmox: Proxmox) -> None:
@@ -492,5 +492,5 @@ def test_a_host_that_is_down_is_passed_over(simulator: Simulator, proxmox: Proxm
 
     assert ended(simulator, one, upid).ok
     assert simulator.count("POST", "/nodes/pve1/vzdump") == 1
-    for line in one._lines.values():
+    for line in one._connections.values():
         line.session.close()

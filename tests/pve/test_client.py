@@ -35,7 +35,7 @@ CONFIG_PATH = "nodes/pve1/qemu/100/config"
 
 @pytest.fixture
 def mocked(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(client, "PAUSES", (0, 0))
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0, 0))
     with responses.mock:
         yield
 
@@ -226,7 +226,7 @@ def test_a_get_is_not_repeated_after_an_answer_that_will_stay(status: int, reaso
 
 
 def test_a_get_that_failed_slowly_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "HASTY", -1)
+    monkeypatch.setattr(client, "RETRY_WITHIN", -1)
     refused("GET", CONFIG_PATH, 596, "Connection timed out", body=False)
     one = proxmox()
     calls = counting(one)
@@ -387,14 +387,14 @@ def test_a_forked_process_makes_connections_of_its_own(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     one.get("version")
 
-    assert len({id(line.session) for line in one._lines.values()}) == 2
+    assert len({id(line.session) for line in one._connections.values()}) == 2
 
 
 def test_a_rested_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     good("POST", "version", {})
     one = proxmox()
     one.post("version")
-    line = next(iter(one._lines.values()))
+    line = next(iter(one._connections.values()))
     closed: list[bool] = []
     monkeypatch.setattr(line.session, "close", lambda: closed.append(True))
 

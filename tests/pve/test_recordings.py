@@ -6,7 +6,7 @@ import pytest
 import responses
 
 from puq_backups.errors import ProxmoxBusy, ProxmoxDenied, ProxmoxError, ProxmoxRefused, ProxmoxUnreachable, VmMissing
-from puq_backups.pve import backups, tasks, vms
+from puq_backups.pve import archives, tasks, vms
 
 from .answers import API, RECORDED, UPID, Answer, good, proxmox, recorded_steps
 
@@ -66,7 +66,7 @@ def test_every_recorded_listing_is_read_whole() -> None:
         responses.reset()
         good("GET", "nodes/pve1/storage/local/content", listing)
 
-        found = backups.listing(PROXMOX, "pve1", "local")
+        found = archives.listing(PROXMOX, "pve1", "local")
 
         assert {archive.volid for archive in found} == {row["volid"] for row in listing}
         assert all(archive.size and archive.created_at and archive.vmid for archive in found)

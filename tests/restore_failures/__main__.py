@@ -22,7 +22,7 @@ from .stage import Stage, opened
 def main() -> int:
     """Play, print, compare."""
     logging.disable(logging.WARNING)
-    client.PAUSES = (0.0, 0.0)
+    client.RETRY_PAUSES = (0.0, 0.0)
     ends: dict[Case, dict[str, str]] = {case: {} for case in CASES}
     folder = Path(tempfile.mkdtemp())
     with simulator.start() as proxmox, services.valkey() as redis_url, opened(proxmox, folder, redis_url) as stage:

@@ -20,5 +20,5 @@ def stage(
         pytest.MonkeyPatch.context() as patch,
         stages.opened(proxmox_server, tmp_path_factory.mktemp("cases"), valkey_url) as found,
     ):
-        patch.setattr(client, "PAUSES", (0.0, 0.0))
+        patch.setattr(client, "RETRY_PAUSES", (0.0, 0.0))
         yield found

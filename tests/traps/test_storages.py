@@ -12,7 +12,7 @@ from traps.looking import advance_until, back_up, kinds, restore, said, schedule
 
 from puq_backups.inventory import sync as inventory_sync
 from puq_backups.models import Server
-from puq_backups.pve import backups as archives
+from puq_backups.pve import archives
 
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 

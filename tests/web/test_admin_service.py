@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from support import world as worlds
 
 from puq_backups.models import AuditEntry, Backup, HiddenVolume, Service, now
-from puq_backups.pve import backups as archives
+from puq_backups.pve import archives
 
 from .conftest import said
 from .desk import Desk

@@ -11,8 +11,7 @@ from ...context import Context
 from ...errors import Message
 from ...inventory import service_backups
 from ...models import Backup, Service, now
-from ...pve import backups as archives
-from ...pve import notes, tasks
+from ...pve import archives, notes, tasks
 from ...pve.client import Proxmox
 from ...rules import retention
 from ...rules.package import Package

@@ -8,8 +8,7 @@ from typing import Any
 
 from ...errors import Message, ProxmoxRefused
 from ...models import Backup
-from ...pve import backups as archives
-from ...pve import vms
+from ...pve import archives, vms
 from ...pve.client import Proxmox
 from ...rules.package import Package
 from . import disks

@@ -7,8 +7,7 @@ from typing import Any
 
 from ...errors import Message, ProxmoxBusy, ProxmoxError
 from ...models import Backup, now
-from ...pve import backups as archives
-from ...pve import vms
+from ...pve import archives, vms
 from ..step import GiveUp, Outcome, Start, Step, StepContext
 
 FORBIDDEN = Message("The provider's rules forbid it.")
@@ -96,7 +95,7 @@ def _volume_is_gone(step: StepContext, backup: Backup) -> bool:
     node = backup.node or step.node
     if not archives.storage_status(step.proxmox, node, backup.storage).active:
         return False
-    return archives.one(step.proxmox, node, backup.volid) is None
+    return archives.find(step.proxmox, node, backup.volid) is None
 
 
 def remove_volume(step: StepContext, backup: Backup) -> Start | None:

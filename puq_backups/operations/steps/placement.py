@@ -7,8 +7,7 @@ from typing import Any
 
 from ...errors import Message, ProxmoxRefused
 from ...i18n.translator import N_
-from ...pve import backups as archives
-from ...pve import permissions, vms
+from ...pve import archives, permissions, vms
 from ...rules.package import Package
 from ..step import StepContext
 from . import disks

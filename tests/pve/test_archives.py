@@ -8,8 +8,8 @@ import responses
 from responses.matchers import query_param_matcher, urlencoded_params_matcher
 
 from puq_backups.errors import BadInput, ProxmoxDenied, ProxmoxRefused
-from puq_backups.pve import backups
-from puq_backups.pve.backups import Archive, StorageStatus
+from puq_backups.pve import archives
+from puq_backups.pve.archives import Archive, StorageStatus
 
 from .answers import API, UPID, good, proxmox, refused
 
@@ -36,7 +36,7 @@ def test_a_backup_leaves_nothing_to_the_nodes_defaults() -> None:
     }  # fmt: skip
     good("POST", "nodes/pve1/vzdump", UPID, match=[urlencoded_params_matcher(form)])
 
-    upid = backups.create(proxmox(), "pve1", 100, storage="nfs", notes_template="a [puqb:b.c]", lockwait=30)
+    upid = archives.create(proxmox(), "pve1", 100, storage="nfs", notes_template="a [puqb:b.c]", lockwait=30)
 
     assert upid.text == UPID
 
@@ -45,7 +45,7 @@ def test_a_restore_goes_over_the_vm() -> None:
     form = {"vmid": "100", "archive": VOLID, "force": "1"}
     good("POST", "nodes/pve1/qemu", UPID, match=[urlencoded_params_matcher(form)])
 
-    assert backups.restore(proxmox(), "pve1", 100, archive=VOLID).text == UPID
+    assert archives.restore(proxmox(), "pve1", 100, archive=VOLID).text == UPID
 
 
 def test_a_restore_takes_a_storage_and_overrides_but_no_other_vm() -> None:
@@ -53,7 +53,7 @@ def test_a_restore_takes_a_storage_and_overrides_but_no_other_vm() -> None:
     good("POST", "nodes/pve1/qemu", UPID, match=[urlencoded_params_matcher(form)])
     overrides = {"cores": 2, "vmid": 101, "force": 0}
 
-    upid = backups.restore(proxmox(), "pve1", 100, archive=PBS, storage="local-lvm", overrides=overrides)
+    upid = archives.restore(proxmox(), "pve1", 100, archive=PBS, storage="local-lvm", overrides=overrides)
 
     assert upid.text == UPID
 
@@ -63,7 +63,7 @@ def test_a_removal_names_the_whole_volume(volid: str) -> None:
     storage = volid.partition(":")[0]
     good("DELETE", f"nodes/pve1/storage/{storage}/content/{volid}", UPID)
 
-    assert backups.remove(proxmox(), "pve1", volid).text == UPID
+    assert archives.remove(proxmox(), "pve1", volid).text == UPID
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_a_removal_names_the_whole_volume(volid: str) -> None:
 def test_only_a_vms_backup_is_removed_restored_or_marked(volid: str) -> None:
     one = proxmox()
     for call in (
-        lambda: backups.remove(one, "pve1", volid),
-        lambda: backups.restore(one, "pve1", 100, archive=volid),
-        lambda: backups.set_notes(one, "pve1", volid, "x"),
-        lambda: backups.set_protected(one, "pve1", volid, protected=True),
-        lambda: backups.archived_config(one, "pve1", volid),
-        lambda: backups.one(one, "pve1", volid),
+        lambda: archives.remove(one, "pve1", volid),
+        lambda: archives.restore(one, "pve1", 100, archive=volid),
+        lambda: archives.set_notes(one, "pve1", volid, "x"),
+        lambda: archives.set_protected(one, "pve1", volid, protected=True),
+        lambda: archives.archived_config(one, "pve1", volid),
+        lambda: archives.find(one, "pve1", volid),
     ):
         with pytest.raises(BadInput):
             call()
@@ -91,7 +91,7 @@ def test_only_a_vms_backup_is_removed_restored_or_marked(volid: str) -> None:
 def test_a_listing_is_asked_for_one_vm() -> None:
     good("GET", CONTENT, [ROW], match=[query_param_matcher({"content": "backup", "vmid": "100"})])
 
-    assert backups.listing(proxmox(), "pve1", "nfs", 100) == [
+    assert archives.listing(proxmox(), "pve1", "nfs", 100) == [
         Archive(VOLID, 100, 8392452, 1767323045, "", protected=False, verification=None, format="vma.zst")
     ]
 
@@ -106,13 +106,13 @@ def test_a_listing_of_all_vms_leaves_out_what_is_no_vms_backup() -> None:
     ]  # fmt: skip
     good("GET", CONTENT, rows, match=[query_param_matcher({"content": "backup"})])
 
-    assert [archive.vmid for archive in backups.listing(proxmox(), "pve1", "nfs")] == [101, 100]
+    assert [archive.vmid for archive in archives.listing(proxmox(), "pve1", "nfs")] == [101, 100]
 
 
 def test_a_listing_of_one_vm_holds_no_other_that_proxmox_let_through() -> None:
     good("GET", CONTENT, [ROW | {"volid": "nfs:backup/vzdump-qemu-7-100-x.vma.zst", "vmid": 7}, ROW])
 
-    assert [archive.volid for archive in backups.listing(proxmox(), "pve1", "nfs", 100)] == [VOLID]
+    assert [archive.volid for archive in archives.listing(proxmox(), "pve1", "nfs", 100)] == [VOLID]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_listing_of_one_vm_holds_no_other_that_proxmox_let_through() -> None:
 def test_an_archives_facts_are_read(row: dict[str, Any], facts: tuple[Any, ...]) -> None:
     good("GET", CONTENT, [ROW | row])
 
-    archive = backups.listing(proxmox(), "pve1", "nfs", 100)[0]
+    archive = archives.listing(proxmox(), "pve1", "nfs", 100)[0]
 
     assert (archive.notes, archive.protected, archive.verification, archive.size) == facts
 
@@ -137,7 +137,7 @@ def test_one_archive_is_asked_for_by_name() -> None:
     row = {"path": "/mnt/x", "size": 8392704, "notes": "two\nlines", "protected": 1, "format": "raw"}
     good("GET", f"{CONTENT}/{VOLID}", row)
 
-    assert backups.one(proxmox(), "pve1", VOLID) == Archive(
+    assert archives.find(proxmox(), "pve1", VOLID) == Archive(
         VOLID, 100, 8392704, None, "two\nlines", protected=True, verification=None, format="raw"
     )
 
@@ -153,7 +153,7 @@ def test_one_archive_is_asked_for_by_name() -> None:
 def test_an_archive_that_is_gone_is_none(reason: str) -> None:
     refused("GET", f"{CONTENT}/{VOLID}", 500, reason)
 
-    assert backups.one(proxmox(), "pve1", VOLID) is None
+    assert archives.find(proxmox(), "pve1", VOLID) is None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_storage_that_is_away_is_not_taken_for_a_missing_archive(reason: str) 
     refused("GET", f"{CONTENT}/{VOLID}", 500, reason)
 
     with pytest.raises(ProxmoxRefused, match=re.escape(reason)):
-        backups.one(proxmox(), "pve1", VOLID)
+        archives.find(proxmox(), "pve1", VOLID)
 
 
 def test_notes_and_protection_are_set() -> None:
@@ -177,9 +177,9 @@ def test_notes_and_protection_are_set() -> None:
     good("PUT", f"{CONTENT}/{VOLID}", None, match=[urlencoded_params_matcher({"protected": "1"})])
     good("PUT", f"{CONTENT}/{VOLID}", None, match=[urlencoded_params_matcher({"protected": "0"})])
 
-    backups.set_notes(proxmox(), "pve1", VOLID, "a {{b}} \\")
-    backups.set_protected(proxmox(), "pve1", VOLID, protected=True)
-    backups.set_protected(proxmox(), "pve1", VOLID, protected=False)
+    archives.set_notes(proxmox(), "pve1", VOLID, "a {{b}} \\")
+    archives.set_protected(proxmox(), "pve1", VOLID, protected=True)
+    archives.set_protected(proxmox(), "pve1", VOLID, protected=False)
 
     assert [call.request.url for call in responses.calls] == [f"{API}/{CONTENT}/{VOLID}"] * 3
 
@@ -188,7 +188,7 @@ def test_the_configuration_inside_an_archive_is_read() -> None:
     asked = query_param_matcher({"volume": VOLID})
     good("GET", "nodes/pve1/vzdump/extractconfig", "cores: 1\nname: web\n", match=[asked])
 
-    assert backups.archived_config(proxmox(), "pve1", VOLID) == {"cores": "1", "name": "web"}
+    assert archives.archived_config(proxmox(), "pve1", VOLID) == {"cores": "1", "name": "web"}
 
 
 def test_a_storages_status_is_read() -> None:
@@ -199,14 +199,14 @@ def test_a_storages_status_is_read() -> None:
         "nfs", "nfs", active=True, enabled=True, shared=True, avail=5, total=9, content=frozenset({"backup", "iso"})
     )
 
-    assert backups.storage_status(proxmox(), "pve1", "nfs") == status
-    assert backups.storages(proxmox(), "pve1") == [status]
+    assert archives.storage_status(proxmox(), "pve1", "nfs") == status
+    assert archives.storages(proxmox(), "pve1") == [status]
 
 
 def test_a_storage_that_is_offline_is_not_active() -> None:
     good("GET", "nodes/pve1/storage/nfs/status", {"type": "dir", "active": 0, "enabled": 1, "content": "backup"})
 
-    status = backups.storage_status(proxmox(), "pve1", "nfs")
+    status = archives.storage_status(proxmox(), "pve1", "nfs")
 
     assert (status.active, status.enabled, status.avail) == (False, True, 0)
 
@@ -214,15 +214,15 @@ def test_a_storage_that_is_offline_is_not_active() -> None:
 def test_a_storages_configuration_may_be_hidden_from_us() -> None:
     good("GET", "storage", [{"storage": "nfs", "prune-backups": "keep-last=2"}])
 
-    assert (backups.storage_config(proxmox(), "nfs") or {})["prune-backups"] == "keep-last=2"
-    assert backups.storage_config(proxmox(), "other") is None
+    assert (archives.storage_config(proxmox(), "nfs") or {})["prune-backups"] == "keep-last=2"
+    assert archives.storage_config(proxmox(), "other") is None
 
 
 def test_a_refused_token_does_not_hide_in_a_missing_configuration() -> None:
     refused("GET", "storage", 401, "Authentication failed!", body=False)
 
     with pytest.raises(ProxmoxDenied, match="Authentication failed!"):
-        backups.storage_config(proxmox(), "nfs")
+        archives.storage_config(proxmox(), "nfs")
 
 
 @pytest.mark.parametrize(
@@ -233,4 +233,4 @@ def test_a_refused_token_does_not_hide_in_a_missing_configuration() -> None:
     ],
 )  # fmt: skip
 def test_a_storage_keeps_all_unless_a_limit_is_set(prune: str, all_kept: bool) -> None:
-    assert backups.keeps_all(prune) is all_kept
+    assert archives.keeps_all(prune) is all_kept

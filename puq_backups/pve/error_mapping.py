@@ -1,4 +1,4 @@
-"""What requests and proxmoxer raise, said once in our own errors."""
+"""Maps exceptions of requests and proxmoxer to ProxmoxError and its subclasses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..errors import (
 )
 from .transport import NotProxmox, Refusal
 
-TROUBLES = (requests.RequestException, urllib3.exceptions.HTTPError, ResourceException, NotProxmox, OSError)
-"""Everything that a request to Proxmox may end with."""
+REQUEST_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ResourceException, NotProxmox, OSError)
+"""All exceptions that a request to Proxmox may raise."""
 
-UNKNOWN = {502, 503, 504, 596, 597, 598, 599}
-PASSING = {502, 503, 504, 596}
+UNKNOWN_OUTCOME = {502, 503, 504, 596, 597, 598, 599}
+TRANSIENT = {502, 503, 504, 596}
 BUSY = re.compile(
     r"VM is locked \(|can't lock file '.*got timeout|got lock request timeout|-locked command timed out"
     r"|no quorum|another backup is already running|possibly running or in use"
@@ -36,46 +36,46 @@ MISSING = re.compile(r"Configuration file '[^']*' does not exist")
 
 
 def is_busy(text: str) -> bool:
-    """Whether a reason of Proxmox speaks of a lock: nothing was done, and later it may be."""
+    """Whether a reason names a lock: nothing was done, and a later try may succeed."""
     return bool(BUSY.search(text))
 
 
 def not_sent(trouble: BaseException) -> bool:
-    """Whether the request certainly never left us, so that another host may be tried."""
+    """Whether the request was certainly never sent, so that another host may be tried."""
     if isinstance(trouble, requests.ConnectTimeout) or _certificate_refused(trouble):
         return True
     kinds = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
     return any(isinstance(cause, kinds) for cause in _causes(trouble))
 
 
-def passing(trouble: BaseException) -> bool:
-    """Whether asking the same once more may well succeed."""
+def is_transient(trouble: BaseException) -> bool:
+    """Whether a repetition of the same request may succeed."""
     if isinstance(trouble, ResourceException):
-        return int(trouble.status_code) in PASSING
+        return int(trouble.status_code) in TRANSIENT
     cut = isinstance(trouble, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError))
     return cut and not isinstance(trouble, requests.Timeout) and not not_sent(trouble)
 
 
 def translate(trouble: BaseException, method: str, path: str, host: str, *, pinned: bool) -> ProxmoxError:
-    """Our error for what a request to `host` ended with. `pinned`: a fingerprint was given."""
+    """The ProxmoxError for an exception of a request to `host`. `pinned`: a fingerprint is configured."""
     call = f"{method} /{path}"
     if isinstance(trouble, ResourceException):
         return _answered(trouble, method, call)
     if _certificate_refused(trouble):
-        return worded(ProxmoxUnreachable, _distrust(host, trouble, pinned=pinned), call=call)
+        return with_message(ProxmoxUnreachable, _distrust(host, trouble, pinned=pinned), call=call)
     if not_sent(trouble):
         said = Message("Proxmox cannot be reached at {host}: {reason}.", {"host": host, "reason": _root(trouble)})
-        return worded(ProxmoxUnreachable, said, call=call)
+        return with_message(ProxmoxUnreachable, said, call=call)
     if isinstance(trouble, NotProxmox):
         said = Message(
             "Something that is not Proxmox answered at {host}: {reason}.", {"host": host, "reason": trouble}
         )
-        return worded(_lost(method), said, call=call)
+        return with_message(_no_answer_error(method), said, call=call)
     return _no_answer(method, call, _root(trouble))
 
 
-def worded(kind: type[ProxmoxError], message: Message, **facts: Any) -> ProxmoxError:
-    """An error that says a sentence of ours, not Proxmox's."""
+def with_message(kind: type[ProxmoxError], message: Message, **facts: Any) -> ProxmoxError:
+    """An error of this class with a message of ours instead of Proxmox's."""
     error = kind(**facts)
     error.message, error.args = message, (str(message),)
     return error
@@ -87,11 +87,13 @@ def _answered(trouble: ResourceException, method: str, call: str) -> ProxmoxErro
     text = _text(str(trouble.content or ""), body, status)
     facts: dict[str, Any] = {"http_status": status, "call": call}
     if status == 401:  # noqa: PLR2004 - HTTP's own numbers read best
-        return worded(ProxmoxDenied, Message("Proxmox refused the API token: {reason}", {"reason": text}), **facts)
+        return with_message(
+            ProxmoxDenied, Message("Proxmox refused the API token: {reason}", {"reason": text}), **facts
+        )
     if status == 595:  # noqa: PLR2004 - Proxmox's own status
         said = Message("Proxmox cannot reach the node that was asked for: {reason}.", {"reason": text})
-        return worded(ProxmoxUnreachable, said, **facts)
-    if status in UNKNOWN:
+        return with_message(ProxmoxUnreachable, said, **facts)
+    if status in UNKNOWN_OUTCOME:
         return _no_answer(method, call, f"{status} {text}", status)
     return _refusal(status, text)(text, **facts, errors=body.errors)
 
@@ -105,7 +107,7 @@ def _refusal(status: int, text: str) -> type[ProxmoxRefused]:
 
 
 def _text(reason: str, body: Refusal, status: int) -> str:
-    # A proxy in between may replace the reason phrase; the body then still holds Proxmox's words.
+    # A proxy may replace the reason phrase; the body still holds Proxmox's message.
     text = body.message or reason.strip() or f"HTTP {status}"
     if body.errors:
         return text.rstrip(".") + ": " + "; ".join(f"{name}: {said}" for name, said in body.errors.items())
@@ -118,10 +120,10 @@ def _no_answer(method: str, call: str, reason: str, status: int | None = None) -
         if method == "GET"
         else "Proxmox's answer never came, it may or may not have been done: {reason}."
     )
-    return worded(_lost(method), Message(text, {"reason": reason}), http_status=status, call=call)
+    return with_message(_no_answer_error(method), Message(text, {"reason": reason}), http_status=status, call=call)
 
 
-def _lost(method: str) -> type[ProxmoxError]:
+def _no_answer_error(method: str) -> type[ProxmoxError]:
     return ProxmoxUnreachable if method == "GET" else UnknownOutcome
 
 
@@ -147,7 +149,7 @@ def _certificate_refused(trouble: BaseException) -> bool:
 
 
 def _causes(trouble: BaseException | None) -> list[BaseException]:
-    """An error and those it wraps, outermost first; requests keeps them in `args` and `reason`."""
+    """An exception and those it wraps, outermost first; requests keeps them in `args` and `reason`."""
     chain: list[BaseException] = []
     while trouble is not None and trouble not in chain:
         chain.append(trouble)
@@ -157,7 +159,7 @@ def _causes(trouble: BaseException | None) -> list[BaseException]:
 
 
 def _root(trouble: BaseException) -> str:
-    """The innermost reason in a few words; the outer ones hold addresses of objects."""
+    """The innermost reason; the outer ones contain object addresses."""
     root = _causes(trouble)[-1]
     said = (root.strerror if isinstance(root, OSError) else "") or str(root) or type(root).__name__
     return " ".join(str(said).split()).rstrip(".")

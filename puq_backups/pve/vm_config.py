@@ -1,4 +1,4 @@
-"""Reading a VM's configuration: pure functions over what `vms.config` returns."""
+"""Reads a VM's configuration. Pure functions on what `vms.config` returns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from .properties import Drive, options, parse_drive, parse_net
+from .property_strings import Drive, options, parse_drive, parse_net
 
 DISK = re.compile(r"(?:ide[0-3]|sata[0-5]|scsi(?:[12]?\d|30)|virtio(?:\d|1[0-5]))")
 UNUSED = re.compile(r"unused\d+")
@@ -14,7 +14,7 @@ FALLBACK = ("scsi0", "virtio0", "sata0", "ide0")
 
 
 def identity(config: dict[str, Any]) -> str:
-    """Who the VM is: "uuid:…" of its smbios1, else "mac:…" of its net0, else "". A VMID alone is not identity."""
+    """The VM's identity: "uuid:…" of its smbios1, else "mac:…" of its net0, else "". A VMID can be reused."""
     uuid = options(str(config.get("smbios1") or "")).get("uuid")
     if uuid:
         return f"uuid:{uuid.lower()}"
@@ -23,7 +23,7 @@ def identity(config: dict[str, Any]) -> str:
 
 
 def disks(config: dict[str, Any]) -> dict[str, Drive]:
-    """The hard disks by slot; CD-ROM and cloud-init drives are none."""
+    """The hard disks by slot, without CD-ROM and cloud-init drives."""
     drives = {key: parse_drive(str(value)) for key, value in config.items() if DISK.fullmatch(key)}
     return {key: drive for key, drive in drives.items() if _is_disk(drive)}
 
@@ -35,27 +35,27 @@ def _is_disk(drive: Drive) -> bool:
 
 
 def unused(config: dict[str, Any]) -> dict[str, Drive]:
-    """The volumes that belong to the VM and hang in no slot, by `unusedN`."""
+    """The volumes that belong to the VM but are not attached, by `unusedN`."""
     return {key: parse_drive(str(value)) for key, value in config.items() if UNUSED.fullmatch(key)}
 
 
 def boot_disk(config: dict[str, Any]) -> str | None:
-    """The slot of the system disk: first in the boot order, else `bootdisk`, else the usual first slots."""
+    """The slot of the system disk: the first in the boot order, else `bootdisk`, else the usual first slots."""
     order = options(str(config.get("boot") or "")).get("order", "").split(";")
     present = disks(config)
     return next((slot for slot in (*order, str(config.get("bootdisk") or ""), *FALLBACK) if slot in present), None)
 
 
 def memory_mib(config: dict[str, Any]) -> int:
-    """The memory in MiB; 512 is Proxmox's default."""
+    """The memory in MiB; Proxmox's default is 512."""
     text = str(config.get("memory") or 512)
     return int(options(text).get("current") or text.partition(",")[0])
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """The text of a configuration file as a dict. Snapshot and pending sections are left out.
+    """Parse a configuration file into a dict, without its snapshot and pending sections.
 
-    Under "#qmdump#map" stands {slot: {"storage", "format"}}: where an archive's disks came from.
+    The key "#qmdump#map" holds {slot: {"storage", "format"}}: the storages that an archive's disks were on.
     """
     config: dict[str, Any] = {}
     sources: dict[str, dict[str, str]] = {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puq_backups.pve.properties import Drive, Net, parse_drive, parse_net, size_bytes, size_text
+from puq_backups.pve.property_strings import Drive, Net, parse_drive, parse_net, size_bytes, size_text
 
 from .answers import RECORDED, recorded_steps
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from puq_backups.pve.logs import (
-    Moved,
+from puq_backups.pve.task_logs import (
+    RestoreProgress,
     archive_target,
     failure_reason,
     included_disks,
-    moved,
     progress,
+    restore_progress,
     waits_for_node,
     warnings,
 )
@@ -161,8 +161,8 @@ PBS = "restore proxmox backup image: /usr/bin/pbs-restore --repository a@pbs@b:c
 
 
 def test_a_vma_moves_all_disks_at_once() -> None:
-    assert moved(VMA, {}) == Moved(12582912, 25165824, None, 2)
-    assert moved(VMA[:2], {}) is None
+    assert restore_progress(VMA, {}) == RestoreProgress(12582912, 25165824, None, 2)
+    assert restore_progress(VMA[:2], {}) is None
 
 
 def test_a_pbs_counts_each_disk_from_0_and_is_weighted_over_all() -> None:
@@ -171,13 +171,16 @@ def test_a_pbs_counts_each_disk_from_0_and_is_weighted_over_all() -> None:
         PBS.format("scsi1"), "progress 10% (read 30 bytes, zeroes = 0% (0 bytes), duration 5 sec)",
     ]  # fmt: skip
 
-    assert moved(lines[:1], {"scsi0": 100, "scsi1": 300}) == Moved(0, 400, 1, 2)
-    assert moved(lines, {"scsi0": 100, "scsi1": 300}) == Moved(130, 400, 2, 2)
-    assert moved(lines, {}) == Moved(130, 400, 2, 2)
-    found = moved(lines, {})
+    assert restore_progress(lines[:1], {"scsi0": 100, "scsi1": 300}) == RestoreProgress(0, 400, 1, 2)
+    assert restore_progress(lines, {"scsi0": 100, "scsi1": 300}) == RestoreProgress(130, 400, 2, 2)
+    assert restore_progress(lines, {}) == RestoreProgress(130, 400, 2, 2)
+    found = restore_progress(lines, {})
     assert found
     assert found.percent == 32
 
 
 def test_a_backup_moves_nothing_of_a_restore() -> None:
-    assert moved(["INFO:  12% (3.9 GiB of 32.0 GiB) in 15s, read: 266.2 MiB/s, write: 260.1 MiB/s"], {}) is None
+    assert (
+        restore_progress(["INFO:  12% (3.9 GiB of 32.0 GiB) in 15s, read: 266.2 MiB/s, write: 260.1 MiB/s"], {})
+        is None
+    )

@@ -1,6 +1,6 @@
-"""Proxmox's property strings: `local-lvm:vm-100-disk-0,iothread=1,size=32G` and the like, read and written.
+"""Parses and formats Proxmox's property strings, such as `local-lvm:vm-100-disk-0,iothread=1,size=32G`.
 
-Setting a key replaces its whole string, so whoever changes one option writes all the others back.
+Setting a key replaces its whole string, so a change of one option must include all the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class Net:
-    """A network card. Without a MAC Proxmox makes up a new one."""
+    """A network card. Without a MAC, Proxmox generates a new one."""
 
     model: str
     mac: str | None = None
@@ -40,19 +40,19 @@ class Net:
 
 
 def options(text: str) -> dict[str, str]:
-    """The `name=value` pairs of a property string; a part without `=` stands under its own name, empty."""
+    """The `name=value` pairs of a property string. A part without `=` becomes a key with an empty value."""
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {name.strip(): value for name, _, value in pairs}
 
 
 def parse_drive(text: str) -> Drive:
-    """A drive's property string; `file=` before the volume is understood."""
+    """Parse a drive's property string, with or without `file=` before the volume."""
     head, _, rest = text.partition(",")
     return Drive(head.removeprefix("file="), options(rest))
 
 
 def parse_net(text: str) -> Net:
-    """A network card's property string, short (`virtio=MAC`) or long (`model=virtio,macaddr=MAC`)."""
+    """Parse a network card's property string, short (`virtio=MAC`) or long (`model=virtio,macaddr=MAC`)."""
     found = options(text)
     if "model" in found:
         return Net(found.pop("model"), found.pop("macaddr", None) or None, found)
@@ -62,7 +62,7 @@ def parse_net(text: str) -> Net:
 
 
 def size_bytes(text: str) -> int:
-    """Bytes of a size such as "32G", "0.5T" or "512" (bytes); ValueError for anything else."""
+    """Convert a size such as "32G", "0.5T" or "512" to bytes; raises ValueError for anything else."""
     match = SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size")
@@ -70,6 +70,6 @@ def size_bytes(text: str) -> int:
 
 
 def size_text(size: int) -> str:
-    """Bytes as Proxmox writes them: in the largest unit that is exact, "32G" or "33792M"."""
+    """Format bytes as Proxmox does, in the largest exact unit: "32G" or "33792M"."""
     unit = next(unit for unit in ("T", "G", "M", "K", "") if size % UNITS[unit] == 0)
     return f"{size // UNITS[unit]}{unit}" if size else "0"

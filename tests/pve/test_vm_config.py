@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from puq_backups.pve.configuration import boot_disk, disks, identity, memory_mib, parse_config, unused
+from puq_backups.pve.vm_config import boot_disk, disks, identity, memory_mib, parse_config, unused
 
 CONFIG: dict[str, Any] = {
     "boot": "order=ide2;scsi0;net0", "cores": 2, "memory": "2048", "net0": "virtio=bc:24:11:00:01:00,bridge=vmbr0",

@@ -1,4 +1,4 @@
-"""Archives: made, listed, looked at, marked, restored, removed."""
+"""Backup archives on Proxmox storages: create, list, find, annotate, protect, restore, remove."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from typing import Any
 from ..errors import BadInput, ProxmoxRefused
 from . import paths
 from .client import Proxmox
-from .configuration import parse_config
 from .storages import StorageStatus, keeps_all, storage_config, storage_status, storages
 from .upid import Upid
+from .vm_config import parse_config
 
 __all__ = [
-    "Archive", "StorageStatus", "archived_config", "create", "keeps_all", "listing", "one", "remove", "restore",
-    "set_notes", "set_protected", "storage_config", "storage_status", "storages",
+    "Archive",
+    "StorageStatus",
+    "archived_config",
+    "create",
+    "find",
+    "keeps_all",
+    "listing",
+    "remove",
+    "restore",
+    "set_notes",
+    "set_protected",
+    "storage_config",
+    "storage_status",
+    "storages",
 ]  # fmt: skip
 
 OF_A_VM = re.compile(
@@ -31,8 +43,10 @@ GONE = re.compile(
 
 @dataclass(frozen=True)
 class Archive:
-    """A backup of a VM on a storage. `size` in bytes: of the file, on PBS of the disks. `created_at` in epoch
-    seconds by the listing node; `notes` only their first line; `verification` "ok", "failed" or None (PBS).
+    """A VM's archive on a storage.
+
+    `size` is in bytes: of the file, or of the disks on PBS. `created_at` is in epoch seconds of the node that listed
+    it. `notes` is the first line only. `verification` (PBS) is "ok", "failed" or None.
     """
 
     volid: str
@@ -49,9 +63,9 @@ def create(
     proxmox: Proxmox, node: str, vmid: int, *, storage: str, mode: str = "snapshot", compress: str = "zstd",
     notes_template: str, lockwait: int,
 ) -> Upid:  # fmt: skip
-    """Have a VM on `node` backed up. `lockwait`: minutes the task may wait for the node's other backups.
+    """Start vzdump of a VM on `node`. `lockwait`: minutes that the task may wait for the node's other backups.
 
-    Always named: nothing is pruned, nothing protected, nobody mailed; else the node's vzdump.conf would decide.
+    Pruning, protection and mail are switched off explicitly, because vzdump.conf of the node would apply otherwise.
     """
     return proxmox.post_task(
         "nodes", paths.node(node), "vzdump",
@@ -67,10 +81,11 @@ def restore(
     proxmox: Proxmox, node: str, vmid: int, *, archive: str, storage: str | None = None,
     overrides: Mapping[str, Any] | None = None, fresh: bool = False, pool: str | None = None,
 ) -> Upid:  # fmt: skip
-    """Restore an archive over a VM, which must be stopped. `storage` takes all disks; else each goes where it was.
+    """Start a restore over a VM, which must be stopped.
 
-    `overrides` replace options of the archive's configuration; drives cannot be among them. `fresh`: there is no
-    such VM; it is made, in `pool`, and refused where there is one after all. That needs VM.Allocate.
+    storage: for all disks. Default None: each disk goes to the storage it was on.
+    overrides: options that replace those of the archive's configuration; drives are not allowed.
+    fresh: create the VM, in `pool`; Proxmox refuses if it exists. Needs VM.Allocate. Default False.
     """
     return proxmox.post_task(
         "nodes", paths.node(node), "qemu",
@@ -83,14 +98,14 @@ def restore(
 
 
 def remove(proxmox: Proxmox, node: str, volid: str) -> Upid:
-    """Remove an archive. One that is gone already ends well; a protected one fails in its task."""
+    """Start the removal of an archive. The task succeeds for a missing archive and fails for a protected one."""
     return proxmox.delete_task(*_content(node, volid))
 
 
 def listing(proxmox: Proxmox, node: str, storage: str, vmid: int | None = None) -> list[Archive]:
-    """The VM backups on a storage, of one VM or all.
+    """List the VM archives on a storage, of one VM or of all.
 
-    Proxmox leaves out what our token may not see and says nothing: a short list proves nothing.
+    Proxmox silently leaves out what the token may not see, so a missing archive in the list proves nothing.
     """
     rows = proxmox.get_list(
         "nodes", paths.node(node), "storage", paths.storage(storage), "content",
@@ -112,7 +127,7 @@ def _listed(row: dict[str, Any]) -> Archive:
     return Archive(
         volid=volid,
         vmid=int(row.get("vmid") or _vmid_of(volid)),
-        # PBS says 1 where it cannot read the manifest.
+        # PBS reports 1 if it cannot read the manifest.
         size=None if size is None or (int(size) == 1 and "/vm/" in volid) else int(size),
         created_at=int(row["ctime"]) if row.get("ctime") is not None else None,
         notes=str(row.get("notes") or ""),
@@ -122,11 +137,11 @@ def _listed(row: dict[str, Any]) -> Archive:
     )
 
 
-def one(proxmox: Proxmox, node: str, volid: str) -> Archive | None:
-    """What a node says of one archive, asked for by name; None if it is gone.
+def find(proxmox: Proxmox, node: str, volid: str) -> Archive | None:
+    """Read one archive by its volid; None if it does not exist.
 
-    The size is rounded up to blocks, the format is "raw" and the notes are whole. A directory that is not
-    mounted looks gone too: see that the storage is active.
+    Here the size is rounded up to blocks, the format is "raw" and the notes are complete. Check that the storage is
+    active before: in an unmounted directory nothing exists.
     """
     try:
         row = proxmox.get_dict(*_content(node, volid))
@@ -138,17 +153,17 @@ def one(proxmox: Proxmox, node: str, volid: str) -> Archive | None:
 
 
 def set_notes(proxmox: Proxmox, node: str, volid: str, notes: str) -> None:
-    """Replace an archive's notes. Proxmox does not notice if the archive is gone."""
+    """Replace an archive's notes. No error is raised if the archive is gone."""
     proxmox.put(*_content(node, volid), notes=notes)
 
 
 def set_protected(proxmox: Proxmox, node: str, volid: str, protected: bool) -> None:
-    """Protect an archive from removal, or no longer. Proxmox may cap the protected ones of a VM, at 5 by default."""
+    """Set or clear an archive's protection. Proxmox allows 5 protected archives per VM by default."""
     proxmox.put(*_content(node, volid), protected=int(protected))
 
 
 def archived_config(proxmox: Proxmox, node: str, volid: str) -> dict[str, Any]:
-    """The VM's configuration inside an archive; see `configuration.parse_config`."""
+    """Read the VM's configuration from an archive, as a dict (see `vm_config.parse_config`)."""
     text = proxmox.get("nodes", paths.node(node), "vzdump", "extractconfig", volume=str(_archive(volid)))
     return parse_config(str(text or ""))
 
@@ -159,7 +174,7 @@ def _content(node: str, volid: str) -> tuple[str, ...]:
 
 
 def _archive(volid: str) -> paths.Part:
-    """A volid that can only be a VM's backup: never one of its disks, which the same calls would remove."""
+    """Check that a volid is a VM's archive and not a disk, which the same calls would remove; raises BadInput."""
     if not OF_A_VM.fullmatch(volid):
         raise BadInput("volid", "{volid} is not the backup of a virtual machine.", volid=repr(volid))
     return paths.volid(volid)

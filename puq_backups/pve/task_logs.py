@@ -1,4 +1,4 @@
-"""What a task's log says: pure functions over its lines, built only on wording that 8 and 9 share."""
+"""Parses task logs. Pure functions on the lines; they rely only on wording that PVE 8 and 9 share."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-MADE_NO_SENSE = {"", "job errors", "unexpected status"}
-"""Exit statuses that say nothing; the reason is in the log."""
+UNINFORMATIVE = {"", "job errors", "unexpected status"}
+"""Exit statuses without a reason; it is in the log."""
 
 PROGRESS = re.compile(
     r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+ bytes|transferred .+ of .+ \((\d{1,3})(?:\.\d+)?%\))"
@@ -29,15 +29,16 @@ WARNING = re.compile(r"^WARN(?:ING)?: (.+)$")
 
 
 def progress(lines: Iterable[str]) -> int | None:
-    """The last percentage named, 0 to 100; None before the first. 100 is not yet the end."""
+    """The last percentage in the log, 0 to 100; None if there is none. At 100 the task may still run."""
     found = [match for line in lines if (match := PROGRESS.match(line))]
     return min(int(found[-1].group(found[-1].lastindex or 1)), 100) if found else None
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How far a restore's data are, in bytes of all disks. `disk` is the one at work, from 1 to `disks`; None where
-    all are written at once.
+class RestoreProgress:
+    """Progress of a restore in bytes over all disks.
+
+    `disk` is the number of the current disk, from 1 to `disks`; None if all disks are written at once.
     """
 
     done: int
@@ -51,43 +52,43 @@ class Moved:
         return self.done * 100 // self.total if self.total else 0
 
 
-def moved(lines: Sequence[str], sizes: Mapping[str, int]) -> Moved | None:
-    """How far a restore is, None before its data. `sizes` are the disks' by slot, as far as known beforehand."""
+def restore_progress(lines: Sequence[str], sizes: Mapping[str, int]) -> RestoreProgress | None:
+    """Progress of a restore, or None before its data. `sizes`: bytes of each disk by slot, where known."""
     named = {match.group(2): int(match.group(1)) for line in lines if (match := DEVICE.match(line))}
     parts = _parts(lines)
     if "" in parts:
         total = sum((named or sizes).values())
-        return Moved(min(parts[""].done, total), total, None, len(named or sizes))
+        return RestoreProgress(min(parts[""].done, total), total, None, len(named or sizes))
     if not parts:
         return None
-    # A PBS names each disk as its turn comes, and counts each from 0.
+    # PBS restores disk after disk and counts each one from 0.
     whole = {slot: part.total for slot, part in parts.items()} | dict(sizes)
     *before, last = parts
     done = sum(whole[slot] for slot in before) + min(parts[last].done, whole[last])
-    return Moved(done, sum(whole.values()), len(parts), len(whole))
+    return RestoreProgress(done, sum(whole.values()), len(parts), len(whole))
 
 
-def _parts(lines: Iterable[str]) -> dict[str, Moved]:
-    """What was read of each disk, in the order of their turns; of all in one under ""."""
-    found: dict[str, Moved] = {}
+def _parts(lines: Iterable[str]) -> dict[str, RestoreProgress]:
+    """Progress by slot in the order of restoring; under "" if all disks are counted as one."""
+    found: dict[str, RestoreProgress] = {}
     slot = ""
     for line in lines:
         if match := IMAGE.match(line):
             slot = match.group(1)
-            found[slot] = Moved(0, 0, None, 1)
+            found[slot] = RestoreProgress(0, 0, None, 1)
         elif match := READ.match(line):
             percent, done = int(match.group(1)), int(match.group(2))
-            found[slot] = Moved(done, done * 100 // max(percent, 1), None, 1)
+            found[slot] = RestoreProgress(done, done * 100 // max(percent, 1), None, 1)
     return found
 
 
 def waits_for_node(lines: Sequence[str]) -> bool:
-    """Whether a backup still waits for another one on its node: Proxmox makes one at a time."""
+    """Whether a backup waits for another one, because a node runs one vzdump at a time."""
     return bool(lines) and lines[-1] == WAITS
 
 
 def archive_target(lines: Iterable[str], storage: str) -> str | None:
-    """The volid of the archive a backup makes. It is named before the data: it exists only if the task ended well."""
+    """The volid of the archive that a vzdump task makes; it exists only if the task succeeded."""
     for line in lines:
         if match := ARCHIVE.match(line):
             kind, target = match.groups()
@@ -96,20 +97,20 @@ def archive_target(lines: Iterable[str], storage: str) -> str | None:
 
 
 def included_disks(lines: Iterable[str]) -> list[str]:
-    """The slots of the disks in a backup; the cloud-init drive, which holds no data, is none."""
+    """The slots of the disks in a backup, without the cloud-init drive, which holds no data."""
     found = [match for line in lines if (match := DISK.match(line))]
     return [match.group(1) for match in found if "cloudinit" not in match.group(2)]
 
 
 def warnings(lines: Iterable[str]) -> list[str]:
-    """The texts of the log's warnings."""
+    """The warnings in the log."""
     return [match.group(1) for line in lines if (match := WARNING.match(line))]
 
 
 def failure_reason(lines: Sequence[str], exitstatus: str | None) -> str:
-    """The line of a failed task that a person needs, in one line."""
+    """The reason why a task failed, in one line."""
     reason = _short((exitstatus or "").strip())
-    if reason in MADE_NO_SENSE:
+    if reason in UNINFORMATIVE:
         reason = _last(FAILED, lines) or _last(re.compile(r"^ERROR: (.+)$"), lines) or reason
         reason = _short(reason)
     if BARE_CODE.search(reason):
@@ -118,7 +119,7 @@ def failure_reason(lines: Sequence[str], exitstatus: str | None) -> str:
 
 
 def _short(reason: str) -> str:
-    """Without the shell command: it is long, and its reason stands at the end."""
+    """Cut the shell command out of a reason; the actual error is at its end."""
     match = SHELL.match(reason)
     return (match.group(1) + match.group(2)).strip() if match else reason
 
