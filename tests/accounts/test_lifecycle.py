@@ -1,4 +1,4 @@
-"""A service's life as the host tells it: who may stop it, who is told, what is written down, and what it does."""
+"""Lifecycle calls of the host: hooks, audit entries, and their effect on service and backups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
 
 
 class Told(list[tuple[str, dict[str, Any]]]):
-    """What was run at the points of a service's life, in order."""
+    """The lifecycle hooks that were run, in order."""
 
     def listen(self, world: worlds.World, *points: str) -> Told:
         for point in points:

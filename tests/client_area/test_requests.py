@@ -1,4 +1,4 @@
-"""What a person may wish for: what is written down, what is refused, and that the second finds it done."""
+"""Requests of a client: the operation created, refusals, and concurrent requests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_note_that_is_no_line_of_text_is_refused(raw: str) -> None:
     assert caught.value.field == "note"
 
 
-def test_each_wish_is_written_down_with_who_asked(world: worlds.World) -> None:
+def test_each_request_is_audited_with_its_actor(world: worlds.World) -> None:
     world.host.actor = Actor(client_id="alice", name="Al Sub")
     backup = world.back_up()
     world.call("SaveSchedule", timezone="UTC", **EVERY_DAY)
@@ -82,7 +82,7 @@ def test_kept_may_be_a_number(world: worlds.World) -> None:
 
 def test_right_is_asked_for_before_what_was_sent_is_looked_at(world: worlds.World) -> None:
     tools, nobody = world.context, Actor(client_id="alice", permissions=PERMISSIONS & {"view"})
-    for wish in (
+    for request in (
         lambda: backups.back_up_now(tools, "1", nobody, "n" * 999),
         lambda: backups.edit_note(tools, "1", nobody, "nowhere", "two\nlines"),
         lambda: backups.keep(tools, "1", nobody, "nowhere", "2"),
@@ -93,10 +93,10 @@ def test_right_is_asked_for_before_what_was_sent_is_looked_at(world: worlds.Worl
         lambda: schedule.save_schedule(tools, "1", nobody, {"day_9": "1"}),
     ):
         with pytest.raises(NotAllowed):
-            wish()
+            request()
 
 
-def test_wish_for_a_service_that_is_gone_finds_nothing(world: worlds.World) -> None:
+def test_request_for_a_service_that_is_gone_finds_nothing(world: worlds.World) -> None:
     with pytest.raises(NotFound):
         backups.back_up_now(world.context, "gone", ALICE, "")
 

@@ -1,4 +1,4 @@
-"""DailyCronJob: once on each day by UTC, on its first tick, whoever ticks and whatever was down."""
+"""DailyCronJob runs once per UTC day, on the first tick, with several processes and after downtime."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_daily_job_that_fails_is_logged_and_not_run_again_that_day(
 
 
 def test_chore_is_done_once_by_many_at_once(backups: Backups) -> None:
-    """Also by one that looked while it was due, and takes the lease after the first has given it back."""
+    """Nor by a process that checked while it was due and takes the lease after the first released it."""
     done: list[str] = []
 
     def do(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Signs of life, as WHMCS's automation status has them: ok, warning, error, and what to do about it."""
+"""Health of clock, worker, daily tasks and mail: ok, warning or error, and the advice for staff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock on the host's own VM actions: what holds them up, and what they hold up."""
+"""Locks of the host's VM actions: what they wait for, and what waits for them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def advance_until(world: worlds.World, ready: Callable[[], object]) -> None:
 
 
 def begin_backup(world: worlds.World) -> None:
-    """A backup of which Proxmox is in the middle; `finish` lets it end."""
+    """A backup whose Proxmox task is running; `finish` lets it end."""
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     assert world.call("BackupNow") == "success"
     advance_until(world, lambda: world.proxmox.tasks("vzdump"))
@@ -99,7 +99,7 @@ def test_vm_action_is_refused_while_a_restore_runs(world: worlds.World) -> None:
 
 
 def begin_restore(world: worlds.World, safety_copy: str = "") -> None:
-    """A restore, or the safety copy before it, in the middle of Proxmox's task; `finish` lets it end."""
+    """A restore, or its safety copy, whose Proxmox task is running; `finish` lets it end."""
     backup = world.back_up()
     kind = "vzdump" if safety_copy else "qmrestore"
     before = len(world.proxmox.tasks(kind))

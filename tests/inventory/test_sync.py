@@ -1,4 +1,4 @@
-"""Comparing with Proxmox: rows and volumes agree, nothing is lost to an empty answer, strangers stay out."""
+"""Sync: rows match volumes, an empty listing removes nothing, archives of others are not adopted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package: what a client bought, read by position and by name."""
+"""The package is read from params by position and by name."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_choices_are_taken_in_any_case() -> None:
 
 
 def test_read_takes_the_value_before_the_bar() -> None:
-    """A host's configurable option may carry its label behind a bar."""
+    """A configurable option may have a label after a "|"."""
     found = package({"Backups storage": "pbs|Fast storage", "Backups": "10|10 backups", "CPU cores": "2|Two"})
 
     assert (found.storage, found.backups, found.cores) == ("pbs", 10, 2)

@@ -1,4 +1,4 @@
-"""What rotation may remove. The rules of row 8, one by one, and then over random histories of a service."""
+"""The rules of rotation, one by one, and over random histories of a service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def held(name: str, day: int, **facts: Any) -> BackupInfo:
 
 
 def week(count: int = 3, **facts: Any) -> list[BackupInfo]:
-    """a, b, c…: one a day, oldest first."""
+    """Backups with the ids a, b, c…, one a day, oldest first."""
     return [held("abcdefgh"[day], day, **facts) for day in range(count)]
 
 
@@ -93,7 +93,7 @@ def test_before_spares_the_last_restorable_backup() -> None:
 
 
 def test_before_does_not_lean_on_backups_that_cannot_be_had() -> None:
-    """What is out of reach, or a safety copy that ends by itself, does not make another backup dispensable."""
+    """Offline backups and safety copies do not count as the last restorable backup."""
     good = held("good", 0)
 
     for other in ({"storage_usable": False}, {"kind": "safety"}):
@@ -221,7 +221,7 @@ class Service:
     made: int = 0
 
     def listed(self) -> list[BackupInfo]:
-        """As rotation is told of them: the storage "nas" may be offline, and what is on it out of reach."""
+        """The input of rotation: the storage "nas" may be offline."""
         return [
             replace(one, storage_usable=False, restorable=False) if self.offline and one.storage == "nas" else one
             for one in self.backups
@@ -238,7 +238,7 @@ class Service:
         return sum(1 for one in self.backups if not one.missing and one.kind != "safety")
 
     def safe(self) -> int:
-        """Backups that a client could restore in this moment, and that do not end by themselves."""
+        """Backups that are restorable now and do not expire by themselves."""
         return sum(1 for one in self.listed() if one.restorable and not one.missing and one.kind != "safety")
 
     def remove(self, names: list[str]) -> None:
@@ -281,7 +281,7 @@ class Service:
         return going
 
     def change(self, number: int, **facts: Any) -> None:
-        """Let something happen to one backup."""
+        """Change one backup by an outside event."""
         if self.backups:
             place = number % len(self.backups)
             self.backups[place] = replace(self.backups[place], **facts)
@@ -291,7 +291,7 @@ class Service:
             self.add("manual", restorable=number % 5 > 0, storage=STORAGES[number % 2])
 
     def taken_away(self, number: int) -> None:
-        """A person's Remove, or the end of a safety copy: not ours to hold back."""
+        """Removal by a person, or expiry of a safety copy: rotation rules do not apply."""
         if self.backups:
             self.backups.pop(number % len(self.backups))
 

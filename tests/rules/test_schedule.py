@@ -1,5 +1,6 @@
-"""When backups are due. Rules are tried on every zone and at its own clock changes; the oracle reads the clock
-minute by minute.
+"""Schedules, clock changes and due slots, in every zone and at its clock changes.
+
+The oracle reads the wall clock minute by minute.
 """
 
 from __future__ import annotations
@@ -346,7 +347,7 @@ def test_due_passes_over_dates_that_have_a_slot() -> None:
 
 
 def test_date_before_one_that_has_a_slot_is_past() -> None:
-    """Tomorrow has run in the far east, and the client is back in the west: today is not caught up on."""
+    """Tomorrow has run in the far east, and the client is back in the west: today is not made up for."""
     schedule, now, taken = daily("UTC", "14:00"), at("2026-11-23T13:00"), {date(2026, 11, 22), TOMORROW}
 
     assert next_run.next_run(schedule, now, taken=taken) == (date(2026, 11, 25), at("2026-11-25T14:00"))
@@ -508,7 +509,7 @@ def test_move_of_a_few_hours_needs_no_early_slot() -> None:
 
 
 def test_move_leaves_gaps_that_the_clients_own_times_make() -> None:
-    """Noon to 23:30 is the client's wish, not the zone's: no slot is brought forward for it."""
+    """The client changed noon to 23:30, so the gap is not the zone's: no slot is brought forward."""
     found = moved(daily("Europe/Warsaw", NOON), daily("Europe/Berlin", "23:59"), last="2026-11-22T11:00")
 
     assert found.early is None
