@@ -9,7 +9,7 @@ from flask import session
 from puq_backups import Actor, Backups
 
 from .models import Client, Service, db
-from .packages import EVERYWHERE, PACKAGES
+from .packages import COMMON, PACKAGES
 
 backups = Backups()
 
@@ -77,6 +77,6 @@ def server_params() -> dict[str, Any]:
 
 def product_params(package: str) -> dict[str, Any]:
     """The product settings by their position, `configoption1` and on."""
-    chosen = {**EVERYWHERE, **PACKAGES[package]}
+    chosen = {**COMMON, **PACKAGES[package]}
     names = backups.call("ConfigOptions", {})
     return {f"configoption{position}": chosen.get(name, "") for position, name in enumerate(names, 1)}

@@ -17,7 +17,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 
 
-class Keeper:
+class MailFileWriter:
     """Writes each mail to a file of `folder`; the names sort by time."""
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,9 @@ class Keeper:
 async def serve(folder: Path) -> None:
     """Take mails until the process ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Keeper(folder), hostname="localhost", loop=loop), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: SMTP(MailFileWriter(folder), hostname="localhost", loop=loop), "127.0.0.1", 0
+    )
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await server.serve_forever()
 

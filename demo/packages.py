@@ -7,7 +7,7 @@ PACKAGES = {
 }
 """Product settings by the names of `ConfigOptions`; what is not named is left alone."""
 
-EVERYWHERE = {
+COMMON = {
     "Backups storage": "backup",
     "Backup mode": "snapshot",
     "Compression": "zstd",

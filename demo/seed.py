@@ -8,7 +8,7 @@ from .host import backups, params_of
 from .models import Client, Service, db
 
 
-def cast() -> list[Service]:
+def sample_services() -> list[Service]:
     """Alice has two services, Bob has one; the machines are those of proxmox.json."""
     alice = Client(
         firstname="Alice",
@@ -34,7 +34,7 @@ def seed() -> None:
         with db.engine.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=wal"))
     db.create_all()
-    db.session.add_all(cast())
+    db.session.add_all(sample_services())
     db.session.commit()
     for service in db.session.query(Service):
         answer = backups.call("CreateAccount", params_of(service))

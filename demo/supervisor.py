@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.2
 Found = TypeVar("Found")
 
 
-class Trouble(Exception):
+class DemoError(Exception):
     """The demo cannot go on; the text says why."""
 
 
@@ -31,10 +31,10 @@ class Supervisor:
 
     def start(self, name: str, *command: object) -> None:
         """Start a part in a process group of its own, tied to this process."""
-        tether = [sys.executable, str(ROOT / "demo" / "tether.py"), str(os.getpid())]
+        wrapper = [sys.executable, str(ROOT / "demo" / "end_with_parent.py"), str(os.getpid())]
         with self.log(name).open("wb") as log:
             self.parts[name] = subprocess.Popen(  # noqa: S603 - the demo's own commands
-                tether + [str(word) for word in command],
+                wrapper + [str(word) for word in command],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -44,20 +44,20 @@ class Supervisor:
             )
 
     def run(self, name: str, *command: object) -> None:
-        """Run a command to its end; Trouble when it fails."""
+        """Run a command to its end; DemoError when it fails."""
         self.start(name, *command)
         code = self.parts[name].wait()
         del self.parts[name]
         if code:
-            raise Trouble(f"{name} failed ({code}):\n{self.tail(name)}")
+            raise DemoError(f"{name} failed ({code}):\n{self.tail(name)}")
 
     def wait_for(self, name: str, look: Callable[[], Found | None], seconds: float = 60) -> Found:
-        """What `look` finds, as soon as it does; Trouble when a part ends first or it takes too long."""
+        """What `look` finds, as soon as it does; DemoError when a part ends first or it takes too long."""
         until = time.monotonic() + seconds
         while not (found := look()):
             self.check()
             if time.monotonic() > until:
-                raise Trouble(f"{name} did not answer within {seconds:.0f} seconds:\n{self.tail(name)}")
+                raise DemoError(f"{name} did not answer within {seconds:.0f} seconds:\n{self.tail(name)}")
             time.sleep(LOOK_SECONDS)
         return found
 
@@ -70,13 +70,13 @@ class Supervisor:
         return next((line for line in lines if line.startswith("{") and line.endswith("\n")), None)
 
     def check(self) -> None:
-        """Trouble when a part has ended."""
+        """DemoError when a part has ended."""
         for name, process in self.parts.items():
             if process.poll() is not None:
-                raise Trouble(f"{name} ended ({process.returncode}):\n{self.tail(name)}")
+                raise DemoError(f"{name} ended ({process.returncode}):\n{self.tail(name)}")
 
     def watch(self) -> None:
-        """Stay until a part ends (Trouble)."""
+        """Stay until a part ends (DemoError)."""
         while True:
             self.check()
             time.sleep(LOOK_SECONDS)

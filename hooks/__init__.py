@@ -1,1 +1,1 @@
-"""What runs at named moments; installed as puq_backups.hooks."""
+"""Hooks, module functions and mails, found by their decorators; installed as `puq_backups.hooks`."""

@@ -1,4 +1,4 @@
-"""The life of a service: what WHMCS calls when an order is paid, suspended, changed or ended."""
+"""Lifecycle module functions: create, suspend, unsuspend, terminate, change package."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,34 +13,34 @@ SUCCESS = "success"
 
 @module_function
 def CreateAccount(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Register server, VM, owner and package of a service; it makes no VM."""
+    """Register server, VM, owner and package of a service. Makes no VM; a repeated call updates them."""
     register.register(context, params, actor)
     return SUCCESS
 
 
 @module_function
 def SuspendAccount(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Pause the schedule; the page refuses actions and says why."""
+    """Pause the schedule. The page refuses actions and shows the reason."""
     lifecycle.suspend(context, params, actor)
     return SUCCESS
 
 
 @module_function
 def UnsuspendAccount(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Go on with the schedule from this moment; a termination within its grace is called off."""
+    """Resume the schedule from now on. Within the grace period it cancels a termination."""
     lifecycle.unsuspend(context, params, actor)
     return SUCCESS
 
 
 @module_function
 def TerminateAccount(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """End the service; its backups are removed after the grace."""
+    """Terminate the service. Its backups are removed after `PUQ_BACKUPS_TERMINATION_GRACE`."""
     lifecycle.terminate(context, params, actor)
     return SUCCESS
 
 
 @module_function
 def ChangePackage(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Take over a changed package; a changed quota counts at once."""
+    """Store a changed package. A changed quota applies at once, the VM settings at the next restore."""
     lifecycle.change_package(context, params, actor)
     return SUCCESS

@@ -1,4 +1,4 @@
-"""The client's page: which template, and what it is given."""
+"""Module function ClientArea: template and variables of the client's page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,25 +18,25 @@ BUTTONS = {
     "keep": "KeepBackup", "note": "EditNote", "reinstall": "Reinstall", "cancel": "CancelOperation",
     "retry": "RetryRestore", "back": "BackToBefore",
 }  # fmt: skip
-"""The function behind each action that the page asks reasons for."""
+"""The module function behind each action of the page."""
 
 
 @module_function
 def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
-    """The Backups page of a service as template and variables; no Proxmox call."""
+    """Return template and variables of a service's Backups page. Makes no Proxmox call."""
     with context.database.open() as session:
         service = session.get_one(Service, service_id(params))
         found = page.facts(session, context, service, actor)
     found["timezones"] = sorted(wall_time.zones())
-    _grey_what_is_not_offered(found, dispatch.offered(context, actor))
+    _disable_buttons_not_offered(found, dispatch.offered_functions(context, actor))
     for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
         for answer in context.hooks.run_for_dicts(point, vars=dict(found)):
             found.update(answer)
     return {"templatefile": TEMPLATE, "vars": found}
 
 
-def _grey_what_is_not_offered(found: dict[str, Any], offered: set[str]) -> None:
-    """Give the reason beside each button whose function a host has taken out of the lists."""
+def _disable_buttons_not_offered(found: dict[str, Any], offered: set[str]) -> None:
+    """Set the reason on buttons whose function the host removed from the button arrays."""
     missing = [action for action, function in BUTTONS.items() if function not in offered]
     for reasons in (found["may"], *(backup["reason_against"] for backup in found["backups"])):
         reasons.update((action, dispatch.NOT_OFFERED) for action in missing if action in reasons)

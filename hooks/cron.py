@@ -1,4 +1,4 @@
-"""What time brings about: the backup task runs with every call of the system's cron."""
+"""Cron hooks: the tick at AfterCronJob and the daily summary at DailyCronJob."""
 
 import logging
 from typing import Any
@@ -13,7 +13,7 @@ log = logging.getLogger("puq_backups.cron")
 
 @hook("AfterCronJob", priority=-100)
 def backup_task(context: Context) -> dict[str, Any]:
-    """One tick: due slots, waiting operations, mail, housekeeping. Before the host's own hooks."""
+    """Run one tick and return its counts. The priority puts it before the host's own hooks."""
     counts = tick.tick(context)
     log.info("tick: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     return counts
@@ -21,5 +21,5 @@ def backup_task(context: Context) -> dict[str, Any]:
 
 @hook("DailyCronJob")
 def daily_summary(context: Context) -> None:
-    """Tell staff of the day, by mail."""
+    """Write the daily summary mail to staff."""
     summary.write(context)

@@ -1,4 +1,4 @@
-"""The buttons of the page, and what each does."""
+"""Custom functions (the buttons of the page) and the arrays that list them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ SUCCESS = "success"
 
 @module_function
 def ClientAreaCustomButtonArray() -> dict[str, str]:
-    """Label and function of the buttons a client sees."""
+    """Return label and function of the buttons that a client sees."""
     return {
         "Save Schedule": "SaveSchedule",
         "Backup now": "BackupNow",
@@ -26,7 +26,7 @@ def ClientAreaCustomButtonArray() -> dict[str, str]:
 
 @module_function
 def ClientAreaAllowedFunctions() -> dict[str, str]:
-    """What a client may call besides, without a button being drawn."""
+    """Return label and function of what a client may call without a button in WHMCS."""
     return {
         "Retry restore": "RetryRestore",
         "Back to the state before": "BackToBefore",
@@ -39,13 +39,13 @@ def ClientAreaAllowedFunctions() -> dict[str, str]:
 
 @module_function
 def AdminCustomButtonArray() -> dict[str, str]:
-    """What staff may call for a client."""
+    """Return label and function of the buttons for staff."""
     return {"Backup now": "BackupNow"}
 
 
 @module_function
 def AdminServicesTabFields(context: Context, params: Mapping[str, Any], actor: Actor) -> dict[str, str]:
-    """What staff sees of a service in the billing application."""
+    """Return the fields, as texts, that staff sees of a service in the billing application."""
     with context.database.open() as session:
         service = session.get_one(Service, service_id(params))
         found = page.facts(session, context, service, actor)
@@ -62,7 +62,7 @@ def AdminServicesTabFields(context: Context, params: Mapping[str, Any], actor: A
 
 @module_function
 def BackupNow(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Make a manual backup; `note` is optional."""
+    """Request a manual backup. `note` is optional."""
     backups.back_up_now(context, service_id(params), actor, params.get("note"))
     return SUCCESS
 
@@ -76,7 +76,7 @@ def SaveSchedule(context: Context, params: Mapping[str, Any], actor: Actor) -> s
 
 @module_function
 def RestoreBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Restore `backup_id`; `confirm` is the VM's name, `safety_copy` 1 keeps the present state first."""
+    """Request a restore of `backup_id`. `confirm` is the VM's name; `safety_copy` "1" keeps the state first."""
     backup_id, confirm, keep_state = _id(params, "backup_id"), params.get("confirm"), params.get("safety_copy")
     restore.restore(context, service_id(params), actor, backup_id, confirm, keep_state)
     return SUCCESS
@@ -84,14 +84,14 @@ def RestoreBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> 
 
 @module_function
 def RemoveBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Remove `backup_id` for good."""
+    """Request the removal of `backup_id`."""
     backups.remove(context, service_id(params), actor, _id(params, "backup_id"))
     return SUCCESS
 
 
 @module_function
 def RetryRestore(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Restore again after the failed `operation_id`, from `backup_id` or the same backup."""
+    """Request a restore after the failed `operation_id`, from `backup_id` or else the same backup."""
     failed, other = _id(params, "operation_id"), params.get("backup_id")
     restore.retry(context, service_id(params), actor, failed, other)
     return SUCCESS
@@ -99,28 +99,28 @@ def RetryRestore(context: Context, params: Mapping[str, Any], actor: Actor) -> s
 
 @module_function
 def BackToBefore(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Go back to the state before the failed restore `operation_id`, out of its safety copy."""
+    """Request a restore of the safety copy of the failed restore `operation_id`."""
     restore.restore_safety_copy(context, service_id(params), actor, _id(params, "operation_id"))
     return SUCCESS
 
 
 @module_function
 def Reinstall(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Reinstall the VM after a failed restore; `confirm` is the word REINSTALL."""
+    """Request a reinstallation after a failed restore. `confirm` is the word REINSTALL."""
     reinstall.reinstall(context, service_id(params), actor, params.get("confirm"))
     return SUCCESS
 
 
 @module_function
 def CancelOperation(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Cancel the waiting `operation_id`, or stop a running backup."""
+    """Cancel the waiting `operation_id`, or stop it if it is a running backup."""
     cancel.cancel(context, service_id(params), actor, _id(params, "operation_id"))
     return SUCCESS
 
 
 @module_function
 def EditNote(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Change the `note` of `backup_id`."""
+    """Change the `note` of `backup_id`, here and in Proxmox."""
     backup_id, note = _id(params, "backup_id"), params.get("note")
     backups.edit_note(context, service_id(params), actor, backup_id, note)
     return SUCCESS
@@ -128,7 +128,7 @@ def EditNote(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
 
 @module_function
 def KeepBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Keep `backup_id` from rotation and removal (`kept` = 1), or no longer (0)."""
+    """Protect `backup_id` from rotation and removal (`kept` "1"), or no longer ("0")."""
     backup_id, kept = _id(params, "backup_id"), params.get("kept")
     backups.keep(context, service_id(params), actor, backup_id, kept)
     return SUCCESS

@@ -1,4 +1,4 @@
-"""The mails: which there are, what each tells of, to whom, and its own merge fields."""
+"""Declares the mails: name, event, recipient, template folder and additional merge fields."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ STAYS_OFF = ("vm_stays_off",)
 
 @email_template("Backup restored", event="restore.done", folder="backup_restored")
 def backup_restored(**_: Any) -> dict[str, Any]:
-    """To the client: the VM is restored, has its package again and was started."""
+    """To the client: the restore is done and the VM was started."""
     return {}
 
 
@@ -23,13 +23,13 @@ def restore_failed(service: Any, **_: Any) -> dict[str, Any]:
     "Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff", own=STAYS_OFF
 )
 def restore_failed_staff(service: Any, **_: Any) -> dict[str, Any]:
-    """To staff: the same, with the service."""
+    """To staff: the same, with details of the service."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
 @email_template("Restore refused", event="restore.refused", folder="restore_failed", own=STAYS_OFF)
 def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
-    """To the client: what stood against the restore; nothing was touched."""
+    """To the client: why the restore was refused before the VM was touched."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
@@ -37,19 +37,19 @@ def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
     "Restore refused (staff)", event="restore.refused", folder="restore_failed_staff", to="staff", own=STAYS_OFF
 )
 def restore_refused_staff(service: Any, **_: Any) -> dict[str, Any]:
-    """To staff: the same, with the service."""
+    """To staff: the same, with details of the service."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
 @email_template("Virtual machine reinstalled", event="reinstall.done", folder="vm_reinstalled")
 def vm_reinstalled(**_: Any) -> dict[str, Any]:
-    """To the client: the VM was made again from its template and was started."""
+    """To the client: the VM was reinstalled from its template and was started."""
     return {}
 
 
 @email_template("Reinstallation failed", event="reinstall.failed", folder="reinstall_failed")
 def reinstall_failed(**_: Any) -> dict[str, Any]:
-    """To the client: why the VM could not be made again, and what can be done."""
+    """To the client: why the reinstallation failed, and what can be done."""
     return {}
 
 
@@ -57,7 +57,7 @@ def reinstall_failed(**_: Any) -> dict[str, Any]:
     "Reinstallation failed (staff)", event="reinstall.failed", folder="reinstall_failed_staff", to="staff"
 )  # fmt: skip
 def reinstall_failed_staff(**_: Any) -> dict[str, Any]:
-    """To staff: the same, with the service."""
+    """To staff: the same, with details of the service."""
     return {}
 
 
@@ -65,31 +65,31 @@ def reinstall_failed_staff(**_: Any) -> dict[str, Any]:
     "Reinstallation refused", event="reinstall.refused", folder="reinstall_failed_staff", to="staff"
 )  # fmt: skip
 def reinstall_refused(**_: Any) -> dict[str, Any]:
-    """To staff: what is lacking for a reinstallation; nothing was touched."""
+    """To staff: what is missing for a reinstallation; the VM was not touched."""
     return {}
 
 
 @email_template("Backup failed", event="backup.failed", folder="backup_failed")
 def backup_failed(**_: Any) -> dict[str, Any]:
-    """To the client: a backup could not be made, and why."""
+    """To the client: a backup failed, and why."""
     return {}
 
 
 @email_template("Scheduled backup missed", event="backup.missed", folder="scheduled_backup_missed")
 def scheduled_backup_missed(**_: Any) -> dict[str, Any]:
-    """To the client: nothing ran at the planned time."""
+    """To the client: a scheduled backup did not run at its time."""
     return {}
 
 
 @email_template("Quota full of kept backups", event="backup.quota_kept", folder="quota_full_of_kept")
 def quota_full_of_kept(**_: Any) -> dict[str, Any]:
-    """To the client: every place is taken by a kept backup."""
+    """To the client: the quota is full of kept backups, so no scheduled backup can be made."""
     return {}
 
 
 @email_template("Operation stuck", event="operation.stuck", folder="operation_stuck", to="staff")
 def operation_stuck(**_: Any) -> dict[str, Any]:
-    """To staff: an operation runs longer than it should; its lock is kept."""
+    """To staff: an operation is past its deadline; its lock is kept."""
     return {}
 
 
@@ -98,7 +98,7 @@ def operation_stuck(**_: Any) -> dict[str, Any]:
     own=("removal_date", "backup_count"),
 )  # fmt: skip
 def backups_will_be_removed(**_: Any) -> dict[str, Any]:
-    """To the client: the service has ended, and until when its backups are kept."""
+    """To the client: the service is terminated, and when its backups are removed."""
     return {}
 
 
@@ -106,13 +106,13 @@ def backups_will_be_removed(**_: Any) -> dict[str, Any]:
     "Scheduled backup refused", event="slot.refused", folder="scheduled_backup_refused", to="staff"
 )  # fmt: skip
 def scheduled_backup_refused(**_: Any) -> dict[str, Any]:
-    """To staff: a slot was refused for a reason that the client can do nothing about; once a day for each reason."""
+    """To staff: a scheduled backup was refused for a reason the client cannot change; once a day for each reason."""
     return {}
 
 
 @email_template("Service needs attention", event="service.problem", folder="service_problem", to="staff")
 def service_problem(**_: Any) -> dict[str, Any]:
-    """To staff: the VM is not the one that was registered; nothing more is done to it. Once for each trouble."""
+    """To staff: the VM is not the registered one; no operation runs on it. Once for each problem."""
     return {}
 
 
@@ -124,5 +124,5 @@ def service_problem(**_: Any) -> dict[str, Any]:
     ),
 )  # fmt: skip
 def daily_summary(**_: Any) -> dict[str, Any]:
-    """To staff: what the day brought, and what needs a look."""
+    """To staff: counts of the last day and what needs attention."""
     return {}

@@ -1,4 +1,4 @@
-"""What holds up the host's own actions on a VM: its points that act on one are answered with abortcmd meanwhile."""
+"""Hooks that abort the host's commands on a VM while a backup, a restore or a Proxmox lock holds it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,10 @@ from puq_backups.inventory import locks
 @hook("PreModuleChangePassword")
 @hook("PreModuleCustom")
 def wait_for_backups(params: Mapping[str, Any], context: Context, own: bool) -> dict[str, Any] | None:
-    """Leave the VM alone while a backup or restore of ours, or Proxmox itself, holds it.
+    """Answer `abortcmd` with the reason while the service is locked; asks Proxmox.
 
-    Our own functions wait for each other in their own way: a changed package or a termination is always taken.
+    `own` is True for our own module functions, which are never aborted: ChangePackage and TerminateAccount are always
+    accepted.
     """
     if own:
         return None

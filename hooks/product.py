@@ -1,4 +1,4 @@
-"""What the provider's staff sees when a product or a server is set up."""
+"""Module functions of product and server set-up: MetaData, ConfigOptions, TestConnection and the loaders."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ LOADERS = {
     "storage": "LoadStorages", "additional_storage": "LoadDiskStorages", "restore_storage": "LoadDiskStorages",
     "bridge": "LoadBridges", "template": "LoadTemplates",
 }  # fmt: skip
-"""The module function that fetches the choices of a setting, live."""
+"""The module function that loads the choices of a setting from Proxmox."""
 
 DESCRIPTIONS = {
     "backups": "How many backups a client may have; 0: none.",
@@ -48,7 +48,7 @@ LONG = frozenset({"storage", "additional_storage", "bridge", "email_restored", "
 
 @module_function
 def MetaData() -> dict[str, Any]:
-    """How WHMCS lists this module."""
+    """Return how WHMCS lists this module."""
     return {
         "DisplayName": "PUQ Backups for Proxmox KVM",
         "APIVersion": "1.1",
@@ -59,7 +59,7 @@ def MetaData() -> dict[str, Any]:
 
 @module_function
 def ConfigOptions() -> dict[str, dict[str, Any]]:
-    """The 24 product settings, in the order of configoption1 to configoption24."""
+    """Return the 24 product settings, in the order of configoption1 to configoption24."""
     return {title: _option(title, name) for title, name in OPTIONS}
 
 
@@ -75,32 +75,32 @@ def _option(title: str, name: str) -> dict[str, Any]:
 
 @module_function
 def TestConnection(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether Proxmox answers with these credentials."""
+    """Ask Proxmox for its version with the server's params. Returns `success` and `error`."""
     version(_proxmox(context, params))
     return {"success": True, "error": ""}
 
 
 @module_function
 def LoadStorages(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
-    """The storages for backups, each with its type and room."""
+    """Return the storages that hold backups: name to label with type and free space."""
     return choices.storages(_proxmox(context, params), "backup")
 
 
 @module_function
 def LoadDiskStorages(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
-    """The storages for disks, each with its type and room."""
+    """Return the storages that hold disks: name to label with type and free space."""
     return choices.storages(_proxmox(context, params), "images")
 
 
 @module_function
 def LoadBridges(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
-    """The bridges, each with its nodes."""
+    """Return the bridges: name to label with their nodes."""
     return choices.bridges(_proxmox(context, params))
 
 
 @module_function
 def LoadTemplates(context: Context, params: Mapping[str, Any]) -> dict[str, str]:
-    """The templates, each with its name and node."""
+    """Return the VM templates: VMID to label with name and node."""
     return choices.templates(_proxmox(context, params))
 
 

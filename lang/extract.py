@@ -1,6 +1,6 @@
-"""Finds the texts of our Python files for the catalogues; babel.cfg names it.
+"""Babel extractor for messages in Python files; named in babel.cfg.
 
-The files are read, not run: a text counts wherever it is handed over, in one line or many, by position or name.
+Parses the files without importing them. Finds a message passed by position or by keyword, on one line or several.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from typing import Any
 
 import puq_backups
 
-SAYERS = {"N_": "text", "_": "text", "gettext": "text", "Message": "text"}
-"""Functions whose first argument is said to people."""
+MESSAGE_FUNCTIONS = {"N_": "text", "_": "text", "gettext": "text", "Message": "text"}
+"""Functions and classes whose first argument is a message."""
 
-ENGLISH = {"SettingError", "HookError"}
-"""Errors that only whoever runs the program meets; they stay English."""
+NOT_TRANSLATED = {"SettingError", "HookError"}
+"""Errors seen only by developers and operators; not translated."""
 
 ROOT, PROXMOX = "BackupsError", "ProxmoxError"
 
 
 @dataclass(frozen=True)
-class Error:
-    """One of our errors: where its text stands among the arguments, and whether its docstring may stand in."""
+class ErrorSignature:
+    """Signature of an error class: position of its text argument, and whether its docstring is the default text."""
 
     position: int
     optional: bool
-    theirs: bool
-    """The text is Proxmox's own reason, which nobody can translate."""
+    untranslatable: bool
+    """The text is Proxmox's own message and is not translated."""
 
 
-def sentences(file: Any, *_given: Any, **_options: Any) -> Iterator[tuple[Any, ...]]:
-    """Every text of a file that is said to people, as Babel wants it: line, function, text, comments."""
+def extract_messages(file: Any, *_given: Any, **_options: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the messages of a file as Babel expects them: line, function, text, comments."""
     tree = ast.parse(file.read())
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         if _name(call.func) == "ngettext":
-            yield call.lineno, "ngettext", tuple(text for one in call.args for text in texts(one)), []
-        for argument in said(call):
-            yield from ((call.lineno, "N_", text, []) for text in texts(argument) if has_words(text))
+            yield call.lineno, "ngettext", tuple(text for one in call.args for text in literal_texts(one)), []
+        for argument in message_argument(call):
+            yield from ((call.lineno, "N_", text, []) for text in literal_texts(argument) if has_words(text))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             yield from ((node.lineno, "N_", text, []) for text in _docstring(node))
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything to translate beside the {named} places."""
+    """Whether the text has letters outside of {placeholders}."""
     return bool(re.search(r"[^\W\d_]", re.sub(r"{\w+}", "", text)))
 
 
-def said(call: ast.Call) -> Iterator[ast.expr]:
-    """The argument of a call that people are shown, if it has one."""
+def message_argument(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the message argument of a call, if it has one."""
     name = _name(call.func)
     error = errors().get(name)
-    if name not in SAYERS and (error is None or error.theirs):
+    if name not in MESSAGE_FUNCTIONS and (error is None or error.untranslatable):
         return
     position = error.position if error else 0
     if len(call.args) > position:
@@ -65,48 +65,48 @@ def said(call: ast.Call) -> Iterator[ast.expr]:
         yield from (keyword.value for keyword in call.keywords if keyword.arg == "text")
 
 
-def texts(argument: ast.expr) -> Iterator[str]:
-    """The texts that an argument may be: one, or one for each branch of a condition."""
+def literal_texts(argument: ast.expr) -> Iterator[str]:
+    """Yield the string literals that an argument may be: one, or one for each branch of a condition."""
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         yield argument.value
     elif isinstance(argument, ast.IfExp):
-        yield from (*texts(argument.body), *texts(argument.orelse))
+        yield from (*literal_texts(argument.body), *literal_texts(argument.orelse))
     elif isinstance(argument, ast.BoolOp):
-        yield from (text for value in argument.values for text in texts(value))
+        yield from (text for value in argument.values for text in literal_texts(value))
 
 
 @cache
-def errors() -> dict[str, Error]:
-    """Our errors by name, wherever in the package they are defined."""
+def errors() -> dict[str, ErrorSignature]:
+    """Return the signatures of our errors by class name, from the whole package."""
     package = Path(puq_backups.__file__).parent
     sources = [path for path in package.rglob("*.py") if "simulator" not in path.parts]
     trees = [ast.parse(path.read_bytes()) for path in sources]
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    found = {ROOT: Error(0, optional=True, theirs=False)}
-    while more := {node.name: _error(node, found) for node in classes if _is_error(node, found)}:
+    found = {ROOT: ErrorSignature(0, optional=True, untranslatable=False)}
+    while more := {node.name: _signature(node, found) for node in classes if _is_error(node, found)}:
         found.update(more)
-    return {name: error for name, error in found.items() if name not in ENGLISH}
+    return {name: error for name, error in found.items() if name not in NOT_TRANSLATED}
 
 
 def _is_error(node: ast.ClassDef, found: Iterable[str]) -> bool:
     return node.name not in found and any(_name(base) in found for base in node.bases)
 
 
-def _error(node: ast.ClassDef, found: dict[str, Error]) -> Error:
+def _signature(node: ast.ClassDef, found: dict[str, ErrorSignature]) -> ErrorSignature:
     parent = next(found[_name(base)] for base in node.bases if _name(base) in found)
-    theirs = parent.theirs or node.name == PROXMOX
+    untranslatable = parent.untranslatable or node.name == PROXMOX
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name == "__init__":
             names = [argument.arg for argument in method.args.args]
             if "text" not in names:
-                return Error(0, optional=False, theirs=True)
+                return ErrorSignature(0, optional=False, untranslatable=True)
             position = names.index("text")
-            return Error(position - 1, position >= len(names) - len(method.args.defaults), theirs)
-    return Error(parent.position, parent.optional, theirs)
+            return ErrorSignature(position - 1, position >= len(names) - len(method.args.defaults), untranslatable)
+    return ErrorSignature(parent.position, parent.optional, untranslatable)
 
 
 def _docstring(node: ast.ClassDef) -> Iterator[str]:
-    """The docstring of one of our errors, where it is one sentence: said when no text is given."""
+    """Yield the docstring of an error class if it is one sentence; it is the message when no text is given."""
     error = errors().get(node.name) if node.name != ROOT else None
     text = (ast.get_docstring(node, clean=False) or "").strip()
     if error and error.optional and text and "\n" not in text:

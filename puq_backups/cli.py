@@ -1,4 +1,4 @@
-"""`flask backups …`: thin commands, for people, cron and process managers."""
+"""The `flask backups …` commands."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .context import Context
 from .errors import SettingError
 from .migrations import running
 from .models import Chore, Operation, Server, Service, leases
-from .staff.doctor import examine
+from .staff.doctor import run_checks
 
 
 class Commands(AppGroup):
-    """Our commands, and `simulate`, which is loaded by name: nothing of ours can come to lean on the simulator."""
+    """The command group. `simulate` is imported by name, so that the package does not depend on the simulator."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "simulate"])
@@ -37,22 +37,22 @@ class Commands(AppGroup):
         return super().get_command(ctx, cmd_name)
 
 
-backups = Commands("backups", help="Backups of virtual machines: worker, clock and upkeep.")
+backups = Commands("backups", help="Backups of virtual machines: worker, clock and maintenance.")
 
 
-def _toolbox() -> Context:
+def _context() -> Context:
     found: Context = current_app.extensions["puq_backups"].context
     return found
 
 
 @backups.command()
 def tick() -> None:
-    """Do once what time brings about (from system cron, each minute)."""
-    if not _tick(_toolbox()):
+    """Run the time-driven work once. For system cron, every minute."""
+    if not _run_tick(_context()):
         raise click.ClickException("The tick failed; the log has the details.")
 
 
-def _tick(context: Context) -> bool:
+def _run_tick(context: Context) -> bool:
     context.hooks.run("PreCronJob")
     answers = context.hooks.run("AfterCronJob", context=context)
     counts = next((answer for answer in answers if isinstance(answer, dict) and "slots" in answer), None)
@@ -64,11 +64,11 @@ def _tick(context: Context) -> bool:
 @backups.command()
 @click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
 def clock(every: int) -> None:
-    """Tick as a process. Of many, the one that holds the lease ticks."""
-    context, owner = _toolbox(), leases.new_owner()
+    """Run `tick` repeatedly as a process. Of several, the one that holds the lease ticks."""
+    context, owner = _context(), leases.new_owner()
     while True:
         if periodic.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
-            _tick(context)
+            _run_tick(context)
             periodic.record_heartbeat(context, "clock")
         time.sleep(every)
 
@@ -76,21 +76,21 @@ def clock(every: int) -> None:
 @backups.command()
 @click.option("--burst", is_flag=True, help="End when no operation runs or is due.")
 def worker(burst: bool) -> None:
-    """Do the work: serve the queue."""
-    jobs.work(_toolbox(), burst=burst)
+    """Run operations: serve the queue."""
+    jobs.run_worker(_context(), burst=burst)
 
 
 @backups.command()
 def sync() -> None:
-    """Compare our backups with what the storages hold, now."""
-    clock_tick.sync_all(_toolbox())
+    """Compare our backups with the contents of the storages now."""
+    clock_tick.sync_all(_context())
 
 
 @backups.command()
 def doctor() -> None:
-    """Look for what is wrong with the set-up; each missing privilege is named with its call."""
+    """Check the set-up. Each missing privilege is named with the API call that needs it."""
     worst = 0
-    for finding in examine(_toolbox()):
+    for finding in run_checks(_context()):
         click.echo(f"{finding.level}: {finding.text}")
         worst = max(worst, finding.level == "error")
     if worst:
@@ -99,12 +99,12 @@ def doctor() -> None:
 
 @backups.command()
 def status() -> None:
-    """Print what runs and waits, and when the parts last gave a sign, as one JSON object."""
-    with _toolbox().database.open() as session:
+    """Print operation counts and the last heartbeats of the processes as one JSON object."""
+    with _context().database.open() as session:
         states = session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all()
         beats = session.execute(select(Chore.name, Chore.last_run_at).where(Chore.last_run_at.is_not(None))).all()
         found = {
-            "operations": {state: count for state, count in states},  # noqa: C416 - rows are not pairs to mypy
+            "operations": {state: count for state, count in states},  # noqa: C416 - mypy does not see rows as pairs
             "services": session.scalar(select(func.count()).select_from(Service)),
             "servers": session.scalar(select(func.count()).select_from(Server)),
             "last": {name: at.isoformat() for name, at in beats if at},
@@ -115,7 +115,7 @@ def status() -> None:
 
 @backups.group()
 def keys() -> None:
-    """The keys that encrypt token secrets at rest."""
+    """Keys that encrypt API token secrets in the database."""
 
 
 @keys.command()
@@ -127,8 +127,8 @@ def new() -> None:
 @keys.command()
 @with_appcontext
 def rotate() -> None:
-    """Encrypt each stored secret with the newest key."""
-    context = _toolbox()
+    """Encrypt all stored secrets with the newest key."""
+    context = _context()
     try:
         count = rotate_secrets(context)
     except SettingError as error:
@@ -138,18 +138,18 @@ def rotate() -> None:
 
 @backups.group()
 def db() -> None:
-    """Our own tables."""
+    """Migrations of the puq-backups tables."""
 
 
 @db.command()
 @with_appcontext
 def upgrade() -> None:
-    """Bring our tables to this version's form."""
-    running.upgrade(_toolbox().database.engine)
+    """Migrate the tables to this version."""
+    running.upgrade(_context().database.engine)
 
 
 @db.command()
 @with_appcontext
 def current() -> None:
-    """Print the version our tables are at."""
-    click.echo(running.current(_toolbox().database.engine) or "none")
+    """Print the current migration revision of the tables."""
+    click.echo(running.current(_context().database.engine) or "none")

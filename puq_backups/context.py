@@ -16,9 +16,10 @@ from .vault import Vault
 
 @dataclass(frozen=True)
 class Context:
-    """`enqueue(operation_ids)` tells the workers that these operations can move; it never raises.
+    """Settings, database, hooks, host, encryption and queue, passed to all functions instead of globals.
 
-    `signed_in()` is who is signed in, None inside a request without anybody, and SYSTEM outside a request.
+    `enqueue(operation_ids)` enqueues a job for each operation and never raises. `signed_in()` returns the signed-in
+    actor, None within a request where nobody is signed in, and SYSTEM outside a request.
     """
 
     settings: Settings

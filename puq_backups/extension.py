@@ -1,4 +1,4 @@
-"""What a host mounts: one object, one line per part."""
+"""The Flask extension `Backups`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .inventory import locks
 from .models import AuditEntry, Database
 from .vault import Vault
 from .web import admin
-from .whmcs import commands, dispatch
+from .whmcs import command_hooks, dispatch
 
 NAME = "puq_backups"
 
@@ -34,16 +34,32 @@ def _settings(app: Flask) -> config.Settings:
 
 
 class Backups:
-    """The extension. `init_app` once per application; then `call`, `hooks`, `lock_reason` and `vm_action` work."""
+    """The Flask extension: self-service backups of Proxmox VMs inside a billing application.
+
+    Create one object, call `init_app` once, then use `call`, `hooks`, `lock_reason`, `vm_action` and `vm_command`.
+
+    Attributes:
+        hooks: the hook registry; `hooks.run(point, **arguments)` returns the answers that are not None.
+
+    """
 
     def __init__(self) -> None:
         self.hooks = Hooks()
         self._context: Context | None = None
 
     def init_app(self, app: Flask, *, db: SQLAlchemy, host: Host) -> None:
-        """Mount pages, commands and hooks on `app`. SettingError names a wrong setting.
+        """Register pages, static files, commands and hooks on `app`.
 
-        `db` is the host's Flask-SQLAlchemy: our tables live on its engine, its session is left alone.
+        Args:
+            app: the host application. Settings are read from `app.config` and the environment (`PUQ_BACKUPS_…`).
+            db: the host's Flask-SQLAlchemy. Its engine is used for our tables, its session is not used.
+            host: the host's implementation of `Host`.
+
+        Raises:
+            SettingError: a setting is missing or wrong; the message names it.
+            HookError: a hook module cannot be loaded.
+            RuntimeError: this object or this application is initialised already.
+
         """
         hosts.check(host)
         if NAME in app.extensions or self._context is not None:
@@ -55,11 +71,11 @@ class Backups:
                 return db.engine
 
         self._context = Context(
-            settings=settings, database=Database(engine, self._tell_audit), hooks=self.hooks, host=host,
-            vault=Vault(settings.keys), enqueue=jobs.bell(settings),
+            settings=settings, database=Database(engine, self._run_log_activity), hooks=self.hooks, host=host,
+            vault=Vault(settings.keys), enqueue=jobs.enqueuer(settings),
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip
-        # The host runs points as well, and has no context to give.
+        # Hooks run by the host need the context too, and the host has none to pass.
         self.hooks.given["context"] = self._context
         self.hooks.load_all(settings.hooks)
         app.extensions[NAME] = self
@@ -68,7 +84,7 @@ class Backups:
         app.register_blueprint(web.static_files())
         app.cli.add_command(cli.backups)
 
-    def _tell_audit(self, entry: AuditEntry) -> None:
+    def _run_log_activity(self, entry: AuditEntry) -> None:
         self.hooks.run(
             "LogActivity", description=entry.text, user=entry.actor, action=entry.action,
             service_id=entry.service_id, operation_id=entry.operation_id,
@@ -76,24 +92,41 @@ class Backups:
 
     @property
     def context(self) -> Context:
-        """What the work is done with; RuntimeError before `init_app`."""
+        """The Context (settings, database, hooks, …) passed to all functions. RuntimeError before `init_app`."""
         if self._context is None:
             raise RuntimeError("Backups is not initialised: call init_app first.")
         return self._context
 
     def call(self, name: str, params: Mapping[str, Any], *, actor: Actor | None = None) -> Any:
-        """Call a module function by its WHMCS name: its answer, `success` or an error text.
+        """Call a module function by its WHMCS name.
 
-        `actor`: for whom. Default for `ClientArea` and the custom functions: who is signed in; refused in a request
-        where nobody is. Default for the lifecycle functions, ChangePackage and the product's functions: your own
-        code, whoever is signed in. Outside a request (script, cron, job): the system. LookupError: no such function.
+        Args:
+            name: the function, such as "CreateAccount"; see docs/module-functions.md.
+            params: WHMCS's params of the service, and the function's own form fields.
+            actor: for whom. Default for `ClientArea` and the custom functions: the signed-in actor; refused within a
+                request where nobody is signed in. Default for the lifecycle and product functions, and outside a
+                request: the system.
+
+        Returns:
+            "success" (accepted), an English error text, or a dict where WHMCS has one.
+
+        Raises:
+            LookupError: there is no function of this name. Other errors are returned as text.
+
         """
         return dispatch.call(self.context, name, params, actor)
 
     def lock_reason(self, service_id: object) -> str | None:
-        """Why actions on the service's VM must wait, in the language of who is signed in, or None.
+        """Return why actions on the service's VM must wait, or None.
 
-        It is told from what was last seen, without asking Proxmox.
+        Uses the state last seen and makes no Proxmox call; `vm_action` asks Proxmox.
+
+        Args:
+            service_id: the service; an unknown one gives None.
+
+        Returns:
+            A sentence in the language of the signed-in actor, or None.
+
         """
         with self.context.database.open() as session:
             found = locks.lock_reason(session, str(service_id))
@@ -102,16 +135,38 @@ class Backups:
 
     @contextmanager
     def vm_action(self, service_id: object) -> Iterator[None]:
-        """Hold the service while the host acts on its VM. Refused while something of ours or Proxmox's runs."""
+        """Context manager that locks the service while the host acts on its VM.
+
+        Asks Proxmox for its lock. Our operations do not start inside the block; a crash inside it frees the service
+        when the lease expires.
+
+        Args:
+            service_id: the service.
+
+        Raises:
+            Refused: an operation of ours, another action of the host or a Proxmox lock holds the VM.
+
+        """
         with locks.vm_action(self.context, str(service_id)):
             yield
 
     @contextmanager
     def vm_command(self, verb: str, params: Mapping[str, Any], function: str = "") -> Iterator[dict[str, Any]]:
-        """The same with what WHMCS runs around a command: `PreModule<verb>`, which may abort it or change its
-        params, then `AfterModule<verb>` or `AfterModule<verb>Failed`.
+        """Like `vm_action`, with WHMCS's hooks around the block: `PreModule<verb>`, then `AfterModule<verb>` or
+        `AfterModule<verb>Failed`.
 
-        `verb` is ChangePackage, Terminate, ChangePassword, or Custom with the name of your `function`.
+        Args:
+            verb: ChangePackage, Terminate, ChangePassword or Custom.
+            params: WHMCS's params; `serviceid` is required.
+            function: the name of your function, for Custom only.
+
+        Yields:
+            The params as changed by `PreModule<verb>` hooks.
+
+        Raises:
+            Refused: as `vm_action`, or a hook answered `abortcmd`.
+            BadInput: another verb.
+
         """
-        with commands.vm_command(self.context, verb, params, function) as changed:
+        with command_hooks.vm_command(self.context, verb, params, function) as changed:
             yield changed

@@ -1,4 +1,4 @@
-"""The jobs: thin calls by row id. The database is the truth, Redis only a doorbell."""
+"""RQ jobs and the worker. A job holds only an operation id: the state is in the database, a lost job is harmless."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ BEAT_EVERY = 30.0
 
 
 def queue(settings: Settings) -> Queue:
-    """The queue our jobs go through."""
+    """Return the RQ queue of the settings, with a connection of its own."""
     connection = Redis.from_url(settings.redis_url, socket_connect_timeout=5, health_check_interval=30)
     return Queue(settings.queue, connection=connection, serializer=JSONSerializer)
 
 
-def bell(settings: Settings) -> Callable[[Iterable[str]], None]:
-    """A function that rings for operations. A Redis that is away is logged: the tick rings again."""
-    ours = queue(settings)
+def enqueuer(settings: Settings) -> Callable[[Iterable[str]], None]:
+    """Return a function that enqueues a job for each operation id. Without Redis it logs; the tick enqueues again."""
+    rq_queue = queue(settings)
     limit = job_limit(settings)
 
-    def ring(operation_ids: Iterable[str]) -> None:
+    def enqueue(operation_ids: Iterable[str]) -> None:
         try:
             for operation_id in operation_ids:
-                ours.enqueue(advance, operation_id, result_ttl=0, failure_ttl=0, job_timeout=limit)
+                rq_queue.enqueue(advance, operation_id, result_ttl=0, failure_ttl=0, job_timeout=limit)
         except RedisError as error:
-            log.warning("Redis cannot be reached (%s): the next tick rings again", type(error).__name__)
+            log.warning("Redis cannot be reached (%s): the next tick enqueues again", type(error).__name__)
 
-    return ring
+    return enqueue
 
 
 def advance(operation_id: str) -> None:
-    """Move an operation on as far as it goes now."""
+    """The RQ job: run an operation's steps until it ends or waits; at its end start waiting ones and send mail."""
     context: Context = current_app.extensions["puq_backups"].context
     while engine.advance(context, operation_id):
         pass
@@ -62,37 +62,37 @@ def advance(operation_id: str) -> None:
         delivery.send_due(context)
 
 
-def work(context: Context, *, burst: bool) -> None:
-    """Serve the queue until told to stop; with `burst` until no operation runs or is due.
+def run_worker(context: Context, *, burst: bool) -> None:
+    """Serve the queue until a signal; with `burst` until no operation runs or is due.
 
-    The steps of an operation are short and bounded by time limits, so they run in the worker's own process:
-    one that is killed leaves nothing behind that still acts.
+    Jobs run in the worker's own process, not in a fork: steps are short, and a killed worker leaves no process behind
+    that still acts on Proxmox.
     """
-    ours = queue(context.settings)
+    rq_queue = queue(context.settings)
     if burst:
-        _burst(context, ours)
+        _work_until_idle(context, rq_queue)
         return
     stop = threading.Event()
-    ringer = threading.Thread(target=_ring_on, args=(context, stop), daemon=True)
-    ringer.start()
+    timer = threading.Thread(target=_enqueue_due_forever, args=(context, stop), daemon=True)
+    timer.start()
     try:
-        serve(lambda: _worker(context, ours), stop)
+        serve(lambda: _worker(context, rq_queue), stop)
     finally:
         stop.set()
-        ringer.join(timeout=LONGEST_SLEEP)
+        timer.join(timeout=LONGEST_SLEEP)
 
 
-def _worker(context: Context, ours: Queue) -> JobWorker:
-    return JobWorker(ours, {f"{__name__}.{advance.__name__}": (advance, (str,))}, job_limit(context.settings))
+def _worker(context: Context, rq_queue: Queue) -> JobWorker:
+    return JobWorker(rq_queue, {f"{__name__}.{advance.__name__}": (advance, (str,))}, job_limit(context.settings))
 
 
 def job_limit(settings: Settings) -> int:
-    """The seconds that one job may take: a step is over or given up long before."""
+    """Return the time limit of one RQ job in seconds: longer than any step takes or is allowed to."""
     return int(2 * leases.duration_seconds(settings))
 
 
-def _ring_on(context: Context, stop: threading.Event) -> None:
-    """Ring for operations whose time has come, each second, and leave a sign of life now and then."""
+def _enqueue_due_forever(context: Context, stop: threading.Event) -> None:
+    """Enqueue due operations every second and store a heartbeat every BEAT_EVERY seconds, until `stop` is set."""
     beaten = float("-inf")
     while not stop.wait(1.0):
         try:
@@ -101,23 +101,23 @@ def _ring_on(context: Context, stop: threading.Event) -> None:
                 periodic.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
         except Exception:
-            log.exception("could not look for due operations")
+            log.exception("could not enqueue due operations")
 
 
-def _burst(context: Context, ours: Queue) -> None:
+def _work_until_idle(context: Context, rq_queue: Queue) -> None:
     while True:
         periodic.record_heartbeat(context, "worker")
         tick.start_waiting(context)
         operation_queue.enqueue_due(context)
-        _worker(context, ours).work(burst=True, logging_level="WARNING")
-        wake = _next(context)
+        _worker(context, rq_queue).work(burst=True, logging_level="WARNING")
+        wake = _next_wake(context)
         if wake is None:
             break
         time.sleep(min(max((wake - now()) / timedelta(seconds=1), 0.05), LONGEST_SLEEP))
     delivery.send_due(context)
 
 
-def _next(context: Context) -> datetime | None:
-    """When a running operation is next due, or now where one waits for its turn; None when all is quiet."""
+def _next_wake(context: Context) -> datetime | None:
+    """Return when a running operation is due next, now if one waits to start, or None if there is none."""
     with context.database.open() as session:
         return operation_queue.next_wake(session)

@@ -1,4 +1,4 @@
-"""The RQ worker. Redis is a doorbell and is not trusted: a job may only name one of our functions."""
+"""The RQ worker. Redis is not trusted: a job may only name one of our functions."""
 
 from __future__ import annotations
 

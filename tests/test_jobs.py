@@ -49,7 +49,7 @@ def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     world.call("BackupNow", note="by a worker")
     with world.app.app_context():
-        jobs.work(world.context, burst=True)
+        jobs.run_worker(world.context, burst=True)
 
     assert [operation.state for operation in world.operations()] == ["done"]
 
@@ -95,7 +95,7 @@ def test_emptied_redis_loses_nothing(world: worlds.World) -> None:
         client.flushdb()
     assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
     with world.app.app_context():
-        jobs.work(world.context, burst=True)
+        jobs.run_worker(world.context, burst=True)
 
     assert [operation.state for operation in world.operations()] == ["done"]
 

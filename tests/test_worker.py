@@ -124,7 +124,7 @@ def folder() -> Path:
 
 def start_valkey(folder: Path) -> subprocess.Popen[bytes]:
     words = [get_binary_path(), "--port", "0", "--unixsocket", folder / "s", "--save", "", "--dir", folder]
-    return services.tethered([str(word) for word in words], stdout=subprocess.DEVNULL)
+    return services.start_tied([str(word) for word in words], stdout=subprocess.DEVNULL)
 
 
 def start_worker(world: worlds.World) -> subprocess.Popen[bytes]:

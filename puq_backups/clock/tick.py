@@ -32,7 +32,7 @@ def tick(context: Context) -> dict[str, int]:
     """
     counts = {"slots": slots.claim_due(context)}
     counts["started"] = start_waiting(context)
-    counts["rung"] = queue.enqueue_due(context, anyway=True)
+    counts["enqueued"] = queue.enqueue_due(context, anyway=True)
     with context.database.begin() as session:
         state_changes.mark_stuck(session, context)
     counts["mails"] = delivery.send_due(context)

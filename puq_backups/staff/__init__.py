@@ -1,1 +1,1 @@
-"""What staff sees and may do beyond a client: facts of the staff pages, staff actions, doctor. Imports no Flask."""
+"""Data of the staff pages, staff-only actions and the doctor. Imports no Flask; the views are in `web/admin`."""

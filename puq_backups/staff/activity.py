@@ -1,4 +1,4 @@
-"""The activity log: who had what done, when; filtered, by pages, or as a file."""
+"""The activity log (audit entries) for staff: filter, pages and CSV export."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ORDER = paging.Order(AuditEntry.at)
 BATCH = 2000
 COLUMNS = ("at", "service_id", "operation_id", "actor", "action", "text")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would calculate."""
+"""First characters of cells that a spreadsheet would evaluate as a formula."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What is asked for; "" and None: all. `since` and `until` (exclusive) are moments."""
+    """Filter of the log; "" and None match all. `since` (inclusive) and `until` (exclusive) are aware datetimes."""
 
     service: str = ""
     client: str = ""
@@ -35,7 +35,7 @@ class Filter:
 
 
 def read(form: Mapping[str, str], zone: tzinfo) -> Filter:
-    """The filter out of an address; `from` and `to` are days in the reader's zone. A wrong one counts for none."""
+    """Read the filter from query parameters. `from` and `to` are dates in `zone`; an invalid date is ignored."""
     words = {name: _word(form.get(name, "")) for name in ("service", "client", "actor", "action")}
     first, last = _day(form.get("from", "")), _day(form.get("to", ""))
     return Filter(
@@ -46,7 +46,7 @@ def read(form: Mapping[str, str], zone: tzinfo) -> Filter:
 
 
 def _word(text: str) -> str:
-    # A database may refuse to look for what cannot be printed.
+    # PostgreSQL refuses NUL in a parameter.
     return "".join(filter(str.isprintable, text)).strip()[:190]
 
 
@@ -55,12 +55,12 @@ def _day(text: str) -> date | None:
         found = date.fromisoformat(text)
     except ValueError:
         return None
-    # A day at the end of the calendar has no next one, and no moment in some zones.
-    return found if 1970 <= found.year < 9999 else None  # noqa: PLR2004 - years that every database takes
+    # 9999-12-31 has no next day, and no valid UTC time in some zones.
+    return found if 1970 <= found.year < 9999 else None  # noqa: PLR2004 - years that every database stores
 
 
 def rows(session: Session, wanted: Filter) -> Select[Any]:
-    """The entries that a filter lets through."""
+    """Return the statement that selects the entries matching a filter."""
     found = select(AuditEntry)
     if wanted.service:
         found = found.where(AuditEntry.service_id == wanted.service)
@@ -77,23 +77,23 @@ def rows(session: Session, wanted: Filter) -> Select[Any]:
 
 
 def _actor(session: Session, text: str) -> str:
-    """The actor as the log names it: "Sam" is found as "staff (Sam)"."""
+    """Return the actor as stored: "Sam" becomes "staff (Sam)" if such an entry exists."""
     named = f"staff ({text})"
     return named if session.scalar(select(exists().where(AuditEntry.actor == named))) else text
 
 
-def page(session: Session, wanted: Filter, at: paging.Place = paging.START) -> paging.Page[AuditEntry]:
-    """A page of the entries, newest first."""
+def page(session: Session, wanted: Filter, at: paging.Cursor = paging.START) -> paging.Page[AuditEntry]:
+    """Return a page of entries, newest first."""
     return paging.page(session, rows(session, wanted), ORDER, at)
 
 
 def as_csv(database: Database, wanted: Filter) -> Iterator[str]:
-    """The entries as a CSV file, newest first, a piece at a time: each piece has a short transaction of its own."""
+    """Yield the entries as CSV text, newest first, BATCH rows at a time, each batch in its own short transaction."""
     yield _line(COLUMNS)
     after = ""
     while True:
         with database.open() as session:
-            found = paging.page(session, rows(session, wanted), ORDER, paging.Place(after=after), BATCH)
+            found = paging.page(session, rows(session, wanted), ORDER, paging.Cursor(after=after), BATCH)
         if found.rows:
             yield "".join(_line(_cells(entry)) for entry in found.rows)
         after = found.after

@@ -1,4 +1,4 @@
-"""Foreign archives: taken for a service's own, hidden from staff, or shown again. The archives are not touched."""
+"""Staff actions on foreign archives: adopt as a backup, hide, unhide. The archives themselves are not changed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from . import foreign_archives
 
 
 def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: str) -> None:
-    """Record a foreign archive as a backup of the service: the client sees it, restores it and counts it.
+    """Record a foreign archive as a backup of the service: the client can see and restore it, and it uses quota.
 
-    Refused where it belongs to somebody by now, or is marked for another client; BadInput without `confirm` = 1.
+    Raises Refused if it is gone, already recorded or marked for another client; BadInput unless `confirm` is "1".
     """
     if confirm != "1":
         raise BadInput("confirm", "Confirm that the archive holds this client's own machine.")
@@ -46,7 +46,7 @@ def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: 
             _record(session, service, archive, holder, disks)
             audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.label)
     except IntegrityError:
-        # A sync, or somebody else, recorded it between our look and our commit.
+        # A sync or another staff member recorded it between the listing and this commit.
         raise Refused("The archive belongs to a service by now.") from None
 
 
@@ -56,7 +56,7 @@ def _check(volid: str) -> None:
 
 
 def _record(session: Session, service: Service, archive: archives.Archive, holder: str, disks: int) -> None:
-    found = next(iter(foreign_archives.judged(session, service, [archive])), None)
+    found = next(iter(foreign_archives.unowned(session, service, [archive])), None)
     if service.status == "terminated":
         raise Refused("The service is terminated.")
     if found is None:
@@ -79,7 +79,7 @@ def _record(session: Session, service: Service, archive: archives.Archive, holde
 
 
 def hide(context: Context, service_id: str, actor: Actor, volid: str, *, hidden: bool) -> None:
-    """Show staff an archive no more, or again. The archive itself is not touched."""
+    """Hide a foreign archive from staff, or show it again. Does nothing if that is already so."""
     _check(volid)
     with context.database.begin() as session:
         service = lock_service(session, service_id)

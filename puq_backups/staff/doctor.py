@@ -1,4 +1,4 @@
-"""Doctor: what is wrong with the set-up, said before a customer meets it. Asks much, changes nothing."""
+"""Checks of the set-up for `flask backups doctor` and the staff pages: mail, clock, servers, rights. Read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..pve.client import Proxmox
 from ..pve.version import version
 from ..rules.package import Package
 
-MOST_VMS = 50
+MAX_SERVICES = 50
 OF_VM = {
     "VM.Audit": "GET …/qemu/{vmid}/config",
     "VM.Backup": "POST …/vzdump, POST …/qemu (restore), DELETE …/content/{volume}",
@@ -34,29 +34,29 @@ OF_BRIDGE = {"SDN.Use": "POST …/qemu (restore), POST …/config (net0)"}
 
 @dataclass(frozen=True)
 class Finding:
-    """`level` is ok, warning or error."""
+    """One result of a check. `level` is ok, warning or error."""
 
     level: str
     text: Message
 
 
-def examine(context: Context) -> Iterator[Finding]:
-    """Look at mail, clock, and each server with its rights and storages."""
+def run_checks(context: Context) -> Iterator[Finding]:
+    """Yield the findings about mail, background processes and each server."""
     yield from _ourselves(context)
     with context.database.open() as session:
         servers = session.scalars(select(Server).order_by(Server.hosts)).all()
     for server in servers:
-        yield from of_server(context, server)
+        yield from check_server(context, server)
 
 
-def of_server(context: Context, server: Server) -> Iterator[Finding]:
-    """Look at a server: whether it answers, its clock, the token's rights on what services need, its storages.
+def check_server(context: Context, server: Server) -> Iterator[Finding]:
+    """Yield the findings about a server: connection, clock, the token's privileges and storages.
 
-    Of many services those that were last registered are looked at.
+    Checks the MAX_SERVICES services that were registered last.
     """
     ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
     with context.database.open() as session:
-        services = session.scalars(ours.order_by(Service.created_at.desc()).limit(MOST_VMS)).all()
+        services = session.scalars(ours.order_by(Service.created_at.desc()).limit(MAX_SERVICES)).all()
     yield from _server(context, server, list(services))
 
 
@@ -78,7 +78,7 @@ def _server(context: Context, server: Server, services: list[Service]) -> Iterat
         proxmox = context.connect(server)
         answer = {**name, "version": version(proxmox)}
         yield Finding("ok", Message("{server} answers with version {version}.", answer))
-        if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - a minute is told
+        if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - seconds
             late = {**name, "seconds": f"{proxmox.clock_offset:.0f}"}
             yield Finding("warning", Message("{server}: its clock differs from ours by {seconds} seconds.", late))
         for path, wanted in _wanted(services):
@@ -111,7 +111,7 @@ def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str,
 
 
 def _reinstall(proxmox: Proxmox, name: dict[str, str], services: list[Service]) -> Iterator[Finding]:
-    """Whether the VMs of packages with a template could be reinstalled; that takes a role of its own."""
+    """Yield whether VMs can be reinstalled from their package's template, which needs an additional role."""
     packages = [Package.from_json(service.package) for service in services]
     places = vms.locate(proxmox) if any(package.template for package in packages) else {}
     for template in sorted({package.template for package in packages if package.template}):

@@ -1,4 +1,4 @@
-"""Archives with a service's VMID that no service has: an earlier owner's, or made by hand."""
+"""Foreign archives: archives with a service's VMID that are recorded for no service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..pve.client import Proxmox
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """An archive that no service has. `marked_for` is the service whose marker it carries, `against` why this
-    service cannot have it.
+class ForeignArchive:
+    """An archive that no service has. `marked_for` is the service named by its marker, `against` why it cannot be
+    adopted.
     """
 
     archive: archives.Archive
@@ -30,32 +30,36 @@ class Foreign:
     against: Message | None
 
 
-def found(context: Context, proxmox: Proxmox, service: Service, node: str) -> tuple[list[Foreign], list[Message]]:
-    """The foreign archives that the VM's node sees, newest first, and which storages could not be looked at."""
-    listed, troubles = _listed(proxmox, service, node)
+def find(
+    context: Context, proxmox: Proxmox, service: Service, node: str
+) -> tuple[list[ForeignArchive], list[Message]]:
+    """Return the foreign archives visible on the VM's node, newest first, and the errors of unreadable storages."""
+    listed, storage_errors = _listed(proxmox, service, node)
     with context.database.open() as session:
-        return sorted(judged(session, service, listed), key=_age, reverse=True), troubles
+        return sorted(unowned(session, service, listed), key=_age, reverse=True), storage_errors
 
 
-def _age(one: Foreign) -> tuple[int, str]:
+def _age(one: ForeignArchive) -> tuple[int, str]:
     return one.archive.created_at or 0, one.archive.volid
 
 
 def _listed(proxmox: Proxmox, service: Service, node: str) -> tuple[list[archives.Archive], list[Message]]:
     listed: list[archives.Archive] = []
-    troubles = []
+    storage_errors = []
     for storage in archives.storages(proxmox, node):
         if "backup" not in storage.content or not storage.enabled:
             continue
         try:
             listed += archives.listing(proxmox, node, storage.storage, service.vmid)
         except ProxmoxError as error:
-            troubles.append(Message("{storage}: {reason}", {"storage": storage.storage, "reason": error.message}))
-    return listed, troubles
+            storage_errors.append(
+                Message("{storage}: {reason}", {"storage": storage.storage, "reason": error.message})
+            )
+    return listed, storage_errors
 
 
-def judged(session: Session, service: Service, listed: Sequence[archives.Archive]) -> list[Foreign]:
-    """Of archives with the service's VMID those that no service has, in four queries."""
+def unowned(session: Session, service: Service, listed: Sequence[archives.Archive]) -> list[ForeignArchive]:
+    """Return those of the listed archives that are recorded for no service and not being made now. Four queries."""
     volids = [archive.volid for archive in listed]
     here = Backup.server_id == service.server_id
     known = select(Backup.volid).where(here, Backup.volid.in_(volids), Backup.removed_at.is_(None))
@@ -78,11 +82,11 @@ def judged(session: Session, service: Service, listed: Sequence[archives.Archive
     ]
 
 
-def _foreign(archive: archives.Archive, service: Service, owner: Service | None, *, hidden: bool) -> Foreign:
+def _foreign(archive: archives.Archive, service: Service, owner: Service | None, *, hidden: bool) -> ForeignArchive:
     others = owner is not None and owner.client_id != service.client_id
     against = Message("It is marked as a backup of another client's service ({service}).", {
         "service": owner.id if owner else "",
     }) if others else None  # fmt: skip
     made_at = datetime.fromtimestamp(archive.created_at, UTC) if archive.created_at else None
     note = notes.MARKER.sub("", archive.notes).strip()
-    return Foreign(archive, made_at, note, hidden, owner, against)
+    return ForeignArchive(archive, made_at, note, hidden, owner, against)

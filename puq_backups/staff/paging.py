@@ -1,4 +1,4 @@
-"""Pages of long lists, by the place of a row instead of its number: the last page costs as much as the first."""
+"""Keyset pagination: a page is found by the position of a row, so that the last page costs as much as the first."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..models import is_valid_id
 
 Row = TypeVar("Row")
 SIZE = 50
-MOST = 1000
-"""What is counted is counted up to here: a page must not wait for a count."""
+COUNT_LIMIT = 1000
+"""Counts stop here, so that a page does not wait for a count of all rows."""
 
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Some rows of a list. `after` leads to the next page, `before` to the one before; "" where there is none."""
+    """Rows of a list, and the cursors of the next (`after`) and previous (`before`) page; "" if there is none."""
 
     rows: Sequence[Row]
     before: str = ""
@@ -28,19 +28,19 @@ class Page(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a page begins: `after` a row, or so that it ends `before` one; as `Page` named them."""
+class Cursor:
+    """Position of a page: the rows after `after`, or before `before`; values come from a `Page`, "" is unset."""
 
     before: str = ""
     after: str = ""
 
 
-START = Place()
+START = Cursor()
 
 
 @dataclass(frozen=True)
 class Order:
-    """A list's order: by a moment, then by id, so that no two rows have the same place."""
+    """Order of a list: by a datetime column, then by id, so that each row has a unique position."""
 
     moment: InstrumentedAttribute[Any]
     newest_first: bool = True
@@ -56,7 +56,7 @@ class Order:
     def beyond(self, place: tuple[datetime, str], *, backwards: bool) -> ColumnElement[bool]:
         at, key = place
         if self.newest_first != backwards:
-            # The first condition alone is the one that an index helps with.
+            # The first condition is redundant, but lets the database use the index.
             return and_(self.moment <= at, or_(self.moment < at, self.id < key))
         return and_(self.moment >= at, or_(self.moment > at, self.id > key))
 
@@ -64,8 +64,8 @@ class Order:
         return f"{getattr(row, self.moment.key).isoformat()} {row.id}"
 
 
-def page(session: Session, rows: Select[Any], order: Order, at: Place = START, size: int = SIZE) -> Page[Any]:
-    """The rows at a place, the first ones at START. A place that makes no sense is taken for START."""
+def page(session: Session, rows: Select[Any], order: Order, at: Cursor = START, size: int = SIZE) -> Page[Any]:
+    """Return the rows at a cursor. An invalid cursor is treated as START, the first page."""
     follow, lead = read(at.after), read(at.before)
     backwards = follow is None and lead is not None
     place = follow or lead
@@ -80,7 +80,7 @@ def page(session: Session, rows: Select[Any], order: Order, at: Place = START, s
 
 
 def read(place: str) -> tuple[datetime, str] | None:
-    """A place as it came in an address."""
+    """Parse a cursor value; None if invalid."""
     moment, _, key = place.partition(" ")
     try:
         at = datetime.fromisoformat(moment)
@@ -89,6 +89,6 @@ def read(place: str) -> tuple[datetime, str] | None:
     return (at, key) if at.tzinfo and is_valid_id(key) else None
 
 
-def count(session: Session, ids: Select[Any], most: int = MOST) -> int:
-    """How many rows there are, counted up to one more than `most`."""
+def count(session: Session, ids: Select[Any], most: int = COUNT_LIMIT) -> int:
+    """Count rows, up to `most` + 1."""
     return session.scalar(select(func.count()).select_from(ids.limit(most + 1).subquery())) or 0

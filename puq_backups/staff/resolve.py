@@ -1,4 +1,4 @@
-"""What only staff may settle: a failed restore that needs nothing more, and a VM that is the right one after all."""
+"""Staff actions that end an exceptional state: accept a failed restore, accept a changed VM identity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..pve import vms
 
 
 def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> None:
-    """Take a failed restore for settled: the service's schedule goes on and its VM may be started again.
+    """Clear a failed restore: the service's schedule continues and its VM may be started again.
 
-    Refused where there is none, or while the next restore or a reinstall runs.
+    Raises Refused if there is none, or while a restore or reinstall runs.
     """
     with context.database.begin() as session:
         service = lock_service(session, service_id)
@@ -32,10 +32,10 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
         audit(session, service_id, None, "settle", said, actor=actor.label)
 
 
-def take_identity(context: Context, service_id: str, actor: Actor, identity: str) -> None:
-    """Take the VM that is there for the service's own. `identity` is the one that staff has looked at.
+def accept_identity(context: Context, service_id: str, actor: Actor, identity: str) -> None:
+    """Store the identity of the VM that has the service's VMID now. `identity` is the one shown to staff.
 
-    Refused where it is another one by now, and with what Proxmox says where it cannot be asked.
+    Raises Refused if the VM has another identity by now, ProxmoxError if it cannot be read.
     """
     with context.database.open() as session:
         service = session.get_one(Service, service_id)

@@ -1,4 +1,4 @@
-"""Finding services: by what staff knows of them, or by what is wrong with them."""
+"""Search for services by id, client, VM or domain, or by a problem."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TROUBLES = {
     "other_vm": N_("The virtual machine is not the registered one"),
     "no_good_backup": N_("No good backup lately"),
 }
-"""What services may be listed by, and its label."""
+"""Problems that services can be filtered by, with labels."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A service in a list. `used` counts the backups that are there; `live` is what runs or waits, the first."""
+    """A service in a list. `used` counts existing backups; `live` is the running or else oldest waiting operation."""
 
     service: Service
     server: Server
@@ -40,20 +40,20 @@ class Hit:
 
 
 def hours(text: str) -> int:
-    """How far back "lately" goes, out of a form: within a year, HOURS where it says nothing sensible."""
+    """Parse a number of hours from a form: 1 to MOST_HOURS, HOURS if it is not a number."""
     return min(max(int(text), 1), MOST_HOURS) if text.isdecimal() and len(text) < 6 else HOURS  # noqa: PLR2004 - a year has four digits
 
 
 def services(
-    session: Session, at: paging.Place = paging.START, *, text: str = "", trouble: str = "", lately: int = HOURS,
+    session: Session, at: paging.Cursor = paging.START, *, text: str = "", trouble: str = "", lately: int = HOURS,
     server_id: str = "",
 ) -> paging.Page[Hit]:  # fmt: skip
-    """A page of services, the last registered first. `lately` in hours.
+    """Return a page of services, last registered first. `lately` is in hours, for the problem `no_good_backup`.
 
-    `text` is a service's, client's or VM's number, or a part of the VM's name or the domain, in any case.
+    `text` matches a service id, client id or VMID exactly, or part of the VM name or domain, ignoring case.
     """
     rows = _troubled(trouble, now() - timedelta(hours=lately))
-    # A database may refuse to look for what cannot be printed.
+    # PostgreSQL refuses NUL in a parameter.
     text = "".join(filter(str.isprintable, text)).strip()[:LONGEST]
     if text:
         rows = rows.where(_matches(text))
@@ -67,7 +67,7 @@ def _troubled(trouble: str, since: datetime) -> Select[Any]:
     rows = select(Service)
     stuck = select(Operation.service_id).where(Operation.state == "stuck")
     found = {
-        # "IS NOT NULL" alone lets some databases read the whole table.
+        # Some databases do not use the index for "IS NOT NULL".
         "restore_failed": rows.where(Service.restore_failed > ""),
         "stuck": rows.where(Service.id.in_(stuck)),
         "other_vm": rows.where(Service.problem_since > LONG_AGO),
@@ -81,14 +81,14 @@ def _matches(text: str) -> ColumnElement[bool]:
         Service.id == text, Service.client_id == text, Service.vm_name.icontains(text, autoescape=True),
         Service.domain.icontains(text, autoescape=True),
     ]  # fmt: skip
-    # Up to nine digits: a VMID, and within what every database takes for a whole number.
+    # Up to nine digits: a VMID, and within the INTEGER of every database.
     if text.isascii() and text.isdecimal() and len(text) <= 9:  # noqa: PLR2004 - VMIDs have at most nine digits
         ways.append(Service.vmid == int(text))
     return or_(*ways)
 
 
 def hits(session: Session, found: Any) -> list[Hit]:
-    """Services with what a list shows of them, in four queries."""
+    """Return list rows for services. Four queries."""
     ids, theirs = [service.id for service in found], {service.server_id for service in found}
     servers = {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(theirs)))}
     used = _used(session, ids)
@@ -110,5 +110,5 @@ def _used(session: Session, ids: list[str]) -> Counter[str]:
 
 
 def count(session: Session, trouble: str) -> int:
-    """How many services have a trouble of TROUBLES, counted up to one more than `paging.MOST`."""
+    """Count the services with a problem of TROUBLES, up to `paging.COUNT_LIMIT` + 1."""
     return paging.count(session, _troubled(trouble, now()).with_only_columns(Service.id))

@@ -1,4 +1,4 @@
-"""Servers as staff sees them: what they carry, when they were last seen, what is wrong with them."""
+"""Server status for staff: number of services, last sync, errors and storages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..pve import archives
 from ..pve.version import version
 
 NEARLY_FULL = 90
-"""Per cent in use."""
+"""Percentage in use from which a storage gets a warning."""
 
 
 @dataclass(frozen=True)
-class Store:
-    """A storage as last seen. `used` is the share in use, 0 to 100, None where it is not known."""
+class StorageStatus:
+    """A storage as of the last sync. `used` is a percentage (0 to 100), None if unknown."""
 
     storage: Storage
     used: int | None
@@ -29,28 +29,28 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A server: the services it carries, its last sync, and what came in the way of that or of a look at its VMs."""
+class ServerStatus:
+    """A server with its number of services, last sync, storages, and the last error of sync or VM status."""
 
     server: Server
     services: int
     synced_at: datetime | None
     trouble: Message | None
-    stores: list[Store]
+    storages: list[StorageStatus]
 
     @property
     def name(self) -> str:
-        """The first host and, where it is not the usual one, the port."""
-        port = "" if self.server.port == 8006 else f":{self.server.port}"  # noqa: PLR2004 - Proxmox's own
+        """First host name, with the port unless it is 8006."""
+        port = "" if self.server.port == 8006 else f":{self.server.port}"  # noqa: PLR2004 - Proxmox's default
         return self.server.hosts.split(",")[0] + port
 
     @property
     def is_well(self) -> bool:
-        return self.trouble is None and not any(store.warning for store in self.stores)
+        return self.trouble is None and not any(store.warning for store in self.storages)
 
 
-def standings(session: Session, only: str = "") -> list[Standing]:
-    """Every server, or one by its id, in four queries."""
+def statuses(session: Session, only: str = "") -> list[ServerStatus]:
+    """Return the status of all servers, or of the one with the id `only`. Four queries."""
     rows = select(Server).order_by(Server.hosts, Server.port, Server.token_id)
     found = session.scalars(rows.where(Server.id == only) if only else rows).all()
     carried = select(Service.server_id, func.count(Service.active_vmid)).group_by(Service.server_id)
@@ -59,22 +59,24 @@ def standings(session: Session, only: str = "") -> list[Standing]:
     numbers = {server_id: number for server_id, number in session.execute(carried)}  # noqa: C416 - rows are no tuples to mypy
     names = [f"{work} {server.id}" for server in found for work in ("sync", "vms")]
     chores = {chore.name: chore for chore in session.scalars(select(Chore).where(Chore.name.in_(names)))}
-    stores = _stores(session, [server.id for server in found])
-    return [_standing(server, numbers.get(server.id, 0), chores, stores.get(server.id, [])) for server in found]
+    storages = _storages(session, [server.id for server in found])
+    return [_status(server, numbers.get(server.id, 0), chores, storages.get(server.id, [])) for server in found]
 
 
-def _standing(server: Server, services: int, chores: Mapping[str, Chore], stores: list[Store]) -> Standing:
+def _status(
+    server: Server, services: int, chores: Mapping[str, Chore], storages: list[StorageStatus]
+) -> ServerStatus:
     done = [chores[name] for name in (f"sync {server.id}", f"vms {server.id}") if name in chores]
     troubles = [Message.from_json(chore.last_error) for chore in done]
-    synced = [store.storage.synced_at for store in stores if store.storage.synced_at]
-    return Standing(server, services, max(synced, default=None), next(filter(None, troubles), None), stores)
+    synced = [store.storage.synced_at for store in storages if store.storage.synced_at]
+    return ServerStatus(server, services, max(synced, default=None), next(filter(None, troubles), None), storages)
 
 
-def _stores(session: Session, server_ids: list[str]) -> dict[str, list[Store]]:
-    found: dict[str, list[Store]] = {}
+def _storages(session: Session, server_ids: list[str]) -> dict[str, list[StorageStatus]]:
+    found: dict[str, list[StorageStatus]] = {}
     rows = select(Storage).where(Storage.server_id.in_(server_ids)).order_by(Storage.name, Storage.node)
     for storage in session.scalars(rows):
-        found.setdefault(storage.server_id, []).append(Store(storage, _used(storage), _warning(storage)))
+        found.setdefault(storage.server_id, []).append(StorageStatus(storage, _used(storage), _warning(storage)))
     return found
 
 
@@ -98,10 +100,10 @@ def _warning(storage: Storage) -> Message | None:
 
 
 def find(session: Session, server_id: str) -> Server | None:
-    """A server by its id."""
+    """Return a server by its id, or None."""
     return session.get(Server, server_id) if is_valid_id(server_id) else None
 
 
 def test(context: Context, server: Server) -> str:
-    """The version of Proxmox that answers, asked now; what it raises says why none does."""
+    """Return the version of Proxmox that answers now. Raises ProxmoxError."""
     return version(context.connect(server))

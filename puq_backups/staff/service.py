@@ -1,4 +1,4 @@
-"""A service's page for staff, beyond what its client sees: facts, what holds it, operations with their log."""
+"""Data of the staff page of a service: package, locks, operations with their audit log."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..inventory.policy import RUNNING_REASONS
 from ..models import AuditEntry, Operation, Server, Service, database_now, leases
 from ..rules import package as packages
 from ..rules.package import Package
-from . import live_status, paging, queue
+from . import live_status, operation_lists, paging
 
 ORDER = paging.Order(Operation.created_at)
 SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Past:
-    """An operation with the calls it has made, oldest first, and the tasks that came of them. `why` is its reason,
-    or why it waits.
+class OperationDetails:
+    """An operation with its audit entries, oldest first, and the UPIDs of its tasks. `why` is its reason, or why it
+    waits.
     """
 
     operation: Operation
@@ -37,59 +37,65 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Dossier:
-    """`holds` says what holds the VM, as last seen; `purge_at` when a terminated service's backups are removed."""
+class ServiceDetails:
+    """Data of the page. `locks` says what locks the VM, as last seen; `purge_at` when backups are purged."""
 
     service: Service
     server: Server
     package: list[tuple[str, Any]]
-    holds: list[tuple[Message, datetime | None]]
+    locks: list[tuple[Message, datetime | None]]
     purge_at: datetime | None
-    operations: paging.Page[Past]
+    operations: paging.Page[OperationDetails]
 
 
-def facts(session: Session, context: Context, service: Service, at: paging.Place = paging.START) -> Dossier:
-    """Everything but what the client's page has as well, without asking Proxmox."""
+def facts(session: Session, context: Context, service: Service, at: paging.Cursor = paging.START) -> ServiceDetails:
+    """Return the staff-only data of the page. Makes no Proxmox call."""
     rows = select(Operation).where(Operation.service_id == service.id)
     found = paging.page(session, rows, ORDER, at, SHOWN)
     terminated, grace = service.terminated_at, context.settings.termination_grace
-    return Dossier(
-        service, session.get_one(Server, service.server_id), _package(service), _holds(session, service),
+    return ServiceDetails(
+        service, session.get_one(Server, service.server_id), _package(service), _locks(session, service),
         terminated + grace if terminated else None,
         paging.Page(_with_logs(session, context, service, found.rows), found.before, found.after),
     )  # fmt: skip
 
 
 def _package(service: Service) -> list[tuple[str, Any]]:
-    """The product settings that say something, by the names a provider knows."""
+    """Return the product settings that are not empty, by their titles."""
     package, titles = Package.from_json(service.package), {name: title for title, name in packages.OPTIONS}
     named = [(titles.get(field.name, "MAC"), getattr(package, field.name)) for field in fields(package)]
     return [(title, value) for title, value in named if value not in {None, ""}]
 
 
-def _holds(session: Session, service: Service) -> list[tuple[Message, datetime | None]]:
-    """What holds the VM: our operation, the host's own action, Proxmox's lock; each with since when it does."""
+def _locks(session: Session, service: Service) -> list[tuple[Message, datetime | None]]:
+    """Return what locks the VM (our operation, the host's action, Proxmox's lock), each with its start if known."""
     found: list[tuple[Message, datetime | None]] = []
     running = session.scalars(select(Operation).where(Operation.lock == service.id)).first()
     if running:
         found.append((RUNNING_REASONS[running.kind], running.started_at))
     if leases.is_held(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
-        found.append((queue.HOST_ACTS, None))
+        found.append((operation_lists.HOST_ACTS, None))
     if service.vm_lock:
         lock = Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
         found.append((lock, service.vm_seen_at))
     return found
 
 
-def _with_logs(session: Session, context: Context, service: Service, operations: Sequence[Operation]) -> list[Past]:
+def _with_logs(
+    session: Session, context: Context, service: Service, operations: Sequence[Operation]
+) -> list[OperationDetails]:
     ids = [operation.id for operation in operations]
     of = (AuditEntry.service_id == service.id, AuditEntry.operation_id.in_(ids))
     logs: dict[str, list[AuditEntry]] = {}
     for entry in session.scalars(select(AuditEntry).where(*of).order_by(AuditEntry.at)):
         logs.setdefault(str(entry.operation_id), []).append(entry)
-    waiting = queue.lines(session, [one for one in operations if one.state == "waiting"])
-    whys = {line.operation.id: line.why for line in queue.waiting(session, context.settings, waiting)}
+    waiting = operation_lists.rows_of(session, [one for one in operations if one.state == "waiting"])
+    whys = {
+        line.operation.id: line.why for line in operation_lists.with_wait_reasons(session, context.settings, waiting)
+    }
     return [
-        Past(one, page.step_label(one), whys.get(one.id, one.why), logs.get(one.id, []), live_status.upids(one))
+        OperationDetails(
+            one, page.step_label(one), whys.get(one.id, one.why), logs.get(one.id, []), live_status.upids(one)
+        )
         for one in operations
     ]

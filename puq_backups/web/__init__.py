@@ -1,4 +1,4 @@
-"""The pages: a way in, no decisions."""
+"""Flask blueprints: the client's pages, the static files and, in `admin/`, the staff pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import access, client, module_route, restore_preview
 
 
 def blueprint(context: Context) -> Blueprint:
-    """The client's pages."""
+    """Return the blueprint of the client's pages, with access checks."""
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
     access.guard(found, context)
     client.add_pages(found, context)
@@ -19,5 +19,5 @@ def blueprint(context: Context) -> Blueprint:
 
 
 def static_files() -> Blueprint:
-    """Stylesheet and script, the same for every service."""
+    """Return the blueprint that serves the stylesheets and the script."""
     return Blueprint("puq_backups_static", __name__, static_folder="static", static_url_path="/puq-backups/static")

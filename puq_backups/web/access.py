@@ -1,4 +1,4 @@
-"""Who may come in: nobody learns of a service that is not theirs, and no form is taken without its token."""
+"""Access checks that run before each view: service ownership, the `view` permission, the CSRF token, staff."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from . import forms
 
 
 def guard(blueprint: Blueprint, context: Context) -> None:
-    """Check, before each page: signed in and yours (404), may view (403), CSRF token on a POST (400)."""
+    """Add the check for client pages: 404 unless signed in as owner or staff, 403 without `view`.
+
+    Stores the actor in `g.puq_backups_actor` and, for a POST, the CSRF error or None in `g.puq_backups_csrf_error`.
+    """
 
     @blueprint.before_request
     def check() -> None:
@@ -26,11 +29,11 @@ def guard(blueprint: Blueprint, context: Context) -> None:
             abort(403)
         g.puq_backups_actor = actor
         if request.method == "POST":
-            g.puq_backups_csrf = forms.wrong_token()
+            g.puq_backups_csrf_error = forms.csrf_error()
 
 
 def guard_staff(blueprint: Blueprint, context: Context) -> None:
-    """Check, before each page of staff, that staff is signed in: anybody else learns nothing (404)."""
+    """Add the check for staff pages: 404 unless staff is signed in. Stores the actor in `g.puq_backups_actor`."""
 
     @blueprint.before_request
     def check() -> None:

@@ -1,4 +1,4 @@
-"""The client's page and its forms: form in, module function, answer out."""
+"""Views of the client's Backups page: the page, `/state`, and a POST for each form, which calls a module function."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..client_area import page as page_facts
 from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
-from ..whmcs.dispatch import NOT_OFFERED, offered, run
+from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
 from . import forms
-from .hook_output import extras
+from .hook_output import hook_output
 
-POSTS: tuple[tuple[str, str, str], ...] = (
+FORMS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
     ("create", "BackupNow", N_("The backup has been asked for.")),
     ("<backup_id>/restore", "RestoreBackup", N_("The restore has been asked for.")),
@@ -30,82 +30,85 @@ POSTS: tuple[tuple[str, str, str], ...] = (
     ("operations/<operation_id>/back", "BackToBefore", N_("The state before the restore is being brought back.")),
     ("operations/<operation_id>/cancel", "CancelOperation", N_("It is being cancelled.")),
 )
-"""Path below the page, the module function it calls, and what it says when that was accepted."""
+"""For each form: path below the page, module function that it calls, and the success message."""
 
-Show = Callable[..., ResponseReturnValue]
-"""A page that says why something was not done: it takes the context, the service, `error` and `form`."""
+ErrorPage = Callable[..., ResponseReturnValue]
+"""A view that shows a refused request: called with context, service id, `error` and `form`."""
 
-SAID = {function: said for _, function, said in POSTS}
+SUCCESS_MESSAGES = {function: said for _, function, said in FORMS}
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the page, `/state`, the two static files and a POST for each form."""
+    """Add the routes of the page, of `/state` and of each form in FORMS."""
     blueprint.add_url_rule("/", "page", lambda service_id: page(context, service_id), strict_slashes=False)
     blueprint.add_url_rule("/state", "state", lambda service_id: state(context, service_id))
-    for path, function, _ in POSTS:
-        blueprint.add_url_rule(f"/{path}", function, _poster(context, function), methods=["POST"])
+    for path, function, _ in FORMS:
+        blueprint.add_url_rule(f"/{path}", function, _form_view(context, function), methods=["POST"])
 
 
-def _poster(context: Context, function: str) -> Callable[..., ResponseReturnValue]:
+def _form_view(context: Context, function: str) -> Callable[..., ResponseReturnValue]:
     def post(service_id: str, **ids: str) -> ResponseReturnValue:
-        return asked(context, service_id, function, {**request.form.to_dict(), **ids})
+        return call_function(context, service_id, function, {**request.form.to_dict(), **ids})
 
     return post
 
 
-def asked(
-    context: Context, service_id: str, function: str, form: dict[str, str], show: Show | None = None
+def call_function(
+    context: Context, service_id: str, function: str, form: dict[str, str], error_page: ErrorPage | None = None
 ) -> ResponseReturnValue:
-    """Call a custom function for who is signed in: back to the page with a message, or the page with the reason.
+    """Call a custom function as the signed-in actor: redirect (303) with a message, or return the page with an error.
 
-    A function that only shows something answers with a page of its own. `show` is the page of whose blueprint asks.
+    A function that answers with a template gets that template rendered instead. `error_page` is the view that shows
+    an error; the default is the client's page.
     """
     answers: list[Any] = []
     params = {**form, "serviceid": service_id}
-    error = g.get("puq_backups_csrf") or forms.tried(lambda: answers.append(_call(context, function, params)))
+    error = g.get("puq_backups_csrf_error") or forms.catch_error(
+        lambda: answers.append(_call(context, function, params))
+    )
     if isinstance(error, NotFound):
         return Response(status=404)
     if error:
-        return (show or page)(context, service_id, error=error, form=form)
+        return (error_page or page)(context, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
-        return rendered(context, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
-    forms.say(SAID.get(function, N_("It is done.")))
+        return render(context, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+    forms.set_message(SUCCESS_MESSAGES.get(function, N_("It is done.")))
     return redirect(url_for(".page", service_id=service_id), 303)
 
 
 def _call(context: Context, function: str, params: dict[str, str]) -> Any:
     actor = g.puq_backups_actor
-    if function not in offered(context, actor):
+    if function not in offered_functions(context, actor):
         raise NotAllowed(NOT_OFFERED.text)
-    return run(context, function, params, actor)
+    return call_authorized(context, function, params, actor)
 
 
 def page(
     context: Context, service_id: str, *, error: BackupsError | None = None, form: dict[str, str] | None = None
 ) -> ResponseReturnValue:
-    """The Backups page; with `error` its status and reason, and what was typed."""
+    """Return the Backups page. With `error`: its HTTP status and text, and the form as it was submitted."""
     actor = g.puq_backups_actor
-    area = run(context, "ClientArea", {"serviceid": service_id}, actor)
-    found = with_addresses(area["vars"], service_id) | extras(context, area["vars"]["service"], actor)
+    area = call_authorized(context, "ClientArea", {"serviceid": service_id}, actor)
+    found = with_urls(area["vars"], service_id) | hook_output(context, area["vars"]["service"], actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
-    found |= {"errors": errors, "refusal": refusal, "message": forms.said(), "form": form or {}}
-    html = rendered(context, area["templatefile"], found, found["schedule"]["timezone"])
+    found |= {"errors": errors, "refusal": refusal, "message": forms.take_message(), "form": form or {}}
+    html = render(context, area["templatefile"], found, found["schedule"]["timezone"])
     return html, error.status if error else 200
 
 
-def rendered(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
-    """A template with its values and what every page has: texts in the reader's language, and the form's token."""
+def render(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
+    """Render a template with `values`, the translator of the signed-in actor and the CSRF token."""
     actor = g.puq_backups_actor
     t = context.translator(actor.locale, actor.timezone or timezone)
-    common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.token()}
+    common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.csrf_token()}
     return Response(render_template(template, **{**values, **common}), headers={"Cache-Control": "no-store"})
 
 
-def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
-    """The facts with the addresses of their forms, in the blueprint that is asked: the client's or staff's."""
+def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
+    """Return the page facts with the form URLs of the current blueprint (client or staff) added as `urls`."""
 
     def to(endpoint: str, **ids: Any) -> str:
         return url_for(f".{endpoint}", service_id=service_id, **ids)
@@ -113,7 +116,7 @@ def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
     for backup in found["backups"]:
         forms = {"restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup"}
         backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
-        backup["urls"]["look"] = to("confirm_restore", backup_id=backup["id"])
+        backup["urls"]["look"] = to("restore_preview", backup_id=backup["id"])
     for operation in (found["operation"], found["last_operation"], found["restore_failed"]):
         if operation:
             key = operation.get("id") or operation["operation_id"]
@@ -131,8 +134,8 @@ def with_addresses(found: dict[str, Any], service_id: str) -> dict[str, Any]:
 
 
 def state(context: Context, service_id: str) -> ResponseReturnValue:
-    """The page's facts as JSON, with an ETag; no Proxmox call."""
-    area = run(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
+    """Return the page facts as JSON with an ETag. Makes no Proxmox call."""
+    area = call_authorized(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])

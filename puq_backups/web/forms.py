@@ -1,4 +1,4 @@
-"""What all pages with forms share: the token, what came of a form, and the message after it."""
+"""Helpers for pages with forms: CSRF token, error handling and the message shown after a redirect."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ log = logging.getLogger("puq_backups.web")
 FLASH = "puq_backups"
 
 
-class Token(str):
-    """The CSRF token for our own templates, which a host's base template may still call as Flask-WTF has it."""
+class CsrfToken(str):
+    """A CSRF token that is a string and callable: a host's base template may use `csrf_token()` as in Flask-WTF."""
 
     __slots__ = ()
 
@@ -23,13 +23,13 @@ class Token(str):
         return str(self)
 
 
-def token() -> Token:
-    """The token that each form of this browser's session must carry."""
-    return Token(generate_csrf())
+def csrf_token() -> CsrfToken:
+    """Return the CSRF token of this browser session."""
+    return CsrfToken(generate_csrf())
 
 
-def wrong_token() -> BadInput | None:
-    """What is wrong with the form's token, checked even where the host forgot CSRFProtect."""
+def csrf_error() -> BadInput | None:
+    """Return BadInput if the request's CSRF token is missing or wrong, else None. Works without CSRFProtect."""
     if current_app.testing and not current_app.config.get("WTF_CSRF_ENABLED", True):
         return None
     try:
@@ -42,8 +42,8 @@ def wrong_token() -> BadInput | None:
     return None
 
 
-def tried(work: Callable[[], object]) -> BackupsError | None:
-    """What came in the way of what a form asked for; a fault of ours goes to the log, not onto the page."""
+def catch_error(work: Callable[[], object]) -> BackupsError | None:
+    """Call `work` and return its error, or None. An unexpected exception is logged and becomes a general error."""
     try:
         work()
     except BackupsError as error:
@@ -54,12 +54,12 @@ def tried(work: Callable[[], object]) -> BackupsError | None:
     return None
 
 
-def say(text: str) -> None:
-    """Have the next page say that it was done."""
+def set_message(text: str) -> None:
+    """Store a message that the next page shows."""
     flash(text, FLASH)
 
 
-def said() -> Message | None:
-    """What the last form has to say, once."""
+def take_message() -> Message | None:
+    """Return the stored message once, or None."""
     text = next(iter(get_flashed_messages(category_filter=[FLASH])), None)
     return Message(str(text)) if text else None

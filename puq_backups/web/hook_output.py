@@ -1,4 +1,4 @@
-"""What hooks add to the page: a menu beside it, and pieces below it."""
+"""Output of hooks on the client's page: the sidebar menu and pieces below the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..host import Actor
 log = logging.getLogger("puq_backups.web")
 
 
-def extras(context: Context, service: dict[str, Any], actor: Actor) -> dict[str, Any]:
-    """`menu` and `outputs` for the page. An output is a text, escaped like any other, or `markupsafe.Markup`."""
+def hook_output(context: Context, service: dict[str, Any], actor: Actor) -> dict[str, Any]:
+    """Run the page's hooks and return `menu` and `outputs`. An output is a str (escaped) or `markupsafe.Markup`."""
     menu, given = Menu(), {"service": dict(service), "actor": actor}
     context.hooks.run("ClientAreaPrimarySidebar", menu=menu, **given)
     outputs = context.hooks.run("ClientAreaProductDetailsOutput", **given)
     for output in outputs:
         if not isinstance(output, str):
-            log.error("a hook at ClientAreaProductDetailsOutput answered %s, not a text", type(output).__name__)
+            log.error("a hook of ClientAreaProductDetailsOutput returned %s instead of str", type(output).__name__)
     return {"menu": menu, "outputs": [output for output in outputs if isinstance(output, str)]}

@@ -1,4 +1,4 @@
-"""A restore before it is confirmed: a page of its own, whose parts the script puts into the dialog."""
+"""Page that shows what a restore would do and confirms it. The script loads parts of it into the restore dialog."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from flask.typing import ResponseReturnValue
 from ..client_area import restore_preview
 from ..context import Context
 from ..errors import Message, NotAllowed, NotFound
-from ..whmcs.dispatch import NOT_OFFERED, offered
+from ..whmcs.dispatch import NOT_OFFERED, offered_functions
 from . import forms
-from .client import Show, page, rendered
+from .client import ErrorPage, page, render
 
 TEMPLATE = "puq_backups/client/restore.html"
 
 
-def add_route(blueprint: Blueprint, context: Context, at: str = "", show: Show = page) -> None:
-    """Add GET `/<backup_id>/restore`; `show` is the page that says why it is not shown."""
+def add_route(blueprint: Blueprint, context: Context, at: str = "", error_page: ErrorPage = page) -> None:
+    """Add GET `/<backup_id>/restore`. `error_page` is the view that shows an error."""
 
-    def confirm(service_id: str, backup_id: str) -> ResponseReturnValue:
-        return _confirm(context, service_id, backup_id, show)
+    def view(service_id: str, backup_id: str) -> ResponseReturnValue:
+        return _restore_page(context, service_id, backup_id, error_page)
 
-    blueprint.add_url_rule(f"{at}/<backup_id>/restore", "confirm_restore", confirm)
+    blueprint.add_url_rule(f"{at}/<backup_id>/restore", "restore_preview", view)
 
 
-def _confirm(context: Context, service_id: str, backup_id: str, show: Show) -> ResponseReturnValue:
+def _restore_page(context: Context, service_id: str, backup_id: str, error_page: ErrorPage) -> ResponseReturnValue:
     found: list[dict[str, Any]] = []
-    error = forms.tried(lambda: found.append(_preview(context, service_id, backup_id)))
+    error = forms.catch_error(lambda: found.append(_preview(context, service_id, backup_id)))
     if isinstance(error, NotFound):
         return Response(status=404)
     if error:
-        return show(context, service_id, error=error)
+        return error_page(context, service_id, error=error)
     values = found[0] | {"blocked": _blocked(found[0]), "urls": _urls(service_id, backup_id), "form": {}}
-    return rendered(context, TEMPLATE, values, values["timezone"])
+    return render(context, TEMPLATE, values, values["timezone"])
 
 
 def _preview(context: Context, service_id: str, backup_id: str) -> dict[str, Any]:
     actor = g.puq_backups_actor
-    if "RestoreBackup" not in offered(context, actor):
+    if "RestoreBackup" not in offered_functions(context, actor):
         raise NotAllowed(NOT_OFFERED.text)
     return restore_preview.preview(context, service_id, actor, backup_id)
 
 
 def _blocked(found: dict[str, Any]) -> list[Message]:
-    """Why it would come to nothing: what Proxmox says, or that the safety copy has to be made and cannot."""
+    """Return why the restore cannot run: the plan's reasons, or that a required safety copy cannot be made."""
     reasons = list(found["plan"].reasons_against) if found["plan"] else []
     if found["safety_copy"] == "always" and found["safety_against"]:
         reasons.append(found["safety_against"])

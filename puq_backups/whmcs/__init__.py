@@ -1,1 +1,1 @@
-"""The WHMCS module interface: dispatch of module functions, command hooks, masked module log."""
+"""The WHMCS module interface: calls of module functions, hooks around commands, masking of secrets in the log."""

@@ -1,10 +1,11 @@
 """Who may call which module function through `Backups.call`.
 
-- OF_THE_HOST, what WHMCS's core calls by itself: staff and the system. Without an actor it runs as the system,
+- HOST_FUNCTIONS, what WHMCS's core calls by itself: staff and the system. Without an actor they run as the system,
   whoever is signed in.
-- OF_STAFF: staff and the system. Without an actor it runs for who is signed in, outside a request for the system.
+- STAFF_FUNCTIONS: staff and the system. Without an actor they run for the signed-in actor, outside a request for the
+  system.
 - Everything else, `ClientArea` and the custom functions: clients and sub-users for their own services, as far as
-  their permissions reach; staff and the system for all. Without an actor as OF_STAFF.
+  their permissions reach; staff and the system for all. Without an actor as STAFF_FUNCTIONS.
 """
 
 from __future__ import annotations
@@ -17,36 +18,36 @@ LIFECYCLE = {
     "CreateAccount": "Create", "SuspendAccount": "Suspend", "UnsuspendAccount": "Unsuspend",
     "TerminateAccount": "Terminate", "ChangePackage": "ChangePackage",
 }  # fmt: skip
-"""The functions of a service's life, and the verb in the names of their hook points."""
+"""Lifecycle functions, and the verb in the names of their hook points."""
 
-OF_PRODUCT = frozenset({
+PRODUCT_FUNCTIONS = frozenset({
     "MetaData", "ConfigOptions", "TestConnection", "LoadStorages", "LoadDiskStorages", "LoadBridges", "LoadTemplates",
     "ClientAreaCustomButtonArray", "ClientAreaAllowedFunctions", "AdminCustomButtonArray",
 })  # fmt: skip
-"""The functions that are about no service."""
+"""Functions that need no service."""
 
-OF_THE_HOST = frozenset({*LIFECYCLE, *OF_PRODUCT})
-"""The host's own acts: often called in the request of the very client whose order it carries out."""
+HOST_FUNCTIONS = frozenset({*LIFECYCLE, *PRODUCT_FUNCTIONS})
+"""Functions that only the host's own code calls, often within the request of the client who ordered."""
 
-OF_STAFF = frozenset({"AdminServicesTabFields"})
-"""The functions that show a service to staff."""
+STAFF_FUNCTIONS = frozenset({"AdminServicesTabFields"})
+"""Read-only functions that show a service to staff."""
 
 
 def caller(context: Context, name: str, actor: Actor | None) -> Actor:
-    """The actor for whom a module function runs.
+    """Return the actor for whom a module function runs.
 
-    NotSignedIn inside a request without anybody signed in: nobody must never become the system. NotAllowed where
-    this actor may not call the function. BadInput where `actor` is no Actor.
+    Raises NotSignedIn within a request where nobody is signed in (this must never become the system), NotAllowed if
+    the actor may not call the function, BadInput if `actor` is not an Actor.
     """
     if actor is not None and not isinstance(actor, Actor):
         raise BadInput("actor", "actor must be a puq_backups.Actor, not {kind}.", kind=type(actor).__name__)
-    if name in OF_THE_HOST:
+    if name in HOST_FUNCTIONS:
         found = actor or SYSTEM
     else:
         asked = actor or context.signed_in()
         if asked is None:
             raise NotSignedIn
         found = asked
-    if name in OF_THE_HOST | OF_STAFF and not found.is_staff:
+    if name in HOST_FUNCTIONS | STAFF_FUNCTIONS and not found.is_staff:
         raise NotAllowed
     return found

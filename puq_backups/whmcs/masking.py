@@ -1,4 +1,4 @@
-"""Keeping secrets out of what is written down: by the name under which they stand, and wherever else they turn up."""
+"""Masks secrets in logged values: values under names like `password`, and the same text anywhere else."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 MASK = "***"
 SECRET = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|authorization|cookie")
-"""Names under which a secret stands."""
+"""Pattern of names whose values are secret."""
 
 SHORTEST = 4
-"""A shorter secret is not looked for elsewhere: it would be found everywhere."""
+"""Minimum length of a secret that is masked inside other texts; shorter ones would match too much."""
 
 
-def secrets_in(value: Any) -> set[str]:
-    """The secrets in a nested value: every text or number below a name that says so."""
+def find_secrets(value: Any) -> set[str]:
+    """Return the secrets in a nested value: every text or number below a secret name."""
     return {text for text in _secrets(value, below=False) if text}
 
 
@@ -30,23 +30,25 @@ def _secrets(value: Any, *, below: bool) -> Iterator[str]:
         yield str(value)
 
 
-def masked(value: Any, secrets: Iterable[str]) -> Any:
-    """A copy of a nested value, each secret in it replaced; what is no plain value is told by its type."""
+def mask_values(value: Any, secrets: Iterable[str]) -> Any:
+    """Return a copy of a nested value with secrets replaced by MASK and other objects by their type name."""
     if isinstance(value, Mapping):
-        return {str(name): MASK if _hidden(name, one) else masked(one, secrets) for name, one in value.items()}
+        return {
+            str(name): MASK if _is_secret(name, one) else mask_values(one, secrets) for name, one in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
-        return [masked(one, secrets) for one in value]
+        return [mask_values(one, secrets) for one in value]
     if value is None or isinstance(value, bool | int | float):
         return MASK if str(value) in secrets else value
-    return without(value, secrets) if isinstance(value, str) else f"<{type(value).__name__}>"
+    return mask_text(value, secrets) if isinstance(value, str) else f"<{type(value).__name__}>"
 
 
-def _hidden(name: Any, value: Any) -> bool:
+def _is_secret(name: Any, value: Any) -> bool:
     return bool(SECRET.search(str(name))) and value not in (None, "")
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
-    """A text, each secret in it replaced; the longest first, so that none leaves a piece of another."""
+def mask_text(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with secrets replaced by MASK, longest first, so that no part of a longer one remains."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST or text == secret:
             text = text.replace(secret, MASK)

@@ -12,7 +12,7 @@ import pytest
 from support import services
 from support.waiting import PATIENCE, wait_until
 
-from demo.supervisor import Supervisor, Trouble
+from demo.supervisor import DemoError, Supervisor
 
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
@@ -67,19 +67,19 @@ def test_stop_ends_every_part_and_its_children(
 def test_end_of_a_part_is_trouble_and_tells_its_last_words(supervisor: Supervisor) -> None:
     supervisor.start("brief", sys.executable, "-c", "print('I cannot go on')")
 
-    with pytest.raises(Trouble, match=r"(?s)brief ended \(0\).*I cannot go on"):
+    with pytest.raises(DemoError, match=r"(?s)brief ended \(0\).*I cannot go on"):
         supervisor.watch()
 
 
 def test_first_line_of_a_part_that_ends_is_trouble(supervisor: Supervisor) -> None:
     supervisor.start("brief", sys.executable, "-c", "print('no json'); raise SystemExit(3)")
 
-    with pytest.raises(Trouble, match=r"brief ended \(3\)"):
+    with pytest.raises(DemoError, match=r"brief ended \(3\)"):
         supervisor.first_line("brief")
 
 
 def test_run_that_fails_is_trouble(supervisor: Supervisor) -> None:
-    with pytest.raises(Trouble, match=r"(?s)make failed \(2\).*no rule"):
+    with pytest.raises(DemoError, match=r"(?s)make failed \(2\).*no rule"):
         supervisor.run("make", sys.executable, "-c", "print('no rule'); raise SystemExit(2)")
 
 

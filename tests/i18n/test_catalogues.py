@@ -153,8 +153,8 @@ def unmarked(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_bytes())
     marked = {name for node in ast.walk(tree) for name in assigned(node)}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        for argument in extract.said(call):
-            if not list(extract.texts(argument)) and not passed_on(argument, marked):
+        for argument in extract.message_argument(call):
+            if not list(extract.literal_texts(argument)) and not passed_on(argument, marked):
                 yield f"{path.relative_to(ROOT)}:{call.lineno}: {ast.unparse(argument)}"
 
 
@@ -198,7 +198,7 @@ def test_texts_of_the_code_are_found(source: str, found: list[Text], monkeypatch
     known = {**extract.errors(), "Gone": extract.Error(0, optional=True, theirs=False)}
     monkeypatch.setattr(extract, "errors", lambda: known)
 
-    assert [text for _, _, text, _ in extract.sentences(io.BytesIO(source.encode()))] == found
+    assert [text for _, _, text, _ in extract.extract_messages(io.BytesIO(source.encode()))] == found
 
 
 TEMPLATES = sorted(

@@ -143,7 +143,7 @@ def valkey() -> Iterator[str]:
     folder = Path(mkdtemp(prefix="vk", dir="/tmp"))  # a socket's path must be short
     socket = folder / "s"
     command = [get_binary_path(), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
-    process = tethered([str(part) for part in command], stdout=subprocess.DEVNULL)
+    process = start_tied([str(part) for part in command], stdout=subprocess.DEVNULL)
     url = f"unix://{socket}?db=0"
     try:
         wait_for_redis(url, process)
@@ -167,10 +167,10 @@ def wait_for_redis(url: str, process: subprocess.Popen[bytes]) -> None:
         wait_until(answers, lambda: url)
 
 
-def tethered(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+def start_tied(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a process that ends with this one. Must be called from the main thread."""
-    tether = [sys.executable, str(ROOT / "demo" / "tether.py"), str(os.getpid())]
-    return subprocess.Popen(tether + command, **options)
+    wrapper = [sys.executable, str(ROOT / "demo" / "end_with_parent.py"), str(os.getpid())]
+    return subprocess.Popen(wrapper + command, **options)
 
 
 def processes_with(folder: object) -> list[int]:

@@ -24,7 +24,7 @@ from puq_backups.operations import engine, queue
 from puq_backups.pve.client import Proxmox
 from puq_backups.rules.package import OPTIONS
 from puq_backups.simulator import Simulator
-from puq_backups.whmcs.callers import OF_THE_HOST
+from puq_backups.whmcs.callers import HOST_FUNCTIONS
 
 ALICE = Actor(client_id="alice", name="Alice", timezone="UTC")
 BOB = Actor(client_id="bob", name="Bob")
@@ -90,7 +90,7 @@ class World:
 
     def call(self, name: str, service_id: str = "1", **params: Any) -> Any:
         """Call a module function as the host does it for who is signed in."""
-        actor = None if name in OF_THE_HOST else self.host.actor
+        actor = None if name in HOST_FUNCTIONS else self.host.actor
         return self.backups.call(name, {"serviceid": service_id, **params}, actor=actor)
 
     def drain(self) -> None:

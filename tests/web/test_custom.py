@@ -215,7 +215,7 @@ def test_hooks_add_a_menu_and_pieces_to_the_page(door: Door, caplog: pytest.LogC
     assert '<div class="puqb-output">&lt;i&gt;web100&lt;/i&gt;</div>' in page
     assert '<div class="puqb-output"><i>trusted</i></div>' in page
     assert page.count("puqb-output") == 2
-    assert "a hook at ClientAreaProductDetailsOutput answered int" in caplog.text
+    assert "a hook of ClientAreaProductDetailsOutput returned int" in caplog.text
 
 
 def test_hooks_that_fail_leave_the_page_as_it_is(door: Door, caplog: pytest.LogCaptureFixture) -> None:

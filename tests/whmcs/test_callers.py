@@ -14,7 +14,7 @@ from support.world import ALICE, BOB, STAFF
 from puq_backups import SYSTEM, Actor, Backups, SettingError
 from puq_backups.hook_registry.registry import Hooks
 from puq_backups.simulator import Simulator
-from puq_backups.whmcs.callers import OF_STAFF, OF_THE_HOST
+from puq_backups.whmcs.callers import HOST_FUNCTIONS, STAFF_FUNCTIONS
 
 NOBODY = "Nobody is signed in."
 NO_RIGHT = "Your account does not have the right to do this."
@@ -28,7 +28,7 @@ def functions() -> list[str]:
 
 
 FUNCTIONS = functions()
-FOR_CLIENTS = [name for name in FUNCTIONS if name not in OF_THE_HOST | OF_STAFF]
+FOR_CLIENTS = [name for name in FUNCTIONS if name not in HOST_FUNCTIONS | STAFF_FUNCTIONS]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def said(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("who", NOT_SIGNED_IN)
-@pytest.mark.parametrize("name", [*FOR_CLIENTS, *OF_STAFF])
+@pytest.mark.parametrize("name", [*FOR_CLIENTS, *STAFF_FUNCTIONS])
 def test_nobody_signed_in_is_refused_inside_a_request(world: worlds.World, name: str, who: str) -> None:
     world.host.current_actor = NOT_SIGNED_IN[who]  # type: ignore[method-assign]  # one host after the other
 
@@ -86,7 +86,7 @@ def test_client_function_runs_for_the_signed_in_client_only(world: worlds.World,
     assert (world.operations(), asked_of_proxmox(world)) == ([], 0)
 
 
-@pytest.mark.parametrize("name", sorted(OF_THE_HOST))
+@pytest.mark.parametrize("name", sorted(HOST_FUNCTIONS))
 @pytest.mark.parametrize("who", [None, ALICE, STAFF])
 def test_host_function_runs_as_the_system_whoever_is_signed_in(
     world: worlds.World, name: str, who: Actor | None
@@ -99,7 +99,7 @@ def test_host_function_runs_as_the_system_whoever_is_signed_in(
     assert NO_RIGHT not in said(answer)
 
 
-@pytest.mark.parametrize("name", sorted(OF_THE_HOST | OF_STAFF))
+@pytest.mark.parametrize("name", sorted(HOST_FUNCTIONS | STAFF_FUNCTIONS))
 @pytest.mark.parametrize("actor", [ALICE, BOB, SUB_USER, Actor()])
 def test_explicit_client_is_refused_where_only_the_host_or_staff_may(
     world: worlds.World, name: str, actor: Actor

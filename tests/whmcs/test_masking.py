@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from puq_backups.whmcs.masking import masked, secrets_in, without
+from puq_backups.whmcs.masking import find_secrets, mask_text, mask_values
 
 PARAMS: dict[Any, Any] = {
     "serviceid": 1, "serverpassword": "s3cret-value", "serverusername": "panel@pve!token",
@@ -17,11 +17,11 @@ PARAMS: dict[Any, Any] = {
 
 
 def test_secrets_are_found_by_their_names_at_any_depth() -> None:
-    assert secrets_in(PARAMS) == {"s3cret-value", "s3cret", "99887766", "Bearer abcdef", "deep-one"}
+    assert find_secrets(PARAMS) == {"s3cret-value", "s3cret", "99887766", "Bearer abcdef", "deep-one"}
 
 
 def test_masked_shows_everything_else() -> None:
-    assert masked(PARAMS, secrets_in(PARAMS)) == {
+    assert mask_values(PARAMS, find_secrets(PARAMS)) == {
         "serviceid": 1, "serverpassword": "***", "serverusername": "panel@pve!token",
         "customfields": {"Root Password": "***", "pins": [{"api_key": "***"}], "note": "it is ***, yes"},
         "Authorization": "***", "csrf_token": "", "secure": True, "tokens": "***", "model": "<object>",
@@ -30,15 +30,15 @@ def test_masked_shows_everything_else() -> None:
 
 
 def test_longest_secret_goes_first() -> None:
-    assert without("s3cret-value and s3cret", {"s3cret", "s3cret-value"}) == "*** and ***"
+    assert mask_text("s3cret-value and s3cret", {"s3cret", "s3cret-value"}) == "*** and ***"
 
 
 @pytest.mark.parametrize(("text", "shown"), [("port 8006", "port 8006"), ("1", "***"), ("", "")])
 def test_short_secret_is_not_looked_for_inside_texts(text: str, shown: str) -> None:
-    assert without(text, {"1", "80"}) == shown
+    assert mask_text(text, {"1", "80"}) == shown
 
 
 @pytest.mark.parametrize("odd", [None, "text", 7, [], object()])
 def test_anything_may_be_asked(odd: Any) -> None:
-    assert secrets_in(odd) == set()
-    assert masked(odd, set()) is not NotImplemented
+    assert find_secrets(odd) == set()
+    assert mask_values(odd, set()) is not NotImplemented

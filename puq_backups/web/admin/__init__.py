@@ -1,6 +1,6 @@
-"""The staff pages: one file a subject, each with `add_pages(blueprint, context)`. A new subject goes into SUBJECTS.
+"""Staff pages: one module for each subject with `add_pages(blueprint, context)`, listed in SUBJECTS.
 
-Whoever is not staff gets 404, and a form without its token 400, before a page of ours is asked.
+Before each view: 404 for anybody but staff, 400 for a POST without a valid CSRF token.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ SUBJECTS = (overview, services, service, servers, activity, emails, outbox)
 
 
 def blueprint(context: Context) -> Blueprint:
-    """All pages of staff. Templates come with the client's blueprint."""
+    """Return the blueprint of all staff pages. The client's blueprint provides the templates."""
     found = Blueprint(NAME, __name__)
     access.guard_staff(found, context)
 
     @found.before_request
     def check_token() -> ResponseReturnValue | None:
-        error = forms.wrong_token() if request.method == "POST" else None
-        return layout.refuse(context, error) if error else None
+        error = forms.csrf_error() if request.method == "POST" else None
+        return layout.error_page(context, error) if error else None
 
     for subject in SUBJECTS:
         subject.add_pages(found, context)

@@ -1,4 +1,4 @@
-"""The activity log, on the page and as a file."""
+"""Views of the activity log: the page and the CSV download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELDS = ("service", "client", "actor", "action", "from", "to")
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the log and its CSV."""
+    """Add the routes of the log and its CSV."""
     blueprint.add_url_rule("/activity", "activity", lambda: _activity(context))
     blueprint.add_url_rule("/activity.csv", "activity_csv", lambda: _csv(context))
 
@@ -24,7 +24,7 @@ def _wanted(context: Context) -> activity.Filter:
 
 def _activity(context: Context) -> ResponseReturnValue:
     with context.database.open() as session:
-        entries = activity.page(session, _wanted(context), layout.place())
+        entries = activity.page(session, _wanted(context), layout.cursor())
     asked = {name: request.args.get(name, "") for name in FIELDS}
     return layout.page(context, "activity", "activity.html", entries=entries, asked=asked)
 

@@ -1,4 +1,4 @@
-"""Staff's pages of the mails: which there are, their texts in each language, previews and tests."""
+"""Staff views of the mail templates: list, editor for each language, preview and test mail."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
-"""For a mail's HTML: its own styles and pictures, and nothing that acts."""
+"""Content-Security-Policy of a previewed mail: inline styles and images, no scripts, no forms."""
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the list, and for each mail its texts, preview, test and switch."""
+    """Add the routes of the list, and of each mail's editor, preview, test mail and on/off switch."""
     pages = Pages(context)
     blueprint.add_url_rule("/emails", "emails", pages.all_mails)
     blueprint.add_url_rule("/emails/<slug>", "email", pages.text)
@@ -40,7 +40,7 @@ def add_pages(blueprint: Blueprint, context: Context) -> None:
 
 
 class Pages:
-    """The pages with what they work with."""
+    """The views, bound to a context."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -59,31 +59,35 @@ class Pages:
 
     def save(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
-        error = forms.tried(lambda: self._save(email))
+        error = forms.catch_error(lambda: self._save(email))
         return self._text(email, error) if error else self._done(N_("The text is saved."), slug)
 
     def restore(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
-        error = forms.tried(lambda: template_editing.restore(self.context, email, _locale(), g.puq_backups_actor))
+        error = forms.catch_error(
+            lambda: template_editing.restore(self.context, email, _locale(), g.puq_backups_actor)
+        )
         return self._text(email, error) if error else self._done(N_("The shipped text is back."), slug)
 
     def switch(self, slug: str) -> ResponseReturnValue:
         email, disabled = self._find(slug), request.form.get("disabled") == "1"
-        error = forms.tried(lambda: template_editing.disable(self.context, email, disabled, g.puq_backups_actor))
+        error = forms.catch_error(
+            lambda: template_editing.disable(self.context, email, disabled, g.puq_backups_actor)
+        )
         said = N_("The mail is disabled: it is written no more.") if disabled else N_("The mail is enabled.")
         return self._text(email, error) if error else self._done(said, slug)
 
     def test(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
-        error = forms.tried(lambda: self._test(email))
+        error = forms.catch_error(lambda: self._test(email))
         said = N_("The test is in the outbox and goes out with the next tick.")
         return self._text(email, error) if error else self._done(said, slug)
 
     def preview(self, slug: str) -> ResponseReturnValue:
-        """The mail alone, for a frame: as it is saved, or (POST) as it stands in the form."""
+        """Return only the mail, for an iframe: the saved template, or with POST the one in the form."""
         email, t = self._find(slug), layout.translator(self.context)
         found: dict[str, Any] = {}
-        error = forms.tried(lambda: found.update(letter=self._proof(email)))
+        error = forms.catch_error(lambda: found.update(letter=self._proof(email)))
         html = render_template(
             "puq_backups/admin/email_preview.html", letter=found.get("letter"), error=error and error.message, t=t,
             _=t.gettext,
@@ -95,7 +99,7 @@ class Pages:
         return template_editing.find(self.context, slug) or abort(404)
 
     def _done(self, said: str, slug: str) -> ResponseReturnValue:
-        return layout.done(said, "email", slug=slug, locale=_locale() or None)
+        return layout.redirect_to(said, "email", slug=slug, locale=_locale() or None)
 
     def _save(self, email: Email) -> None:
         new = self._draft(email, request.form)
@@ -147,7 +151,7 @@ def _locale() -> str:
 
 
 def _seen(version: EmailTemplate | None, error: BackupsError | None) -> str:
-    """The version that the form is about: after a mistake the one that was changed, even if there is a newer one."""
+    """Return the mark of the version being edited; after BadInput the submitted one, even if a newer exists."""
     before = request.form.get("seen") if isinstance(error, BadInput) else None
     return template_editing.version_id(version) if before is None else before
 
@@ -159,7 +163,7 @@ def _standing(email: Email, versions: Any) -> dict[str, Any]:
 
 
 def _languages(versions: Any, locale: str) -> list[str]:
-    """The languages that have a text of their own, and the one that is shown; the master first."""
+    """Return the locales with a staff template, and the one shown; the master comes first."""
     return sorted(
         {
             template_editing.MASTER_LOCALE,
@@ -170,5 +174,5 @@ def _languages(versions: Any, locale: str) -> list[str]:
 
 
 def _names(t: Translator) -> dict[str, str]:
-    """The languages that clients may have, by their names in staff's language."""
+    """Return the possible client locales with their names in the staff member's language."""
     return {tag: t.language(tag) for tag in sorted(set(WHMCS_LANGUAGES.values()))}

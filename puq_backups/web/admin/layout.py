@@ -1,4 +1,4 @@
-"""The frame around each staff page: navigation, language, token, and what came of the last form."""
+"""Common parts of the staff pages: navigation, translator, CSRF token, messages and errors."""
 
 from __future__ import annotations
 
@@ -20,49 +20,51 @@ NAVIGATION: tuple[tuple[str, str], ...] = (
     ("activity", N_("Activity")),
     ("emails", N_("E-mails")),
 )
-"""The endpoint of each section's first page, and its label."""
+"""Endpoint of the first page of each section, and its label."""
 
 
 def translator(context: Context) -> Translator:
-    """The language and zone of the staff member who asks."""
+    """Return a translator with the locale and time zone of the signed-in staff member."""
     actor = g.puq_backups_actor
     return context.translator(actor.locale, actor.timezone or context.settings.timezone)
 
 
 def page(
-    context: Context, here: str, template: str, *, error: BackupsError | None = None,
+    context: Context, section: str, template: str, *, error: BackupsError | None = None,
     form: dict[str, str] | None = None, **facts: Any,
 ) -> ResponseReturnValue:  # fmt: skip
-    """A page of the section `here` (an endpoint of NAVIGATION) from a template of `puq_backups/admin/`.
+    """Render a template of `puq_backups/admin/` in the navigation section `section` (an endpoint of NAVIGATION).
 
-    With `error` it has the error's status and shows its reason; `form` is what was typed.
+    With `error` the response has its HTTP status and shows its text; `form` holds the submitted fields.
     """
     t = translator(context)
     wrong = error if isinstance(error, BadInput) and error.field != "csrf_token" else None
     html = render_template(
-        f"puq_backups/admin/{template}", **facts, _=t.gettext, ngettext=t.ngettext, t=t, csrf_token=forms.token(),
-        here=here, navigation=_navigation(), actor=g.puq_backups_actor, form=form or {}, message=forms.said(),
+        f"puq_backups/admin/{template}", **facts, _=t.gettext, ngettext=t.ngettext, t=t,
+        csrf_token=forms.csrf_token(),
+        section=section, navigation=_navigation(), actor=g.puq_backups_actor, form=form or {},
+        message=forms.take_message(),
         errors={wrong.field: wrong.message} if wrong else {}, refusal=error.message if error and not wrong else None,
         stylesheets=[url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")],
     )  # fmt: skip
     return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
 
 
-def place() -> paging.Place:
-    """Where in a list the asked page begins."""
-    return paging.Place(request.args.get("before", ""), request.args.get("after", ""))
+def cursor() -> paging.Cursor:
+    """Return the list cursor from the query (`before`, `after`)."""
+    return paging.Cursor(request.args.get("before", ""), request.args.get("after", ""))
 
 
 def _navigation() -> list[dict[str, str]]:
     return [{"endpoint": endpoint, "label": label, "url": url_for(f".{endpoint}")} for endpoint, label in NAVIGATION]
 
 
-def refuse(context: Context, error: BackupsError) -> ResponseReturnValue:
-    """A page that says why it was not done, and what was typed: a token may expire over a long text."""
+def error_page(context: Context, error: BackupsError) -> ResponseReturnValue:
+    """Return a page with the error and the submitted fields: an expired token must not lose a long text."""
     return page(context, "", "error.html", error=error, form=request.form.to_dict())
 
 
-def done(said: str, endpoint: str, **ids: Any) -> ResponseReturnValue:
-    """Back to a page (303), which says that it was done."""
-    forms.say(said)
+def redirect_to(said: str, endpoint: str, **ids: Any) -> ResponseReturnValue:
+    """Redirect (303) to a staff page that shows the message `said`."""
+    forms.set_message(said)
     return redirect(url_for(f".{endpoint}", **ids), 303)

@@ -1,4 +1,4 @@
-"""Staff's page of the outbox: what waits, went out or failed; sending again, and giving up."""
+"""Staff views of the mail outbox: list, single mail, send again, give up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Decision = Callable[[Context, Mail, Actor], None]
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the outbox, a page for each mail in it, and what can be done with one."""
+    """Add the routes of the list, of a mail and of the actions on it."""
     blueprint.add_url_rule("/outbox", "outbox", lambda: _outbox(context))
     blueprint.add_url_rule("/outbox/<mail_id>", "mail", lambda mail_id: _mail(context, mail_id))
     for path, decide, said in (
@@ -59,7 +59,7 @@ def _find(context: Context, mail_id: str) -> Mail:
 def _poster(context: Context, decide: Decision, said: str) -> Callable[[str], ResponseReturnValue]:
     def post(mail_id: str) -> ResponseReturnValue:
         mail = _find(context, mail_id)
-        error = forms.tried(lambda: decide(context, mail, g.puq_backups_actor))
-        return _mail(context, mail_id, error) if error else layout.done(said, "mail", mail_id=mail_id)
+        error = forms.catch_error(lambda: decide(context, mail, g.puq_backups_actor))
+        return _mail(context, mail_id, error) if error else layout.redirect_to(said, "mail", mail_id=mail_id)
 
     return post

@@ -1,4 +1,4 @@
-"""The first page of staff: what runs, what waits, what went wrong; and the lists of operations behind it."""
+"""Staff views of the overview and of the operation lists by state."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from ...context import Context
-from ...staff import overview, queue, search
+from ...staff import operation_lists, overview, search
 from . import layout
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the overview and the lists of operations by their state."""
+    """Add the routes of the overview and of the operation lists."""
     blueprint.add_url_rule("/", "overview", lambda: _overview(context), strict_slashes=False)
     blueprint.add_url_rule("/operations", "operations", lambda: _operations(context))
 
@@ -25,7 +25,9 @@ def _overview(context: Context) -> ResponseReturnValue:
 
 def _operations(context: Context) -> ResponseReturnValue:
     state = request.args.get("state", "")
-    state = state if state in queue.STATES else "failed"
+    state = state if state in operation_lists.STATES else "failed"
     with context.database.open() as session:
-        lines = queue.in_state(session, context, state, layout.place())
-    return layout.page(context, "overview", "operations.html", lines=lines, state=state, states=queue.STATES)
+        lines = operation_lists.in_state(session, context, state, layout.cursor())
+    return layout.page(
+        context, "overview", "operations.html", lines=lines, state=state, states=operation_lists.STATES
+    )

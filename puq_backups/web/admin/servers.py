@@ -1,4 +1,4 @@
-"""Servers: what they carry, their storages, and two looks at them now: Test Connection and the doctor."""
+"""Staff views of the servers: list, single server, Test Connection and doctor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import layout
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the list, a page for each server, Test Connection and the doctor."""
+    """Add the routes of the list, of a server, of Test Connection and of the doctor."""
     blueprint.add_url_rule("/servers", "servers", lambda: _servers(context))
     blueprint.add_url_rule("/servers/<server_id>", "server", lambda server_id: _server(context, server_id))
     blueprint.add_url_rule(
@@ -26,14 +26,14 @@ def add_pages(blueprint: Blueprint, context: Context) -> None:
 
 def _servers(context: Context) -> ResponseReturnValue:
     with context.database.open() as session:
-        found = servers.standings(session)
+        found = servers.statuses(session)
     return layout.page(context, "servers", "servers.html", servers=found)
 
 
 def _server(context: Context, server_id: str, **more: Any) -> ResponseReturnValue:
     with context.database.open() as session:
-        found = servers.standings(session, _found(context, server_id).id)
-    return layout.page(context, "servers", "server.html", standing=found[0], **more)
+        found = servers.statuses(session, _found(context, server_id).id)
+    return layout.page(context, "servers", "server.html", status=found[0], **more)
 
 
 def _found(context: Context, server_id: str) -> Server:
@@ -43,10 +43,10 @@ def _found(context: Context, server_id: str) -> Server:
 
 def _connection(context: Context, server_id: str) -> ResponseReturnValue:
     server, versions = _found(context, server_id), [""]
-    error = forms.tried(lambda: versions.append(servers.test(context, server)))
+    error = forms.catch_error(lambda: versions.append(servers.test(context, server)))
     return _server(context, server_id, tested=True, version=versions[-1], failure=error.message if error else None)
 
 
 def _doctor(context: Context, server_id: str) -> ResponseReturnValue:
     server = _found(context, server_id)
-    return _server(context, server_id, findings=list(doctor.of_server(context, server)))
+    return _server(context, server_id, findings=list(doctor.check_server(context, server)))

@@ -1,4 +1,4 @@
-"""A service's page for staff: its facts and log, everything its client can do, and what only staff may."""
+"""Staff views of a service: its page, the client's forms, the staff-only actions and the live status."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .. import client, forms, restore_preview
 from . import layout
 
 AT = "/services/<service_id>"
-Own = Callable[[Context, str, Actor, dict[str, str]], None]
-OWN: tuple[tuple[str, str, Own, str, str], ...] = (
+StaffAction = Callable[[Context, str, Actor, dict[str, str]], None]
+STAFF_ACTIONS: tuple[tuple[str, str, StaffAction, str, str], ...] = (
     (
         "settle", "settle", lambda context, key, actor, _: resolve.clear_failed_restore(context, key, actor),
         "page", N_("The failed restore is settled."),
     ),
     (
-        "identity", "take_identity",
-        lambda context, key, actor, form: resolve.take_identity(context, key, actor, form.get("identity", "")),
+        "identity", "accept_identity",
+        lambda context, key, actor, form: resolve.accept_identity(context, key, actor, form.get("identity", "")),
         "page", N_("This is the service's virtual machine from now on."),
     ),
     (
@@ -37,35 +37,35 @@ OWN: tuple[tuple[str, str, Own, str, str], ...] = (
         lambda context, key, actor, form: adopt.adopt(
             context, key, actor, form.get("volid", ""), form.get("confirm", "")
         ),
-        "look", N_("The archive is a backup of this service from now on."),
+        "live_status", N_("The archive is a backup of this service from now on."),
     ),
     (
         "hide", "hide",
         lambda context, key, actor, form: adopt.hide(
             context, key, actor, form.get("volid", ""), hidden=form.get("hidden") == "1"
         ),
-        "look", N_("Saved."),
+        "live_status", N_("Saved."),
     ),
 )  # fmt: skip
-"""What only staff may do: path, endpoint, function, the page it belongs to, and what it says when it was done."""
+"""Staff-only actions: path, endpoint, function, endpoint of the page with its form, and success message."""
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the page, the client's forms under the same paths and names, staff's own, and the looks at Proxmox."""
+    """Add the routes of the page, the client's forms, the staff-only actions, live status and task logs."""
     pages = Pages(context)
     blueprint.add_url_rule(f"{AT}/", "page", pages.page, strict_slashes=False)
     blueprint.add_url_rule(f"{AT}/state", "state", pages.state)
-    blueprint.add_url_rule(f"{AT}/proxmox", "look", pages.look)
+    blueprint.add_url_rule(f"{AT}/proxmox", "live_status", pages.live_status)
     blueprint.add_url_rule(f"{AT}/operations/<operation_id>/task/<int:number>", "task", pages.task)
-    for path, function, _ in client.POSTS:
-        blueprint.add_url_rule(f"{AT}/{path}", function, pages.asking(function), methods=["POST"])
-    restore_preview.add_route(blueprint, context, AT, pages.instead)
-    for path, endpoint, own, back, said in OWN:
-        blueprint.add_url_rule(f"{AT}/{path}", endpoint, pages.doing(own, back, said), methods=["POST"])
+    for path, function, _ in client.FORMS:
+        blueprint.add_url_rule(f"{AT}/{path}", function, pages.client_form(function), methods=["POST"])
+    restore_preview.add_route(blueprint, context, AT, pages.error_page)
+    for path, endpoint, action, back, said in STAFF_ACTIONS:
+        blueprint.add_url_rule(f"{AT}/{path}", endpoint, pages.staff_form(action, back, said), methods=["POST"])
 
 
 class Pages:
-    """The pages with what they work with."""
+    """The views, bound to a context."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -76,62 +76,67 @@ class Pages:
         with self.context.database.open() as session:
             service = self._found(service_id)
             found = page_facts.facts(session, self.context, service, g.puq_backups_actor)
-            more = service_facts.facts(session, self.context, service, layout.place())
+            more = service_facts.facts(session, self.context, service, layout.cursor())
         return layout.page(
-            self.context, "services", "service.html", error=error, form=form, dossier=more,
+            self.context, "services", "service.html", error=error, form=form, details=more,
             timezones=sorted(wall_time.zones()), trouble=Message.from_json(service.problem),
-            **client.with_addresses(found, service_id),
+            **client.with_urls(found, service_id),
         )  # fmt: skip
 
     def state(self, service_id: str) -> ResponseReturnValue:
-        """What the script asks for, as on the client's page."""
+        """Return the JSON that the page's script polls; the same as on the client's page."""
         return client.state(self.context, self._found(service_id).id)
 
-    def look(self, service_id: str, *, error: BackupsError | None = None) -> ResponseReturnValue:
-        """The VM as Proxmox has it now."""
-        service, seen = self._found(service_id), list[live_status.Look]()
-        failure = forms.tried(lambda: seen.append(live_status.look(self.context, service_id)))
+    def live_status(self, service_id: str, *, error: BackupsError | None = None) -> ResponseReturnValue:
+        """Return the page with the VM as Proxmox reports it now."""
+        service, seen = self._found(service_id), list[live_status.LiveStatus]()
+        failure = forms.catch_error(lambda: seen.append(live_status.fetch(self.context, service_id)))
         return layout.page(
-            self.context, "services", "look.html", error=error, service=service, look=seen[0] if seen else None,
+            self.context, "services", "live_status.html", error=error, service=service,
+            found=seen[0] if seen else None,
             failure=failure.message if failure else None, all_shown=request.args.get("hidden") == "1",
         )  # fmt: skip
 
     def task(self, service_id: str, operation_id: str, number: int) -> ResponseReturnValue:
-        """The log of a task that an operation started, as Proxmox has it now."""
+        """Return the page with the log of a task of an operation (`number` from 1), read from Proxmox now."""
         service, operation = self._found(service_id), self._operation(service_id, operation_id)
         upids = live_status.upids(operation)
         if not 0 < number <= len(upids):
             abort(404)
-        seen: list[live_status.TaskLog] = []
-        failure = forms.tried(lambda: seen.append(live_status.task_log(self.context, service, upids[number - 1])))
+        upid, seen = upids[number - 1], list[live_status.TaskLog]()
+        failure = forms.catch_error(lambda: seen.append(live_status.task_log(self.context, service, upid)))
         return layout.page(
-            self.context, "services", "task.html", service=service, operation=operation, upid=upids[number - 1],
+            self.context, "services", "task.html", service=service, operation=operation, upid=upid,
             seen=seen[0] if seen else None, failure=failure.message if failure else None,
         )  # fmt: skip
 
-    def instead(self, _: Context, service_id: str, **more: Any) -> ResponseReturnValue:
-        """The page where the client's form or page was refused, as `client.Show` has it."""
+    def error_page(self, _: Context, service_id: str, **more: Any) -> ResponseReturnValue:
+        """Return the service page with an error; a `client.ErrorPage`."""
         return self.page(service_id, **more)
 
-    def asking(self, function: str) -> Callable[..., ResponseReturnValue]:
-        """What a client's form asks for, in staff's name."""
+    def client_form(self, function: str) -> Callable[..., ResponseReturnValue]:
+        """Return the view of a client's form, called as the signed-in staff member."""
 
         def post(service_id: str, **ids: str) -> ResponseReturnValue:
             self._found(service_id)
             form = {**request.form.to_dict(), **ids}
-            return client.asked(self.context, service_id, function, form, self.instead)
+            return client.call_function(self.context, service_id, function, form, self.error_page)
 
         return post
 
-    def doing(self, own: Own, back: str, said: str) -> Callable[..., ResponseReturnValue]:
-        """What only staff may do; back to the page that its form is on."""
+    def staff_form(self, action: StaffAction, back: str, said: str) -> Callable[..., ResponseReturnValue]:
+        """Return the view of a staff-only action. It redirects to the page `back` with the message `said`."""
 
         def post(service_id: str) -> ResponseReturnValue:
             key, form = self._found(service_id).id, request.form.to_dict()
-            error = forms.tried(lambda: own(self.context, key, g.puq_backups_actor, form))
+            error = forms.catch_error(lambda: action(self.context, key, g.puq_backups_actor, form))
             if error:
-                return self.look(service_id, error=error) if back == "look" else self.page(service_id, error=error)
-            return layout.done(said, back, service_id=service_id)
+                return (
+                    self.live_status(service_id, error=error)
+                    if back == "live_status"
+                    else self.page(service_id, error=error)
+                )
+            return layout.redirect_to(said, back, service_id=service_id)
 
         return post
 

@@ -1,4 +1,4 @@
-"""Finding a service."""
+"""Staff view of the service list with its search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import layout
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
-    """Add the list with its search."""
+    """Add the route of the list."""
     blueprint.add_url_rule("/services", "services", lambda: _services(context))
 
 
@@ -20,7 +20,7 @@ def _services(context: Context) -> ResponseReturnValue:
     hours = search.hours(request.args.get("hours", ""))
     with context.database.open() as session:
         hits = search.services(
-            session, layout.place(), text=asked["q"], trouble=asked["trouble"], lately=hours,
+            session, layout.cursor(), text=asked["q"], trouble=asked["trouble"], lately=hours,
             server_id=asked["server"],
         )  # fmt: skip
         server = servers.find(session, asked["server"])

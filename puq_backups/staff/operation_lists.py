@@ -1,4 +1,4 @@
-"""Operations in lists: which run, wait or have ended, of which service, and why those wait."""
+"""Staff's lists of operations by state, with the reason why waiting ones wait and their place in the queue."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ORDERS = {
     "waiting": paging.Order(Operation.wake_at, newest_first=False),
     **{state: paging.Order(Operation.finished_at) for state in ENDED_STATES},
 }
-"""What runs or waits longest comes first; of what has ended the newest."""
+"""Order for each state: live operations oldest first, ended ones newest first."""
 
 HOST_ACTS = Message("The billing application acts on the virtual machine just now.")
 
 
 @dataclass(frozen=True)
-class Line:
-    """An operation in a list. `why` is its reason, or why it waits; `place` its place in its node's queue."""
+class Row:
+    """An operation in a list. `why` is its reason or why it waits, `place` its position in the node's queue."""
 
     operation: Operation
     service: Service
@@ -44,13 +44,13 @@ class Line:
 
 
 def in_state(
-    session: Session, context: Context, state: str, at: paging.Place = paging.START, *,
+    session: Session, context: Context, state: str, at: paging.Cursor = paging.START, *,
     since: datetime | None = None, size: int = paging.SIZE,
-) -> paging.Page[Line]:  # fmt: skip
-    """A page of the operations in a state; of ended ones those that ended `since` then."""
+) -> paging.Page[Row]:  # fmt: skip
+    """Return a page of the operations in a state; of ended ones only those that ended at or after `since`."""
     found = paging.page(session, _rows(state, since), ORDERS[state], at, size)
-    listed = lines(session, found.rows)
-    return paging.Page(waiting(session, context.settings, listed) if state == "waiting" else listed,
+    listed = rows_of(session, found.rows)
+    return paging.Page(with_wait_reasons(session, context.settings, listed) if state == "waiting" else listed,
                        found.before, found.after)  # fmt: skip
 
 
@@ -60,10 +60,10 @@ def _rows(state: str, since: datetime | None) -> Select[Operation]:
 
 
 def counts(session: Session, since: datetime) -> dict[str, int]:
-    """How many operations are in each state, of ended ones since then; counted up to one more than MOST."""
+    """Count the operations in each state, ended ones since `since`, each up to COUNT_LIMIT + 1. One query."""
     columns = [
         select(func.count())
-        .select_from(_rows(state, since).with_only_columns(Operation.id).limit(paging.MOST + 1).subquery())
+        .select_from(_rows(state, since).with_only_columns(Operation.id).limit(paging.COUNT_LIMIT + 1).subquery())
         .scalar_subquery()
         .label(state)
         for state in STATES
@@ -71,22 +71,24 @@ def counts(session: Session, since: datetime) -> dict[str, int]:
     return dict(zip(STATES, session.execute(select(*columns)).one(), strict=True))
 
 
-def lines(session: Session, operations: Sequence[Operation]) -> list[Line]:
-    """Operations with their services and servers, in two queries."""
+def rows_of(session: Session, operations: Sequence[Operation]) -> list[Row]:
+    """Return list rows for operations, with their services and servers. Two queries."""
     ids = {operation.service_id for operation in operations}
     services = {one.id: one for one in session.scalars(select(Service).where(Service.id.in_(ids)))}
     of = {service.server_id for service in services.values()}
     servers = {one.id: one for one in session.scalars(select(Server).where(Server.id.in_(of)))}
     return [
-        Line(operation, service, servers[service.server_id], page.step_label(operation), operation.why)
+        Row(operation, service, servers[service.server_id], page.step_label(operation), operation.why)
         for operation in operations
         for service in (services[operation.service_id],)
     ]
 
 
 @dataclass(frozen=True)
-class Held:
-    """What holds waiting operations up: services, by what, and how many backups run on each node and storage."""
+class Blockers:
+    """What blocks waiting operations: running kinds by service id, services with another kind waiting, and the number
+    of running backups for each (server, node) and (server, storage).
+    """
 
     running: dict[str, str]
     first: set[str]
@@ -94,22 +96,23 @@ class Held:
     storages: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def waiting(session: Session, settings: Settings, listed: list[Line]) -> list[Line]:
-    """The lines with why each of them waits and its place in the queue, in five queries however many there are."""
+def with_wait_reasons(session: Session, settings: Settings, listed: list[Row]) -> list[Row]:
+    """Return the rows of waiting operations with `why` and `place` set. Five queries for any number of rows."""
     if not listed:
         return []
-    held, clock = _held(session, listed), database_now(session)
-    places = queue.positions(session, {(line.service.server_id, line.service.node) for line in listed})
+    blockers, clock = _blockers(session, listed), database_now(session)
+    places = queue.positions(session, {(row.service.server_id, row.service.node) for row in listed})
     return [
-        replace(line, place=places.get(line.operation.id), why=_why(line, held, settings, clock)) for line in listed
+        replace(row, place=places.get(row.operation.id), why=_wait_reason(row, blockers, settings, clock))
+        for row in listed
     ]
 
 
-def _held(session: Session, listed: list[Line]) -> Held:
-    ids = [line.service.id for line in listed]
+def _blockers(session: Session, listed: list[Row]) -> Blockers:
+    ids = [row.service.id for row in listed]
     running = select(Operation.service_id, Operation.kind).where(Operation.lock.in_(ids))
     others = (Operation.service_id.in_(ids), Operation.state == "waiting", Operation.kind != "backup")
-    found = Held(
+    found = Blockers(
         {service_id: kind for service_id, kind in session.execute(running)},  # noqa: C416 - rows are no tuples to mypy
         set(session.scalars(select(Operation.service_id).where(*others))),
     )
@@ -125,20 +128,20 @@ def _held(session: Session, listed: list[Line]) -> Held:
     return found
 
 
-def _why(line: Line, held: Held, settings: Settings, clock: datetime) -> Message:
-    """What `state_changes.start` would find, in its order."""
-    operation, service = line.operation, line.service
+def _wait_reason(row: Row, blockers: Blockers, settings: Settings, clock: datetime) -> Message:
+    """Return why an operation waits, checked in the order of `state_changes.start`."""
+    operation, service = row.operation, row.service
     if operation.wake_at > now():
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})
         return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
     if leases.is_held(service.vm_lease_owner, service.vm_lease_until, clock):
         return HOST_ACTS
-    if service.id in held.running:
-        return policy.RUNNING_REASONS[held.running[service.id]]
-    if operation.kind == "backup" and service.id in held.first:
+    if service.id in blockers.running:
+        return policy.RUNNING_REASONS[blockers.running[service.id]]
+    if operation.kind == "backup" and service.id in blockers.first:
         return start_conditions.OTHERS_FIRST
-    if operation.kind == "backup" and held.nodes[service.server_id, service.node] >= settings.per_node:
+    if operation.kind == "backup" and blockers.nodes[service.server_id, service.node] >= settings.per_node:
         return start_conditions.NODE_BUSY
-    if operation.kind == "backup" and held.storages[service.server_id, operation.storage] >= settings.per_storage:
+    if operation.kind == "backup" and blockers.storages[service.server_id, operation.storage] >= settings.per_storage:
         return start_conditions.STORAGE_BUSY
     return Message("It starts with the next look at the queue.")

@@ -1,4 +1,4 @@
-"""Run a command that ends with its parent: `python tether.py PARENT_PID COMMAND...`.
+"""Run a command that ends with its parent: `python end_with_parent.py PARENT_PID COMMAND...`.
 
 Linux tells a process when its parent is gone (prctl PDEATHSIG); a SIGKILLed parent takes the command along then.
 Elsewhere the command is simply run.
