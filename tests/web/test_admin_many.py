@@ -1,4 +1,4 @@
-"""The staff pages with very many services: as many queries as with one, and each page within a second.
+"""The staff pages with very many services: as many queries as with few, and a bounded amount of work for SQLite.
 
 `ADMIN_SERVICES=100000 pytest tests/web/test_admin_many.py -s` tries a larger provider and prints the times.
 """
@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
@@ -25,6 +26,8 @@ from .desk import Desk
 FEW = 2500
 MANY = int(os.environ.get("ADMIN_SERVICES", "8000"))
 SERVERS, BACKUPS = 20, 5
+MOST_PER_SERVICE = 100
+"""Instructions of SQLite; a row that is looked at takes about ten."""
 PAGES: dict[str, dict[str, str]] = {
     "/": {}, "/operations": {"state": "waiting"}, "/operations#failed": {"state": "failed"}, "/services": {},
     "/services#found": {"q": "host77."}, "/services#none": {"q": "no such text"}, "/services#number": {"q": "1234"},
@@ -92,26 +95,49 @@ def fill(world: worlds.World, numbers: range) -> None:
                 session.execute(insert(model), batch)
 
 
+@dataclass
+class Work:
+    """What a page cost: queries, instructions of SQLite's virtual machine in thousands, seconds of CPU."""
+
+    queries: int = 0
+    thousands: int = 0
+    seconds: float = 0
+
+    def instructed(self) -> int:
+        self.thousands += 1
+        return 0
+
+
 @contextmanager
-def counted(world: worlds.World) -> Iterator[list[str]]:
-    queries: list[str] = []
+def counted(world: worlds.World) -> Iterator[Work]:
+    engine, work = world.context.database.engine, Work()
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        queries.append(statement)
+    def count_queries(*_: Any) -> None:
+        work.queries += 1
 
-    event.listen(world.context.database.engine, "before_cursor_execute", note)
-    yield queries
-    event.remove(world.context.database.engine, "before_cursor_execute", note)
+    def count_instructions(connection: Any, *_: Any) -> None:
+        connection.set_progress_handler(work.instructed, 1000)
+
+    def count_no_more(connection: Any, *_: Any) -> None:
+        connection.set_progress_handler(None, 0)
+
+    began = time.process_time()
+    event.listen(engine, "before_cursor_execute", count_queries)
+    event.listen(engine, "checkout", count_instructions)
+    event.listen(engine, "checkin", count_no_more)
+    yield work
+    event.remove(engine, "before_cursor_execute", count_queries)
+    event.remove(engine, "checkout", count_instructions)
+    event.remove(engine, "checkin", count_no_more)
+    work.seconds = time.process_time() - began
 
 
-def measured(desk: Desk) -> dict[str, tuple[int, float]]:
-    """Queries and seconds of work of each page: this machine may have other things to do."""
+def measured(desk: Desk) -> dict[str, Work]:
+    """What each page costs."""
     found = {}
     for name, query in PAGES.items():
-        with counted(desk.world) as queries:
-            began = time.process_time()
+        with counted(desk.world) as found[name]:
             desk.read(name.partition("#")[0], **query)
-            found[name] = len(queries), time.process_time() - began
     return found
 
 
@@ -124,10 +150,8 @@ def test_pages_stay_fast_with_very_many_services(desk: Desk) -> None:
     fill(desk.world, range(FEW, MANY))
     many = measured(desk)
 
-    for name, (queries, seconds) in many.items():
-        said = f"{name:26} {queries:3} queries {1000 * seconds:6.0f} ms, with {FEW}: {1000 * few[name][1]:4.0f} ms"
-        print(said)  # noqa: T201 - for whoever runs it with -s
-    assert {name: queries for name, (queries, _) in many.items()} == {
-        name: queries for name, (queries, _) in few.items()
-    }
-    assert {name: seconds for name, (_, seconds) in many.items() if seconds > 1} == {}
+    for name, work in many.items():
+        print(f"{name:26} {work}, with {FEW}: {few[name]}")  # noqa: T201 - for whoever runs it with -s
+        # Not the seconds: a machine may be slow.
+        assert work.queries == few[name].queries, name
+        assert work.thousands <= MOST_PER_SERVICE * MANY / 1000, name
