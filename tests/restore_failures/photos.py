@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import make_url
 from support import world as worlds
 
+from puq_backups.simulator.world.state import World
+
 OF_PROXMOX = (
     "nodes", "storages", "volumes", "guests", "pools", "tasks", "conditions", "faults", "flocks", "acl", "quorum",
     "crashes", "pve", "version",
@@ -30,7 +32,7 @@ def take(world: worlds.World, notes: dict[str, Any]) -> Photo:
     assert world.proxmox.idle()
     world.context.database.engine.dispose()
     found = {name: getattr(world.proxmox.world, name) for name in OF_PROXMOX}
-    return Photo(_copy(found), _file(world).read_bytes(), dict(notes))
+    return Photo(_copy(world.proxmox.world, found), _file(world).read_bytes(), dict(notes))
 
 
 def go_back(world: worlds.World, photo: Photo) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def go_back(world: worlds.World, photo: Photo) -> dict[str, Any]:
     for suffix in ("-wal", "-shm"):
         Path(f"{_file(world)}{suffix}").unlink(missing_ok=True)
     _file(world).write_bytes(photo.database)
-    vars(world.proxmox.world).update(_copy(photo.proxmox))
+    vars(world.proxmox.world).update(_copy(world.proxmox.world, photo.proxmox))
     world.proxmox.world.rights_changed()
     world.proxmox._seen = []
     return dict(photo.notes)
@@ -50,7 +52,7 @@ def _file(world: worlds.World) -> Path:
     return Path(str(make_url(world.app.config["SQLALCHEMY_DATABASE_URI"]).database))
 
 
-def _copy(proxmox: dict[str, Any]) -> dict[str, Any]:
-    """A copy that shares the tasks, which have ended, and the daemons' workers."""
-    shared = [*proxmox["tasks"].values(), *(node.workers for node in proxmox["nodes"].values())]
-    return copy.deepcopy(proxmox, {id(one): one for one in shared})
+def _copy(state: World, parts: dict[str, Any]) -> dict[str, Any]:
+    """A copy of parts of the state. It shares the tasks, which have ended, and what is told of changes."""
+    shared = [state, state.clock, state.journal, *parts["tasks"].values()]
+    return copy.deepcopy(parts, {id(one): one for one in shared})
