@@ -20,11 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 from support import services
 
 # The demo is imported from the checkout; at the end of the path, so that an installed package goes first.
 sys.path.append(str(services.ROOT))
+
+
+# A busy machine takes its time for an example.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

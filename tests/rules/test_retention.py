@@ -317,7 +317,7 @@ LIFE: list[Callable[[Service, int], object]] = [
 ]
 
 
-@settings(max_examples=examples(10_000), deadline=None)
+@settings(max_examples=examples(10_000))
 @given(st.binary(min_size=8, max_size=60))
 def test_no_history_loses_the_last_restorable_backup_or_more_than_rotation_may_take(life: bytes) -> None:
     service = Service()

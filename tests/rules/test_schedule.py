@@ -223,7 +223,7 @@ def test_date_that_a_zone_skips_has_no_slot(zone: str, day: str) -> None:
     assert (before, after) == (at(f"{day}T22:00") - 24 * HOUR, at(f"{day}T22:00"))
 
 
-@settings(max_examples=examples(3000), deadline=None)
+@settings(max_examples=examples(3000))
 @given(st.data(), zone_names, clock)
 def test_slot_is_the_first_minute_the_wall_clock_reaches_its_time(data: st.DataObject, zone: str, time: str) -> None:
     changes = clock_changes(zone, 2010, 2012) + clock_changes(zone, 2026, 2027)
@@ -356,7 +356,7 @@ def test_date_before_one_that_has_a_slot_is_past() -> None:
     )
 
 
-@settings(max_examples=examples(2000), deadline=None)
+@settings(max_examples=examples(2000))
 @given(
     zone_names, weeks, st.lists(st.integers(1, 60 * 60), min_size=1, max_size=60),
     anytime, st.integers(0, 48),
@@ -581,7 +581,7 @@ class Service:
 MOVES = st.lists(st.tuples(st.integers(0, 4000), zone_names), min_size=1, max_size=12)
 
 
-@settings(max_examples=examples(10_000), deadline=None)
+@settings(max_examples=examples(10_000))
 @given(zone_names, clock, MOVES, anytime, st.integers(0, 24))
 @example("Pacific/Kiritimati", NOON, [(24 * 60 + 700, "Pacific/Pago_Pago")], at("2026-11-21T22:00"), 12)
 @example("Pacific/Pago_Pago", "00:15", [(3000, "Pacific/Kiritimati"), (1430, "Pacific/Pago_Pago")], at(CHANGE), 0)
@@ -606,7 +606,7 @@ def test_moves_run_no_date_twice_and_leave_no_gap_over_36_hours(
     assert dates[-3:] == [dates[-1] - timedelta(days=back) for back in (2, 1, 0)]
 
 
-@settings(max_examples=examples(3000), deadline=None)
+@settings(max_examples=examples(3000))
 @given(zone_names, weeks, st.lists(st.tuples(st.integers(0, 4000), zone_names, weeks), max_size=12), anytime)
 def test_saves_of_any_kind_run_no_date_twice_and_forget_none(
     zone: str, days: tuple[Day, ...], saves: list[tuple[int, str, tuple[Day, ...]]], start: datetime
