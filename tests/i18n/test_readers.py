@@ -53,8 +53,8 @@ def test_providers_words_are_read_by_clients_staff_and_host(world: worlds.World)
         service = session.get_one(Service, "1")
         service.vm_lock, service.vm_seen_at = "backup", now()
     world.host.actor = german
-    assert world.backups.lock_reason("1") == "Gesperrt: backup"
-    world.host.actor = None
+    with world.app.test_request_context():
+        assert world.backups.lock_reason("1") == "Gesperrt: backup"
     assert world.backups.lock_reason("1") == "Proxmox holds the virtual machine locked (backup)."
 
 
