@@ -64,6 +64,7 @@ def test_worker_process_makes_a_backup(world: worlds.World) -> None:
     assert [operation.state for operation in world.operations()] == ["done"], output
 
 
+@pytest.mark.slow
 def test_killed_worker_is_followed_by_another_without_a_second_task(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=3)
     world.call("BackupNow")

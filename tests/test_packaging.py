@@ -105,6 +105,7 @@ def run(what: str, command: list[str], folder: Path) -> None:
 NO_NETWORK = ("NewConnectionError", "Temporary failure in name resolution", "ProxyError", "Connection refused")
 
 
+@pytest.mark.slow
 def test_wheel_carries_every_file(build: Path) -> None:
     (wheel,) = build.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

@@ -240,6 +240,7 @@ def test_nothing_is_touched_where_it_cannot_be_made_again(world: worlds.World) -
     assert {mail for mail, _ in mails(world)} == {"Reinstallation refused", "Service needs attention"}
 
 
+@pytest.mark.slow
 def test_answers_that_are_lost_repeat_nothing(world: worlds.World) -> None:
     for method, path in (("DELETE", "*/qemu/100"), ("POST", "*/clone")):
         for when in ("before", "after"):
@@ -265,6 +266,7 @@ def test_lost_clone_is_not_taken_for_another_ones_of_the_same_template(world: wo
     is_whole(world)
 
 
+@pytest.mark.slow
 def test_slow_clone_whose_answer_was_lost_is_waited_for(world: worlds.World) -> None:
     fail_restore(world)
     at_step(world, "clone_template")

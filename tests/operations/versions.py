@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-both_versions = pytest.mark.parametrize("world", ["8.4", "9.2"], indirect=True)
+both_versions = pytest.mark.parametrize("world", [pytest.param("8.4", marks=pytest.mark.slow), "9.2"], indirect=True)

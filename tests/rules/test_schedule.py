@@ -239,6 +239,7 @@ def test_slot_is_the_first_minute_the_wall_clock_reaches_its_time(data: st.DataO
         assert found == expected
 
 
+@pytest.mark.slow
 def test_every_zone_gives_each_local_date_of_five_years_one_slot() -> None:
     for zone in ZONES:
         schedule, day, before = daily(zone, "02:30"), date(2026, 1, 1), at("2025-12-01")

@@ -141,6 +141,7 @@ def measured(desk: Desk) -> dict[str, Work]:
     return found
 
 
+@pytest.mark.slow
 def test_pages_stay_fast_with_very_many_services(desk: Desk) -> None:
     with desk.world.context.database.begin() as session:
         server = {"token_id": "a@b!c", "sealed_secret": b""}
