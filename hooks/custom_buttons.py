@@ -34,6 +34,8 @@ def ClientAreaAllowedFunctions() -> dict[str, str]:
         "Cancel": "CancelOperation",
         "Edit note": "EditNote",
         "Keep": "KeepBackup",
+        "Undo": "UndoRemove",
+        "Delete now": "DeleteBackup",
     }
 
 
@@ -84,8 +86,22 @@ def RestoreBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> 
 
 @module_function
 def RemoveBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Request the removal of `backup_id`."""
+    """Put `backup_id` into the bin; one that is there already is removed for good."""
     backups.remove(context, service_id(params), actor, _id(params, "backup_id"))
+    return SUCCESS
+
+
+@module_function
+def UndoRemove(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
+    """Take `backup_id` out of the bin."""
+    backups.undo(context, service_id(params), actor, _id(params, "backup_id"))
+    return SUCCESS
+
+
+@module_function
+def DeleteBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
+    """Remove `backup_id` for good, from the bin or at once."""
+    backups.delete(context, service_id(params), actor, _id(params, "backup_id"))
     return SUCCESS
 
 

@@ -104,6 +104,9 @@ class Settings:
     safety_copy_days: int = 3
     """Days until a safety copy is removed."""
 
+    bin_hours: float = 24
+    """Hours that a removed backup stays in the bin, from which the client can bring it back; 0: removed at once."""
+
     termination_grace: timedelta = timedelta(days=7)
     """Time until the backups of a terminated service are removed; 0: at once."""
 

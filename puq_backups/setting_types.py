@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -52,10 +53,18 @@ def _positive_int(raw: Any) -> int:
     return number
 
 
+def _non_negative(raw: Any) -> float:
+    number = float(raw)
+    if isinstance(raw, bool) or not 0 <= number < math.inf:
+        raise ValueError(raw)
+    return number
+
+
 READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "str": (lambda raw: str(raw).strip(), "a text"),
     "bool": (_bool, "True or False"),
     "int": (_positive_int, "a whole number from 1"),
+    "float": (_non_negative, "a number from 0"),
     "timedelta": (duration, 'a duration: a timedelta, seconds, or a text such as "12h"'),
     "tuple[str, ...]": (_texts, "a list of texts"),
     "tuple[timedelta, ...]": (_durations, "a list of durations"),

@@ -106,6 +106,7 @@ def _assign_vm(session: Session, service: Service, on: Server, client_id: str, m
         service.token = secrets.token_hex(8)
     if other_vm or service.status == "terminated" or not service.vm_identity:
         service.vm_identity = machine.identity
+        service.machine = f"{machine.vmid} {machine.identity}"[:190]
     if service.vm_identity == machine.identity:
         service.problem = None
     service.client_id, service.vmid = client_id, machine.vmid

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from ..clock.tick import start_waiting
 from ..context import Context
 from ..errors import BadInput, ProxmoxError, Refused
 from ..host import Actor
 from ..inventory import service_backups
-from ..models import Operation, Server
+from ..models import Backup, Operation, Server, Service, now
 from ..models.audit_log import audit
 from ..pve import archives, notes
 from . import requests
@@ -48,17 +51,50 @@ def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> s
 
 
 def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> str:
-    """Request the removal of a backup. Returns the operation's id."""
+    """Put a backup into the bin; remove it for good where it is there already, is missing, or there is no bin.
+
+    Returns the id of the operation that removes it, or "" where it went into the bin.
+    """
     requests.require_permission("remove", actor)
+    stay = timedelta(hours=context.settings.bin_hours)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
         backup = service_backups.find_backup(session, service_id, backup_id)
         requests.require_possible("remove", service_backups.load_inventory(session, service), actor, backup)
-        operation = requests.create_operation(
-            session, service, actor, "remove", backup_id=backup.id, storage=backup.storage
-        )
+        if stay and not backup.binned_until and not backup.missing_at:
+            backup.binned_until = now() + stay
+            audit(session, service_id, None, "bin", f"{backup.volid} by {actor.label}", actor=actor.label)
+            return ""
+        operation = _create_removal(session, service, actor, backup)
     start_waiting(context)
     return operation.id
+
+
+def delete(context: Context, service_id: str, actor: Actor, backup_id: str) -> str:
+    """Ask for the removal of a backup for good, whether it is in the bin or not: the operation's id."""
+    requests.require_permission("delete", actor)
+    with context.database.begin() as session:
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("delete", service_backups.load_inventory(session, service), actor, backup)
+        operation = _create_removal(session, service, actor, backup)
+    start_waiting(context)
+    return operation.id
+
+
+def _create_removal(session: Session, service: Service, actor: Actor, backup: Backup) -> Operation:
+    return requests.create_operation(session, service, actor, "remove", backup_id=backup.id, storage=backup.storage)
+
+
+def undo(context: Context, service_id: str, actor: Actor, backup_id: str) -> None:
+    """Take a backup out of the bin. Refused where its place in the quota is taken by now."""
+    requests.require_permission("undo", actor)
+    with context.database.begin() as session:
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("undo", service_backups.load_inventory(session, service), actor, backup)
+        backup.binned_until = None
+        audit(session, service_id, None, "undo", f"{backup.volid} by {actor.label}", actor=actor.label)
 
 
 def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:

@@ -8,19 +8,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..clock import slots
 from ..context import Context
 from ..errors import Message
 from ..host import Actor
-from ..inventory import locks, policy, service_backups
+from ..inventory import locks, policy, run_decision, service_backups
 from ..models import ENDED_STATES, Backup, Operation, Service, now
 from ..operations import backup as backup_steps
 from ..operations import queue
 from ..operations import reinstall as reinstall_steps
 from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
-from ..rules import retention
-from ..rules.package import Package
 from ..rules.schedule import Schedule
 
 LABELS: dict[str, dict[str, str]] = {
@@ -28,6 +25,9 @@ LABELS: dict[str, dict[str, str]] = {
     "reinstall": reinstall_steps.LABELS,
 }  # fmt: skip
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
+
+OF_A_BACKUP = ("restore", "remove", "keep", "note", "undo", "delete")
+VERIFIED = {"ok": True, "failed": False}
 
 
 def facts(session: Session, context: Context, service: Service, actor: Actor) -> dict[str, Any]:
@@ -62,26 +62,27 @@ def _reason_against(
 
 def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
     stored = Schedule.from_json(service.schedule).to_json()
-    going = []
-    if service.next_run_at:
-        rotation = Package.from_json(service.package).rotation
-        going = retention.next_removals(inventory.for_rotation(), limit=service.quota, rotation=rotation)
+    decided = run_decision.decide_run(context.settings, inventory, service.next_run_date)
     skip = None
-    if service.next_run_date and slots.backup_of_day(context, inventory, service.next_run_date):
+    if decided.outcome == "skipped":
         skip = Message("The next run will be skipped: there is a backup of that day already.")
     past = service.next_run_at is not None and service.next_run_at <= now()
     notice = Message("Today's time is already past: the backup of today starts now.") if past else None
-    return {**stored, "next_run": service.next_run_at, "next_removal": going, "skip_notice": skip, "notice": notice}
+    return {
+        **stored, "next_run": service.next_run_at, "next_removal": decided.removes, "emptied": list(decided.emptied),
+        "next_outcome": decided.outcome, "next_reason": decided.reason, "skip_notice": skip, "notice": notice,
+    }  # fmt: skip
 
 
 def _backup(inventory: service_backups.Inventory, actor: Actor, backup: Backup) -> dict[str, Any]:
     return {
         "id": backup.id, "created_at": backup.created_at, "note": backup.note, "size": backup.size,
         "kind": backup.kind, "kept": backup.kept, "expires_at": backup.expires_at,
-        "missing": backup.missing_at is not None, "restorable": inventory.restorable(backup),
-        "reason_against": {
-            name: _reason_against(name, inventory, actor, backup) for name in ("restore", "remove", "keep", "note")
-        },
+        "missing": backup.missing_at is not None, "verified": VERIFIED.get(backup.verification),
+        "restorable": inventory.restorable(backup) and backup.binned_until is None,
+        "damaged": service_backups.is_damaged(backup), "binned_until": backup.binned_until,
+        "earlier": inventory.is_earlier(backup), "counts": inventory.counts(backup),
+        "reason_against": {name: _reason_against(name, inventory, actor, backup) for name in OF_A_BACKUP},
     }  # fmt: skip
 
 
@@ -138,7 +139,19 @@ def _after_failed_restore(
 def state_json(found: dict[str, Any]) -> dict[str, Any]:
     """The result of `facts` as JSON types for `/state`: times as ISO 8601 UTC with Z, reasons as sentences."""
     operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
-    backup_keys = ("id", "created_at", "note", "size", "kind", "kept", "missing", "restorable")
+    backup_keys = (
+        "id",
+        "created_at",
+        "note",
+        "size",
+        "kind",
+        "kept",
+        "missing",
+        "restorable",
+        "verified",
+        "damaged",
+        "binned_until",
+    )
     schedule = found["schedule"]
 
     def of(operation: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -156,6 +169,8 @@ def state_json(found: dict[str, Any]) -> dict[str, Any]:
         "schedule": {"timezone": schedule["timezone"], "days": schedule["days"]},
         "next_run": _json_value(schedule["next_run"]),
         "next_removal": schedule["next_removal"],
+        "next_outcome": schedule["next_outcome"],
+        "next_reason": _json_value(schedule["next_reason"]),
     }
 
 

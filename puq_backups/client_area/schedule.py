@@ -27,7 +27,7 @@ def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) ->
         new = read_form(form, default_timezone=context.settings.timezone, before=old)
         at = now()
         today = local_date(at, new.timezone)
-        made = slots.backup_of_day(context, inventory, today.isoformat()) is not None
+        made = inventory.todays(today.isoformat(), manual=context.settings.manual_counts_as_todays) is not None
         dates = slots.taken_dates(session, service)
         since = next_run.effective_from(
             old, new, at, catch_up=context.settings.catch_up, taken=dates, made_today=made

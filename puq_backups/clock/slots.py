@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..inventory import service_backups
-from ..models import Backup, Operation, Service, now
+from ..inventory import run_decision, service_backups
+from ..models import Operation, Service, now
 from ..operations import state_changes
 from ..rules import next_run
 from ..rules.package import Package
@@ -128,33 +128,7 @@ def _new_slot(session: Session, service: Service, day: date, at: datetime) -> Op
 def _end_unless_runnable(session: Session, context: Context, service: Service, slot: Operation) -> None:
     """Leave the slot waiting to start, or end it as skipped or refused."""
     inventory = service_backups.load_inventory(session, service)
-    others = [waiting for waiting in inventory.waiting if waiting.kind == "backup" and waiting.id != slot.id]
-    running = inventory.running
-    if backup_of_day(context, inventory, str(slot.slot_date)):
-        state_changes.end(
-            session, context, slot, service, "skipped", Message("There is a backup of this day already.")
-        )
-    elif service.restore_failed:
-        reason = Message("The last restore failed; no backup is made until that is settled.")
-        state_changes.end(session, context, slot, service, "refused", reason)
-    elif others or (running and running.kind == "backup" and running.slot_date is not None):
-        reason = Message("The backup before this one is not done yet.")
-        state_changes.end(session, context, slot, service, "skipped", reason)
-
-
-def backup_of_day(context: Context, inventory: service_backups.Inventory, day: str) -> Backup | None:
-    """The restorable backup that counts for the local date `day` (ISO), or None.
-
-    Manual backups count if `PUQ_BACKUPS_MANUAL_COUNTS_AS_TODAYS` is True.
-    """
-    manual = context.settings.manual_counts_as_todays
-    return next(
-        (
-            backup
-            for backup in inventory.backups
-            if backup.local_date == day
-            and inventory.restorable(backup)
-            and (backup.kind == "scheduled" or (manual and backup.kind == "manual"))
-        ),
-        None,
-    )
+    decided = run_decision.decide_run(context.settings, inventory, str(slot.slot_date), slot)
+    if decided.outcome != "runs":
+        state = "skipped" if decided.outcome == "skipped" else "refused"
+        state_changes.end(session, context, slot, service, state, decided.reason)

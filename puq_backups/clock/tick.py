@@ -12,7 +12,7 @@ from ..inventory import sync
 from ..mail import delivery
 from ..models import Server
 from ..operations import queue, state_changes
-from . import expire_safety_copies, periodic, purge_terminated, slots
+from . import empty_bin, expire_safety_copies, periodic, purge_terminated, slots
 
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
 
@@ -72,6 +72,7 @@ def _run_periodic(context: Context) -> None:
         )
         periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(sync.refresh_vms, context, server))
     periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
+    periodic.run_due(context, "bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
     periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
     periodic.run_due(
         context, "daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context)

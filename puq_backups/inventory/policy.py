@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..config import Settings
 from ..errors import Message
 from ..host import Actor, Host, host_reinstall
-from ..i18n.translator import N_
 from ..models import Backup, Operation, Service
 from ..rules.package import Package
 from .service_backups import Inventory
 
 REQUIRED_PERMISSION = {
     "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
+    "undo": "remove", "delete": "remove",
     "note": "create", "retry": "restore", "back": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
 OVERWRITES_VM = frozenset({"restore", "retry", "back", "reinstall"})
@@ -27,7 +27,7 @@ RUNNING_REASONS = {
     "reinstall": Message("The virtual machine is being reinstalled; other actions wait until it is done."),
 }
 
-ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.")
+IN_BIN = Message("This backup is in the bin. Bring it back first.")
 SAFETY_COPY_NEEDED = Message("This safety copy is needed until the failed restore is settled.")
 
 
@@ -68,6 +68,8 @@ def reason_against(action: str, inventory: Inventory, backup: Backup | None = No
         return None
     if action == "keep":
         return _against_keep(backup)
+    if action == "undo" and (backup is None or backup.binned_until is None):
+        return Message("This backup is not in the bin.")
     if service.problem:
         return Message.from_json(service.problem)
     if inventory.running:
@@ -80,6 +82,8 @@ def reason_against(action: str, inventory: Inventory, backup: Backup | None = No
 def _against_keep(backup: Backup | None) -> Message | None:
     if backup is not None and backup.kind == "safety":
         return Message("A safety copy is removed by itself after its days; it cannot be kept.")
+    if backup is not None and backup.binned_until:
+        return IN_BIN
     if backup is not None and backup.missing_at:
         return Message("The file of this backup is no longer on its storage.")
     return None
@@ -91,8 +95,10 @@ def _against_overwrite_or_remove(action: str, inventory: Inventory, backup: Back
         return Message("There is no failed restore.")
     if any(_conflicts(action, waiting, backup) for waiting in inventory.waiting):
         return Message("This has been asked for already and is about to start.")
-    if action == "remove":
+    if action in {"remove", "delete"}:
         return _against_remove(inventory, backup)
+    if action == "undo":
+        return _against_undo(inventory, backup)
     if action == "back" and backup is None:
         return Message("No safety copy was made before this restore.")
     return _against_restore(inventory, backup) if backup is not None and action != "reinstall" else None
@@ -114,6 +120,21 @@ def _against_remove(inventory: Inventory, backup: Backup | None) -> Message | No
     return None
 
 
+def _against_undo(inventory: Inventory, backup: Backup | None) -> Message | None:
+    """Why a backup cannot leave the bin: its place in the quota is taken by now."""
+    takes_place = backup is not None and backup.kind != "safety" and inventory.counts(backup)
+    if takes_place and not (backup and backup.missing_at) and inventory.used() >= inventory.service.quota:
+        return _full(inventory)
+    return None
+
+
+def _full(inventory: Inventory) -> Message:
+    return Message(
+        "All {limit} backups of your package are in use. Remove a backup to free a place.",
+        limit=inventory.service.quota,
+    )
+
+
 def _against_create(inventory: Inventory) -> Message | None:
     limit, used = inventory.service.quota, inventory.used()
     if inventory.service.restore_failed:
@@ -123,15 +144,15 @@ def _against_create(inventory: Inventory) -> Message | None:
     if limit == 0:
         return Message("Your package does not include backups.")
     if used >= limit:
-        return Message(
-            "All {limit} backups of your package are in use. Remove a backup to free a place.", limit=limit
-        )
+        return _full(inventory)
     return None
 
 
 def _against_restore(inventory: Inventory, backup: Backup) -> Message | None:
     if backup.missing_at:
         return Message("The file of this backup is no longer on its storage.")
+    if backup.binned_until:
+        return IN_BIN
     if backup.verification == "failed":
         return Message("The storage found this backup to be damaged.")
     if not inventory.usable(backup):

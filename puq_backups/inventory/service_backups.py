@@ -15,6 +15,14 @@ from ..pve import archives
 from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
 
+BY_OTHERS = frozenset({"adopted", "imported"})
+"""Kinds of backups that others made: they count for nothing until they are released."""
+
+
+def is_damaged(backup: Backup) -> bool:
+    """Whether the storage's verification or a restore found it damaged."""
+    return backup.verification == "failed" or backup.damaged_at is not None
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -44,8 +52,38 @@ class Inventory:
     def restorable(self, backup: Backup) -> bool:
         """Whether the backup has a size and a disk, is not missing or damaged, and can be read from the VM's node."""
         here = backup.node in {"", self.service.node}
-        good = bool(backup.size) and backup.disks > 0 and backup.verification != "failed"
+        good = bool(backup.size) and backup.disks > 0 and not is_damaged(backup)
         return good and here and not backup.missing_at and self.usable(backup)
+
+    def is_earlier(self, backup: Backup) -> bool:
+        """Whether it is of another VM that this service had before."""
+        return (backup.server_id, backup.machine) != (self.service.server_id, self.service.machine)
+
+    def counts(self, backup: Backup) -> bool:
+        """Whether quota, rotation and protection know of it: neither of an earlier VM, nor made by others and not
+        released yet.
+        """
+        return not self.is_earlier(backup) and (backup.kind not in BY_OTHERS or backup.released_at is not None)
+
+    def todays(self, day: str, *, manual: bool, but: str | None = None) -> Backup | None:
+        """The restorable backup that counts as the one of local date `day`, if there is one.
+
+        `manual`: manual backups count too. `but` is the id of an operation whose own archive is left out.
+        """
+        kinds = {"scheduled", "manual"} if manual else {"scheduled"}
+        return next(
+            (
+                backup
+                for backup in self.backups
+                if backup.local_date == day and backup.kind in kinds and self.protects(backup)
+                and (but is None or backup.operation_id != but)
+            ),
+            None,
+        )  # fmt: skip
+
+    def protects(self, backup: Backup) -> bool:
+        """Whether it is a restorable backup that counts, outside the bin."""
+        return self.restorable(backup) and self.counts(backup) and backup.binned_until is None
 
     def safety_copy_of(self, restore: Operation) -> Backup | None:
         """The safety copy made before a restore, or before the failed restore that it retries; None without one."""
@@ -61,6 +99,7 @@ class Inventory:
             id=backup.id, created_at=backup.created_at, size=backup.size, kind=backup.kind, kept=backup.kept,
             missing=backup.missing_at is not None, restorable=self.restorable(backup), storage=backup.storage,
             storage_usable=self.usable(backup), frees_space=storage is None or storage.type != "pbs",
+            counted=self.counts(backup), binned=backup.binned_until is not None,
         )  # fmt: skip
 
     def used(self, *, but: str | None = None) -> int:
@@ -73,14 +112,14 @@ class Inventory:
             operation for operation in self.live
             if operation.kind == "backup" and operation.id != but and operation.id not in listed
         ]  # fmt: skip
-        return retention.used_places([backup for backup in self.for_rotation() if backup.kind != "safety"]) + len(
-            coming
-        )
+        return retention.used_places(self.for_rotation()) + len(coming)
 
 
 def load_inventory(session: Session, service: Service) -> Inventory:
-    """Load the backups, storages and live operations of a service, in three queries."""
-    rows = select(Backup).where(Backup.service_id == service.id, Backup.removed_at.is_(None))
+    """Load the backups of a service's present owner, its storages and live operations, in three queries."""
+    rows = select(Backup).where(
+        Backup.service_id == service.id, Backup.client_id == service.client_id, Backup.removed_at.is_(None)
+    )
     live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))
     storages = select(Storage).where(Storage.server_id == service.server_id)
     return Inventory(
@@ -92,9 +131,11 @@ def load_inventory(session: Session, service: Service) -> Inventory:
 
 
 def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
-    """The backup of this service with this id. Raises NotFound if it is another service's, removed or unknown."""
+    """The backup of this service with this id. Raises NotFound if it is another's, removed or unknown."""
     backup = session.get(Backup, str(backup_id)) if is_valid_id(str(backup_id)) else None
     if backup is None or backup.service_id != service_id or backup.removed_at is not None:
+        raise NotFound
+    if backup.client_id != session.get_one(Service, service_id).client_id:
         raise NotFound
     return backup
 
@@ -122,9 +163,8 @@ def record_archive(
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
     if backup is None:
-        backup = Backup(
-            service_id=service.id, server_id=service.server_id, operation_id=operation.id, volid=volid,
-            storage=volid.partition(":")[0], node=node, vmid=service.vmid,
+        backup = Backup.of(
+            service, operation_id=operation.id, volid=volid, storage=volid.partition(":")[0], node=node,
             kind="safety" if safety else operation.origin,
             note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
             disks=disks, created_at=operation.started_at or now(),

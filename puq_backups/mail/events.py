@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
-from ..inventory.policy import ALL_KEPT
 from ..models import Mail, Operation, Service, new_id, now
 from ..rules.package import Package
+from ..rules.run_decision import ALL_KEPT
 from . import merge_values, templates
 from .merge_values import Records
 

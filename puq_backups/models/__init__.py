@@ -10,13 +10,14 @@ from .hidden_volume import HiddenVolume
 from .mail import Mail
 from .operation import ACTIVE_STATES, ENDED_STATES, Operation
 from .server import Server
-from .service import Service
+from .service import PROTECTION, Service
 from .storage import Storage
 
 __all__ = [
     "ACTIVE_STATES",
     "ENDED_STATES",
     "PREFIX",
+    "PROTECTION",
     "VERSION_TABLE",
     "AuditEntry",
     "Backup",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import ID, PREFIX, Base, UTCDateTime, new_id
+from .service import Service
 
 
 class Backup(Base):
@@ -15,11 +17,16 @@ class Backup(Base):
 
     - `size`: bytes; None until the volume was seen. `disks`: number of disks in the archive.
     - `node`: set only if the storage is local to that node.
-    - `kind`: scheduled, manual, safety or adopted. `kept` mirrors Proxmox's `protected`.
+    - `kind`: scheduled, manual, safety, adopted (by staff) or imported. `kept` mirrors Proxmox's `protected`.
     - `slot_date`, `local_date`: ISO dates in the service's zone, of the slot and of the request.
     - `verification`: result on PBS, "" if not verified.
     - `gone_since`: first sync that did not find the volume; `missing_at`: the sync that made the backup missing.
     - `removed_at`: when we removed it. `expires_at`: when a safety copy is removed (it uses no quota).
+    - `client_id`, `machine`: those of the service when the backup was made; it may get another owner or VM.
+    - `released_at`: from when an adopted or imported backup counts toward the quota.
+    - `binned_until`: set while the backup is in the bin: when it is removed from it.
+    - `damaged_at`: when a restore found the archive damaged.
+    - `gone_at`: when the volume was seen to be gone after our removal.
     """
 
     __tablename__ = PREFIX + "backup"
@@ -42,6 +49,8 @@ class Backup(Base):
     service_id: Mapped[str] = mapped_column(ForeignKey(PREFIX + "service.id"))
     server_id: Mapped[str] = mapped_column(ForeignKey(PREFIX + "server.id"))
     operation_id: Mapped[str | None] = mapped_column(ID)
+    client_id: Mapped[str] = mapped_column(ID, default="")
+    machine: Mapped[str] = mapped_column(String(190), default="")
     volid: Mapped[str] = mapped_column(String(255))
     storage: Mapped[str] = mapped_column(String(128))
     node: Mapped[str] = mapped_column(String(64), default="")
@@ -59,4 +68,16 @@ class Backup(Base):
     seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     gone_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     missing_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    gone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    binned_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    damaged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @classmethod
+    def of(cls, service: Service, **columns: Any) -> Backup:
+        """A backup of the service's present owner and VM; not in a session yet."""
+        return cls(
+            service_id=service.id, server_id=service.server_id, client_id=service.client_id, machine=service.machine,
+            vmid=service.vmid, **columns,
+        )  # fmt: skip

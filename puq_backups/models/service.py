@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from .base import ID, PREFIX, Base, UTCDateTime, now
+
+PROTECTION = ("protected", "at_risk", "unprotected", "unknown", "unscheduled", "starting", "paused")
 
 
 class Service(Base):
@@ -20,10 +22,17 @@ class Service(Base):
     - `problem`: why operations are refused until staff act (a stored Message); `problem_since`: since when.
     - `restore_failed`: id of the failed operation. `vm_lease_*`: lease of an action of the host on the VM.
     - `version`: changed by each transaction that counts the quota, to lock the row.
+    - `machine`: the VM as it was registered; changes only if the host registers another VM.
+    - `protection`: one of PROTECTION, since `protection_since`; `protection_reason`: a stored Message;
+      `protection_changes_at`: when it is computed again. `last_good_at`: when the newest restorable backup was made.
+    - `unprotected_told_at`: set while staff know by mail that the service is unprotected.
     """
 
     __tablename__ = PREFIX + "service"
-    __table_args__ = (UniqueConstraint("server_id", "active_vmid"),)
+    __table_args__ = (
+        UniqueConstraint("server_id", "active_vmid"),
+        Index("ix_puq_backups_service_protection", "protection", "id"),
+    )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     client_id: Mapped[str] = mapped_column(ID, index=True)
@@ -32,6 +41,7 @@ class Service(Base):
     active_vmid: Mapped[int | None]
     node: Mapped[str] = mapped_column(String(64), default="")
     vm_identity: Mapped[str] = mapped_column(String(120), default="")
+    machine: Mapped[str] = mapped_column(String(190), default="")
     token: Mapped[str] = mapped_column(String(32), unique=True)
     status: Mapped[str] = mapped_column(String(16), default="active")
     terminated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -47,6 +57,13 @@ class Service(Base):
     slots_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     next_run_date: Mapped[str | None] = mapped_column(String(10))
+
+    protection: Mapped[str] = mapped_column(String(16), default="starting")
+    protection_reason: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    protection_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    protection_changes_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
+    last_good_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    unprotected_told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     vm_name: Mapped[str] = mapped_column(String(255), default="")
     vm_status: Mapped[str] = mapped_column(String(16), default="unknown")

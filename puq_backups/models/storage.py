@@ -16,6 +16,8 @@ class Storage(Base):
     `retention` is the storage's `prune-backups` (None: unknown, "": none). `available` and `total` are in bytes.
     `backup_count` and `backup_bytes` are the number and total size of the recorded backups that the last sync found
     there; None before the first sync.
+    `active_at` is when it was last seen active, `unseen` whether that is longer ago than backups on it count as
+    known. `given_up_at` is when staff declared it gone.
     """
 
     __tablename__ = PREFIX + "storage"
@@ -33,4 +35,7 @@ class Storage(Base):
     backup_bytes: Mapped[int | None] = mapped_column(BigInteger)
     retention: Mapped[str | None] = mapped_column(String(190))
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    active_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    unseen: Mapped[bool] = mapped_column(default=False)
+    given_up_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 
 from ..config import Settings
 from ..errors import Message
-from ..inventory import service_backups
-from ..inventory.policy import ALL_KEPT, RUNNING_REASONS, SAFETY_COPY_NEEDED
+from ..inventory import run_decision, service_backups
+from ..inventory.policy import RUNNING_REASONS, SAFETY_COPY_NEEDED
 from ..inventory.service_backups import Inventory
 from ..models import Operation, Service
-from ..rules import retention
+from ..rules import run_decision as rules
 
-SYSTEM_ORIGINS = frozenset({"purge", "expiry"})
+SYSTEM_ORIGINS = frozenset({"purge", "expiry", "bin", "again"})
 """Origins of removals that the system makes by itself; they need no condition that applies to people."""
 
 OTHERS_FIRST = Message("A restore or removal goes first.")
@@ -42,6 +42,8 @@ def reason_against(
         return NotYet(RUNNING_REASONS[inventory.running.kind])
     if operation.origin == "expiry" and service.restore_failed:
         return "cancelled", SAFETY_COPY_NEEDED
+    if operation.origin == "bin" and not _is_binned(inventory, operation):
+        return "cancelled", Message("The backup was brought back from the bin.")
     if operation.origin in SYSTEM_ORIGINS:
         return None
     if service.status == "suspended":
@@ -54,20 +56,25 @@ def reason_against(
         return None
     if any(other.kind != "backup" for other in inventory.waiting):
         return NotYet(OTHERS_FIRST)
-    return _backup_start(inventory, operation) or _node_or_storage_busy(session, settings, service, operation)
+    against = _backup_start(settings, inventory, operation)
+    return against or _node_or_storage_busy(session, settings, service, operation)
 
 
-def _backup_start(inventory: Inventory, operation: Operation) -> tuple[str, Message] | None:
+def _is_binned(inventory: Inventory, operation: Operation) -> bool:
+    return any(backup.id == operation.backup_id and backup.binned_until for backup in inventory.backups)
+
+
+def _backup_start(settings: Settings, inventory: Inventory, operation: Operation) -> tuple[str, Message] | None:
+    if operation.slot_date:
+        decided = run_decision.decide_run(settings, inventory, operation.slot_date, operation)
+        return None if decided.outcome == "runs" else (decided.outcome, decided.reason or Message(""))
     service = inventory.service
     if service.restore_failed:
-        return "refused", Message("The last restore failed; no backup is made until that is settled.")
+        return "refused", rules.RESTORE_FAILED
     if service.quota == 0:
-        return "refused", Message("Your package does not include backups.")
-    if operation.origin != "scheduled":
-        if inventory.used(but=operation.id) >= service.quota:
-            return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
-    elif retention.blocked_by_kept(inventory.for_rotation(), limit=service.quota):
-        return "refused", Message(ALL_KEPT, limit=service.quota)
+        return "refused", rules.NO_BACKUPS
+    if inventory.used(but=operation.id) >= service.quota:
+        return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
     return None
 
 

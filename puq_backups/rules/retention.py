@@ -13,6 +13,8 @@ class BackupInfo:
 
     `storage_usable`: the storage exists and is online. `frees_space`: False on PBS, where space is freed by garbage
     collection only. Backups of `kind` "safety" are outside the quota and expire by themselves.
+    `counted`: False for a backup outside the quota: made by others, or of an earlier VM. `binned`: in the bin; it
+    uses no place and protects nothing.
     """
 
     id: str
@@ -25,11 +27,13 @@ class BackupInfo:
     storage: str
     storage_usable: bool = True
     frees_space: bool = True
+    counted: bool = True
+    binned: bool = False
 
 
 def used_places(backups: Sequence[BackupInfo]) -> int:
-    """The number of quota places in use. Missing backups use none."""
-    return sum(not backup.missing for backup in backups)
+    """The number of quota places in use. Missing and binned backups and those outside the quota use none."""
+    return sum(not backup.missing for backup in _in_quota(backups))
 
 
 def to_remove_before(backups: Sequence[BackupInfo], *, limit: int, removed_already: int) -> list[str]:
@@ -38,7 +42,7 @@ def to_remove_before(backups: Sequence[BackupInfo], *, limit: int, removed_alrea
     Empty if a place is free, if the run is refused because of kept backups, and with a `limit` (quota) of 1, where
     the only backup stays until the new one is restorable. `removed_already` counts removals of earlier attempts.
     """
-    full = used_places(_in_quota(backups)) >= limit > 1
+    full = used_places(backups) >= limit > 1
     if not full or removed_already > 0 or blocked_by_kept(backups, limit=limit):
         return []
     return _oldest(backups, 1, floor=1)
@@ -50,16 +54,34 @@ def to_remove_after(backups: Sequence[BackupInfo], *, limit: int, new_id: str) -
     if not new or limit <= 0:
         return []
     others = [backup for backup in backups if backup.id != new_id]
-    return _oldest(others, used_places(_in_quota(backups)) - limit, floor=0)
+    return _oldest(others, used_places(backups) - limit, floor=0)
 
 
-def next_removals(backups: Sequence[BackupInfo], *, limit: int, rotation: str) -> list[str]:
-    """The ids that the next scheduled run removes if it succeeds. `rotation` is "before" or "after"."""
+def next_removals(backups: Sequence[BackupInfo], *, limit: int, rotation: str) -> tuple[list[str], list[str]]:
+    """The ids that the next scheduled run removes before and after it makes its backup, if it succeeds.
+
+    `rotation` is "before" or "after".
+    """
     if limit <= 0 or blocked_by_kept(backups, limit=limit):
-        return []
+        return [], []
     first = to_remove_before(backups, limit=limit, removed_already=0) if rotation == "before" else []
     left = [backup for backup in backups if backup.id not in first]
-    return first + _oldest(left, used_places(_in_quota(left)) + 1 - limit, floor=0)
+    return first, _oldest(left, used_places(left) + 1 - limit, floor=0)
+
+
+def to_empty(backups: Sequence[BackupInfo], *, limit: int, coming: int = 0) -> list[str]:
+    """The ids that leave the bin, oldest first, so that no more files exist than the quota promises.
+
+    `coming` is how many new backups take a place. Kept ones and those out of reach stay.
+    """
+    binned = [
+        backup
+        for backup in backups
+        if backup.binned and backup.counted and not backup.missing and backup.kind != "safety"
+    ]
+    surplus = used_places(backups) + len(binned) + coming - limit
+    going = [backup for backup in sorted(binned, key=_by_age) if backup.storage_usable and not backup.kept]
+    return [backup.id for backup in going[: max(surplus, 0)]]
 
 
 def blocked_by_kept(backups: Sequence[BackupInfo], *, limit: int) -> bool:
@@ -90,7 +112,8 @@ def _by_age(backup: BackupInfo) -> tuple[datetime, str]:
 
 
 def _in_quota(backups: Sequence[BackupInfo]) -> list[BackupInfo]:
-    return [backup for backup in backups if backup.kind != "safety"]
+    """The backups that the quota, rotation and the floor know of."""
+    return [backup for backup in backups if backup.kind != "safety" and backup.counted and not backup.binned]
 
 
 def _removable(backup: BackupInfo) -> bool:
@@ -98,8 +121,8 @@ def _removable(backup: BackupInfo) -> bool:
 
 
 def _counts_as_restorable(backup: BackupInfo) -> bool:
-    """Whether it is restorable now. Safety copies are not counted, because they expire by themselves."""
-    return backup.restorable and not backup.missing and backup.storage_usable and backup.kind != "safety"
+    """Whether it is restorable now, and in the quota: a safety copy, for example, expires by itself."""
+    return backup.restorable and not backup.missing and backup.storage_usable and bool(_in_quota([backup]))
 
 
 def _oldest(backups: Sequence[BackupInfo], count: int, *, floor: int) -> list[str]:

@@ -66,8 +66,8 @@ def _record(session: Session, service: Service, archive: archives.Archive, holde
     zone = Schedule.from_json(service.schedule).timezone
     made_at = found.made_at or now()
     service_backups.delete_removed_row(session, service.server_id, archive.volid)
-    backup = Backup(
-        service_id=service.id, server_id=service.server_id, volid=archive.volid, kind="adopted", vmid=service.vmid,
+    backup = Backup.of(
+        service, volid=archive.volid, kind="adopted",
         storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_MAX_LENGTH], disks=disks,
         local_date=wall_time.local_date(made_at, zone).isoformat(), created_at=made_at,
     )  # fmt: skip

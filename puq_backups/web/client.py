@@ -22,7 +22,9 @@ FORMS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
     ("create", "BackupNow", N_("The backup has been asked for.")),
     ("<backup_id>/restore", "RestoreBackup", N_("The restore has been asked for.")),
-    ("<backup_id>/remove", "RemoveBackup", N_("The backup is being removed.")),
+    ("<backup_id>/remove", "RemoveBackup", N_("The backup is removed.")),
+    ("<backup_id>/undo", "UndoRemove", N_("The backup is back.")),
+    ("<backup_id>/delete", "DeleteBackup", N_("The backup is being removed.")),
     ("<backup_id>/note", "EditNote", N_("The note is saved.")),
     ("<backup_id>/keep", "KeepBackup", N_("Saved.")),
     ("reinstall", "Reinstall", N_("The reinstallation has been asked for.")),
@@ -114,7 +116,14 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
         return url_for(f".{endpoint}", service_id=service_id, **ids)
 
     for backup in found["backups"]:
-        forms = {"restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup"}
+        forms = {
+            "restore": "RestoreBackup",
+            "remove": "RemoveBackup",
+            "note": "EditNote",
+            "keep": "KeepBackup",
+            "undo": "UndoRemove",
+            "delete": "DeleteBackup",
+        }
         backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
         backup["urls"]["look"] = to("restore_preview", backup_id=backup["id"])
     for operation in (found["operation"], found["last_operation"], found["restore_failed"]):

@@ -22,7 +22,7 @@ VERBS = {
     "CreateAccount": "Create", "SuspendAccount": "Suspend", "UnsuspendAccount": "Unsuspend",
     "ChangePackage": "ChangePackage", "TerminateAccount": "Terminate",
 }  # fmt: skip
-WEEK = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "23:59" for day in range(7)} | {"timezone": "UTC"}
+WEEK = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "00:00" for day in range(7)} | {"timezone": "UTC"}
 
 
 @pytest.fixture

@@ -51,9 +51,9 @@ def backup(world: worlds.World, ago: timedelta, service_id: str = "1", **more: A
     with world.context.database.begin() as session:
         service = session.get_one(Service, service_id)
         session.add(
-            Backup(
-                service_id=service_id, server_id=service.server_id, volid=f"nfs:{new_id()}", storage="nfs",
-                vmid=service.vmid, kind="scheduled", local_date="2026-01-01", created_at=now() - ago, **given,
+            Backup.of(
+                service, volid=f"nfs:{new_id()}", storage="nfs", kind="scheduled",
+                local_date="2026-01-01", created_at=now() - ago, **given,
             )
         )  # fmt: skip
 

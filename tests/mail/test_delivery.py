@@ -94,9 +94,9 @@ def ended(session: Session, service: Service, number: int) -> Service:
     """The service, terminated, with a backup."""
     service.terminated_at = now()
     session.add(
-        Backup(
-            service_id=service.id, server_id=service.server_id, volid=f"local:backup/{number}", storage="local",
-            vmid=service.vmid, kind="manual", local_date="2026-01-01", created_at=now(),
+        Backup.of(
+            service, volid=f"local:backup/{number}", storage="local", kind="manual",
+            local_date="2026-01-01", created_at=now(),
         )
     )  # fmt: skip
     session.flush()

@@ -149,14 +149,19 @@ def test_after_stops_where_only_kept_ones_are_left() -> None:
 
 @pytest.mark.parametrize("rotation", ["before", "after"])
 def test_preview_names_all_that_a_lowered_quota_takes(rotation: str) -> None:
-    assert retention.next_removals(week(5), limit=2, rotation=rotation) == ["a", "b", "c", "d"]
-    assert retention.next_removals(week(2), limit=3, rotation=rotation) == []
-    assert retention.next_removals(week(1), limit=1, rotation=rotation) == ["a"]
-    assert retention.next_removals(week(3), limit=0, rotation=rotation) == []
+    assert next_removals(week(5), 2, rotation) == ["a", "b", "c", "d"]
+    assert next_removals(week(2), 3, rotation) == []
+    assert next_removals(week(1), 1, rotation) == ["a"]
+    assert next_removals(week(3), 0, rotation) == []
+
+
+def next_removals(backups: list[BackupInfo], limit: int, rotation: str) -> list[str]:
+    before, after = retention.next_removals(backups, limit=limit, rotation=rotation)
+    return before + after
 
 
 def test_preview_is_empty_for_a_run_that_kept_backups_stop() -> None:
-    assert retention.next_removals([*week(3, kept=True), held("x", 5)], limit=3, rotation="before") == []
+    assert next_removals([*week(3, kept=True), held("x", 5)], 3, "before") == []
 
 
 def test_quota_full_of_kept_backups_stops_a_run() -> None:
@@ -251,7 +256,7 @@ class Service:
 
     def scheduled(self, outcomes: list[str], storage: str) -> None:
         """One slot with its attempts, each "failed", "corrupt" or "good"."""
-        promised = retention.next_removals(self.listed(), limit=self.limit, rotation=self.rotation)
+        promised = next_removals(self.listed(), self.limit, self.rotation)
         removed: list[str] = []
         for outcome in outcomes:
             if self.limit == 0 or retention.blocked_by_kept(self.listed(), limit=self.limit):

@@ -138,13 +138,14 @@ class World:
 
 
 def make(proxmox: Simulator, database_url: str, redis_url: str, **settings: Any) -> World:
-    """A host application that mounts us, with our tables made by our migrations."""
+    """A host application that mounts us, with our tables made by our migrations; without a bin unless asked for."""
     app = Flask("host")
     app.testing = True
     app.config.update(
         SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=database_url, PUQ_BACKUPS_KEYS=[KEY],
         PUQ_BACKUPS_REDIS_URL=redis_url, PUQ_BACKUPS_POLL=0.02, PUQ_BACKUPS_SETTLE=0.5,
-        PUQ_BACKUPS_SHUTDOWN_TIMEOUT=5, **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in settings.items()},
+        PUQ_BACKUPS_SHUTDOWN_TIMEOUT=5,
+        **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in ({"bin_hours": 0} | settings).items()},
     )  # fmt: skip
     db, host, backups = SQLAlchemy(), Host(), Backups()
     db.init_app(app)

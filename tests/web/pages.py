@@ -14,7 +14,7 @@ from puq_backups.errors import Message
 from puq_backups.i18n.translator import Translator
 
 WHEN = dt.datetime(2026, 7, 1, 3, 0, 5, tzinfo=dt.UTC)
-NOTHING_AGAINST = {"restore": None, "remove": None, "keep": None, "note": None}
+NOTHING_AGAINST = {"restore": None, "remove": None, "keep": None, "note": None, "undo": None, "delete": None}
 TEMPLATES = Environment(
     loader=FileSystemLoader(str(files("puq_backups.templates"))), autoescape=True, trim_blocks=True
 )
@@ -33,6 +33,9 @@ def a_backup(number: int, **changes: Any) -> dict[str, Any]:
         "expires_at": None,
         "missing": False,
         "restorable": True,
+        "damaged": False,
+        "verified": None,
+        "binned_until": None,
         "urls": {action: f"{at}/{action}" for action in ("look", *NOTHING_AGAINST)},
         "reason_against": dict(NOTHING_AGAINST),
         **changes,
@@ -82,6 +85,9 @@ def values(**changes: Any) -> dict[str, Any]:
             "days": days,
             "next_run": None,
             "next_removal": [],
+            "emptied": [],
+            "next_outcome": "none",
+            "next_reason": None,
             "skip_notice": None,
             "notice": None,
         },

@@ -20,10 +20,14 @@ from .conftest import Door
 
 KEYS = {
     "vm", "quota", "locked", "lock_reason", "restore_failed", "operation", "last_operation", "backups", "schedule",
-    "next_run", "next_removal",
+    "next_run", "next_removal", "next_outcome", "next_reason",
 }  # fmt: skip
 OPERATION = {"id": str, "kind": str, "state": str, "step": str}
-BACKUP = {"id": str, "created_at": str, "note": str, "kind": str, "kept": bool, "missing": bool, "restorable": bool}
+BACKUP = {
+    "id": str, "created_at": str, "note": str, "kind": str, "kept": bool, "missing": bool, "restorable": bool,
+    "damaged": bool,
+}  # fmt: skip
+SOMETIMES = {"size", "verified", "binned_until"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 EVERY_DAY = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "03:00" for day in range(7)}
 MOST_QUERIES = 8
@@ -68,7 +72,7 @@ def test_state_of_a_backup_that_is_there(door: Door) -> None:
     state = door.state()
 
     [backup] = state["backups"]
-    assert set(backup) == {*BACKUP, "size"}
+    assert set(backup) == {*BACKUP, *SOMETIMES}
     types_of(backup, BACKUP)
     assert (type(backup["size"]), backup["kind"], backup["note"]) == (int, "manual", "a note")
     assert MOMENT.fullmatch(backup["created_at"])
@@ -140,9 +144,9 @@ def add_backups(world: worlds.World, count: int) -> None:
     with world.context.database.begin() as session:
         for number in range(count):
             session.add(
-                Backup(
-                    service_id="1", server_id=world.service().server_id, volid=f"local:backup/{number}.vma.zst",
-                    storage="local", node="pve1", vmid=100, kind="manual", note="", disks=1, size=1,
+                Backup.of(
+                    world.service(), volid=f"local:backup/{number}.vma.zst", storage="local", node="pve1",
+                    kind="manual", note="", disks=1, size=1,
                     local_date="2026-01-01", created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number),
                     seen_at=now(),
                 )

@@ -62,6 +62,7 @@ def _create_service() -> None:
         sa.Column("active_vmid", sa.Integer(), nullable=True),
         sa.Column("node", sa.String(64), nullable=False),
         sa.Column("vm_identity", sa.String(120), nullable=False),
+        sa.Column("machine", sa.String(190), nullable=False),
         sa.Column("token", sa.String(32), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("terminated_at", UTC_DATETIME, nullable=True),
@@ -75,6 +76,12 @@ def _create_service() -> None:
         sa.Column("slots_from", UTC_DATETIME, nullable=True),
         sa.Column("next_run_at", UTC_DATETIME, nullable=True),
         sa.Column("next_run_date", sa.String(10), nullable=True),
+        sa.Column("protection", sa.String(16), nullable=False),
+        sa.Column("protection_reason", sa.JSON(), nullable=True),
+        sa.Column("protection_since", UTC_DATETIME, nullable=True),
+        sa.Column("protection_changes_at", UTC_DATETIME, nullable=True),
+        sa.Column("last_good_at", UTC_DATETIME, nullable=True),
+        sa.Column("unprotected_told_at", UTC_DATETIME, nullable=True),
         sa.Column("vm_name", sa.String(255), nullable=False),
         sa.Column("vm_status", sa.String(16), nullable=False),
         sa.Column("vm_lock", sa.String(32), nullable=False),
@@ -93,6 +100,8 @@ def _create_service() -> None:
     op.create_index("ix_puq_backups_service_created_at", "puq_backups_service", ["created_at"])
     op.create_index("ix_puq_backups_service_next_run_at", "puq_backups_service", ["next_run_at"])
     op.create_index("ix_puq_backups_service_problem_since", "puq_backups_service", ["problem_since"])
+    op.create_index("ix_puq_backups_service_protection", "puq_backups_service", ["protection", "id"])
+    op.create_index("ix_puq_backups_service_protection_changes_at", "puq_backups_service", ["protection_changes_at"])
     op.create_index("ix_puq_backups_service_restore_failed", "puq_backups_service", ["restore_failed"])
 
 
@@ -111,6 +120,9 @@ def _create_storage() -> None:
         sa.Column("backup_bytes", sa.BigInteger(), nullable=True),
         sa.Column("retention", sa.String(190), nullable=True),
         sa.Column("seen_at", UTC_DATETIME, nullable=False),
+        sa.Column("active_at", UTC_DATETIME, nullable=True),
+        sa.Column("unseen", sa.Boolean(), nullable=False),
+        sa.Column("given_up_at", UTC_DATETIME, nullable=True),
         sa.Column("synced_at", UTC_DATETIME, nullable=True),
         sa.ForeignKeyConstraint(["server_id"], ["puq_backups_server.id"], name="fk_puq_backups_storage_server_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_storage"),
@@ -125,6 +137,8 @@ def _create_backup() -> None:
         sa.Column("service_id", sa.String(64), nullable=False),
         sa.Column("server_id", sa.String(64), nullable=False),
         sa.Column("operation_id", sa.String(64), nullable=True),
+        sa.Column("client_id", sa.String(64), nullable=False),
+        sa.Column("machine", sa.String(190), nullable=False),
         sa.Column("volid", sa.String(255), nullable=False),
         sa.Column("storage", sa.String(128), nullable=False),
         sa.Column("node", sa.String(64), nullable=False),
@@ -143,11 +157,17 @@ def _create_backup() -> None:
         sa.Column("gone_since", UTC_DATETIME, nullable=True),
         sa.Column("missing_at", UTC_DATETIME, nullable=True),
         sa.Column("removed_at", UTC_DATETIME, nullable=True),
+        sa.Column("gone_at", UTC_DATETIME, nullable=True),
+        sa.Column("released_at", UTC_DATETIME, nullable=True),
+        sa.Column("binned_until", UTC_DATETIME, nullable=True),
+        sa.Column("damaged_at", UTC_DATETIME, nullable=True),
         sa.ForeignKeyConstraint(["server_id"], ["puq_backups_server.id"], name="fk_puq_backups_backup_server_id"),
         sa.ForeignKeyConstraint(["service_id"], ["puq_backups_service.id"], name="fk_puq_backups_backup_service_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_backup"),
         sa.UniqueConstraint("server_id", "volid", name="uq_puq_backups_backup_server_id_volid"),
     )
+    op.create_index("ix_puq_backups_backup_binned_until", "puq_backups_backup", ["binned_until"])
+    op.create_index("ix_puq_backups_backup_removed_at", "puq_backups_backup", ["removed_at"])
     op.create_index("ix_puq_backups_backup_expires_at", "puq_backups_backup", ["expires_at"])
     op.create_index(
         "ix_puq_backups_backup_good",

@@ -1,0 +1,40 @@
+"""Backups whose time in the bin is over: each is removed by an operation of its own, suspended or not."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, select, update
+
+from ..context import Context
+from ..models import Backup, Operation, Service, now
+from ..models.audit_log import audit
+from .purge_terminated import removable
+
+BATCH = 100
+
+
+def empty(context: Context) -> int:
+    """Ask for the removal of the backups that are due to leave the bin: how many. Only their index is read."""
+    due = select(Backup.id, Backup.service_id).where(*_over()).order_by(Backup.binned_until).limit(BATCH)
+    with context.database.open() as session:
+        found = session.execute(due).all()
+    return sum(_ask(context, backup_id, service_id) for backup_id, service_id in found)
+
+
+def _over() -> tuple[ColumnElement[bool], ...]:
+    return Backup.binned_until <= now(), Backup.kept.is_(False), *removable("bin")
+
+
+def _ask(context: Context, backup_id: str, service_id: str) -> bool:
+    with context.database.begin() as session:
+        # Undo writes the same row: whoever comes second sees the other.
+        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        backup = session.scalars(select(Backup).where(Backup.id == backup_id, *_over())).first()
+        if backup is None:
+            return False
+        service = session.get_one(Service, service_id)
+        operation = Operation.new(
+            service, "remove", origin="bin", actor="system", backup_id=backup.id, storage=backup.storage
+        )
+        session.add(operation)
+        audit(session, service.id, operation, "remove", "its time in the bin is over")
+        return True
