@@ -195,7 +195,7 @@ def passed_on(argument: ast.expr, marked: set[str]) -> bool:
     ],
 )
 def test_texts_of_the_code_are_found(source: str, found: list[Text], monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {**extract.errors(), "Gone": extract.Error(0, optional=True, theirs=False)}
+    known = {**extract.errors(), "Gone": extract.ErrorSignature(0, optional=True, untranslatable=False)}
     monkeypatch.setattr(extract, "errors", lambda: known)
 
     assert [text for _, _, text, _ in extract.extract_messages(io.BytesIO(source.encode()))] == found
