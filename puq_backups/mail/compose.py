@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from email.message import EmailMessage
-from email.utils import formatdate
+from email.utils import formatdate, parseaddr
 from typing import Any
+
+import idna
 
 from .. import host as hosts
 from ..config import Settings
@@ -56,10 +59,26 @@ def to_message(settings: Settings, mail: Mail, rendered: RenderedEmail) -> Email
     """Build the MIME message: plain text with an HTML alternative."""
     email = EmailMessage()
     email["Subject"] = templates.one_line(rendered.subject)
-    email["From"], email["To"] = settings.mail_from or "backups@localhost", mail.recipient
-    email["Date"], email["Message-ID"] = formatdate(), f"<{mail.id}@puq-backups>"
+    sender = ascii_domains(settings.mail_from or "backups@localhost")
+    email["From"], email["To"] = sender, ascii_domains(mail.recipient)
+    # Spam filters want a real domain on the right.
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    email["Date"], email["Message-ID"] = formatdate(), f"<{mail.id}@{domain}>"
     email["Auto-Submitted"] = "auto-generated"
     email["Content-Language"] = mail.locale
     email.set_content(rendered.text)
     email.add_alternative(rendered.html, subtype="html")
     return email
+
+
+def ascii_domains(addresses: str) -> str:
+    """Return mail addresses with their domains in IDNA (`xn--…`), which servers without SMTPUTF8 accept too."""
+    return re.sub(r"@([^\s@,;<>]*[^\x00-\x7f][^\s@,;<>]*)", lambda found: "@" + _ascii(found[1]), addresses)
+
+
+def _ascii(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        # Not a domain: the mail server says so.
+        return domain

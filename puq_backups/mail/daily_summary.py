@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..inventory import protection
-from ..models import Mail, Operation, Server, Service, Storage, now
+from ..models import Chore, Mail, Operation, Server, Service, Storage, now
 from . import events, merge_values
 
 MAX_ROWS = 50
@@ -22,15 +22,29 @@ DAY, MAX_PERIOD = timedelta(days=1), timedelta(days=7)
 
 
 def write(context: Context) -> None:
-    """Add the daily summary to the outbox; at most one per UTC day."""
+    """Add the daily summary to the outbox; at most one per UTC day.
+
+    The first run of the daily tasks after the installation writes none: there is no day to tell of.
+    """
     with context.database.begin() as session:
+        if _first_run(session):
+            return
         since = _since(session)
         events.on_day_end(session, context, collect(session, context, since))
 
 
+def _first_run(session: Session) -> bool:
+    first = select(Chore.name).where(Chore.name == "daily", Chore.last_run_at.is_(None))
+    return session.scalar(first) is not None
+
+
 def _since(session: Session) -> datetime:
-    """Return the time of the last summary, so that a stopped clock leaves no gap; at most `MAX_PERIOD` ago."""
+    """Return the time of the last summary, so that a stopped clock leaves no gap; at most `MAX_PERIOD` ago.
+
+    Without one it is the last run of the daily tasks.
+    """
     last = session.scalar(select(func.max(Mail.created_at)).where(Mail.name == "Daily summary"))
+    last = last or session.scalar(select(Chore.last_run_at).where(Chore.name == "daily"))
     return max(last or now() - DAY, now() - MAX_PERIOD)
 
 

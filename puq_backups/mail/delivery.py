@@ -30,6 +30,7 @@ SENDING_LEASE = timedelta(minutes=10)
 """A mail in state "sending" for longer belongs to a dead worker. Longer than all SMTP timeouts of one mail."""
 MAX_LOGGED_LENGTH = 15_000
 MAYBE_SENT = "It may have arrived: {why}"
+REJECTED = "The mail server refused it for good: {why}"
 WORKER_STOPPED = N_("The worker stopped while it was being sent; it may have arrived.")
 ABORTED = N_("A hook of the provider aborted it.")
 
@@ -133,6 +134,8 @@ def _transmit(context: Context, mail: Mail, email: EmailMessage, rendered: Rende
             hosts.send_email(context.host, email)
     except smtp.OutcomeUnknown as error:
         return Outcome("failed", MAYBE_SENT.format(why=error), rendered)
+    except smtp.Rejected as error:
+        return Outcome("failed", REJECTED.format(why=error)[:2000])
     except Exception as error:  # noqa: BLE001 - a mail server or the host's mailer may raise anything; the mail is retried
         return _retry_or_fail(mail, error)
     return Outcome("sent", _template_warning(rendered), rendered)

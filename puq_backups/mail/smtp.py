@@ -1,4 +1,4 @@
-"""Sends one message by SMTP. A failure is either definite (not accepted) or unknown (connection lost after DATA)."""
+"""Sends one message by SMTP. A failure is temporary, permanent (5xx) or unknown (connection lost after DATA)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from email.message import EmailMessage
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TIMEOUT = 30
+PERMANENT = 500
+"""SMTP codes from here on mean that trying again is of no use."""
 
 
 class ServerUnreachable(Exception):
     """Connecting or logging in failed: other mails would fail too."""
+
+
+class Rejected(Exception):
+    """The mail server refused this mail for good; the text holds its code and words."""
 
 
 class OutcomeUnknown(Exception):
@@ -43,16 +49,36 @@ class _TrackingSmtpTls(_TrackingSmtp, smtplib.SMTP_SSL):
 def send(url: str, email: EmailMessage) -> None:
     """Send a message through the server of `url`.
 
-    Raises ServerUnreachable, OutcomeUnknown, or an smtplib error if the server did not accept it.
+    Raises ServerUnreachable, OutcomeUnknown, Rejected, or an smtplib error if the server did not accept it for now.
     """
     server = _connect(url)
     try:
         server.send_message(email)
+    except smtplib.SMTPNotSupportedError as error:
+        # A local part that is not ASCII, and a server without SMTPUTF8.
+        raise Rejected(str(error)) from error
+    except smtplib.SMTPException as error:
+        code, words = _answer(error)
+        if code >= PERMANENT:
+            raise Rejected(f"{code} {words}") from error
+        raise
     finally:
         # The message was accepted or refused before QUIT; an error here changes nothing.
         with suppress(OSError):
             server.quit()
         server.close()
+
+
+def _answer(error: smtplib.SMTPException) -> tuple[int, str]:
+    """Return the code and words with which the server refused; code 0 if it gave no answer."""
+    code: int = 0
+    words: bytes | str = b""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        # The mail failed for good only if it did for every recipient.
+        code, words = min(error.recipients.values(), key=lambda answer: answer[0], default=(0, b""))
+    elif isinstance(error, smtplib.SMTPResponseException):
+        code, words = error.smtp_code, error.smtp_error
+    return code, words.decode(errors="replace") if isinstance(words, bytes) else words
 
 
 def _connect(url: str) -> smtplib.SMTP:

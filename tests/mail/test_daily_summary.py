@@ -138,8 +138,17 @@ def test_summary_tells_staff_of_the_day_once(world: worlds.World, mailbox: servi
     assert "<ul" in mail.get_body(("html",)).get_content()
 
 
+def test_first_start_writes_no_summary(world: worlds.World) -> None:
+    tick.tick(world.context)
+
+    with world.context.database.open() as session:
+        assert session.scalars(select(Mail).where(Mail.name == "Daily summary")).all() == []
+
+
 def test_summary_comes_each_day_and_leaves_no_gap(world: worlds.World) -> None:
-    with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
+    with time_machine.travel("2026-11-28T10:00:00Z", tick=True) as clock:
+        tick.tick(world.context)
+        clock.move_to("2026-11-29T10:00:00Z")
         tick.tick(world.context)
         clock.move_to("2026-11-29T23:59:00Z")
         tick.tick(world.context)

@@ -123,14 +123,17 @@ def _be_rude(listening: socket.socket, at: str) -> None:
             word = line[:4].strip().lower().decode()
             if word == at:
                 return
-            connection.sendall({"data": b"354 go on\r\n", "quit": b"221 bye\r\n"}.get(word, b"250 fine\r\n"))
+            said = {"data": b"354 go on\r\n", "quit": b"221 bye\r\n"}
+            unknown = {"rcpt": b"550 5.1.1 no such user\r\n"} if at == "unknown" else {}
+            connection.sendall({**said, **unknown}.get(word, b"250 fine\r\n"))
             if word == "data":
                 for part in lines:
                     if part == b".\r\n":
                         break
                 if at == "end":
                     return
-                connection.sendall(b"554 no\r\n" if at == "refused" else b"250 taken\r\n")
+                refused = {"busy": b"451 later\r\n", "refused": b"554 looks like spam\r\n"}
+                connection.sendall(refused.get(at, b"250 taken\r\n"))
 
 
 def test_restored_mail_arrives_as_text_and_html(world: worlds.World, mailbox: services.Mailbox) -> None:
@@ -246,7 +249,9 @@ def test_mail_is_tried_again_only_where_the_server_surely_did_not_take_it(world:
     """Where it hangs up, or what it says: the mail's state and error after it."""
     cases = {
         "greeting": ("waiting", "SMTPServerDisconnected"), "rcpt": ("waiting", "SMTPServerDisconnected"),
-        "data": ("waiting", "SMTPServerDisconnected"), "refused": ("waiting", "SMTPDataError"),
+        "data": ("waiting", "SMTPServerDisconnected"), "busy": ("waiting", "SMTPDataError"),
+        "refused": ("failed", "The mail server refused it for good: 554 looks like spam"),
+        "unknown": ("failed", "The mail server refused it for good: 550 5.1.1 no such user"),
         "end": ("failed", "It may have arrived"), "quit": ("sent", ""),
     }  # fmt: skip
     for at, (state, error) in cases.items():
@@ -258,6 +263,38 @@ def test_mail_is_tried_again_only_where_the_server_surely_did_not_take_it(world:
         assert (at, found.state) == (at, state)
         assert error in found.error, at
         change(world, state="sent")
+
+
+def test_addresses_at_umlaut_domains_need_no_smtputf8(world: worlds.World) -> None:
+    """The server of this test does not offer SMTPUTF8, as most relays do not."""
+    cases = {
+        "info@bücher.example": "info@xn--bcher-kva.example", "info@straße.example": "info@xn--strae-oqa.example",
+        "Info@BÜCHER.example": "Info@xn--bcher-kva.example", "a@b.example": "a@b.example",
+    }  # fmt: skip
+    for given, sent in cases.items():
+        mail = waiting(world)
+        change(world, recipient=given)
+        with rude_server("quit") as port:
+            settings = replace(
+                world.context.settings, smtp_url=f"smtp://127.0.0.1:{port}", mail_from=f"Bücher <{given}>"
+            )
+            delivery.send_due(replace(world.context, settings=settings))
+        found = one(world, mail)
+        assert (given, found.state, found.error) == (given, "sent", "")
+        letter = compose.to_message(settings, found, templates.RenderedEmail("s", "t", "h"))
+        assert (letter["To"], letter["From"]) == (sent, f"Bücher <{sent}>")
+        assert str(letter["Message-ID"]).endswith(f"@{sent.rpartition('@')[2]}>")
+
+
+def test_local_part_that_the_server_cannot_take_fails_at_once(world: worlds.World) -> None:
+    mail = waiting(world)
+    change(world, recipient="jürgen@provider.example")
+    with rude_server("quit") as port:
+        settings = replace(world.context.settings, smtp_url=f"smtp://127.0.0.1:{port}")
+        delivery.send_due(replace(world.context, settings=settings))
+
+    assert one(world, mail).state == "failed"
+    assert "internationalized email" in one(world, mail).error
 
 
 def test_two_senders_at_once_send_one_mail(world: worlds.World, mailbox: services.Mailbox) -> None:
