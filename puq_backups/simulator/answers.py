@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 FORBIDDEN = 403
+NOT_SERVED = 501
 VERIFICATION_FAILED = "Parameter verification failed."
 
 
@@ -25,7 +26,8 @@ class Refusal(Exception):
     @property
     def body(self) -> dict[str, Any]:
         """The JSON body as pve-http-server writes it: data, message, and errors where there are some."""
-        found: dict[str, Any] = {"data": None, "message": self.text.rstrip("\n") + "\n"}
+        end = "" if self.status == NOT_SERVED else "\n"
+        found: dict[str, Any] = {"data": None, "message": self.text.rstrip("\n") + end}
         if self.errors is not None:
             found["errors"] = self.errors
         return found
@@ -47,6 +49,11 @@ def failed(text: str) -> Refusal:
 def bad_parameters(errors: dict[str, str]) -> Refusal:
     """HTTP 400 with one text per parameter."""
     return Refusal(400, VERIFICATION_FAILED, errors)
+
+
+def no_pool(name: str) -> Refusal:
+    """HTTP 403 for a pool that does not exist."""
+    return Refusal(FORBIDDEN, f"Permission check failed (pool '{name}' does not exist)")
 
 
 def forbidden(path: str = "", *privileges: str) -> Refusal:

@@ -46,9 +46,9 @@ def test_ha_stop_only_asks_and_the_vm_follows(proxmox, api):
 
 
 def test_a_call_that_is_not_served_is_501_and_named(proxmox, api):
-    answer = api.ask("POST", "/nodes/pve1/qemu/100/move_disk", disk="scsi0")
+    answer = api.ask("POST", "/nodes/pve1/qemu/100/vncproxy")
     assert answer.status_code == 501
-    assert answer.reason == "Method 'POST /nodes/pve1/qemu/100/move_disk' not implemented"
+    assert answer.reason == "Method 'POST /nodes/pve1/qemu/100/vncproxy' not implemented"
 
 
 def test_every_answer_has_a_date_and_keeps_the_connection(proxmox, api):

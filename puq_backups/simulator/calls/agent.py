@@ -6,12 +6,11 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, route
-from ..schema.parameters import NODE, VMID
 from ..world.access import demand_any
 from .status import agent_enabled
 
 
-@route("POST", "/nodes/{node}/qemu/{vmid}/agent/ping", {"node": NODE, "vmid": VMID})
+@route("POST", "/nodes/{node}/qemu/{vmid}/agent/ping")
 def ping(call: Call) -> Any:
     """Ask the agent for a sign of life."""
     world = call.world

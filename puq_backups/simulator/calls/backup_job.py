@@ -8,9 +8,9 @@ import uuid
 
 from ..answers import Refusal
 from ..http.router import Call
-from ..schema.parameters import split_properties
+from ..schema.parameters import properties
 from ..schema.vm_options import UNUSED_SLOTS
-from ..world import retention
+from ..world import pbs, retention
 from ..world.disks import drives, is_cdrom, is_cloudinit, slot_volumes
 from ..world.locks import config_lock, release, take_config_lock
 from ..world.model import Guest, Storage, config_text
@@ -18,7 +18,7 @@ from ..world.qemu import power_on
 from ..world.storages import check_protected_limit, erase
 from ..world.task import Interrupted, Task, TaskError
 from ..world.volumes import Archive, Volume
-from .backup_data import MIB, OVERHEAD, BackupData
+from .backup_data import COMMANDS, MIB, OVERHEAD, BackupData
 from .status import agent_enabled
 
 ENDINGS = {"0": "", "1": ".lzo", "lzo": ".lzo", "gzip": ".gz", "zstd": ".zst"}
@@ -195,10 +195,24 @@ class Backup:
         if not slot_volumes(guest.config):
             self._info("backup contains no disks")
             self._info("starting diskless backup")
+            self._info(self._diskless_command(name))
             return self._volume(guest, name)
         self._begin_job(guest)
         self.data.copy(guest)
         return self._volume(guest, name)
+
+    def _diskless_command(self, name: str) -> str:
+        """The command that archives a configuration alone."""
+        if self.storage.type == "pbs":
+            repository = pbs.repository(self.storage)
+            return (
+                f"/usr/bin/proxmox-backup-client backup --repository {repository} --backup-type vm qemu-server.conf"
+            )
+        path = self.storage.file_path(name).partition(".vma")[0]
+        return (
+            f"/usr/bin/vma create -v -c {path}.tmp/qemu-server.conf"
+            f" exec:{COMMANDS.get(self.compress, 'cat')} > {path}.vma.dat"
+        )
 
     def _begin_job(self, guest: Guest) -> None:
         if not guest.running or self.mode == "stop":
@@ -226,7 +240,7 @@ class Backup:
         self.world.poke()
 
     def _freeze(self, guest: Guest) -> bool:
-        options = split_properties(str(guest.config.get("agent", "0")), "enabled")
+        options = properties(str(guest.config.get("agent", "0")), "enabled")
         off = "0" in (options.get("freeze-fs-on-backup"), options.get("freeze-fs"))
         if not agent_enabled(guest) or off:
             if self.world.is_9:
@@ -270,7 +284,7 @@ class Backup:
             self._info(f"archive file size: {_file_size(volume.size)}")
         if template := self.call.params.get("notes-template"):
             self._info("adding notes to backup")
-            volume.notes = _notes(str(template), guest, self.call.node)
+            volume.notes = _notes(str(template), guest, self.call.node, self.world.cluster_name)
         if self.call.params.get("protected"):
             self._info("marking backup as protected")
             volume.protected = True
@@ -334,8 +348,8 @@ class Backup:
         self._info(f"Failed at {self._clock()}")
 
 
-def _notes(template: str, guest: Guest, node: str) -> str:
-    values = {"guestname": guest.name, "vmid": str(guest.vmid), "node": node, "cluster": "simulated"}
+def _notes(template: str, guest: Guest, node: str, cluster: str) -> str:
+    values = {"guestname": guest.name, "vmid": str(guest.vmid), "node": node, "cluster": cluster}
     text = re.sub(r"\{\{([^\s{}]+)\}\}", lambda found: values.get(found[1], found[0]), template)
     return re.sub(r"\\(n|\\)", lambda found: "\n" if found[1] == "n" else "\\", text)
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from ..answers import Refusal, bad_parameters, failed, forbidden
+from ..answers import Refusal, bad_parameters, failed, forbidden, no_pool
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, NODE, STORAGE, VMID, Param, dns_format, vmid_format
 from ..schema.property_strings import net_parts, print_drive, print_net
 from ..schema.vm_options import DRIVE_SLOTS, NETS
 from ..world import access
-from ..world.disks import (
-    CLOUDINIT_SIZE,
-    allocate,
-    drives,
-    image_storage,
-    is_cdrom,
-    is_cloudinit,
-    with_size,
-)
+from ..world.disks import drives, free_name, image_storage, is_cdrom, is_cloudinit, with_size
 from ..world.guests import to_template
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Config, Guest
@@ -28,34 +19,17 @@ from ..world.storages import activate
 from ..world.task import Task, TaskError
 from ..world.volumes import FILE_TYPES, Volume
 from .config_checks import demand_bridge
+from .copy_image import copy_image
+
+OLD_LAYOUT = "cluster_size=65536 extended_l2=off"
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/clone",
-    {
-        "node": NODE,
-        "vmid": VMID,
-        "newid": Param("integer", optional=False, format=vmid_format, minimum=100),
-        "name": Param(format=dns_format),
-        "description": Param(),
-        "pool": Param(),
-        "snapname": Param(),
-        "storage": STORAGE,
-        "format": Param(enum=("raw", "qcow2", "vmdk")),
-        "full": BOOLEAN,
-        "target": Param(),
-        "bwlimit": Param("integer", minimum=0),
-    },
-    needs("/vms/{vmid}", "VM.Clone"),
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/clone", needs("/vms/{vmid}", "VM.Clone"))
 def clone(call: Call) -> Any:
     """Clone a VM or template, as a task."""
     world, vmid = call.world, call.vmid
     newid = int(call.params["newid"])
-    _check_clone(call, newid)
-    source = world.guest(vmid, call.node)
-    refuse_locked(source)
+    source = _check_clone(call, newid)
     _refuse_taken(world, newid)
 
     def work(task: Task) -> None:
@@ -86,33 +60,48 @@ def _target(call: Call) -> str | None:
     return None if target in (None, call.node, "localhost") else str(target)
 
 
-def _check_clone(call: Call, newid: int) -> None:
+def _is_full(call: Call, source: Guest) -> bool:
+    """Whether the clone is a full copy: by default of a VM, not of a template."""
+    return bool(call.params.get("full", not source.is_template))
+
+
+def _check_clone(call: Call, newid: int) -> Guest:
+    """The checks before the task, in Proxmox's order. Returns the VM to be cloned."""
     world, params = call.world, call.params
-    source = world.guest(call.vmid, call.node)
     pool = params.get("pool")
     allowed = access.may(world, call.caller, f"/vms/{newid}", "VM.Allocate")
     in_pool = pool and access.may(world, call.caller, f"/pool/{pool}", "VM.Allocate")
     if not allowed and not in_pool:
-        raise forbidden()
+        raise forbidden(f"/vms/{newid}", "VM.Allocate")
+    source = world.guest_to_run(call.vmid, call.node)
     if pool and pool not in world.pools:
-        raise failed(f"pool '{pool}' does not exist")
+        raise no_pool(str(pool))
+    _check_clone_target(call)
+    refuse_locked(source)
+    if "snapname" in params and not any(one.name == params["snapname"] for one in source.snapshots):
+        raise failed(f"snapshot '{params['snapname']}' does not exist")
+    for key in ("storage", "format"):
+        if key in params and not _is_full(call, source):
+            raise failed(f"parameter '{key}' not allowed for linked clones")
     _check_clone_storages(call, source)
     for key in [key for key in source.config if key in NETS]:
         demand_bridge(world, call.caller, str(source.config[key]))
-    linked = source.is_template and not params.get("full")
+    _check_features(call, source)
+    return source
+
+
+def _check_features(call: Call, source: Guest) -> None:
+    """A linked clone needs base images."""
     for slot, drive in drives(source.config).items():
-        volume = world.volume(drive["file"], call.node)
-        if (
-            linked
-            and volume is not None
-            and volume.format == "raw"
-            and world.storages[volume.storage].type in FILE_TYPES
-        ):
-            raise failed(f"Linked clone feature is not supported for drive '{slot}'")
+        volume = call.world.volume(drive["file"], call.node)
+        if _is_full(call, source) or volume is None or is_cloudinit(drive) or slot == "tpmstate0":
+            continue
+        if not volume.base.startswith("base-"):
+            raise failed(f"Linked clone feature is not supported for '{drive['file']}' ({slot})")
 
 
-def _check_clone_storages(call: Call, source: Guest) -> None:
-    """The right to put each disk where it goes; a clone for another node needs shared storages at both ends."""
+def _check_clone_target(call: Call) -> None:
+    """The node and the storage that are named, and quorum."""
     world, target, storage = call.world, _target(call), call.params.get("storage")
     if target is not None and target not in world.nodes:
         raise failed(f"no such cluster node '{target}'")
@@ -126,14 +115,19 @@ def _check_clone_storages(call: Call, source: Guest) -> None:
             raise failed(f"can't clone to non-shared storage '{storage}'")
     if not world.quorum:
         raise failed("cluster not ready - no quorum?")
+
+
+def _check_clone_storages(call: Call, source: Guest) -> None:
+    """The right to put each disk where it goes; a clone for another node needs shared storages."""
+    world, storage = call.world, call.params.get("storage")
     used = [drive for drive in drives(source.config).values() if ":" in drive["file"]]
     for drive in used:
         name = str(storage or drive["file"].partition(":")[0])
         if not is_cdrom(drive):
             access.demand(world, call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
     local = any(not world.storages[drive["file"].partition(":")[0]].shared for drive in used)
-    if target is not None and local:
-        raise failed(f"can't clone VM to node '{target}' (VM uses local storage)")
+    if _target(call) is not None and local:
+        raise failed(f"can't clone VM to node '{_target(call)}' (VM uses local storage)")
 
 
 def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Volume]) -> None:
@@ -152,10 +146,9 @@ def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Vo
         made[slot] = _clone_drive(call, task, guest, slot, drives(made)[slot], volumes)
     for key in [key for key in made if key.startswith("unused")]:
         del made[key]
-    for key in ("name", "description"):
-        if key in params:
-            made[key] = params[key]
-    made.setdefault("name", f"Copy-of-VM-{source.name}")
+    made["name"] = params.get("name") or f"Copy-of-VM-{source.config.get('name', source.vmid)}"
+    if params.get("description"):
+        made["description"] = params["description"]
     guest.config, guest.node = made, _target(call) or guest.node
     if params.get("pool"):
         world.pools[str(params["pool"])].add(guest.vmid)
@@ -169,44 +162,61 @@ def _clone_drive(
     volume = world.volume(drive["file"], call.node)
     if volume is None:
         return print_drive(drive)
-    storage = str(call.params.get("storage") or volume.storage)
-    activate(world, storage, call.node)
-    task.log(f"create full clone of drive {slot} ({drive['file']})")
     cloudinit = is_cloudinit(drive)
-    size = CLOUDINIT_SIZE if cloudinit else volume.size
-    base = f"vm-{guest.vmid}-cloudinit" if cloudinit else ""
-    fmt = str(call.params.get("format") or volume.format)
-    fresh = allocate(world, guest.node, storage, guest.vmid, size, fmt, task.log, base=base)
+    source = world.guests[call.vmid]
+    if not cloudinit and slot != "tpmstate0" and not _is_full(call, source):
+        fresh = _linked(call, task, guest, slot, volume)
+    else:
+        storage = str(call.params.get("storage") or volume.storage)
+        fmt = str(call.params.get("format") or volume.format)
+        fresh = copy_image(world, task, call.node, guest.vmid, slot, volume, storage, fmt, cloudinit=cloudinit)
     volumes.append(fresh)
-    fresh.data, fresh.used = volume.data, volume.used
-    if world.is_9:
-        task.log(f"allocated target volume '{fresh.volid}'")
-    if not cloudinit:
-        shown = f"{size / 1024**2:.1f} MiB"
-        task.log(f"transferred 0.0 B of {shown} (0.00%)")
-        task.log(f"transferred {shown} of {shown} (100.00%)")
-        task.log(f"transferred {shown} of {shown} (100.00%)")
     return with_size(world, guest.node, {**drive, "file": fresh.volid})
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/template",
-    {"node": NODE, "vmid": VMID, "disk": Param()},
-    needs("/vms/{vmid}", "VM.Allocate"),
-)
+def _linked(call: Call, task: Task, guest: Guest, slot: str, volume: Volume) -> Volume:
+    """A linked clone of a base image: its name holds that of the base."""
+    world = call.world
+    storage = activate(world, volume.storage, call.node)
+    task.log(f"create linked clone of drive {slot} ({volume.volid})")
+    fmt = "qcow2" if storage.type in FILE_TYPES else "raw"
+    base = free_name(world, storage.storage, call.node, guest.vmid)
+    name = storage.image_name(guest.vmid, base, fmt)
+    if storage.type in FILE_TYPES:
+        behind = f"../{volume.name}"
+        task.log(f"clone {volume.name}: images, {base}.{fmt}, {guest.vmid} to {base}.{fmt} (base={behind})")
+        layout = "cluster_size=131072 extended_l2=on preallocation=metadata" if world.is_9 else OLD_LAYOUT
+        task.log(
+            f"Formatting '{storage.file_path(name)}', fmt=qcow2 {layout}"
+            f" compression_type=zlib size={volume.size} backing_file={behind}"
+            f" backing_fmt={volume.format} lazy_refcounts=off refcount_bits=16"
+        )
+    now = int(world.now(call.node))
+    made = Volume(storage.storage, f"{volume.name}/{name}", "images", fmt, volume.size, now, guest.vmid, volume.node)
+    made.data = volume.data
+    made.parent = f"../{volume.name}" if storage.type in FILE_TYPES else volume.volid
+    return world.volumes.add(made)
+
+
+@route("POST", "/nodes/{node}/qemu/{vmid}/template", needs("/vms/{vmid}", "VM.Allocate"))
 def make_template(call: Call) -> Any:
-    """Make a VM a template, as a task."""
+    """Make a VM, or one of its disks, a template, as a task."""
+    only = call.params.get("disk")
+
+    def check() -> Guest:
+        guest = call.world.guest(call.vmid, call.node)
+        refuse_locked(guest)
+        if guest.snapshots:
+            raise failed("unable to create template, because VM contains snapshots")
+        if guest.is_template and only is None:
+            raise failed("you can't convert a template to a template")
+        if guest.running:
+            raise failed("you can't convert a VM to template if VM is running")
+        return guest
 
     def work(task: Task) -> None:
-        world = call.world
-        take_config_lock(world, task, call.vmid)
-        guest = world.guest(call.vmid, call.node)
-        refuse_locked(guest)
-        if guest.running:
-            raise TaskError(f"you can't convert a VM to template if VM is running ({call.vmid})")
-        if guest.snapshots:
-            raise TaskError("unable to create template, because VM contains snapshots")
-        to_template(world, guest)
+        take_config_lock(call.world, task, call.vmid)
+        to_template(call.world, check(), only)
 
+    check()
     return call.task("qmtemplate", call.vmid, work)

@@ -6,16 +6,14 @@ from typing import Any
 
 from ..answers import bad_parameters
 from ..http.router import Call, needs, route
-from ..schema.parameters import Param
 from ..world import access
-from ..world.model import Node
 from ..world.state import World
-from ..world.storages import usage
+from ..world.storages import is_enabled, usage
 from .nodes import node_summary
 from .status import summary
 
 
-@route("GET", "/cluster/status", permission=needs("/", "Sys.Audit"), protected=False)
+@route("GET", "/cluster/status", needs("/", "Sys.Audit"), protected=False)
 def cluster_status(call: Call) -> Any:
     """Members and quorum."""
     world = call.world
@@ -33,33 +31,23 @@ def cluster_status(call: Call) -> Any:
         for position, node in enumerate(world.nodes.values(), 1)
     ]
     if len(world.nodes) > 1:
-        head = {"id": "cluster", "type": "cluster", "name": "simulated", "version": 1}
+        head = {"id": "cluster", "type": "cluster", "name": world.cluster_name, "version": 1}
         found.insert(0, {**head, "nodes": len(world.nodes), "quorate": int(world.quorum)})
     return found
 
 
-@route(
-    "GET",
-    "/cluster/resources",
-    {"type": Param(enum=("vm", "storage", "node", "sdn"))},
-    protected=False,
-)
+@route("GET", "/cluster/resources", protected=False)
 def resources(call: Call) -> Any:
     """VMs, storages and nodes that the caller may see, with figures that may be up to 10 s old."""
     wanted = call.params.get("type")
     found: list[dict[str, Any]] = []
     if wanted in (None, "node"):
-        found += [_node_resource(call.world, node) for node in call.world.nodes.values()]
+        mode = {"cgroup-mode": 1} if call.world.node_statistics else {}
+        found += [node_summary(call, node) | mode for node in call.world.nodes.values()]
     if wanted in (None, "vm"):
         found += _vm_resources(call)
     if wanted in (None, "storage"):
         found += _storage_resources(call)
-    return found
-
-
-def _node_resource(world: World, node: Node) -> dict[str, Any]:
-    found = node_summary(world, node)
-    found.pop("ssl_fingerprint")
     return found
 
 
@@ -103,11 +91,10 @@ def _storage_resources(call: Call) -> list[dict[str, Any]]:
     found = []
     for storage in world.storages.values():
         path = f"/storage/{storage.storage}"
-        granted = access.privileges(world, call.caller, path)
-        if not {"Datastore.Audit", "Datastore.AllocateSpace", "Datastore.Allocate"} & set(granted):
+        if not access.may(world, call.caller, path, "Datastore.Audit"):
             continue
         for node in world.nodes.values():
-            if storage.nodes and node.name not in storage.nodes:
+            if not is_enabled(storage, node.name):
                 continue
             item: dict[str, Any] = {
                 "id": f"storage/{node.name}/{storage.storage}",
@@ -119,19 +106,14 @@ def _storage_resources(call: Call) -> list[dict[str, Any]]:
                 "shared": int(storage.shared),
                 "status": "unknown",
             }
-            if node.online and not storage.is_offline(node.name) and not storage.disabled:
+            if node.online and not storage.is_offline(node.name):
                 total, used, _avail = usage(world, storage, node.name)
                 item |= {"status": "available", "disk": used, "maxdisk": total}
             found.append(item)
     return found
 
 
-@route(
-    "GET",
-    "/cluster/nextid",
-    {"vmid": Param("integer", minimum=100)},
-    protected=False,
-)
+@route("GET", "/cluster/nextid", protected=False)
 def next_id(call: Call) -> Any:
     """A free VMID."""
     wanted = call.params.get("vmid")
@@ -143,3 +125,9 @@ def next_id(call: Call) -> Any:
     while free in call.world.guests:
         free += 1
     return str(free)
+
+
+@route("GET", "/cluster", protected=False)
+def index(_call: Call) -> Any:
+    """What lies below the cluster."""
+    return [{"name": name} for name in ("ha", "nextid", "resources", "status", "tasks")]

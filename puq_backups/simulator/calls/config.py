@@ -6,32 +6,23 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, needs, needs_any, route
-from ..schema.parameters import BOOLEAN, NODE, VMID, Param, config_id_format
 from ..schema.vm_options import (
     ANY_CONFIG_PRIVILEGE,
     CHANGE,
     CLOUDINIT_KEYS,
     IPCONFIGS,
-    OPTIONS,
 )
 from ..world.locks import config_lock, flock, refuse_locked, release, take_config_lock
 from ..world.model import Config, Guest
 from ..world.task import Task
 from .config_change import change
-from .config_checks import check_change, check_memory, split_names
+from .config_checks import CHECKSUM, check_change, check_memory, split_names
 
 BUSY_SECONDS = 10
 MASK = "**********"
-CHECKSUM = "checksum mismatch (file change by other user?)"
 
 
-@route(
-    "GET",
-    "/nodes/{node}/qemu/{vmid}/config",
-    {"node": NODE, "vmid": VMID, "current": BOOLEAN, "snapshot": Param(format=config_id_format)},
-    needs("/vms/{vmid}", "VM.Audit"),
-    protected=False,
-)
+@route("GET", "/nodes/{node}/qemu/{vmid}/config", needs("/vms/{vmid}", "VM.Audit"), protected=False)
 def read(call: Call) -> Any:
     """The configuration with pending changes as if applied, or as it is (`current`), or a snapshot's."""
     guest = call.world.guest(call.vmid, call.node)
@@ -48,13 +39,7 @@ def _masked(config: Config) -> Config:
     return {key: MASK if key == "cipassword" else value for key, value in config.items()}
 
 
-@route(
-    "GET",
-    "/nodes/{node}/qemu/{vmid}/pending",
-    {"node": NODE, "vmid": VMID},
-    needs("/vms/{vmid}", "VM.Audit"),
-    protected=False,
-)
+@route("GET", "/nodes/{node}/qemu/{vmid}/pending", needs("/vms/{vmid}", "VM.Audit"), protected=False)
 def pending(call: Call) -> Any:
     """Each option with its value, and what is pending for it."""
     guest = call.world.guest(call.vmid, call.node)
@@ -73,8 +58,10 @@ def pending(call: Call) -> Any:
 
 
 def _wishes(call: Call) -> tuple[Config, list[str], list[str]]:
-    meta = {*CHANGE, "node", "vmid", "background_delay"}
+    meta = {*CHANGE, "node", "vmid"}
     changes = {key: value for key, value in call.params.items() if key not in meta}
+    if "cdrom" in changes:
+        changes["ide2"] = f"{changes.pop('cdrom')},media=cdrom"
     deleted, reverted = split_names(call.params.get("delete")), split_names(call.params.get("revert"))
     check_change(call, changes, deleted, reverted)
     return changes, deleted, reverted
@@ -89,13 +76,23 @@ def _checked(call: Call, changes: Config) -> Guest:
     return guest
 
 
-CONFIG = {"node": NODE, "vmid": VMID, **OPTIONS, **CHANGE}
 MAY_CHANGE = needs_any("/vms/{vmid}", *ANY_CONFIG_PRIVILEGE)
 
 
-@route("PUT", "/nodes/{node}/qemu/{vmid}/config", CONFIG, MAY_CHANGE)
+@route("PUT", "/nodes/{node}/qemu/{vmid}/unlink", needs("/vms/{vmid}", "VM.Config.Disk"))
+def unlink(call: Call) -> Any:
+    """Delete disks from the configuration: the same as its change with `delete`."""
+    call.params["delete"] = call.params.pop("idlist")
+    _put(call)
+
+
+@route("PUT", "/nodes/{node}/qemu/{vmid}/config", MAY_CHANGE)
 def put(call: Call) -> Any:
     """Change the configuration; the answer comes when it is done."""
+    _put(call)
+
+
+def _put(call: Call) -> None:
     changes, deleted, reverted = _wishes(call)
     lock, owner = config_lock(call.vmid), object()
     if not flock(call.world, owner, lock, BUSY_SECONDS):
@@ -106,12 +103,7 @@ def put(call: Call) -> Any:
         release(call.world, owner, lock)
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/config",
-    {**CONFIG, "background_delay": Param("integer", minimum=1, maximum=30)},
-    MAY_CHANGE,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/config", MAY_CHANGE)
 def post(call: Call) -> Any:
     """The same as a task; null with `background_delay` if it was done in time."""
     changes, deleted, reverted = _wishes(call)
@@ -139,12 +131,7 @@ def _told(key: str, value: object) -> object:
     return "<hidden>" if key == "cipassword" else value
 
 
-@route(
-    "PUT",
-    "/nodes/{node}/qemu/{vmid}/cloudinit",
-    {"node": NODE, "vmid": VMID},
-    needs("/vms/{vmid}", "VM.Config.Cloudinit"),
-)
+@route("PUT", "/nodes/{node}/qemu/{vmid}/cloudinit", needs("/vms/{vmid}", "VM.Config.Cloudinit"))
 def regenerate_cloudinit(call: Call) -> Any:
     """Write the cloud-init drive anew."""
     guest = call.world.guest(call.vmid, call.node)

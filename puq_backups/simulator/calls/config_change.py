@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..answers import bad_parameters, failed
+from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call
 from ..schema.property_strings import (
     LIVE_DRIVE_KEYS,
+    LIVE_NET_KEYS,
     NEW_DISK,
     net_parts,
     parse_drive,
@@ -23,21 +24,26 @@ from ..schema.vm_options import (
     NETS,
     UNUSED_SLOTS,
 )
+from ..world import access
 from ..world.disks import (
     CLOUDINIT_SIZE,
     Log,
     allocate,
-    free,
     is_cdrom,
+    referenced,
     with_size,
 )
 from ..world.model import Config, Guest
-from ..world.qemu import drop_option, keep_replaced
+from ..world.qemu import keep_replaced, register_unused
 from ..world.state import World, new_mac
+from ..world.storages import activate
 from ..world.volumes import FILE_TYPES
 from .config_checks import check_boot_order, split_names
 
 HOT_BUSES = ("scsi", "virtio")
+HOTPLUG_DEFAULT = ("network", "disk", "usb")
+PLUGGED = {"memory": "memory", "vcpus": "cpu", "tablet": "usb"}
+"""Options that a running VM takes only if its `hotplug` names this feature."""
 
 
 def stored(world: World, node: str, vmid: int, key: str, value: Any, log: Log) -> str | int | float:
@@ -88,8 +94,10 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
     for key in reverted:
         guest.pending.pop(key, None)
         guest.pending_delete = [name for name in guest.pending_delete if name != key]
-    for key in deleted:
-        _delete(call, guest, key, log)
+    for key in [key for key in deleted if _is_deletable(call, guest, key, log)]:
+        guest.pending_delete = [*dict.fromkeys([*guest.pending_delete, key])]
+    for key in sorted(guest.pending_delete):
+        _apply_delete(call, guest, key)
     for key in sorted(changes, key=_slot_order):
         value = stored(call.world, call.node, guest.vmid, key, changes[key], log)
         _boot_from_new_cdrom(guest, key, value)
@@ -102,15 +110,22 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
         raise bad_parameters(problems)
 
 
+def _boot_devices(guest: Guest) -> list[str] | None:
+    """The devices of the boot order; None where there is none."""
+    boot = str(guest.merged().get("boot", ""))
+    return split_names(boot.removeprefix("order=")) if boot.startswith("order=") else None
+
+
+def _set_boot_devices(guest: Guest, devices: list[str]) -> None:
+    target = guest.pending if guest.running else guest.config
+    target["boot"] = f"order={';'.join(devices)}" if devices else " "
+
+
 def _boot_from_new_cdrom(guest: Guest, key: str, value: str | float) -> None:
     """A CD drive that is added is appended to the boot order."""
-    boot = str(guest.merged().get("boot", ""))
-    if key not in DRIVE_SLOTS or not boot.startswith("order=") or not is_cdrom(parse_drive(str(value))):
-        return
-    devices = split_names(boot.removeprefix("order="))
-    if key not in devices:
-        target = guest.pending if guest.running else guest.config
-        target["boot"] = "order=" + ";".join([*devices, key])
+    devices = _boot_devices(guest)
+    if key in DRIVE_SLOTS and devices is not None and is_cdrom(parse_drive(str(value))) and key not in devices:
+        _set_boot_devices(guest, [*devices, key])
 
 
 def _slot_order(key: str) -> tuple[int, str]:
@@ -132,54 +147,106 @@ def _set(world: World, guest: Guest, key: str, value: str | float) -> str | None
         guest.pending[key] = value
         return problem
     guest.pending.pop(key, None)
-    keep_replaced(guest, key, value)
+    keep_replaced(world, guest, key, value)
     guest.config[key] = value
     return None
 
 
+def _features(guest: Guest) -> set[str]:
+    """What may be plugged into the running VM."""
+    value = str(guest.config.get("hotplug", "1"))
+    return set(HOTPLUG_DEFAULT if value == "1" else split_names("" if value == "0" else value))
+
+
 def _is_live(guest: Guest, key: str, value: str) -> bool:
     """Whether a running VM takes a change at once."""
-    if key in FAST or key in NETS or key in UNUSED_SLOTS:
+    if key in FAST or key in UNUSED_SLOTS:
         return True
-    if key not in DRIVE_SLOTS:
-        return False
-    new = parse_drive(value)
+    if key in NETS:
+        return _is_live_net(guest, key, value)
+    if key in PLUGGED:
+        return PLUGGED[key] in _features(guest)
+    return key in DRIVE_SLOTS and _is_live_drive(guest, key, parse_drive(value))
+
+
+def _is_live_net(guest: Guest, key: str, value: str) -> bool:
+    new, old = net_parts(value), net_parts(str(guest.config.get(key, "")))
+    changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+    return (key in guest.config and changed <= LIVE_NET_KEYS) or "network" in _features(guest)
+
+
+def _is_live_drive(guest: Guest, key: str, new: dict[str, str]) -> bool:
     old = parse_drive(str(guest.config[key])) if key in guest.config else None
     if old is None or old["file"] != new["file"]:
-        return key.rstrip("0123456789") in HOT_BUSES or (is_cdrom(new) and old is not None)
+        plugs = key.rstrip("0123456789") in HOT_BUSES and "disk" in _features(guest)
+        return plugs or (is_cdrom(new) and old is not None)
     changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
     return changed <= LIVE_DRIVE_KEYS
 
 
-def _delete(call: Call, guest: Guest, key: str, log: Log) -> None:
-    """Delete an option: a drive becomes unused, an unused one is destroyed, an unset one is no error."""
-    if guest.pending.pop(key, None) is None and key not in guest.config:
+def _is_deletable(call: Call, guest: Guest, key: str, log: Log) -> bool:
+    """Check one option that is to be deleted. An unused disk is destroyed here, an unset option no error."""
+    if key not in guest.config and key not in guest.pending:
         log(f"cannot delete '{key}' - not set in current configuration!")
-    if key not in guest.config:
-        return
-    if key in DRIVE_SLOTS and guest.config.get("protection"):
-        raise failed(f"can't remove drive '{key}' - protection mode enabled")
+        return False
+    dropped = guest.pending.pop(key, None)
+    devices = _boot_devices(guest)
+    if devices is not None and key in devices:
+        _set_boot_devices(guest, [one for one in devices if one != key])
     if key in UNUSED_SLOTS:
         _destroy_unused(call, guest, key)
-    elif guest.running and not _deletes_live(key):
-        guest.pending_delete = [*dict.fromkeys([*guest.pending_delete, key])]
-    else:
-        volid = drop_option(guest, key)
-        if volid and (call.params.get("force") or "cloudinit" in volid):
-            _forget_unused(guest, volid)
-            free(call.world, call.node, volid)
+        return False
+    if key in DRIVE_SLOTS and guest.config.get("protection"):
+        raise failed(f"can't remove drive '{key}' - protection mode enabled")
+    if dropped is not None and key in DRIVE_SLOTS:
+        register_unused(call.world, guest, parse_drive(str(dropped)))
+    return key in guest.config
 
 
-def _deletes_live(key: str) -> bool:
-    return key in FAST or key in NETS or key.rstrip("0123456789") in HOT_BUSES
+def _apply_delete(call: Call, guest: Guest, key: str) -> None:
+    """Delete an option, unless the VM runs and cannot do without it: then the deletion stays pending."""
+    if guest.running and not _deletes_live(guest, key):
+        return
+    guest.pending_delete = [name for name in guest.pending_delete if name != key]
+    drive = parse_drive(str(guest.config[key])) if key in DRIVE_SLOTS and key in guest.config else None
+    guest.config.pop(key, None)
+    if drive is not None and call.params.get("force") and not is_cdrom(drive):
+        _free_owned(call, guest, drive["file"])
+    elif drive is not None:
+        register_unused(call.world, guest, drive)
 
 
-def _forget_unused(guest: Guest, volid: str) -> None:
-    for slot in [slot for slot in UNUSED_SLOTS if str(guest.config.get(slot)) == volid]:
-        del guest.config[slot]
+def _deletes_live(guest: Guest, key: str) -> bool:
+    if key in NETS:
+        return "network" in _features(guest)
+    if key in PLUGGED:
+        return PLUGGED[key] in _features(guest)
+    return key in FAST or (key.rstrip("0123456789") in HOT_BUSES and "disk" in _features(guest))
+
+
+def _free_owned(call: Call, guest: Guest, volid: str) -> None:
+    """Destroy an image that belongs to the VM and is used nowhere else in it; a foreign one is left alone."""
+    world = call.world
+    volume = world.volume(volid, guest.node)
+    if volume is None or volume.vmid != guest.vmid:
+        return
+    access.demand(world, call.caller, f"/storage/{volume.storage}", "Datastore.AllocateSpace")
+    if volid in referenced(guest.config) or any(volid in referenced(one.config) for one in guest.snapshots):
+        raise failed(f"unable to delete '{volid}' - volume is still in use (snapshot?)")
+    activate(world, volume.storage, guest.node)
+    world.volumes.remove(volume)
 
 
 def _destroy_unused(call: Call, guest: Guest, key: str) -> None:
+    volid = str(guest.config[key])
     if guest.config.get("protection"):
-        raise failed(f"can't remove unused disk '{guest.config[key]}' - protection mode enabled")
-    free(call.world, call.node, str(guest.config.pop(key)))
+        raise failed(f"can't remove unused disk '{volid}' - protection mode enabled")
+    others = {name: value for name, value in guest.config.items() if name != key}
+    if volid in referenced(others):
+        raise failed(f"unable to delete '{volid}' - volume is still in use (snapshot?)")
+    value = guest.config.pop(key)
+    try:
+        _free_owned(call, guest, volid)
+    except Refusal:
+        guest.config[key] = value
+        raise

@@ -17,8 +17,8 @@ from ..schema.property_strings import (
 from ..schema.vm_options import (
     DRIVE_SLOTS,
     NETS,
-    OPTIONS,
     UNUSED_SLOTS,
+    option,
     privileges_for,
 )
 from ..world import access
@@ -44,7 +44,7 @@ def check_change(call: Call, changes: Config, deleted: list[str], reverted: list
         raise failed("no options specified")
     for what, names in (("revert", reverted), ("delete", deleted)):
         for key in names:
-            if key not in OPTIONS and key not in UNUSED_SLOTS:
+            if option(key, call.world.pve) is None and key not in UNUSED_SLOTS:
                 raise bad_parameters({what: f"unknown option '{key}'"})
             if key in changes:
                 raise bad_parameters({"delete": f"you can't use '-{key}' and -{what} {key}' at the same time"})
@@ -117,6 +117,7 @@ def _check_volume(call: Call, volid: str) -> None:
     access.demand_volume(call.world, call.caller, volume, call.vmid)
 
 
+CHECKSUM = "checksum mismatch (file change by other user?)"
 BALLOON = "balloon value too large (must be smaller than assigned memory)"
 
 

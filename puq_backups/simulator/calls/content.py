@@ -6,25 +6,19 @@ from typing import Any
 
 from ..answers import Prepared, Refusal, bad_parameters, failed
 from ..http.router import Call, route
-from ..schema.parameters import BOOLEAN, NODE, STORAGE_IN_PATH, Param
-from ..world import access
+from ..world import access, pbs
 from ..world.locks import release, take_storage_lock
 from ..world.model import Storage
-from ..world.storages import activate, check_protected_limit, erase, known
+from ..world.storages import activate, check_protected_limit, configured, erase, take_time
 from ..world.task import Task, TaskError
-from ..world.volumes import FILE_TYPES, Volume, name_parts
-from .storages import ANY_OF_STORAGE, VMID_FILTER
+from ..world.volumes import FILE_TYPES, Volume, name_parts, unparsable
+from .storages import ANY_OF_STORAGE
 
 PATH = "/nodes/{node}/storage/{storage}/content/{volume}"
-BASE = {"node": NODE, "storage": STORAGE_IN_PATH}
+NO_FORMAT = "volume_size_info on '{}' failed - no format"
 
 
-@route(
-    "GET",
-    "/nodes/{node}/storage/{storage}/content",
-    {"node": NODE, "storage": STORAGE_IN_PATH, "content": Param(), "vmid": VMID_FILTER},
-    ANY_OF_STORAGE,
-)
+@route("GET", "/nodes/{node}/storage/{storage}/content", ANY_OF_STORAGE)
 def content(call: Call) -> Any:
     """The volumes that the caller may see; others are left out without a word."""
     world, params = call.world, call.params
@@ -32,7 +26,7 @@ def content(call: Call) -> Any:
     allowed: dict[tuple[int, str], bool] = {}
     found = []
     for volume in world.volumes.at(world.place(storage.storage, call.node), params.get("vmid")):
-        if params.get("content") not in (None, volume.content):
+        if params.get("content") not in (None, volume.content) or volume.content not in storage.content:
             continue
         key = (volume.vmid, volume.content)
         if key not in allowed:
@@ -53,80 +47,89 @@ def _sees(call: Call, volume: Volume) -> bool:
 
 
 def _named(call: Call) -> tuple[Storage, str, str, int | None]:
-    """Storage, volume name, content and owner of the volume in the path; it need not exist."""
+    """Storage, volume name, content and owner of the volume in the path.
+
+    The volume need not exist, and the storage need not be enabled: nothing is activated here.
+    """
     text, name = str(call.params["volume"]), str(call.params["storage"])
     if ":" in text:
         prefix, _, text = text.partition(":")
         if prefix != name:
-            raise bad_parameters({"storage": f"storage ID missmatch ({prefix} != {name})"})
-    storage = known(call.world, name, call.node)
+            raise bad_parameters({"volume": f"storage ID mismatch ({prefix} != {name})\n"})
+    storage = configured(call.world, name)
     try:
         kind, _format, owner = name_parts(text)
     except ValueError:
-        raise failed(f"unable to parse directory volume name '{text}'") from None
+        raise failed(unparsable(storage.type, text)) from None
     return storage, text, kind, owner
 
 
 def _demand(call: Call, storage: Storage, name: str, kind: str, owner: int | None) -> None:
     """The rights on a volume by its name alone: it may have gone."""
-    stand_in = Volume(storage.storage, name, kind, "raw", 0, 0, owner or 0)
-    if kind == "backup" and owner is None:
-        access.demand(call.world, call.caller, f"/storage/{storage.storage}", "Datastore.Allocate")
-    access.demand_volume(call.world, call.caller, stand_in)
+    access.demand_named_volume(call.world, call.caller, f"{storage.storage}:{name}", kind, owner)
 
 
-@route("GET", PATH, BASE)
+def _present(call: Call, storage: Storage, name: str) -> Volume | None:
+    """The volume, if it is there and the node reaches the storage. A disabled storage keeps its files."""
+    take_time(call.world, storage)
+    if storage.is_offline(call.node):
+        return None
+    return call.world.volume(f"{storage.storage}:{name}", call.node)
+
+
+@route("GET", PATH)
 def attributes(call: Call) -> Any:
-    """One volume's attributes."""
+    """One volume's attributes. The storage is not activated for them."""
     storage, name, kind, owner = _named(call)
     _demand(call, storage, name, kind, owner)
-    activate(call.world, storage.storage, call.node)
     volid = f"{storage.storage}:{name}"
-    volume = call.world.volume(volid, call.node)
+    volume = _present(call, storage, name)
     if volume is None:
-        raise failed(f"volume_size_info on '{volid}' failed - no format")
+        raise failed(pbs.lost(storage, name) if storage.type == "pbs" else NO_FORMAT.format(volid))
+    found = {"path": storage.file_path(name), "size": volume.size, "used": volume.used, "format": volume.format}
     if kind != "backup":
-        return {
-            "path": storage.file_path(name),
-            "size": volume.size,
-            "used": volume.used,
-            "format": volume.format,
-        }
-    rounded = -(-volume.size // 512) * 512
-    return {
-        "path": storage.file_path(name),
-        "size": rounded if storage.type in FILE_TYPES else volume.size,
-        "used": rounded,
-        "format": "raw" if storage.type in FILE_TYPES else volume.format,
-        "protected": int(volume.protected),
-        "notes": volume.notes or "",
-    }
+        return found
+    if storage.type in FILE_TYPES:
+        rounded = -(-volume.size // 512) * 512
+        found |= {"size": rounded, "used": rounded, "format": "raw"}
+    return found | {"protected": int(volume.protected), "notes": volume.notes or ""}
 
 
-@route("PUT", PATH, {**BASE, "notes": Param(), "protected": BOOLEAN})
+@route("PUT", PATH)
 def change(call: Call) -> Any:
     """Set notes and protection. On file storages nobody looks whether the archive is there."""
     storage, name, kind, owner = _named(call)
     _demand(call, storage, name, kind, owner)
-    activate(call.world, storage.storage, call.node)
-    if kind != "backup":
-        note = "notes" in call.params
-        raise failed("only backups can have notes" if note else "only backups support attribute 'protected'")
-    volume = call.world.volume(f"{storage.storage}:{name}", call.node)
-    if volume is None:
-        if storage.type == "pbs":
-            raise failed(f"proxmox-backup-client failed: Error: unable to get snapshot '{name}'")
-        return
-    if "notes" in call.params:
-        volume.notes = call.params["notes"]
-    if "protected" in call.params:
-        if call.params["protected"] and not volume.protected:
-            check_protected_limit(call.world, call.caller, storage, call.node, volume.vmid)
-        volume.protected = bool(call.params["protected"])
-    call.world.volumes.report("changed", volume)
+    given: dict[str, Any] = {key: call.params[key] for key in ("notes", "protected") if key in call.params}
+    if kind != "backup" and given:
+        raise failed(
+            "only backups can have notes" if "notes" in given else "only backups support attribute 'protected'"
+        )
+    volume = _present(call, storage, name)
+    if given.get("protected") and owner and not (volume is not None and volume.protected):
+        check_protected_limit(call.world, call.caller, storage, call.node, owner)
+    if volume is not None:
+        volume.notes = given.get("notes", volume.notes)
+        volume.protected = bool(given.get("protected", volume.protected))
+        call.world.volumes.report("changed", volume)
+    elif given:
+        _change_lost(call, storage, name, given)
 
 
-@route("DELETE", PATH, {**BASE, "delay": Param("integer", minimum=1, maximum=30)})
+def _change_lost(call: Call, storage: Storage, name: str, given: dict[str, Any]) -> None:
+    """Notes and protection of an archive that is not there: on a file storage they become files beside it."""
+    if storage.type == "pbs":
+        raise failed(pbs.lost(storage, name))
+    if storage.is_offline(call.node):
+        what = "notes" if "notes" in given else "protected"
+        raise failed(f"unable to open file '{storage.file_path(name)}.{what}' - No such file or directory")
+    if "protected" in given:
+        marks = call.world.protection_marks
+        volid = f"{storage.storage}:{name}"
+        marks.add(volid) if given["protected"] else marks.discard(volid)
+
+
+@route("DELETE", PATH)
 def remove(call: Call) -> Any:
     """Remove a volume, as a task. One that is gone already is no error."""
     storage, name, kind, owner = _named(call)
@@ -138,8 +141,12 @@ def remove(call: Call) -> Any:
         lock = take_storage_lock(world, task, storage, call.node)
         task.sleep(world.scaled(world.pace.get("remove", 0)))
         volume = world.volume(f"{storage.storage}:{name}", call.node)
-        if volume is not None and volume.protected:
+        if (volume is not None and volume.protected) or f"{storage.storage}:{name}" in world.protection_marks:
             raise TaskError(_protected_text(storage, name))
+        if volume is not None and world.volumes.clones_of(volume):
+            raise TaskError(f"base volume '{name}' is still in use by linked clones")
+        if volume is None and storage.type == "pbs":
+            raise TaskError(pbs.lost(storage, name))
         if volume is None and storage.type in FILE_TYPES:
             task.log(f"disk image '{storage.file_path(name)}' does not exist")
         if volume is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from ..answers import Refusal, failed, forbidden
+from ..answers import Refusal, failed, forbidden, no_pool
 from ..http.router import Call
 from ..schema.vm_options import CREATE, NETS
 from ..world import access
@@ -21,13 +21,30 @@ from .config_checks import check_boot_order, check_drives, check_memory, check_r
 QEMU = "11.0.0"
 
 
+def check_creation(call: Call, *, over: bool = False) -> None:
+    """Quorum, and the rights that creating and restoring have in common. `over`: an existing VM is overwritten."""
+    world, params, caller, vmid = call.world, call.params, call.caller, call.vmid
+    if not world.quorum:
+        raise failed("cluster not ready - no quorum?")
+    pool = params.get("pool")
+    if pool is not None and pool not in world.pools:
+        raise no_pool(str(pool))
+    if "storage" in params:
+        access.demand(world, caller, f"/storage/{params['storage']}", "Datastore.AllocateSpace")
+    if params.get("ha-managed"):
+        access.demand(world, caller, "/", "Sys.Console")
+    if params.get("start") and world.is_9:
+        access.demand(world, caller, f"/vms/{vmid}", "VM.PowerMgmt")
+    in_pool = pool is not None and access.may(world, caller, f"/pool/{pool}", "VM.Allocate")
+    if not access.may(world, caller, f"/vms/{vmid}", "VM.Allocate") and not over and not in_pool:
+        raise forbidden()
+
+
 def create(call: Call) -> Any:
     """Make a VM, as a task."""
     world, params, vmid = call.world, call.params, call.vmid
-    in_pool = "pool" in params and access.may(world, call.caller, f"/pool/{params['pool']}", "VM.Allocate")
-    if not access.may(world, call.caller, f"/vms/{vmid}", "VM.Allocate") and not in_pool:
-        raise forbidden()
-    wishes: Config = {key: value for key, value in params.items() if key not in {*CREATE, "node", "ha-managed"}}
+    check_creation(call)
+    wishes: Config = {key: value for key, value in params.items() if key not in {*CREATE, "node"}}
     check_rights(call, {}, wishes, ())
     check_drives(call, wishes)
     check_memory(wishes, wishes)
@@ -35,8 +52,6 @@ def create(call: Call) -> Any:
     if vmid in world.guests:
         where = world.guests[vmid].node
         raise failed(f"unable to create VM {vmid} - VM {vmid} already exists on node '{where}'")
-    if not world.quorum:
-        raise failed("cluster not ready - no quorum?")
     guest = world.guests[vmid] = Guest(vmid, call.node, {"lock": "create"})
 
     def work(task: Task) -> None:

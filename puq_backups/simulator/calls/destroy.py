@@ -6,25 +6,13 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, NODE, VMID
-from ..world.guests import forget
+from ..world.guests import forget, refuse_used_base
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Guest
 from ..world.task import Task
 
 
-@route(
-    "DELETE",
-    "/nodes/{node}/qemu/{vmid}",
-    {
-        "node": NODE,
-        "vmid": VMID,
-        "purge": BOOLEAN,
-        "destroy-unreferenced-disks": BOOLEAN,
-        "skiplock": BOOLEAN,
-    },
-    needs("/vms/{vmid}", "VM.Allocate"),
-)
+@route("DELETE", "/nodes/{node}/qemu/{vmid}", needs("/vms/{vmid}", "VM.Allocate"))
 def destroy(call: Call) -> Any:
     """Destroy a VM, as a task; what forbids it is told at once."""
     from .power import refuse_skiplock
@@ -40,6 +28,7 @@ def destroy(call: Call) -> Any:
         found = world.guest(vmid, call.node)
         refuse_locked(found)
         _refuse_destroying(found, purge)
+        refuse_used_base(world, found)
         forget(world, found, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
         if purge:
             task.log(f"purging VM {vmid} from related configurations..")

@@ -8,27 +8,16 @@ from typing import Any
 
 from ..answers import bad_parameters, failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, DIGEST, NODE, VMID, Param, Schema
 
-BASE: Schema = {"node": NODE, "vmid": VMID}
 PATH = "/nodes/{node}/qemu/{vmid}/firewall"
-POLICY = Param(enum=("ACCEPT", "REJECT", "DROP"))
-OPTIONS: Schema = {
-    **dict.fromkeys(("enable", "dhcp", "ipfilter", "macfilter", "ndp", "radv"), BOOLEAN),
-    "policy_in": POLICY,
-    "policy_out": POLICY,
-    "log_level_in": Param(),
-    "log_level_out": Param(),
-}
-RULE: Schema = {
-    "type": Param(enum=("in", "out", "forward", "group")),
-    "action": Param(pattern=r"[A-Za-z][A-Za-z0-9\-_]+"),
-    "enable": Param("integer", minimum=0),
-    **{
-        key: Param()
-        for key in ("comment", "dest", "dport", "icmp-type", "iface", "log", "macro", "proto", "source", "sport")
-    },
-}
+OPTIONS = (
+    *("enable", "dhcp", "ipfilter", "macfilter", "ndp", "radv"),
+    *("policy_in", "policy_out", "log_level_in", "log_level_out"),
+)
+RULE = (
+    *("type", "action", "enable", "comment", "dest", "dport", "icmp-type", "iface", "log", "macro", "proto"),
+    *("source", "sport"),
+)
 READ = needs("/vms/{vmid}", "VM.Audit")
 WRITE = needs("/vms/{vmid}", "VM.Config.Network")
 
@@ -38,14 +27,14 @@ def digest(value: Any) -> str:
     return hashlib.sha1(json.dumps(value, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
 
-@route("GET", f"{PATH}/options", BASE, READ, protected=False)
+@route("GET", f"{PATH}/options", READ, protected=False)
 def options(call: Call) -> Any:
     """The firewall's options."""
     found = call.world.guest(call.vmid, call.node).firewall_options
     return {**found, "digest": digest(found)}
 
 
-@route("PUT", f"{PATH}/options", {**BASE, **OPTIONS, "delete": Param(), "digest": DIGEST}, WRITE)
+@route("PUT", f"{PATH}/options", WRITE)
 def set_options(call: Call) -> Any:
     """Change the firewall's options."""
     guest = call.world.guest(call.vmid, call.node)
@@ -54,7 +43,7 @@ def set_options(call: Call) -> Any:
     guest.firewall_options.update({key: call.params[key] for key in OPTIONS if key in call.params})
 
 
-@route("GET", f"{PATH}/rules", BASE, READ, protected=False)
+@route("GET", f"{PATH}/rules", READ, protected=False)
 def rules(call: Call) -> Any:
     """The rules in their order."""
     found = call.world.guest(call.vmid, call.node).firewall_rules
@@ -62,7 +51,7 @@ def rules(call: Call) -> Any:
     return [{**rule, "pos": position, "digest": mark} for position, rule in enumerate(found)]
 
 
-@route("POST", f"{PATH}/rules", {**BASE, **RULE, "pos": Param("integer", minimum=0), "digest": DIGEST}, WRITE)
+@route("POST", f"{PATH}/rules", WRITE)
 def add_rule(call: Call) -> Any:
     """Add a rule, as the first one unless `pos` says otherwise."""
     for key in ("action", "type"):
@@ -72,7 +61,7 @@ def add_rule(call: Call) -> Any:
     found.insert(call.params.get("pos", 0), {key: call.params[key] for key in RULE if key in call.params})
 
 
-@route("DELETE", f"{PATH}/rules/{{pos}}", {**BASE, "pos": Param("integer", minimum=0), "digest": DIGEST}, WRITE)
+@route("DELETE", f"{PATH}/rules/{{pos}}", WRITE)
 def remove_rule(call: Call) -> Any:
     """Remove a rule."""
     found = call.world.guest(call.vmid, call.node).firewall_rules
@@ -81,14 +70,14 @@ def remove_rule(call: Call) -> Any:
     del found[call.params["pos"]]
 
 
-@route("GET", f"{PATH}/ipset", BASE, READ, protected=False)
+@route("GET", f"{PATH}/ipset", READ, protected=False)
 def ip_sets(call: Call) -> Any:
     """IP sets: there are none."""
     call.world.guest(call.vmid, call.node)
     return []
 
 
-@route("GET", f"{PATH}/aliases", BASE, READ, protected=False)
+@route("GET", f"{PATH}/aliases", READ, protected=False)
 def aliases(call: Call) -> Any:
     """Aliases: there are none."""
     call.world.guest(call.vmid, call.node)

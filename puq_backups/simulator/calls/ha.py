@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..answers import bad_parameters, failed
+from ..answers import failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, Param
 from ..world.model import Guest
 
 HA_STATES = ("started", "stopped", "enabled", "disabled", "ignored")
-HA_OPTIONS = {
-    "comment": Param(),
-    "failback": BOOLEAN,
-    "group": Param(),
-    "max_relocate": Param("integer", minimum=0),
-    "max_restart": Param("integer", minimum=0),
-}
+HA_OPTIONS = ("comment", "failback", "group", "max_relocate", "max_restart")
 
 
 def _ha_vmid(call: Call) -> int:
@@ -28,13 +21,13 @@ def _ha_entry(guest: Guest) -> dict[str, Any]:
     return {**found, "digest": guest.digest()}
 
 
-@route("GET", "/cluster/ha/resources", permission=needs("/", "Sys.Audit"), protected=False)
+@route("GET", "/cluster/ha/resources", needs("/", "Sys.Audit"), protected=False)
 def ha_resources(call: Call) -> Any:
     """The VMs under HA."""
     return [_ha_entry(guest) for guest in call.world.guests.values() if guest.ha]
 
 
-@route("GET", "/cluster/ha/resources/{sid}", permission=needs("/", "Sys.Audit"), protected=False)
+@route("GET", "/cluster/ha/resources/{sid}", needs("/", "Sys.Audit"), protected=False)
 def ha_resource(call: Call) -> Any:
     """One VM under HA."""
     guest = call.world.guests.get(_ha_vmid(call))
@@ -43,12 +36,7 @@ def ha_resource(call: Call) -> Any:
     return _ha_entry(guest)
 
 
-@route(
-    "POST",
-    "/cluster/ha/resources",
-    {"sid": Param(optional=False), "state": Param(enum=HA_STATES), **HA_OPTIONS},
-    needs("/", "Sys.Console"),
-)
+@route("POST", "/cluster/ha/resources", needs("/", "Sys.Console"))
 def add_ha_resource(call: Call) -> Any:
     """Put a VM under HA."""
     guest = call.world.guests.get(_ha_vmid(call))
@@ -60,13 +48,9 @@ def add_ha_resource(call: Call) -> Any:
     guest.ha_options = {key: call.params[key] for key in HA_OPTIONS if key in call.params}
 
 
-@route("DELETE", "/cluster/ha/resources/{sid}", {"purge": BOOLEAN}, needs("/", "Sys.Console"))
+@route("DELETE", "/cluster/ha/resources/{sid}", needs("/", "Sys.Console"))
 def remove_ha_resource(call: Call) -> Any:
     """Take a VM out of HA."""
-    if "purge" in call.params and not call.world.is_9:
-        raise bad_parameters(
-            {"purge": "property is not defined in schema and the schema does not allow additional properties"}
-        )
     guest = call.world.guests.get(_ha_vmid(call))
     if guest is None or not guest.ha:
         raise failed(f"cannot delete service '{call.params['sid']}', not HA managed!")

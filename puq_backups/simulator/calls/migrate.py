@@ -6,26 +6,12 @@ from typing import Any
 
 from ..answers import bad_parameters, failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, NODE, VMID, Param, node_format
 from ..world.guests import move
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.task import Task
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/migrate",
-    {
-        "node": NODE,
-        "vmid": VMID,
-        "target": Param(optional=False, format=node_format),
-        "online": BOOLEAN,
-        "with-local-disks": BOOLEAN,
-        "targetstorage": Param(),
-        "force": BOOLEAN,
-    },
-    needs("/vms/{vmid}", "VM.Migrate"),
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/migrate", needs("/vms/{vmid}", "VM.Migrate"))
 def migrate(call: Call) -> Any:
     """Migrate a VM, as a task; it carries the lock `migrate` meanwhile."""
     world, target = call.world, str(call.params["target"])

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..http.router import Call, needs, route
-from ..schema.parameters import NODE, Param
 from ..world import access
-from ..world.model import Node
+from ..world.model import Caller, Node
 from ..world.state import World
 from ..world.storages import DISK_TOTAL
 
-MEMORY_TOTAL = 25_276_510_208
+BRIDGE = {
+    "autostart": 1,
+    "bridge_fd": "0",
+    "bridge_ports": "",
+    "bridge_stp": "off",
+    "families": ["inet"],
+    "method": "manual",
+    "method6": "manual",
+}
+"""A bridge without address and port."""
 
 
 @route("GET", "/version", protected=False)
@@ -22,35 +30,43 @@ def version(call: Call) -> Any:
 
 @route("GET", "/nodes", protected=False)
 def nodes(call: Call) -> Any:
-    """The nodes with what they use."""
-    return [node_summary(call.world, node) for node in call.world.nodes.values()]
+    """The nodes; what they use only for those who may audit them."""
+    found = []
+    for node in call.world.nodes.values():
+        item = node_summary(call, node)
+        found.append(item | {"ssl_fingerprint": call.world.fingerprint})
+    return found
 
 
-def node_summary(world: World, node: Node) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "id": f"node/{node.name}",
-        "node": node.name,
-        "type": "node",
-        "status": "online" if node.online else "offline",
-        "ssl_fingerprint": world.fingerprint,
-    }
+@route("GET", "/nodes/{node}", protected=False)
+def node_index(_call: Call) -> Any:
+    """What lies below a node."""
+    return [{"name": name} for name in ("network", "qemu", "status", "storage", "tasks", "time", "version", "vzdump")]
+
+
+def node_summary(call: Call, node: Node) -> dict[str, Any]:
+    """A node as lists show it, with its figures for those who may audit it."""
+    world = call.world
+    head = {"id": f"node/{node.name}", "node": node.name, "type": "node"}
     if not node.online:
+        return head | {"status": "offline"}
+    if not world.node_statistics:
+        return head | {"status": "unknown"}
+    found = head | {"status": "online", "level": ""}
+    if not access.may(world, call.caller, f"/nodes/{node.name}", "Sys.Audit"):
         return found
-    if not node.daemon and not world.is_9:
-        return found | {"status": "unknown"}
     return found | {
-        "level": "",
         "cpu": 0.05,
-        "maxcpu": 2,
+        "maxcpu": node.cpus,
         "mem": 1_150_504_960,
-        "maxmem": MEMORY_TOTAL,
+        "maxmem": node.memory,
         "disk": 31_256_735_744,
         "maxdisk": DISK_TOTAL,
         "uptime": int(world.now() - node.booted),
     }
 
 
-@route("GET", "/nodes/{node}/time", {"node": NODE}, needs("/nodes/{node}", "Sys.Audit"))
+@route("GET", "/nodes/{node}/time", needs("/nodes/{node}", "Sys.Audit"))
 def node_time(call: Call) -> Any:
     """The node's clock and zone."""
     now = int(call.world.now(call.node))
@@ -59,7 +75,7 @@ def node_time(call: Call) -> Any:
     return {"time": now, "localtime": now + offset, "timezone": zone}
 
 
-@route("GET", "/nodes/{node}/status", {"node": NODE}, needs("/nodes/{node}", "Sys.Audit"))
+@route("GET", "/nodes/{node}/status", needs("/nodes/{node}", "Sys.Audit"))
 def node_status(call: Call) -> Any:
     """Load and memory of a node."""
     world, node = call.world, call.world.nodes[call.node]
@@ -67,24 +83,39 @@ def node_status(call: Call) -> Any:
         "uptime": int(world.now() - node.booted),
         "cpu": 0.05,
         "loadavg": ["0.10", "0.08", "0.05"],
-        "memory": {"total": MEMORY_TOTAL, "used": 1_150_504_960, "free": MEMORY_TOTAL - 1_150_504_960},
+        "memory": {
+            "total": world.nodes[call.node].memory,
+            "used": 1_150_504_960,
+            "free": world.nodes[call.node].memory - 1_150_504_960,
+        },
         "rootfs": {"total": DISK_TOTAL, "used": 31_256_735_744, "avail": DISK_TOTAL - 31_256_735_744},
         "pveversion": f"pve-manager/{world.version['version']}/{world.version['repoid']}",
     }
 
 
-@route("GET", "/nodes/{node}/version", {"node": NODE})
+@route("GET", "/nodes/{node}/version")
 def node_version(call: Call) -> Any:
     """The version of a node."""
     return dict(call.world.version)
 
 
-@route("GET", "/nodes/{node}/network", {"node": NODE, "type": Param()}, protected=False)
+@route("GET", "/nodes/{node}/network", protected=False)
 def network(call: Call) -> Any:
-    """The bridges of a node."""
-    return [
-        {"iface": name, "type": "bridge", "active": 1, "autostart": 1, "method": "manual"}
-        for name in call.world.nodes[call.node].bridges
-        if access.may(call.world, call.caller, f"/sdn/zones/localnetwork/{name}", "SDN.Use")
-        or access.may(call.world, call.caller, f"/nodes/{call.node}", "Sys.Audit")
-    ]
+    """The interfaces of a node: bridges that the caller may see or use."""
+    world, kind = call.world, call.params.get("type")
+    if kind not in (None, "bridge", "any_bridge", "any_local_bridge"):
+        return []
+    found = []
+    for position, name in enumerate(world.nodes[call.node].bridges):
+        if not may_use_bridge(world, call.caller, name, "SDN.Audit", "SDN.Use"):
+            continue
+        aware = {"bridge_vlan_aware": 1} if name in world.vlan_aware else {}
+        found.append({"iface": name, "type": "bridge", "priority": position + 3, **aware, **BRIDGE})
+    return found
+
+
+def may_use_bridge(world: World, caller: Caller, name: str, *privileges: str) -> bool:
+    """Whether the caller has one of these privileges on a bridge or on one of its VLANs."""
+    path = f"/sdn/zones/localnetwork/{name}"
+    below = [str(entry["path"]) for entry in world.acl if str(entry["path"]).startswith(f"{path}/")]
+    return any(set(privileges) & set(access.privileges(world, caller, one)) for one in (path, *below))

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, NODE, VMID, Param, Schema
 from ..world import workers
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Guest
@@ -16,8 +15,6 @@ from ..world.task import Task, TaskError
 
 HA_STATES_OFF = "stopped"
 SKIPLOCK_TEXT = "Only root may use this option."
-TIMEOUT = Param("integer", minimum=0)
-BASE: Schema = {"node": NODE, "vmid": VMID, "timeout": TIMEOUT, "skiplock": BOOLEAN}
 POWER = needs("/vms/{vmid}", "VM.PowerMgmt")
 
 
@@ -57,19 +54,7 @@ def _follow_ha(call: Call, guest: Guest, state: str) -> None:
     call.world.clock.spawn(look, f"ha-{guest.vmid}")
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/status/start",
-    {
-        **BASE,
-        "machine": Param(),
-        "migratedfrom": Param(),
-        "stateuri": Param(),
-        "targetstorage": Param(),
-        "force-cpu": Param(),
-    },
-    POWER,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/start", POWER)
 def start(call: Call) -> Any:
     """Start a VM, as a task; one under backup whose QEMU is there is resumed."""
     refuse_skiplock(call)
@@ -93,12 +78,7 @@ def start(call: Call) -> Any:
     return call.task("qmstart", call.vmid, work)
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/status/stop",
-    {**BASE, "keepActive": BOOLEAN, "migratedfrom": Param(), "overrule-shutdown": BOOLEAN},
-    POWER,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/stop", POWER)
 def stop(call: Call) -> Any:
     """Pull the plug, as a task."""
     refuse_skiplock(call)
@@ -139,12 +119,7 @@ def _power_down(world: World, task: Task, guest: Guest, timeout: float) -> bool:
     return True
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/status/shutdown",
-    {**BASE, "forceStop": BOOLEAN, "keepActive": BOOLEAN},
-    POWER,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/shutdown", POWER)
 def shutdown(call: Call) -> Any:
     """Shut a VM down by ACPI or agent, as a task."""
     refuse_skiplock(call)
@@ -169,11 +144,10 @@ def shutdown(call: Call) -> Any:
     return call.task("qmshutdown", call.vmid, work)
 
 
-@route("POST", "/nodes/{node}/qemu/{vmid}/status/reboot", {"node": NODE, "vmid": VMID, "timeout": TIMEOUT}, POWER)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/reboot", POWER)
 def reboot(call: Call) -> Any:
     """Shut down and start again, as a task."""
-    guest = call.world.guest(call.vmid, call.node)
-    if not guest.running:
+    if not call.world.guest_to_run(call.vmid, call.node).running:
         raise failed(f"VM {call.vmid} not running")
 
     def work(task: Task) -> None:
@@ -188,11 +162,11 @@ def reboot(call: Call) -> Any:
     return call.task("qmreboot", call.vmid, work)
 
 
-@route("POST", "/nodes/{node}/qemu/{vmid}/status/reset", {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN}, POWER)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/reset", POWER)
 def reset(call: Call) -> Any:
     """Press the reset button, as a task."""
     refuse_skiplock(call)
-    if not call.world.guest(call.vmid, call.node).running:
+    if not call.world.guest_to_run(call.vmid, call.node).running:
         raise failed(f"VM {call.vmid} not running")
 
     def work(_task: Task) -> None:
@@ -203,16 +177,11 @@ def reset(call: Call) -> Any:
     return call.task("qmreset", call.vmid, work)
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/status/suspend",
-    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "todisk": BOOLEAN, "statestorage": Param()},
-    POWER,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/suspend", POWER)
 def suspend(call: Call) -> Any:
     """Pause a VM, as a task."""
     refuse_skiplock(call)
-    if not call.world.guest(call.vmid, call.node).running:
+    if not call.world.guest_to_run(call.vmid, call.node).running:
         raise failed(f"VM {call.vmid} not running")
     if call.params.get("todisk"):
         raise Refusal(501, "the simulator does not serve suspend with 'todisk'")
@@ -226,16 +195,11 @@ def suspend(call: Call) -> Any:
     return call.task("qmpause", call.vmid, work)
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/status/resume",
-    {"node": NODE, "vmid": VMID, "skiplock": BOOLEAN, "nocheck": BOOLEAN},
-    POWER,
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/status/resume", POWER)
 def resume(call: Call) -> Any:
     """Let a paused VM run on, as a task."""
     refuse_skiplock(call)
-    if not call.world.guest(call.vmid, call.node).running:
+    if not call.world.guest_to_run(call.vmid, call.node).running:
         raise failed(f"VM {call.vmid} not running")
 
     def work(task: Task) -> None:

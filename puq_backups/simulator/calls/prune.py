@@ -6,16 +6,12 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, route
-from ..schema.parameters import NODE, PRUNE, STORAGE_IN_PATH, Param
 from ..world import access, retention
 from ..world.model import Storage
 from ..world.storages import activate, erase, known
 from ..world.task import Task
 from ..world.volumes import Volume
-from .storages import ANY_OF_STORAGE, VMID_FILTER
-
-BASE = {"node": NODE, "storage": STORAGE_IN_PATH}
-PRUNE_PARAMS = {**BASE, "prune-backups": PRUNE, "type": Param(enum=("qemu", "lxc")), "vmid": VMID_FILTER}
+from .storages import ANY_OF_STORAGE
 
 
 def _rules(call: Call, storage: Storage) -> dict[str, int]:
@@ -27,7 +23,7 @@ def _rules(call: Call, storage: Storage) -> dict[str, int]:
     return retention.parse(str(text))
 
 
-@route("GET", "/nodes/{node}/storage/{storage}/prunebackups", PRUNE_PARAMS, ANY_OF_STORAGE)
+@route("GET", "/nodes/{node}/storage/{storage}/prunebackups", ANY_OF_STORAGE)
 def prune_preview(call: Call) -> Any:
     """What pruning would do with each archive."""
     storage = known(call.world, call.params["storage"], call.node)
@@ -51,7 +47,7 @@ def _prunable(call: Call, storage: Storage) -> list[Volume]:
     return [one for one in there if call.params.get("type") in (None, one.subtype)]
 
 
-@route("DELETE", "/nodes/{node}/storage/{storage}/prunebackups", PRUNE_PARAMS)
+@route("DELETE", "/nodes/{node}/storage/{storage}/prunebackups")
 def prune(call: Call) -> Any:
     """Prune, as a task."""
     name, vmid, world = call.params["storage"], call.params.get("vmid"), call.world

@@ -6,32 +6,16 @@ from typing import Any
 
 from ..answers import bad_parameters, failed
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, DIGEST, NODE, VMID, Param
 from ..schema.property_strings import size_bytes
-from ..schema.vm_options import DRIVE_SLOTS
 from ..world import access
 from ..world.disks import drives, is_cdrom, with_size
 from ..world.locks import refuse_locked, release, take_config_lock, take_storage_lock
 from ..world.storages import activate
 from ..world.task import Task, TaskError
-from .config import CHECKSUM
-
-SLOTS = tuple(slot for slot in DRIVE_SLOTS)
+from .config_checks import CHECKSUM
 
 
-@route(
-    "PUT",
-    "/nodes/{node}/qemu/{vmid}/resize",
-    {
-        "node": NODE,
-        "vmid": VMID,
-        "disk": Param(optional=False, enum=SLOTS),
-        "size": Param(optional=False, pattern=r"\+?\d+(\.\d+)?[KMGT]?"),
-        "digest": DIGEST,
-        "skiplock": BOOLEAN,
-    },
-    needs("/vms/{vmid}", "VM.Config.Disk"),
-)
+@route("PUT", "/nodes/{node}/qemu/{vmid}/resize", needs("/vms/{vmid}", "VM.Config.Disk"))
 def resize(call: Call) -> Any:
     """Grow a disk, as a task that also makes all the checks."""
     if call.params.get("skiplock") and call.caller.id != "root@pam":

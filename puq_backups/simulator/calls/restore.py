@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..answers import bad_parameters, failed, forbidden
+from ..answers import bad_parameters, failed
 from ..http.router import Call, route
-from ..schema.parameters import BOOLEAN, NODE, Param
-from ..schema.vm_options import CREATE, DRIVE_SLOTS, OPTIONS
-from ..world import access
+from ..schema.vm_options import CREATE, DRIVE_SLOTS
+from ..world import access, pbs
+from ..world.archives import readable_archive
 from ..world.locks import config_lock, flock, release
 from ..world.model import Config, Guest
 from ..world.storages import activate
 from ..world.task import Task
-from ..world.volumes import Volume, name_parts
+from ..world.volumes import Volume
 from .config_checks import check_rights
-from .create import create
+from .create import check_creation, create
 from .restore_worker import Restore
 
 FLOCK_SECONDS = 5
-META = {*CREATE, "node", "ha-managed", "skiplock"}
+META = {*CREATE, "node", "skiplock"}
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu",
-    {"node": NODE, **OPTIONS, **CREATE, "ha-managed": BOOLEAN, "machine": Param()},
-)
+@route("POST", "/nodes/{node}/qemu")
 def create_or_restore(call: Call) -> Any:
     """Make a VM, or restore one from an archive."""
-    if "ha-managed" in call.params and not call.world.is_9:
-        raise bad_parameters(
-            {"ha-managed": "property is not defined in schema and the schema does not allow additional properties"}
-        )
-    if "archive" not in call.params:
+    if not call.params.get("archive"):
         return create(call)
     return restore(call)
 
@@ -58,42 +50,20 @@ def restore(call: Call) -> Any:
 
 
 def _check_rights(call: Call) -> None:
-    world, params, caller, vmid = call.world, call.params, call.caller, call.vmid
-    exists = vmid in world.guests
-    path = f"/vms/{vmid}"
-    over = params.get("force") and exists and access.may(world, caller, path, "VM.Backup")
-    in_pool = "pool" in params and access.may(world, caller, f"/pool/{params['pool']}", "VM.Allocate")
-    if not access.may(world, caller, path, "VM.Allocate") and not over and not in_pool:
-        raise forbidden()
-    if "storage" in params:
-        access.demand(world, caller, f"/storage/{params['storage']}", "Datastore.AllocateSpace")
-    if params.get("start") and world.is_9:
-        access.demand(world, caller, path, "VM.PowerMgmt")
-    if "pool" in params and params["pool"] not in world.pools:
-        raise failed(f"pool '{params['pool']}' does not exist")
+    guest = call.world.guests.get(call.vmid)
+    here = guest is not None and guest.node == call.node
+    may_overwrite = access.may(call.world, call.caller, f"/vms/{call.vmid}", "VM.Backup")
+    check_creation(call, over=bool(call.params.get("force") and here and may_overwrite))
 
 
 def _check_archive(call: Call) -> Volume:
+    """The archive, its rights and whether it is there."""
     world, volid = call.world, str(call.params["archive"])
-    name, _, rest = volid.partition(":")
-    if not rest:
-        raise failed(f"unable to parse volume ID '{volid}'")
-    if name not in world.storages:
-        raise failed(f"storage '{name}' does not exist")
-    try:
-        kind, _format, owner = name_parts(rest)
-    except ValueError:
-        raise failed(f"unable to parse directory volume name '{rest}'") from None
-    if kind != "backup":
-        raise failed(f"unable to use volume {volid} - content type needs to be 'backup'")
-    stand_in = Volume(name, rest, kind, "raw", 0, 0, owner or 0)
-    access.demand_volume(world, call.caller, stand_in, call.vmid)
-    activate(world, name, call.node)
+    storage, name = readable_archive(world, call.caller, volid, call.vmid)
+    activate(world, storage.storage, call.node)
     volume = world.volume(volid, call.node)
     if volume is None:
-        raise failed(f"volume '{volid}' does not exist")
-    if call.params.get("live-restore") and world.storages[name].type != "pbs":
-        raise failed("live-restore is only compatible with backup images from a Proxmox Backup Server")
+        raise failed(pbs.lost(storage, name) if storage.type == "pbs" else f"volume '{volid}' does not exist")
     return volume
 
 
@@ -102,8 +72,6 @@ def _lock_config(call: Call) -> None:
     world, vmid = call.world, call.vmid
     head = f"unable to restore VM {vmid} -"
     guest = world.guests.get(vmid)
-    if not world.quorum:
-        raise failed("cluster not ready - no quorum?")
     if guest is not None and (not call.params.get("force") or guest.node != call.node):
         raise failed(f"{head} VM {vmid} already exists on node '{guest.node}'")
     owner, lock = object(), config_lock(vmid)

@@ -13,13 +13,13 @@ from ..schema.vm_options import DRIVE_SLOTS, NETS, UNUSED_SLOTS
 from ..world import access
 from ..world.archives import archive_inside
 from ..world.config_file import parse
-from ..world.disks import allocate, drives, free, is_cdrom, is_cloudinit, rescan
+from ..world.disks import allocate, drives, is_cdrom, is_cloudinit, rescan
 from ..world.guests import to_template
 from ..world.locks import config_lock, flock, release, take_storage_lock
 from ..world.model import Config, Guest, Storage
 from ..world.qemu import autostart
 from ..world.state import new_mac
-from ..world.storages import activate
+from ..world.storages import activate, configured
 from ..world.task import Interrupted, Task, TaskError
 from ..world.volumes import FILE_TYPES, Archive, Volume
 from .config_change import stored
@@ -70,7 +70,7 @@ class Restore:
             raise TaskError(f"unable to restore VM {self.vmid} - - protection mode enabled")
         if self.guest.running:
             raise TaskError(f"unable to restore VM {self.vmid} - vm is running")
-        self._check_bridges(parse(self.inside.config))
+        self._check_bridges(parse(self.inside.config, self.world.pve))
         self._announce()
         self._check_targets()
         self._clear_old()
@@ -128,7 +128,7 @@ class Restore:
                 raise TaskError(problem.in_task) if self.pbs else self._failed(problem.in_task) from None
 
     def _check_target(self, name: str) -> Storage:
-        storage = activate(self.world, name, self.call.node)
+        storage = configured(self.world, name)
         if "images" not in storage.content:
             raise failed(f"Content type 'images' is not available on storage '{name}'")
         access.demand(self.world, self.call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
@@ -142,7 +142,7 @@ class Restore:
             old = self.world.volume(drive["file"], self.call.node)
             archived = slot in self.inside.disks or is_cloudinit(drive)
             if archived and old is not None and old.vmid == self.vmid:
-                free(self.world, self.call.node, drive["file"])
+                self._free(old)
         if self.inside.firewall:
             self.guest.firewall_options = dict(self.inside.firewall[0])
             self.guest.firewall_rules = [dict(rule) for rule in self.inside.firewall[1]]
@@ -151,6 +151,15 @@ class Restore:
         self.guest.config = {"memory": "128", **({"lock": "create"} if self.pbs else {})}
         self.world.poke()
 
+    def _free(self, old: Volume) -> None:
+        """Remove an old disk; one that cannot be removed stays as an orphan."""
+        try:
+            activate(self.world, old.storage, self.call.node)
+        except Refusal as problem:
+            self.task.log(problem.in_task)
+        else:
+            self.world.volumes.remove(old)
+
     def _make_disks(self) -> None:
         for slot, (size, _data, archived_format, _storage) in self.inside.disks.items():
             name = self._target(slot)
@@ -158,6 +167,7 @@ class Restore:
             fmt = archived_format if storage.type in FILE_TYPES else "raw"
             base = f"vm-{self.vmid}-cloudinit" if self._is_cloudinit(slot) else ""
             try:
+                activate(self.world, name, self.call.node)
                 lock = take_storage_lock(self.world, self.task, storage, self.call.node)
                 self.new[slot] = allocate(
                     self.world, self.call.node, name, self.vmid, size, fmt, self.task.log, base=base
@@ -174,7 +184,7 @@ class Restore:
                 self.task.log(f"map 'drive-{slot}' to '{path}' (write zeros = 0)")
 
     def _is_cloudinit(self, slot: str) -> bool:
-        archived = parse(self.inside.config)
+        archived = parse(self.inside.config, self.world.pve)
         return slot in archived and is_cloudinit(parse_drive(str(archived[slot])))
 
     def _remove_new(self) -> None:
@@ -262,7 +272,7 @@ class Restore:
 
     def _write_config(self) -> None:
         text = "".join(self._line(line) for line in self.inside.config.splitlines())
-        found = parse(text)
+        found = parse(text, self.world.pve)
         for key, value in self.overrides.items():
             found[key] = stored(self.world, self.call.node, self.vmid, key, value, self.task.log)
         self._check_bridges(found)

@@ -6,21 +6,13 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, needs, needs_any, route
-from ..schema.parameters import BOOLEAN, NODE, VMID, Param, config_id_format
 from ..world.disks import images
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Snapshot
 from ..world.task import Task, TaskError
 
-NAME = Param(optional=False, format=config_id_format, max_length=40)
 
-
-@route(
-    "GET",
-    "/nodes/{node}/qemu/{vmid}/snapshot",
-    {"node": NODE, "vmid": VMID},
-    needs("/vms/{vmid}", "VM.Audit"),
-)
+@route("GET", "/nodes/{node}/qemu/{vmid}/snapshot", needs("/vms/{vmid}", "VM.Audit"))
 def snapshot_list(call: Call) -> Any:
     """The snapshots, and `current` that stands for now."""
     guest = call.world.guest(call.vmid, call.node)
@@ -33,12 +25,7 @@ def snapshot_list(call: Call) -> Any:
     return [*found, {**now, "running": int(guest.running), **parent}]
 
 
-@route(
-    "POST",
-    "/nodes/{node}/qemu/{vmid}/snapshot",
-    {"node": NODE, "vmid": VMID, "snapname": NAME, "description": Param(), "vmstate": BOOLEAN},
-    needs("/vms/{vmid}", "VM.Snapshot"),
-)
+@route("POST", "/nodes/{node}/qemu/{vmid}/snapshot", needs("/vms/{vmid}", "VM.Snapshot"))
 def take(call: Call) -> Any:
     """Take a snapshot, as a task."""
     name = str(call.params["snapname"])
@@ -70,12 +57,7 @@ def take(call: Call) -> Any:
     return call.task("qmsnapshot", call.vmid, work)
 
 
-@route(
-    "DELETE",
-    "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}",
-    {"node": NODE, "vmid": VMID, "force": BOOLEAN},
-    needs("/vms/{vmid}", "VM.Snapshot"),
-)
+@route("DELETE", "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", needs("/vms/{vmid}", "VM.Snapshot"))
 def delete(call: Call) -> Any:
     """Remove a snapshot, as a task."""
     name = str(call.params["snapname"])
@@ -94,7 +76,6 @@ def delete(call: Call) -> Any:
 @route(
     "POST",
     "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback",
-    {"node": NODE, "vmid": VMID, "start": BOOLEAN},
     needs_any("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback"),
 )
 def rollback(call: Call) -> Any:
@@ -116,3 +97,33 @@ def rollback(call: Call) -> Any:
             start_qemu(call.world, task, guest)
 
     return call.task("qmrollback", call.vmid, work)
+
+
+CONFIG = "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config"
+
+
+def _snapshot(call: Call) -> Snapshot:
+    guest = call.world.guest(call.vmid, call.node)
+    found = next((one for one in guest.snapshots if one.name == call.params["snapname"]), None)
+    if found is None:
+        raise failed(f"snapshot '{call.params['snapname']}' does not exist")
+    return found
+
+
+@route(
+    "GET",
+    CONFIG,
+    needs_any("/vms/{vmid}", "VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"),
+)
+def snapshot_config(call: Call) -> Any:
+    """The configuration of a snapshot's moment."""
+    found = _snapshot(call)
+    parent = {"parent": found.parent} if found.parent else {}
+    return {**found.config, **parent, "snaptime": found.time, "description": found.description}
+
+
+@route("PUT", CONFIG, needs("/vms/{vmid}", "VM.Snapshot"))
+def change_snapshot(call: Call) -> Any:
+    """Change the description of a snapshot."""
+    found = _snapshot(call)
+    found.description = str(call.params.get("description", found.description))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..http.router import Call, needs, route
-from ..schema.parameters import BOOLEAN, NODE, VMID, split_properties
+from ..schema.parameters import properties
 from ..schema.property_strings import memory_mib
 from ..world import access
-from ..world.disks import boot_disk_size, drives
+from ..world.disks import boot_disk_size, drives, images
 from ..world.model import Guest
 from ..world.state import World
+from ..world.volumes import FILE_TYPES, Volume
 
 MIB = 1024**2
 PRESSURES = tuple(f"pressure{what}{how}" for what in ("cpu", "io", "memory") for how in ("some", "full"))
@@ -52,7 +53,7 @@ SUPPORT = {
 
 def agent_enabled(guest: Guest) -> bool:
     """Whether the agent option is on."""
-    return split_properties(str(guest.config.get("agent", "0")), "enabled").get("enabled") == "1"
+    return properties(str(guest.config.get("agent", "0")), "enabled").get("enabled") == "1"
 
 
 def summary(world: World, guest: Guest) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def summary(world: World, guest: Guest) -> dict[str, Any]:
     return found
 
 
-@route("GET", "/nodes/{node}/qemu", {"node": NODE, "full": BOOLEAN})
+@route("GET", "/nodes/{node}/qemu")
 def vm_list(call: Call) -> Any:
     """The VMs of a node that the caller may see."""
     world = call.world
@@ -99,12 +100,7 @@ def vm_list(call: Call) -> Any:
     return found
 
 
-@route(
-    "GET",
-    "/nodes/{node}/qemu/{vmid}/status/current",
-    {"node": NODE, "vmid": VMID},
-    needs("/vms/{vmid}", "VM.Audit"),
-)
+@route("GET", "/nodes/{node}/qemu/{vmid}/status/current", needs("/vms/{vmid}", "VM.Audit"))
 def current(call: Call) -> Any:
     """One VM in full."""
     guest = call.world.guest(call.vmid, call.node)
@@ -137,3 +133,37 @@ def _of_process(guest: Guest, maxmem: int) -> dict[str, Any]:
         "running-qemu": "11.0.0",
         "proxmox-support": dict(SUPPORT),
     }
+
+
+@route("GET", "/nodes/{node}/lxc", protected=False)
+def containers(_call: Call) -> Any:
+    """Containers: there are none."""
+    return []
+
+
+@route("GET", "/nodes/{node}/qemu/{vmid}", protected=False)
+def vm_index(_call: Call) -> Any:
+    """What lies below a VM."""
+    return [{"subdir": name} for name in ("config", "pending", "status", "snapshot", "firewall", "agent")]
+
+
+@route("GET", "/nodes/{node}/qemu/{vmid}/status", protected=False)
+def status_index(_call: Call) -> Any:
+    """What lies below a VM's status."""
+    return [{"subdir": name} for name in ("current", "start", "stop", "reset", "shutdown", "suspend", "reboot")]
+
+
+@route("GET", "/nodes/{node}/qemu/{vmid}/feature", needs("/vms/{vmid}", "VM.Audit"))
+def feature(call: Call) -> Any:
+    """Whether all disks of a VM can be snapshotted, cloned or copied."""
+    guest, kind = call.world.guest(call.vmid, call.node), call.params["feature"]
+    volumes = [call.world.volume(drive["file"], call.node) for drive in images(guest.config).values()]
+    able = all(volume is not None and _can(call.world, volume, kind) for volume in volumes)
+    return {"hasFeature": int(able), "nodes": list(call.world.nodes) if able else [call.node]}
+
+
+def _can(world: World, volume: Volume, kind: str) -> bool:
+    files = world.storages[volume.storage].type in FILE_TYPES
+    if kind == "snapshot":
+        return not files or volume.format == "qcow2"
+    return kind == "copy" or volume.base.startswith("base-")

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..answers import bad_parameters, failed
 from ..http.router import Call, needs, needs_any, route
-from ..schema.parameters import BOOLEAN, NODE, STORAGE, STORAGE_IN_PATH, Param, vmid_format
+from ..schema.formats import split_list
 from ..world import access
 from ..world.model import Storage
 from ..world.state import World
-from ..world.storages import usage
+from ..world.storages import is_enabled, take_time, usage
 from ..world.volumes import FILE_TYPES
 
 SEEN_BY = ("Datastore.Audit", "Datastore.AllocateSpace")
 ANY_OF_STORAGE = needs_any("/storage/{storage}", *SEEN_BY)
-VMID_FILTER = Param("integer", format=vmid_format, minimum=100)
 
 
 def _described(world: World, storage: Storage, node: str) -> dict[str, Any]:
-    active = not storage.is_offline(node) and not storage.disabled
+    """What is known of a storage on a node; it is activated if it is enabled there."""
+    enabled = is_enabled(storage, node)
+    if enabled:
+        take_time(world, storage)
+    active = enabled and not storage.is_offline(node)
     total, used, avail = usage(world, storage, node) if active else (0, 0, 0)
     return {
         "type": storage.type,
         "content": ",".join(storage.content),
-        "enabled": int(not storage.disabled),
+        "enabled": int(enabled),
         "active": int(active),
         "shared": int(storage.shared),
         "total": total,
@@ -34,57 +36,57 @@ def _described(world: World, storage: Storage, node: str) -> dict[str, Any]:
     }
 
 
-@route(
-    "GET",
-    "/nodes/{node}/storage",
-    {
-        "node": NODE,
-        "storage": STORAGE,
-        "content": Param(),
-        "enabled": BOOLEAN,
-        "target": Param(),
-        "format": BOOLEAN,
-    },
-)
+@route("GET", "/nodes/{node}/storage")
 def storage_list(call: Call) -> Any:
     """The storages of a node that the caller may see, each activated."""
     world, params = call.world, call.params
-    contents = set(re.split(r"[,;\s]+", str(params["content"]))) if "content" in params else None
+    contents = set(split_list(str(params["content"]))) if "content" in params else None
+    wanted = [one for one in world.storages.values() if contents is None or _holds(one, contents, call.node)]
+    if "storage" in params and not any(one.storage == params["storage"] for one in wanted):
+        raise bad_parameters({"storage": "No such storage."})
     found = []
-    for storage in world.storages.values():
-        granted = access.privileges(world, call.caller, f"/storage/{storage.storage}")
-        if not {*SEEN_BY, "Datastore.Allocate"} & set(granted):
+    for storage in wanted:
+        if not set(SEEN_BY) & set(access.privileges(world, call.caller, f"/storage/{storage.storage}")):
             continue
-        if storage.nodes and call.node not in storage.nodes:
+        if params.get("storage") not in (None, storage.storage) or _is_left_out(call, storage):
             continue
-        if params.get("storage") not in (None, storage.storage) or (contents and not contents & set(storage.content)):
-            continue
-        if params.get("enabled") and storage.disabled:
-            continue
-        if storage.seconds:
-            world.wait_for(lambda: False, world.as_told(storage.seconds))
         item = {"storage": storage.storage, **_described(world, storage, call.node)}
         if item["total"]:
             item["used_fraction"] = item["used"] / item["total"]
-        found.append(item)
+        found.append(item | (_formats(call, storage) if params.get("format") and item["enabled"] else {}))
     return found
 
 
-@route(
-    "GET",
-    "/nodes/{node}/storage/{storage}/status",
-    {"node": NODE, "storage": STORAGE_IN_PATH},
-    ANY_OF_STORAGE,
-)
+def _holds(storage: Storage, contents: set[str], node: str) -> bool:
+    """Whether a storage is enabled and holds one of these kinds of content."""
+    return bool(contents & set(storage.content)) and is_enabled(storage, node)
+
+
+def _is_left_out(call: Call, storage: Storage) -> bool:
+    if call.params.get("enabled") and storage.disabled:
+        return True
+    target = call.params.get("target")
+    if target in (None, "localhost", call.node):
+        return False
+    nodes = storage.nodes or (call.node, str(target))
+    return not storage.shared or call.node not in nodes or target not in nodes
+
+
+def _formats(call: Call, storage: Storage) -> dict[str, Any]:
+    """The image formats of a storage, in the old form and since 9 in the new one too."""
+    supported = ["qcow2", "raw", "vmdk"] if storage.type in FILE_TYPES else ["raw"]
+    old = {"format": [dict.fromkeys(supported, 1), "raw"]}
+    new = {"formats": {"supported": supported, "default": "raw"}} if call.world.is_9 else {}
+    return old | new
+
+
+@route("GET", "/nodes/{node}/storage/{storage}/status", ANY_OF_STORAGE)
 def storage_status(call: Call) -> Any:
     """One storage: what it is and how full."""
-    world = call.world
-    storage = world.storages.get(call.params["storage"])
-    if storage is None or (storage.nodes and call.node not in storage.nodes):
+    storage = call.world.storages.get(call.params["storage"])
+    if storage is None:
         raise bad_parameters({"storage": "No such storage."})
-    if storage.seconds:
-        world.wait_for(lambda: False, world.as_told(storage.seconds))
-    return _described(world, storage, call.node)
+    return _described(call.world, storage, call.node)
 
 
 def _configuration(storage: Storage) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def _configuration(storage: Storage) -> dict[str, Any]:
     return found
 
 
-@route("GET", "/storage", {"type": Param()}, protected=False)
+@route("GET", "/storage", protected=False)
 def configurations(call: Call) -> Any:
     """storage.cfg, as far as the caller may see it."""
     return [
@@ -117,16 +119,16 @@ def configurations(call: Call) -> Any:
     ]
 
 
-@route(
-    "GET",
-    "/storage/{storage}",
-    {"storage": STORAGE_IN_PATH},
-    needs("/storage/{storage}", "Datastore.Allocate"),
-    protected=False,
-)
+@route("GET", "/storage/{storage}", needs("/storage/{storage}", "Datastore.Allocate"), protected=False)
 def configuration(call: Call) -> Any:
     """One storage's entry in storage.cfg."""
     storage = call.world.storages.get(call.params["storage"])
     if storage is None:
         raise failed(f"storage '{call.params['storage']}' does not exist")
     return _configuration(storage)
+
+
+@route("GET", "/nodes/{node}/storage/{storage}", ANY_OF_STORAGE, protected=False)
+def storage_index(_call: Call) -> Any:
+    """What lies below a storage."""
+    return [{"subdir": name} for name in ("content", "prunebackups", "status")]

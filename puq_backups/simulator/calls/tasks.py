@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..answers import bad_parameters, forbidden
 from ..http.router import Call, route
-from ..schema.parameters import BOOLEAN, NODE, Param, vmid_format
+from ..schema.formats import split_list
 from ..world import access, workers
 from ..world.model import Caller
 from ..world.state import World
@@ -15,11 +14,6 @@ from ..world.task import UPID, Task
 
 KINDS = ("ok", "error", "warning", "unknown")
 KEPT_PER_NODE = 25
-
-
-def _status_list(value: str) -> str | None:
-    wrong = [word for word in re.split(r"[,;\s]+", value) if word not in KINDS]
-    return f"invalid status '{wrong[0]}'\n" if wrong else None
 
 
 def _owned(caller: Caller, task: Task) -> bool:
@@ -72,13 +66,20 @@ def _listed(task: Task) -> dict[str, Any]:
     return found | {"status": task.exitstatus, "endtime": task.endtime}
 
 
-def kind_of(exitstatus: str) -> str:
-    """The word by which statusfilter knows an exit status."""
+def kind_of(exitstatus: str | None) -> str:
+    """The word by which statusfilter knows an exit status; a task that runs is unknown."""
+    if exitstatus is None:
+        return "unknown"
     if exitstatus == "OK":
         return "ok"
     if exitstatus.startswith("WARNINGS: "):
         return "warning"
     return "unknown" if exitstatus == "unexpected status" else "error"
+
+
+def _listed_for(caller: Caller, task: Task) -> bool:
+    """While a task runs, its list entry bears the whole token id: a user does not see those of his tokens."""
+    return task.caller.id == caller.id if task.running else _owned(caller, task)
 
 
 def _visible(call: Call) -> list[Task]:
@@ -88,7 +89,7 @@ def _visible(call: Call) -> list[Task]:
     found = [
         task
         for task in world.tasks.values()
-        if task.node == call.node and not task.lost and (everything or _owned(call.caller, task))
+        if task.node == call.node and not task.lost and (everything or _listed_for(call.caller, task))
     ]
     return sorted(found, key=lambda task: (not task.running, -task.starttime, -task.order))
 
@@ -98,11 +99,12 @@ def _wanted(call: Call, task: Task) -> bool:
     source = params.get("source", "archive")
     if source != "all" and task.running != (source == "active"):
         return False
-    if "typefilter" in params and params["typefilter"] != task.type:
+    if params.get("typefilter") and params["typefilter"] != task.type:
         return False
     if "vmid" in params and str(params["vmid"]) != task.id:
         return False
-    if "userfilter" in params and str(params["userfilter"]) not in task.caller.id:
+    shown = task.caller.id if task.running else task.caller.user
+    if params.get("userfilter") and str(params["userfilter"]).lower() not in shown.lower():
         return False
     if task.starttime < params.get("since", 0) or task.starttime > params.get("until", task.starttime):
         return False
@@ -110,41 +112,29 @@ def _wanted(call: Call, task: Task) -> bool:
 
 
 def _status_wanted(params: dict[str, Any], task: Task) -> bool:
-    if task.exitstatus is None:
-        return True
-    if params.get("errors") and kind_of(task.exitstatus) in ("ok", "warning"):
-        return False
-    words = re.split(r"[,;\s]+", str(params.get("statusfilter", ",".join(KINDS))))
-    return kind_of(task.exitstatus) in words
+    """`errors` leaves out what ended OK, and then `statusfilter` does not count."""
+    kind = kind_of(task.exitstatus)
+    if params.get("errors"):
+        return kind != "ok"
+    return kind in (split_list(str(params["statusfilter"]).lower()) if "statusfilter" in params else KINDS)
 
 
-@route(
-    "GET",
-    "/nodes/{node}/tasks",
-    {
-        "node": NODE,
-        "start": Param("integer", minimum=0),
-        "limit": Param("integer", minimum=0),
-        "userfilter": Param(),
-        "typefilter": Param(),
-        "vmid": Param("integer", format=vmid_format, minimum=100),
-        "errors": BOOLEAN,
-        "source": Param(enum=("archive", "active", "all")),
-        "since": Param("integer"),
-        "until": Param("integer"),
-        "statusfilter": Param(format=_status_list),
-    },
-    protected=False,
-)
+@route("GET", "/nodes/{node}/tasks", protected=False)
 def task_list(call: Call) -> Any:
     """The tasks of a node that the caller may see."""
     found = [_listed(task) for task in _visible(call) if _wanted(call, task)]
     start, limit = call.params.get("start", 0), call.params.get("limit", 50)
     call.total = len(found)
-    return found[start : start + limit] if limit else found[start:]
+    return found[start : start + limit]
 
 
-@route("GET", "/nodes/{node}/tasks/{upid}/status", {"node": NODE})
+@route("GET", "/nodes/{node}/tasks/{upid}", protected=False)
+def task_index(_call: Call) -> Any:
+    """What lies below a task."""
+    return [{"name": "log"}, {"name": "status"}]
+
+
+@route("GET", "/nodes/{node}/tasks/{upid}/status")
 def status(call: Call) -> Any:
     """Whether a task runs, or how it ended."""
     task = _found(call)
@@ -152,16 +142,7 @@ def status(call: Call) -> Any:
     return found if task.running else found | {"exitstatus": task.exitstatus}
 
 
-@route(
-    "GET",
-    "/nodes/{node}/tasks/{upid}/log",
-    {
-        "node": NODE,
-        "start": Param("integer", minimum=0),
-        "limit": Param("integer", minimum=0),
-        "download": BOOLEAN,
-    },
-)
+@route("GET", "/nodes/{node}/tasks/{upid}/log")
 def log(call: Call) -> Any:
     """A task's log, line by line."""
     task = _parsed(call)
@@ -175,7 +156,7 @@ def log(call: Call) -> Any:
     return [{"n": number, "t": text} for number, text in enumerate(shown, start + 1)]
 
 
-@route("DELETE", "/nodes/{node}/tasks/{upid}", {"node": NODE})
+@route("DELETE", "/nodes/{node}/tasks/{upid}")
 def stop(call: Call) -> Any:
     """Tell a task to end. Its owner may, else Sys.Modify is needed."""
     upid = str(call.params["upid"])

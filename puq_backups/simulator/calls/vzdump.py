@@ -7,19 +7,8 @@ from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call, needs_any, route
-from ..schema.parameters import (
-    BOOLEAN,
-    NODE,
-    PRUNE,
-    STORAGE,
-    Param,
-    Schema,
-    property_string,
-    storage_format,
-    vmid_list_format,
-)
-from ..world import access, retention
-from ..world.archives import archive_inside
+from ..world import access, pbs, retention
+from ..world.archives import archive_inside, readable_archive
 from ..world.locks import VZDUMP_LOCK, set_vzdump_holder
 from ..world.state import World
 from ..world.storages import activate
@@ -30,46 +19,6 @@ from .backup_job import Backup
 MINUTE = 60
 ONLY_ROOT = ("tmpdir", "dumpdir", "script", "job-id")
 NEEDS_SYS_MODIFY = ("bwlimit", "ionice", "performance")
-PERFORMANCE: Schema = {
-    "max-workers": Param("integer", minimum=1, maximum=256),
-    "pbs-entries-max": Param("integer", minimum=1),
-}
-FLEECING: Schema = {"enabled": Param("boolean"), "storage": Param(format=storage_format)}
-OPTIONS: Schema = {
-    "vmid": Param(format=vmid_list_format),
-    "storage": STORAGE,
-    "all": BOOLEAN,
-    "mode": Param(enum=("snapshot", "suspend", "stop")),
-    "compress": Param(enum=("0", "1", "gzip", "lzo", "zstd")),
-    "zstd": Param("integer"),
-    "pigz": Param("integer"),
-    "notes-template": Param(max_length=1024, requires="storage"),
-    "protected": Param("boolean", requires="storage"),
-    "remove": BOOLEAN,
-    "prune-backups": PRUNE,
-    "bwlimit": Param("integer", minimum=0),
-    "ionice": Param("integer", minimum=0, maximum=8),
-    "performance": Param(format=property_string(PERFORMANCE)),
-    "fleecing": Param(format=property_string(FLEECING, "enabled")),
-    "lockwait": Param("integer", minimum=0),
-    "stopwait": Param("integer", minimum=0),
-    "quiet": BOOLEAN,
-    "mailto": Param(),
-    "mailnotification": Param(enum=("always", "failure")),
-    "notification-mode": Param(enum=("auto", "legacy-sendmail", "notification-system")),
-    "notification-policy": Param(enum=("always", "failure", "never")),
-    "notification-target": Param(),
-    "job-id": Param(),
-    "tmpdir": Param(),
-    "dumpdir": Param(),
-    "script": Param(),
-    "stop": BOOLEAN,
-    "pool": Param(),
-    "exclude": Param(format=vmid_list_format),
-    "exclude-path": Param(),
-    "stdexcludes": BOOLEAN,
-    "pbs-change-detection-mode": Param(enum=("legacy", "data", "metadata")),
-}
 DEFAULTS: dict[str, Any] = {
     "all": 0,
     "bwlimit": 0,
@@ -110,7 +59,7 @@ def check_notes(text: str) -> None:
         raise bad_parameters({"notes-template": f"found unknown: {', '.join(problems)}\n"})
 
 
-@route("POST", "/nodes/{node}/vzdump", {"node": NODE, **OPTIONS})
+@route("POST", "/nodes/{node}/vzdump")
 def vzdump(call: Call) -> Any:
     """Back VMs up, as a task. For VMs on other nodes the answer is the word OK, and nothing happens."""
     check_call(call)
@@ -260,7 +209,7 @@ def _give_global_lock(call: Call, task: Task) -> None:
         set_vzdump_holder(call.world, node, None)
 
 
-@route("GET", "/nodes/{node}/vzdump/defaults", {"node": NODE, "storage": STORAGE}, protected=False)
+@route("GET", "/nodes/{node}/vzdump/defaults", protected=False)
 def defaults(call: Call) -> Any:
     """The node's defaults, with those of a storage."""
     found = dict(DEFAULTS)
@@ -278,26 +227,17 @@ def defaults(call: Call) -> Any:
     return found | ({} if storage.type == "pbs" else {"dumpdir": f"{storage.path}/dump"})
 
 
-@route(
-    "GET",
-    "/nodes/{node}/vzdump/extractconfig",
-    {"node": NODE, "volume": Param(optional=False)},
-)
+@route("GET", "/nodes/{node}/vzdump/extractconfig")
 def extract_config(call: Call) -> Any:
-    """The configuration inside an archive."""
+    """The configuration inside an archive, as it is stored there."""
     world, volid = call.world, str(call.params["volume"])
-    name = volid.partition(":")[0]
-    storage = activate(world, name, call.node)
+    storage, name = readable_archive(world, call.caller, volid)
+    owner = name_parts(name)[2]
+    access.demand(world, call.caller, f"/vms/{owner}", "VM.Backup")
+    activate(world, storage.storage, call.node)
     volume = world.volume(volid, call.node)
-    try:
-        kind, _format, _owner = name_parts(volid.partition(":")[2])
-    except ValueError:
-        raise failed(f"unable to parse directory volume name '{volid.partition(':')[2]}'") from None
-    if kind != "backup":
-        raise failed(f"unable to use volume {volid} - content type needs to be 'backup'")
     if volume is None:
-        raise failed(f"can't find file '{storage.file_path(volid.partition(':')[2])}'")
-    access.demand_volume(world, call.caller, volume)
+        raise failed(pbs.lost(storage, name) if storage.type == "pbs" else f"volume '{volid}' does not exist")
     inside = archive_inside(world, volume)
     maps = [f"#qmdump#map:{slot}:drive-{slot}:{disk[3]}:{disk[2]}:\n" for slot, disk in sorted(inside.disks.items())]
     return inside.config + "".join(maps)

@@ -26,7 +26,10 @@ def _archive_damaged(world: World, step: dict[str, Any]) -> None:
 
 @control("archive-gone")
 def _archive_gone(world: World, step: dict[str, Any]) -> None:
-    world.volumes.remove(volume_of(world, step))
+    volume = volume_of(world, step)
+    world.volumes.remove(volume)
+    if volume.protected:
+        world.protection_marks.add(volume.volid)
 
 
 @control("verification")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..answers import Refusal, Transport, failed
-from ..schema.parameters import Param, Schema, check
+from ..schema.parameters import call_schema, check
 from ..world import access, workers
 from ..world.model import Caller
 from ..world.state import World
@@ -46,7 +46,6 @@ class Route:
     method: str
     path: str
     handler: Handler
-    schema: Schema
     permission: Permission | None
     protected: bool
     pattern: re.Pattern[str] = field(repr=False)
@@ -58,7 +57,6 @@ ROUTES: list[Route] = []
 def route(
     method: str,
     path: str,
-    schema: Schema | None = None,
     permission: Permission | None = None,
     *,
     protected: bool = True,
@@ -66,11 +64,9 @@ def route(
     """Serve `method path` with the function below; `{name}` in the path is a parameter."""
 
     def register(handler: Handler) -> Handler:
-        names = re.findall(r"\{(\w+)\}", path)
         tail = re.sub(r"\{volume\}", r"(?P<volume>.+)", path)
         pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", tail))
-        whole = {**{name: Param(optional=False) for name in names}, **(schema or {})}
-        ROUTES.append(Route(method, path, handler, whole, permission, protected, pattern))
+        ROUTES.append(Route(method, path, handler, permission, protected, pattern))
         return handler
 
     return register
@@ -115,7 +111,10 @@ def prepare(world: World, caller: Caller, method: str, path: str, given: dict[st
     if one.permission:
         one.permission(world, caller, given)
     node = _reach_node(world, one, of_path)
-    params = check(one.schema, given, world.is_9)
+    schema = call_schema(f"{one.method} {one.path}", world.pve)
+    if schema is None:
+        raise not_served(method, path)
+    params = check(schema, given, world.pve)
     return one, Call(world, caller, params, node, given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -78,6 +79,9 @@ NOT_PROXMOX = re.compile(
 )
 """Log lines that are a stand-in's words in the recordings, or measures."""
 
+MADE_DISK = re.compile(r"^Formatting '|: successfully created disk '")
+"""Log lines of disks that are made: Proxmox goes through a hash, in any order."""
+
 
 def _is_measured(key: str, around: dict[str, Any]) -> bool:
     if key == "size":
@@ -122,7 +126,16 @@ def normal_answer(answer: dict[str, Any]) -> dict[str, Any]:
     if task := answer.get("task"):
         found["exitstatus"] = normal(task["exitstatus"])
         found["task"] = [normal(task.get(key)) for key in ("type", "id", "user")]
-        found["log"] = [line for line in normal(task["log"]) if line and not NOT_PROXMOX.match(line)]
+        found["log"] = _normal_log(task["log"])
+    return found
+
+
+def _normal_log(lines: list[str]) -> list[str]:
+    """The lines of a log that are Proxmox's own; progress once, disks that are made in no particular order sorted."""
+    kept = [line for line in normal(lines) if line and not NOT_PROXMOX.match(line)]
+    found: list[str] = []
+    for is_disk, group in itertools.groupby(kept, key=lambda line: MADE_DISK.search(line) is not None):
+        found += sorted(group) if is_disk else [line for line, _again in itertools.groupby(group)]
     return found
 
 

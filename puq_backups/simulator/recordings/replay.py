@@ -1,6 +1,7 @@
 """Recorded exchanges played against the simulator: `python -m puq_backups.simulator.recordings.replay FOLDER`.
 
-FOLDER holds initial.json and a folder of scenarios for each version. Prints a table of scenarios by versions.
+FOLDER is a set of recordings (a folder of scenarios for each version: 9.2/ and 8.4/) or holds several of them.
+A set without an initial.json of its own begins from that of its neighbour. Prints a table of scenarios by versions.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from ..simulator import Simulator, start
+from ..world.loading import VERSIONS
 from .comparing import differences
 
 POLL_SECONDS = 0.02
@@ -158,7 +160,8 @@ def replay_file(file: Path, state: dict[str, Any], scale: float) -> Result:
     """Play one scenario against a simulator of its own."""
     recorded = json.loads(file.read_text())
     result = Result(file.parent.name, recorded["scenario"])
-    with start(result.pve, state, scale) as simulator:
+    # The recordings of 8.4 were made on a node that broadcast no statistics of itself.
+    with start(result.pve, {**state, "node_statistics": result.pve != "8.4"}, scale) as simulator:
         for number, step, answer in play(simulator, state["tokens"], recorded["steps"], scale):
             result.steps += 1
             reason = LEFT_OUT.get((result.pve, result.scenario, number))
@@ -171,12 +174,26 @@ def replay_file(file: Path, state: dict[str, Any], scale: float) -> Result:
     return result
 
 
+def recorded_files(folder: Path) -> list[Path]:
+    """The scenarios of a set of recordings, or of all sets in a folder."""
+    return sorted(file for file in folder.rglob("*.json") if file.parent.name in VERSIONS)
+
+
+def initial_state(file: Path) -> dict[str, Any]:
+    """The state from which a scenario begins: that of its set, else that of a neighbouring set."""
+    here = file.parent.parent
+    for place in (here, *sorted(here.parent.iterdir())):
+        if (place / "initial.json").is_file():
+            found: dict[str, Any] = json.loads((place / "initial.json").read_text())
+            return found
+    raise FileNotFoundError(f"There is no initial.json in {here}, nor beside it.")
+
+
 def replay(folder: Path, scale: float = 0.3, only: str = "") -> list[Result]:
     """Play every scenario of a folder, several at once; `scale` shortens its pauses and the simulated work alike."""
-    state = json.loads((folder / "initial.json").read_text())
-    files = sorted(file for file in folder.glob("*/*.json") if only in file.stem)
+    files = [file for file in recorded_files(folder) if only in file.stem]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda file: replay_file(file, state, scale), files))
+        return list(pool.map(lambda file: replay_file(file, initial_state(file), scale), files))
 
 
 def table(results: list[Result]) -> str:

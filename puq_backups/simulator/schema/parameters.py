@@ -1,57 +1,87 @@
-"""Checks of parameters, with the wording of PVE's JSON schema."""
+"""Parameters of the served calls, checked as PVE's JSON schema checks them.
+
+What each call takes stands in parameters.json for both versions. Its keys are those of the JSON schema, except:
+`needed` (not optional), `pve` (only in this version), `=name` (the property string of that name under `formats`),
+`name[0-3]` (name0 to name3), `$include` (groups of parameters that several calls share).
+"""
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from ..answers import bad_parameters
+from .formats import VALIDATORS, Fault, check_named
 
-HERE = "\0"  # stands for the parameter's name in the text of a format
 UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
 MISSING = "property is missing and it is not optional"
-Format = Callable[[str], str | None]
-"""Says what is wrong with a text (None where nothing is), ending in the line feeds that Proxmox has there."""
+INTEGER = re.compile(r"[+-]?\d+")
+NUMBER = re.compile(r"[+-]?(\d+\.\d+|\d+\.|\.\d+|\d+)([eE][+-]?\d+)?")
+BOOLEANS = {**dict.fromkeys(("1", "on", "yes", "true"), "1"), **dict.fromkeys(("0", "off", "no", "false"), "0")}
 
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter: what Proxmox's schema says about it."""
+    """One parameter, or one property of a property string, as its schema describes it."""
 
     type: str = "string"
-    optional: bool = True
+    needed: bool = False
     enum: tuple[str, ...] = ()
     pattern: str = ""
-    format: Format | None = None
+    format: str | None = None
     minimum: float | None = None
     maximum: float | None = None
+    min_length: int | None = None
     max_length: int | None = None
     requires: str = ""
+    default: Any = None
+    default_key: bool = False
+    alias: str = ""
+    key_alias: str = ""
 
-    def wrong(self, value: str) -> str | None:
-        """What is wrong with a value, None where nothing is."""
+    def wrong(self, name: str, value: str, pve: str) -> str | None:
+        """What is wrong with a value, None where nothing is. `name` is the path in texts of nested errors."""
         if not self._type_fits(value):
             return f"type check ('{self.type}') failed - got '{value}'"
-        if self.format and (found := self.format(value)) is not None:
-            return f"invalid format - {found}"
+        try:
+            self._check_format(name, value, pve)
+        except Fault as problem:
+            return f"invalid format - {problem}"
         if self.pattern and not re.fullmatch(self.pattern, value):
             return "value does not match the regex pattern"
-        if self.max_length is not None and len(value) > self.max_length:
-            return f"value may only be {self.max_length} characters long"
-        return self._out_of_range(value)
+        return self._wrong_length(value) or self._out_of_range(value)
 
     def _type_fits(self, value: str) -> bool:
         if self.type == "integer":
-            return re.fullmatch(r"[+-]?\d+", value) is not None
+            return INTEGER.fullmatch(value) is not None
         if self.type == "number":
-            return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) is not None
+            return NUMBER.fullmatch(value) is not None
         return self.type != "boolean" or value in ("0", "1")
 
+    def _check_format(self, name: str, value: str, pve: str) -> None:
+        if self.format is None:
+            return
+        known = property_format(self.format.removeprefix("="), pve)
+        if known is None:
+            check_named(self.format, value)
+        else:
+            check_property_string(known, name, value, pve, VALIDATORS.get(self.format))
+
+    def _wrong_length(self, value: str) -> str | None:
+        if self.max_length is not None and len(value) > self.max_length:
+            return f"value may only be {self.max_length} characters long"
+        if self.min_length is not None and len(value) < self.min_length:
+            return f"value must be at least {self.min_length} characters long"
+        return None
+
     def _out_of_range(self, value: str) -> str | None:
-        if self.type in ("integer", "number"):
+        if NUMBER.fullmatch(value):
             if self.maximum is not None and float(value) > self.maximum:
                 return f"value must have a maximum value of {_plain(self.maximum)}"
             if self.minimum is not None and float(value) < self.minimum:
@@ -61,7 +91,7 @@ class Param:
         return None
 
     def read(self, value: str) -> str | int | float:
-        """The value in the type that answers show."""
+        """The value in the type in which answers show it."""
         if self.type in ("integer", "boolean"):
             return int(value)
         if self.type == "number":
@@ -77,123 +107,151 @@ def _plain(number: float) -> str:
 Schema = dict[str, Param]
 
 
-def check(schema: Schema, given: dict[str, str], nine: bool) -> dict[str, Any]:
-    """The given parameters in their types; raises Refusal 400 with one text for each that is wrong."""
-    errors: dict[str, str] = {}
-    for key, value in given.items():
-        if key not in schema:
-            errors[key] = UNKNOWN
-        elif (found := schema[key].wrong(value)) is not None:
-            errors[key] = found.replace(HERE, key)
-    for key, param in schema.items():
-        if key not in given and not param.optional:
-            errors.setdefault(key, MISSING)
-        if key in given and param.requires and param.requires not in given:
-            errors[param.requires] = (
-                f"missing property required by '{key}'"
-                if nine
-                else f"missing property - '{key}' requires this property"
-            )
+@functools.cache
+def _facts() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(
+        resources.files(__package__).joinpath("parameters.json").read_text()
+    )
+    return found
+
+
+def _param(entry: dict[str, Any]) -> Param:
+    names = {"minLength": "min_length", "maxLength": "max_length", "keyAlias": "key_alias"}
+    values = {names.get(key, key): value for key, value in entry.items() if key != "pve"}
+    values["enum"] = tuple(values.get("enum", ()))
+    return Param(**values)
+
+
+def _schema(entries: dict[str, Any], pve: str) -> Schema:
+    """The parameters of one version, numbered ones one by one."""
+    found: Schema = {}
+    for name, entry in entries.items():
+        variants = entry if isinstance(entry, list) else [entry]
+        for variant in variants:
+            if variant.get("pve", pve) == pve:
+                found |= dict.fromkeys(_numbered(name), _param(variant))
+    return found
+
+
+def _numbered(name: str) -> list[str]:
+    found = re.fullmatch(r"(.+)\[(\d+)-(\d+)\]", name)
+    return [f"{found[1]}{n}" for n in range(int(found[2]), int(found[3]) + 1)] if found else [name]
+
+
+def release(pve: str) -> str:
+    """The version in parameters.json whose schema a version uses."""
+    return "9.2" if pve.startswith("9") else "8.4"
+
+
+@functools.cache
+def call_schema(call: str, pve: str) -> Schema | None:
+    """The parameters of a call such as `GET /version`; None for one that is not served."""
+    entries = _facts()["calls"].get(call)
+    if entries is None:
+        return None
+    found: Schema = {}
+    for group in entries.get("$include", ()):
+        found |= _schema(_facts()[group], release(pve))
+    return found | _schema({key: entry for key, entry in entries.items() if key != "$include"}, release(pve))
+
+
+@functools.cache
+def property_format(name: str, pve: str) -> Schema | None:
+    """The properties of a registered property string; None for another kind of format."""
+    entries = _facts()["formats"].get(name)
+    return None if entries is None else _schema(entries, release(pve))
+
+
+def served_calls() -> list[str]:
+    """The calls whose parameters are known, as `METHOD /path`."""
+    return sorted(_facts()["calls"])
+
+
+def check(schema: Schema, given: dict[str, str], pve: str) -> dict[str, Any]:
+    """The given parameters in their types. Raises Refusal 400 with one text for each that is wrong."""
+    errors = wrong_properties(schema, given, "", pve)
     if errors:
         raise bad_parameters(errors)
     return {key: schema[key].read(value) for key, value in given.items()}
 
 
-def property_string(schema: Schema, default_key: str = "") -> Format:
-    """The format of a text like `key=value,…`; `default_key` may stand without its name."""
-
-    def wrong(text: str) -> str | None:
-        try:
-            given = split_properties(text, default_key)
-        except ValueError as problem:
-            return f"format error\n{problem}\n"
-        lines = []
-        for key, value in given.items():
-            found = schema[key].wrong(value) if key in schema else UNKNOWN
-            if found is not None:
-                lines.append(f"{HERE}.{key}: {found}\n")
-        lines += [
-            f"{HERE}.{key}: {MISSING}\n" for key, param in schema.items() if key not in given and not param.optional
-        ]
-        return "format error\n" + "".join(lines) if lines else None
-
-    return wrong
+def wrong_properties(schema: Schema, given: dict[str, str], path: str, pve: str) -> dict[str, str]:
+    """What is wrong with properties, by their path."""
+    errors: dict[str, str] = {}
+    head = f"{path}." if path else ""
+    for key, param in schema.items():
+        if key in given:
+            if (found := param.wrong(head + key, given[key], pve)) is not None:
+                errors[head + key] = found
+        elif param.needed and not param.alias:
+            errors[head + key] = MISSING
+    for key in given:
+        if key not in schema:
+            errors[head + key] = UNKNOWN
+        elif (needed := schema[key].requires) and needed not in given:
+            errors[head + needed] = _requirement(head + key, pve)
+    return errors
 
 
-def split_properties(text: str, default_key: str = "") -> dict[str, str]:
-    """The parts of a property string; ValueError where a part has no key."""
+def _requirement(key: str, pve: str) -> str:
+    if pve.startswith("9"):
+        return f"missing property required by '{key}'"
+    return f"missing property - '{key}' requires this property"
+
+
+def check_property_string(
+    schema: Schema, path: str, text: str, pve: str, validator: Callable[[dict[str, str]], None] | None
+) -> None:
+    """Check a text like `key=value,…`. Raises Fault as PVE words it."""
+    given = split_properties(schema, text)
+    errors = wrong_properties(schema, given, path, pve)
+    if errors:
+        raise Fault("format error\n" + "".join(f"{key}: {problem}\n" for key, problem in errors.items()))
+    if validator is not None:
+        validator(given)
+
+
+def split_properties(schema: Schema, text: str) -> dict[str, str]:
+    """The parts of a property string by canonical key, booleans as 0 and 1. Raises Fault."""
     found: dict[str, str] = {}
+    default_key = ""
     for part in text.split(","):
-        if not part:
+        if not part.strip():
             continue
         key, equals, value = part.partition("=")
         if not equals:
-            if not default_key or default_key in found:
-                raise ValueError("invalid format - value without key, but schema does not define a default key")
+            if default_key:
+                raise Fault(f"duplicate key in comma-separated list property: {default_key}\n")
+            default_key = next((name for name, param in schema.items() if param.default_key), "")
+            if not default_key:
+                raise Fault("value without key, but schema does not define a default key\n")
             key, value = default_key, part
-        if key in found:
-            raise ValueError(f"duplicate key in comma-separated list property: {key}")
-        found[key] = value
+        if not key or not value:
+            raise Fault("missing key in comma-separated list property\n")
+        _add_property(schema, found, key, value)
     return found
 
 
-def vmid_format(value: str) -> str | None:
-    """A VMID."""
-    return None if re.fullmatch(r"[1-9][0-9]{2,8}", value) else "value does not look like a valid VM ID\n"
+def _add_property(schema: Schema, found: dict[str, str], key: str, value: str) -> None:
+    if key in found:
+        raise Fault(f"duplicate key in comma-separated list property: {key}\n")
+    param = schema.get(key, Param())
+    if param.alias:
+        if param.key_alias:
+            if param.key_alias in found:
+                raise Fault(f"key alias '{param.key_alias}' is already defined\n")
+            found[param.key_alias] = key
+        key, param = param.alias, schema[param.alias]
+        if key in found:
+            raise Fault(f"key '{key}' is already defined (via alias)\n")
+    found[key] = BOOLEANS.get(value.lower(), value) if param.type == "boolean" else value
 
 
-def vmid_list_format(value: str) -> str | None:
-    """VMIDs separated by comma, blank or semicolon."""
-    for part in re.split(r"[\s,;\0]+", value.strip()):
-        if (found := vmid_format(part)) is not None:
-            return found
-    return None
-
-
-def storage_format(value: str) -> str | None:
-    """A storage's name."""
-    if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", value):
-        return None
-    return f"storage ID '{value}' contains illegal characters\n"
-
-
-def dns_format(value: str) -> str | None:
-    """A DNS name, as VM names must be."""
-    label = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
-    return None if re.fullmatch(rf"({label})(\.{label})*", value) else "value does not look like a valid DNS name\n"
-
-
-def node_format(value: str) -> str | None:
-    """A node's name."""
-    if re.fullmatch(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?", value):
-        return None
-    return "value does not look like a valid node name\n"
-
-
-def config_id_format(value: str) -> str | None:
-    """A name as snapshots have it."""
-    return None if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_-]+", value) else f"invalid configuration ID '{value}'\n"
-
-
-def volume_format(value: str) -> str | None:
-    """A volume's id."""
-    found = re.fullmatch(r"([a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]):(.+)", value)
-    return None if found else f"unable to parse volume ID '{value}'\n"
-
-
-NODE = Param(optional=False, format=node_format)
-VMID = Param("integer", optional=False, format=vmid_format, minimum=100, maximum=999_999_999)
-STORAGE = Param(format=storage_format)
-STORAGE_IN_PATH = Param(optional=False, format=storage_format)
-BOOLEAN = Param("boolean")
-DIGEST = Param(max_length=64)
-SKIPLOCK = BOOLEAN
-KEEP = Param("integer", minimum=0)
-PRUNE = Param(
-    format=property_string(
-        {
-            "keep-all": BOOLEAN,
-            **{f"keep-{rule}": KEEP for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
-        }
-    )
-)
+def properties(text: str, default_key: str = "") -> dict[str, str]:
+    """The parts of a property string that has been checked before; `default_key` may stand without its name."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if part.strip():
+            found[key if equals else default_key] = value if equals else part
+    return found

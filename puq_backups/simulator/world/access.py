@@ -6,7 +6,7 @@ import hmac
 import re
 from typing import TYPE_CHECKING
 
-from ..answers import Transport, forbidden
+from ..answers import Transport, failed, forbidden
 from .model import Caller
 from .roles import all_privileges
 
@@ -49,31 +49,42 @@ def privileges(world: World, caller: Caller, path: str) -> dict[str, int]:
 
 
 def _of_identity(world: World, identity: str, path: str) -> dict[str, int]:
+    """The privileges of a user, or of a token whose privileges are separate."""
     if identity == "root@pam":
         return dict.fromkeys(all_privileges(world.is_9), 1)
-    found = _by_roles(world, identity, path)
-    if vmid := re.fullmatch(r"/vms/(\d+)", path):
-        pool = world.pool_of(int(vmid[1]))
-        if pool is not None:
-            found = {**_by_roles(world, identity, f"/pool/{pool}"), **found}
+    found: dict[str, int] = {}
+    for role, propagate in _with_pools(world, identity, path, _roles(world, identity, path)).items():
+        for name in world.roles.get(role, ()):
+            found[name] = max(propagate, found.get(name, 0))
     return found
 
 
-def _by_roles(world: World, identity: str, path: str) -> dict[str, int]:
-    """What the deepest entry for this identity on the way to the path gives."""
+def _roles(world: World, identity: str, path: str) -> dict[str, int]:
+    """The roles of the deepest entry on the way to the path; NoAccess among them stands alone."""
     steps = [""] if path == "/" else ["", *path.strip("/").split("/")]
     roles: dict[str, int] = {}
     for depth in range(len(steps)):
         here = "/".join(steps[: depth + 1]) or "/"
         last = depth == len(steps) - 1
-        granted = world.granted(identity, here)
-        entries = {role: propagate for role, propagate in granted.items() if last or propagate}
-        roles = entries or roles
-    found: dict[str, int] = {}
-    for role, propagate in roles.items():
-        for name in world.roles.get(role, ()):
-            found[name] = max(propagate, found.get(name, 0))
-    return {} if "NoAccess" in roles else found
+        for one in (identity, *world.groups_of(identity)):
+            granted = world.granted(one, here)
+            entries = {role: propagate for role, propagate in granted.items() if last or propagate}
+            roles = entries or roles
+            if entries:
+                break
+    return {"NoAccess": roles["NoAccess"]} if "NoAccess" in roles else roles
+
+
+def _with_pools(world: World, identity: str, path: str, roles: dict[str, int]) -> dict[str, int]:
+    """Add the roles on the pools that hold the VM or storage. They never propagate.
+
+    NoAccess on the path wins over what a pool grants, and NoAccess on a pool wins over other roles on the path.
+    """
+    found = dict(roles)
+    for pool in world.pools_of(path):
+        for role in _roles(world, identity, f"/pool/{pool}") if "NoAccess" not in roles else ():
+            found.setdefault(role, 0)
+    return {"NoAccess": found["NoAccess"]} if "NoAccess" in found else found
 
 
 def may(world: World, caller: Caller, path: str, *names: str) -> bool:
@@ -98,22 +109,48 @@ def demand_any(world: World, caller: Caller, path: str, *names: str) -> None:
 
 def demand_volume(world: World, caller: Caller, volume: Volume, vmid: int | None = None) -> None:
     """Refuse who may not use a volume; `vmid` is the VM for which it is to be used, if it is for one."""
-    storage = f"/storage/{volume.storage}"
-    if may(world, caller, storage, "Datastore.Allocate") or (vmid is not None and vmid == volume.vmid):
+    demand_named_volume(world, caller, volume.volid, volume.content, volume.vmid or None, vmid)
+
+
+def demand_named_volume(
+    world: World, caller: Caller, volid: str, content: str, owner: int | None, vmid: int | None = None
+) -> None:
+    """The same for a volume of which only the name is known."""
+    storage = f"/storage/{volid.partition(':')[0]}"
+    if may(world, caller, storage, "Datastore.Allocate"):
         return
-    if volume.content == "backup":
+    if content in ("iso", "vztmpl", "import"):
+        demand_any(world, caller, storage, "Datastore.AllocateSpace", "Datastore.Audit")
+    elif owner is not None and owner == vmid:
+        return
+    elif content == "backup" and owner:
         demand(world, caller, storage, "Datastore.AllocateSpace")
-        demand(world, caller, f"/vms/{volume.vmid}", "VM.Backup")
+        demand(world, caller, f"/vms/{owner}", "VM.Backup")
+    elif content in ("images", "rootdir") and owner:
+        demand(world, caller, storage, "Datastore.Audit")
+        demand(world, caller, f"/vms/{owner}", "VM.Config.Disk")
     else:
-        demand_any(world, caller, storage, "Datastore.Audit", "Datastore.AllocateSpace")
-        if volume.content == "images":
-            demand(world, caller, f"/vms/{volume.vmid}", "VM.Config.Disk")
+        raise failed(f"missing privileges to access {volid}")
 
 
 def effective(world: World, caller: Caller) -> dict[str, dict[str, int]]:
-    """All paths on which the caller has privileges, as GET /access/permissions tells them."""
+    """All paths on which somebody has privileges, as GET /access/permissions tells them."""
     paths = {*STANDARD_PATHS, *(str(entry["path"]) for entry in world.acl)}
     for members in world.pools.values():
         paths |= {f"/vms/{vmid}" for vmid in members}
+    for storages in world.pool_storages.values():
+        paths |= {f"/storage/{storage}" for storage in storages}
+    for path in list(paths):
+        steps = path.strip("/").split("/")
+        paths |= {"/" + "/".join(steps[:depth]) for depth in range(1, len(steps))}
     found = {path: privileges(world, caller, path) for path in sorted(paths)}
     return {path: granted for path, granted in found.items() if granted}
+
+
+def identity(world: World, userid: str) -> Caller | None:
+    """The user or token of that id; None for a token that does not exist."""
+    user, _, name = userid.partition("!")
+    if not name:
+        return Caller(user, user)
+    token = next((one for one in world.tokens.values() if one.id == userid), None)
+    return Caller(token.id, token.user, token.privsep) if token else None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from ..answers import failed
+from .access import demand_named_volume
 from .disks import slot_volumes
-from .model import config_text
+from .model import Caller, Storage, config_text
 from .state import World
-from .volumes import Archive, Volume
+from .storages import configured
+from .volumes import Archive, Volume, name_parts, unparsable
 
 
 def archive_of_config(world: World, config: dict[str, Any]) -> Archive:
@@ -27,3 +31,19 @@ def archive_inside(world: World, volume: Volume) -> Archive:
         config.pop("lock", None)
         volume.archive = archive_of_config(world, config)
     return volume.archive
+
+
+def readable_archive(world: World, caller: Caller, volid: str, vmid: int | None = None) -> tuple[Storage, str]:
+    """Storage and name of an archive that the caller may read; it need not be there, nor the storage be enabled."""
+    storage_id, _, name = volid.partition(":")
+    if not name or not re.fullmatch(r"[a-z][a-z0-9\-_.]*[a-z0-9]", storage_id, re.IGNORECASE):
+        raise failed("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.")
+    storage = configured(world, storage_id)
+    try:
+        kind, _format, owner = name_parts(name)
+    except ValueError:
+        raise failed(unparsable(storage.type, name)) from None
+    if kind != "backup":
+        raise failed(f"unable to use volume {volid} - content type needs to be 'backup'")
+    demand_named_volume(world, caller, volid, kind, owner, vmid)
+    return storage, name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from ..schema.vm_options import OPTIONS
+from ..schema.vm_options import option
 from .model import Config, Value
 
 
-def parse(text: str) -> Config:
+def parse(text: str, pve: str) -> Config:
     """A configuration from its file: comment lines are the description, numbers are numbers."""
     found: Config = {}
     comments = []
@@ -21,11 +21,13 @@ def parse(text: str) -> Config:
             comments.append(unquote(line[1:]))
         elif ": " in line:
             key, _, value = line.partition(": ")
-            found[key] = _typed(key, value)
+            found[key] = typed(key, value, pve)
     if comments:
         found["description"] = "\n".join(comments).rstrip()
     return found
 
 
-def _typed(key: str, value: str) -> Value:
-    return OPTIONS[key].read(value) if key in OPTIONS else value
+def typed(key: str, value: str, pve: str) -> Value:
+    """An option's value as answers show it: whole numbers as numbers, all else as text."""
+    known = option(key, pve)
+    return int(value) if known is not None and known.type in ("integer", "boolean") else value

@@ -8,6 +8,15 @@ from ..schema.property_strings import print_drive
 from .disks import drives, free, is_cdrom, referenced
 from .model import Guest
 from .state import World
+from .task import TaskError
+
+
+def refuse_used_base(world: World, guest: Guest) -> None:
+    """Refuse to destroy a template whose base images have linked clones."""
+    for volid in sorted(referenced(guest.config)) if guest.is_template else ():
+        volume = world.volume(volid, guest.node)
+        if volume is not None and world.volumes.clones_of(volume):
+            raise TaskError(f"base volume '{volid}' is still in use by linked cloned")
 
 
 def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
@@ -27,15 +36,18 @@ def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
     world.guests.pop(guest.vmid, None)
 
 
-def to_template(world: World, guest: Guest) -> None:
-    """Make a VM a template: its images become base images."""
+def to_template(world: World, guest: Guest, only: str | None = None) -> None:
+    """Make a VM a template: its images, or that of one slot, become base images."""
     guest.config["template"] = 1
     for slot, drive in drives(guest.config).items():
+        if only not in (None, slot) or "base-" in drive["file"].rpartition("/")[2].rpartition(":")[2]:
+            continue
         volume = world.volume(drive["file"], guest.node)
         if volume is None or is_cdrom(drive):
             continue
         world.volumes.remove(volume)
-        volume.name = re.sub(r"(^|/)vm-", r"\1base-", volume.name)
+        head, slash, tail = volume.name.rpartition("/")
+        volume.name = head + slash + re.sub(r"^vm-", "base-", tail)
         world.volumes.add(volume)
         guest.config[slot] = print_drive({**drive, "file": volume.volid})
 

@@ -35,6 +35,8 @@ def make_world(state: dict[str, Any], pve: str, clock: Clock) -> World:
         _add_guest(world, int(vmid), entry)
     for name, entry in state.get("pools", {}).items():
         world.pools[name] = {int(member) for member in entry.get("members", [])}
+        world.pool_storages[name] = set(entry.get("storages", []))
+    world.groups = {name: set(users) for name, users in state.get("groups", {}).items()}
     for entry in state.get("volumes", []):
         _add_volume(world, entry)
     world.journal.watch(world.guests, world.volumes)
@@ -47,7 +49,12 @@ def _add_nodes(world: World, state: dict[str, Any]) -> None:
     for position, name in enumerate(names):
         offset = int(state.get("utc_offsets", {}).get(name, 0))
         booted = world.now() - 6000 - position
-        world.nodes[name] = Node(name, bridges=list(bridges), booted=booted, utc_offset=offset)
+        node = Node(name, bridges=list(bridges), booted=booted, utc_offset=offset)
+        node.cpus = int(state.get("cpus", {}).get(name, node.cpus))
+        node.memory = int(state.get("memory", {}).get(name, node.memory))
+        world.nodes[name] = node
+    world.vlan_aware = {one["iface"] for one in state.get("bridges", []) if one.get("bridge_vlan_aware")}
+    world.node_statistics = bool(state.get("node_statistics", True))
 
 
 def _add_access(world: World, state: dict[str, Any]) -> None:

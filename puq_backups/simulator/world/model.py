@@ -15,6 +15,10 @@ Value = str | int | float
 Config = dict[str, Value]
 
 
+UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in ":%")
+"""Characters of a description that a configuration file holds as they are."""
+
+
 @dataclass
 class Node:
     """One node: whether it answers, its clock against ours, and who holds its vzdump lock."""
@@ -29,6 +33,8 @@ class Node:
     vzdump_holder: str | None = None
     vzdump_queue: list[str] = field(default_factory=list)
     next_pid: int = 5000
+    cpus: int = 2
+    memory: int = 25_276_510_208  # in bytes
     workers_busy: int = 0  # of the three workers of pvedaemon
 
 
@@ -65,7 +71,7 @@ class Storage:
         if self.type not in FILE_TYPES:
             return f"/dev/{self.storage}/{name.rsplit('/', 1)[-1]}"
         folder = "dump" if name.startswith("backup/") else "images" if name[:1].isdigit() else "template"
-        tail = name.split("/", 1)[1] if folder == "dump" else name
+        tail = name.split("/", 1)[1] if folder == "dump" else "/".join(name.split("/")[-2:])
         return f"{self.path}/{folder}/{tail}"
 
 
@@ -173,7 +179,7 @@ def config_text(config: Config) -> str:
     """A configuration as a file holds it: the description as comment lines, then keys in order."""
     lines = []
     if description := str(config.get("description", "")):
-        lines = ["#" + quote(line, safe=" :!$&'()*+,/;=?@[]~\"<>|{}^`\\") for line in description.split("\n")]
+        lines = ["#" + quote(line, safe=UNESCAPED) for line in description.split("\n")]
     lines += [f"{key}: {config[key]}" for key in sorted(config) if key not in ("description", "digest")]
     return "".join(f"{line}\n" for line in lines)
 

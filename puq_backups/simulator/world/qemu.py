@@ -25,14 +25,14 @@ def power_on(world: World, guest: Guest, qmpstatus: str = "running") -> None:
 def power_off(world: World, guest: Guest) -> None:
     """Take the QEMU process away; what was pending takes effect."""
     guest.pid, guest.qmpstatus = None, "stopped"
-    apply_pending(guest)
+    apply_pending(world, guest)
     world.poke()
 
 
 def start_qemu(world: World, task: Task, guest: Guest, qmpstatus: str = "running") -> None:
     """Start QEMU for a VM, or die of what Proxmox dies of."""
     node = world.nodes[guest.node]
-    apply_pending(guest)
+    apply_pending(world, guest)
     for key in sorted(key for key in guest.config if re.fullmatch(r"net\d+", key)):
         bridge = net_parts(str(guest.config[key])).get("bridge")
         if bridge and bridge not in node.bridges:
@@ -56,17 +56,19 @@ def start_qemu(world: World, task: Task, guest: Guest, qmpstatus: str = "running
     world.poke()
 
 
-def apply_pending(guest: Guest) -> None:
+def apply_pending(world: World, guest: Guest) -> None:
     """Let pending changes take effect: the VM is off, or about to start."""
-    for key in guest.pending_delete:
-        drop_option(guest, key)
-    for key, value in guest.pending.items():
-        keep_replaced(guest, key, value)
+    for key in sorted(guest.pending_delete):
+        value = guest.config.pop(key, None)
+        if key in DRIVE_SLOTS and value is not None:
+            register_unused(world, guest, parse_drive(str(value)))
+    for key, value in dict(guest.pending).items():
+        keep_replaced(world, guest, key, value)
         guest.config[key] = value
     guest.pending, guest.pending_delete = {}, []
 
 
-def keep_replaced(guest: Guest, key: str, value: str | float) -> None:
+def keep_replaced(world: World, guest: Guest, key: str, value: str | float) -> None:
     """The image that a slot had becomes unusedN; an unusedN that is attached is no longer unused."""
     if key not in DRIVE_SLOTS:
         return
@@ -74,27 +76,23 @@ def keep_replaced(guest: Guest, key: str, value: str | float) -> None:
     for slot in [slot for slot in UNUSED_SLOTS if str(guest.config.get(slot)) == new["file"]]:
         del guest.config[slot]
     old = drives({key: guest.config[key]})[key] if key in guest.config else None
-    if old and old["file"] != new["file"] and not is_cdrom(old):
-        add_unused(guest, old["file"])
+    if old and old["file"] != new["file"]:
+        register_unused(world, guest, old)
 
 
-def drop_option(guest: Guest, key: str) -> str | None:
-    """Take an option away; returns the volume that a drive had."""
-    if key not in guest.config:
-        return None
-    value = str(guest.config.pop(key))
-    if key not in DRIVE_SLOTS:
-        return None
-    drive = parse_drive(value)
-    if not is_cdrom(drive) and ":" in drive["file"]:
-        add_unused(guest, drive["file"])
-    return drive["file"]
+def register_unused(world: World, guest: Guest, drive: dict[str, str]) -> None:
+    """Keep the image of a drive that was taken away as unusedN, if it is the VM's own; cloud-init's is destroyed."""
+    volume = world.volume(drive["file"], guest.node)
+    if volume is None or volume.vmid != guest.vmid:
+        return
+    if is_cloudinit(drive):
+        world.volumes.remove(volume)
+    elif not is_cdrom(drive):
+        add_unused(guest, volume.volid)
 
 
 def autostart(world: World, task: Task, guest: Guest) -> None:
     """Start a VM at the end of a task; that it fails is only told in the log."""
-    from .qemu import start_qemu
-
     try:
         start_qemu(world, task, guest)
     except (TaskError, Refusal) as problem:

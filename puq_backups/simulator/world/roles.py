@@ -1,72 +1,81 @@
-"""The privileges of Proxmox VE and the stock roles that a state file may name."""
+"""The privileges of Proxmox VE and its built-in roles, as PVE::AccessControl derives them from groups of privileges.
+
+Each group names what belongs to Administrator only, to the administrator's, the user's and the auditor's role of it.
+"""
 
 from __future__ import annotations
 
-VM_USER = ("VM.Audit", "VM.Backup", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.PowerMgmt")
-VM_ADMIN = (
-    *VM_USER,
-    "VM.Allocate",
-    "VM.Clone",
-    "VM.Config.CPU",
-    "VM.Config.Disk",
-    "VM.Config.HWType",
-    "VM.Config.Memory",
-    "VM.Config.Network",
-    "VM.Config.Options",
-    "VM.Migrate",
-    "VM.Snapshot",
-    "VM.Snapshot.Rollback",
+import functools
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """The privileges of one kind of object."""
+
+    name: str
+    root: tuple[str, ...] = ()
+    admin: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+    audit: tuple[str, ...] = ()
+
+
+VM_CONFIG = tuple(f"VM.Config.{name}" for name in ("Disk", "CPU", "Memory", "Network", "HWType", "Options"))
+VM_ADMIN = (*VM_CONFIG, "VM.Allocate", "VM.Clone", "VM.Migrate", "VM.Snapshot", "VM.Snapshot.Rollback")
+VM_USER = ("VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Console", "VM.Backup", "VM.PowerMgmt")
+VM_8 = Group("VM", admin=(*VM_ADMIN, "VM.Monitor"), user=VM_USER, audit=("VM.Audit",))
+VM_9 = Group(
+    "VM",
+    admin=(*VM_ADMIN, "VM.GuestAgent.Unrestricted", "VM.Replicate"),
+    user=(*VM_USER, "VM.GuestAgent.FileRead", "VM.GuestAgent.FileSystemMgmt", "VM.GuestAgent.FileWrite"),
+    audit=("VM.Audit", "VM.GuestAgent.Audit"),
 )
-AGENT_ALL = (
-    "VM.GuestAgent.Audit",
-    "VM.GuestAgent.FileRead",
-    "VM.GuestAgent.FileSystemMgmt",
-    "VM.GuestAgent.FileWrite",
-)
-AGENT_9 = (*AGENT_ALL, "VM.GuestAgent.Unrestricted")
-DATASTORE = ("Datastore.Allocate", "Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit")
-OTHER = (
-    "Group.Allocate",
-    "Mapping.Audit",
-    "Mapping.Modify",
-    "Mapping.Use",
-    "Permissions.Modify",
-    "Pool.Allocate",
-    "Pool.Audit",
-    "Realm.Allocate",
-    "Realm.AllocateUser",
-    "SDN.Allocate",
-    "SDN.Audit",
-    "SDN.Use",
-    "Sys.AccessNetwork",
-    "Sys.Audit",
-    "Sys.Console",
-    "Sys.Incoming",
-    "Sys.Modify",
-    "Sys.PowerMgmt",
-    "Sys.Syslog",
-    "User.Modify",
+OTHERS = (
+    Group(
+        "Sys",
+        root=("Sys.PowerMgmt", "Sys.Modify", "Sys.Incoming", "Sys.AccessNetwork"),
+        admin=("Sys.Console", "Sys.Syslog"),
+        audit=("Sys.Audit",),
+    ),
+    Group(
+        "Datastore",
+        admin=("Datastore.Allocate", "Datastore.AllocateTemplate"),
+        user=("Datastore.AllocateSpace",),
+        audit=("Datastore.Audit",),
+    ),
+    Group("SDN", admin=("SDN.Allocate", "SDN.Audit"), user=("SDN.Use",), audit=("SDN.Audit",)),
+    Group("User", root=("Realm.Allocate",), admin=("User.Modify", "Group.Allocate", "Realm.AllocateUser")),
+    Group("Pool", admin=("Pool.Allocate",), user=("Pool.Audit",), audit=("Pool.Audit",)),
+    Group("Mapping", admin=("Mapping.Modify",), user=("Mapping.Use",), audit=("Mapping.Audit",)),
 )
 
 
+def _groups(nine: bool) -> tuple[Group, ...]:
+    return (VM_9 if nine else VM_8, *OTHERS)
+
+
+@functools.cache
 def all_privileges(nine: bool) -> frozenset[str]:
-    """Every privilege of the version."""
-    return frozenset((*VM_ADMIN, *DATASTORE, *OTHER, *((*AGENT_9, "VM.Replicate") if nine else ("VM.Monitor",))))
+    """Every privilege of PVE 9 or 8."""
+    found = {"Permissions.Modify"}
+    for group in _groups(nine):
+        found |= {*group.root, *group.admin, *group.user, *group.audit}
+    return frozenset(found)
 
 
 def stock_roles(nine: bool) -> dict[str, frozenset[str]]:
-    """The roles that every installation has, as far as guests, storages and nodes go."""
-    return {
-        "Administrator": all_privileges(nine),
-        "NoAccess": frozenset(),
-        "PVEAdmin": all_privileges(nine) - {"Permissions.Modify", "Sys.Modify", "Sys.PowerMgmt"},
-        "PVEAuditor": frozenset(
-            ("VM.Audit", "Datastore.Audit", "Sys.Audit", "Pool.Audit", "SDN.Audit", "Mapping.Audit")
-        ),
-        "PVEVMUser": frozenset((*VM_USER, *(AGENT_ALL if nine else ()))),
-        "PVEVMAdmin": frozenset((*VM_ADMIN, *((*AGENT_9, "VM.Replicate") if nine else ("VM.Monitor",)))),
-        "PVEDatastoreUser": frozenset(("Datastore.AllocateSpace", "Datastore.Audit")),
-        "PVEDatastoreAdmin": frozenset(DATASTORE),
-        "PVESDNUser": frozenset(("SDN.Audit", "SDN.Use")),
-        "PVEPoolUser": frozenset(("Pool.Audit",)),
-    }
+    """The built-in roles of PVE 9 or 8."""
+    found = {"Administrator": all_privileges(nine), "NoAccess": frozenset[str]()}
+    admin: set[str] = set()
+    auditor: set[str] = set()
+    for group in _groups(nine):
+        whole = {*group.admin, *group.user, *group.audit}
+        found[f"PVE{group.name}Admin"] = frozenset(whole)
+        admin |= whole
+        auditor |= set(group.audit)
+        if group.user:
+            found[f"PVE{group.name}User"] = frozenset((*group.user, *group.audit))
+    found["PVEAdmin"] = frozenset(admin - {"Mapping.Modify"})
+    found["PVEAuditor"] = frozenset(auditor)
+    found["PVETemplateUser"] = frozenset(("VM.Clone", "VM.Audit"))
+    return found

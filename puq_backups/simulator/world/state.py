@@ -29,9 +29,12 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.storages: dict[str, Storage] = {}
         self.volumes = Volumes()
+        self.protection_marks: set[str] = set()  # .protected files of archives that are gone
         self.guests = GuestTable()
         self.journal = Journal(clock)
         self.pools: dict[str, set[int]] = {}
+        self.pool_storages: dict[str, set[str]] = {}
+        self.groups: dict[str, set[str]] = {}
         self.tokens: dict[str, Token] = {}
         self.acl: list[dict[str, Any]] = []
         self.roles: dict[str, frozenset[str]] = {}
@@ -41,6 +44,8 @@ class World:
         self.flocks: dict[str, tuple[object, float | None]] = {}
         self.pace: dict[str, float] = {}
         self.quorum = True
+        self.node_statistics = True  # as pvestatd broadcasts them
+        self.vlan_aware: set[str] = set()  # bridges
         self.proxy_seconds = 30.0
         self.last_task_event: str | None = None
         self.privilege_cache: dict[tuple[str, str], dict[str, int]] = {}
@@ -55,6 +60,11 @@ class World:
     def is_9(self) -> bool:
         """Whether it speaks as PVE 9 does."""
         return self.pve.startswith("9")
+
+    @property
+    def cluster_name(self) -> str:
+        """The name of the cluster; a single node is none."""
+        return "simulated" if len(self.nodes) > 1 else "standalone node"
 
     @property
     def time_scale(self) -> float:
@@ -90,6 +100,13 @@ class World:
         found = self.guests.get(vmid)
         if found is None or found.node != node:
             raise failed(f"Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
+        return found
+
+    def guest_to_run(self, vmid: int, node: str) -> Guest:
+        """The same for calls that first look whether the VM runs: their refusal has other words."""
+        found = self.guests.get(vmid)
+        if found is None or found.node != node:
+            raise failed(f"unable to find configuration file for VM {vmid} on node '{node}'")
         return found
 
     def condition(self, name: str, vmid: int) -> Any:
@@ -129,9 +146,18 @@ class World:
             self.broadcast = {vmid: (one.status, one.name) for vmid, one in self.guests.items()}
         return self.broadcast.get(guest.vmid, (guest.status, guest.name))
 
-    def pool_of(self, vmid: int) -> str | None:
-        """The pool that a VM is in."""
-        return next((name for name, members in self.pools.items() if vmid in members), None)
+    def pools_of(self, path: str) -> list[str]:
+        """The pools that the VM or storage of an access path is in."""
+        kind, _, name = path.strip("/").partition("/")
+        if kind == "vms" and name.isdigit():
+            return [pool for pool, members in self.pools.items() if int(name) in members]
+        if kind == "storage":
+            return [pool for pool, storages in self.pool_storages.items() if name in storages]
+        return []
+
+    def groups_of(self, identity: str) -> list[str]:
+        """The groups of a user as access lists name them (@group)."""
+        return [f"@{name}" for name, users in self.groups.items() if identity in users]
 
 
 def new_mac() -> str:

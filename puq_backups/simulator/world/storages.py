@@ -16,11 +16,22 @@ DISK_TOTAL = 270_553_174_016
 ROOMY_USED = 31_256_563_712
 
 
-def known(world: World, name: str, node: str) -> Storage:
-    """A storage that is configured, enabled and meant for the node, or Proxmox's refusal."""
+def configured(world: World, name: str) -> Storage:
+    """A storage that is configured, or Proxmox's refusal."""
     storage = world.storages.get(name)
     if storage is None:
         raise failed(f"storage '{name}' does not exist")
+    return storage
+
+
+def is_enabled(storage: Storage, node: str) -> bool:
+    """Whether a storage is enabled and meant for the node."""
+    return not storage.disabled and (not storage.nodes or node in storage.nodes)
+
+
+def known(world: World, name: str, node: str) -> Storage:
+    """A storage that is configured, enabled and meant for the node, or Proxmox's refusal."""
+    storage = configured(world, name)
     if storage.disabled:
         raise failed(f"storage '{name}' is disabled")
     if storage.nodes and node not in storage.nodes:
@@ -28,11 +39,16 @@ def known(world: World, name: str, node: str) -> Storage:
     return storage
 
 
+def take_time(world: World, storage: Storage) -> None:
+    """Wait as long as each access to a slow storage takes."""
+    if storage.seconds:
+        world.wait_for(lambda: False, world.as_told(storage.seconds))
+
+
 def activate(world: World, name: str, node: str) -> Storage:
     """The same, and it must be reachable. A slow one takes its time."""
     storage = known(world, name, node)
-    if storage.seconds:
-        world.wait_for(lambda: False, world.as_told(storage.seconds))
+    take_time(world, storage)
     if storage.is_offline(node):
         raise failed(_why_inactive(storage))
     return storage

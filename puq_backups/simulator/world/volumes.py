@@ -110,6 +110,11 @@ class Volumes:
         """The volume of that name at that place."""
         return self._places.get(place, {}).get(name)
 
+    def clones_of(self, volume: Volume) -> list[Volume]:
+        """The linked clones of a base image."""
+        here = self._places.get((volume.storage, volume.node), {})
+        return [one for one in here.values() if one.name.startswith(f"{volume.name}/")]
+
     def at(self, place: Place, vmid: int | None = None, content: str | None = None) -> list[Volume]:
         """The volumes at a place, of one guest, of one kind of content."""
         found = self._places.get(place, {}) if vmid is None else self._guests.get((*place, vmid), {})
@@ -126,6 +131,12 @@ class Volumes:
             yield from list(volumes.values())
 
 
+def unparsable(storage_type: str, name: str) -> str:
+    """Proxmox's text for a volume name that the plugin of a storage does not understand."""
+    kinds = {"pbs": "pbs", "rbd": "rbd", "lvm": "lvm", "lvmthin": "lvm", "zfspool": "zfs"}
+    return f"unable to parse {kinds.get(storage_type, 'directory')} volume name '{name}'"
+
+
 def name_parts(name: str) -> tuple[str, str, int | None]:
     """Content, format and owner that a volume's name tells; raises ValueError for a name that is none."""
     if pbs := PBS_NAME.match(name):
@@ -136,6 +147,8 @@ def name_parts(name: str) -> tuple[str, str, int | None]:
         if re.fullmatch(r"backup/[^/]+\.(vma|tar|tgz)(\.(gz|lzo|zst))?", name):
             return "backup", name.split(".", 1)[1], None
         raise ValueError(name)
+    if linked := re.fullmatch(r"(?:\d+/)?base-\d+-[^/]+/((?:\d+/)?(?:vm|base)-.+)", name):
+        return name_parts(linked[1])
     if found := re.fullmatch(r"(?:(\d+)/)?(?:vm|base)-(\d+)-[^/]+?(?:\.(raw|qcow2|vmdk))?", name):
         return "images", found[3] or "raw", int(found[1] or found[2])
     if found := re.fullmatch(r"iso/([^/]+\.(iso|img))", name):
