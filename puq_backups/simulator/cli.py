@@ -34,7 +34,8 @@ from .simulator import start
 def simulate(pve: str, state: Path | None, port: int, time_scale: float) -> None:
     """Serve a simulated Proxmox VE over HTTPS on 127.0.0.1 until SIGINT or SIGTERM.
 
-    Prints one JSON line with url, fingerprint and ca_file when it is ready.
+    Prints one JSON line when it is ready: url, fingerprint, ca_file, tokens with their secrets, VMs, storages, and
+    params, with which a service for the first VM can be created.
     """
     ended = threading.Event()
 
@@ -45,8 +46,7 @@ def simulate(pve: str, state: Path | None, port: int, time_scale: float) -> None
         signal.signal(number, end)
     given = json.loads(state.read_text()) if state else None
     with start(pve, given, time_scale, port) as simulator:
-        ready = {"url": simulator.url, "fingerprint": simulator.fingerprint, "ca_file": simulator.ca_file}
-        click.echo(json.dumps(ready))
+        click.echo(json.dumps(simulator.ready()))
         sys.stdout.flush()
         ended.wait()
 

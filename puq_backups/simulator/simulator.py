@@ -163,6 +163,33 @@ class Simulator:
         """Token id (`user@realm!name`) and secret by the token's name in the state."""
         return {name: (token.id, token.secret) for name, token in self.world.tokens.items()}
 
+    def ready(self) -> dict[str, Any]:
+        """What one needs to use it: address, trust, tokens, VMs, storages and the parameters of a service."""
+        tokens = {name: {"id": token, "secret": secret} for name, (token, secret) in self.tokens.items()}
+        guests = [guest for guest in self.vms.values() if not guest.is_template]
+        found: dict[str, Any] = {
+            "url": self.url,
+            "fingerprint": self.fingerprint,
+            "ca_file": self.ca_file,
+            "tokens": tokens,
+            "vms": {guest.vmid: {"name": guest.name, "node": guest.node, "status": guest.status} for guest in guests},
+            "storages": {one.storage: list(one.content) for one in self.world.storages.values()},
+        }
+        used = tokens.get("panel") or next(iter(tokens.values()), None)
+        if used and guests:
+            found["params"] = {
+                "serviceid": "1",
+                "userid": "1",
+                "serverhostname": self.host,
+                "serverport": str(self.port),
+                "serverusername": used["id"],
+                "serverpassword": used["secret"],
+                "serversecure": "on",
+                "serveraccesshash": self.fingerprint,
+                "customfields": {"vmid": str(guests[0].vmid)},
+            }
+        return found
+
     def note(self, method: str, path: str, given: dict[str, str]) -> Seen:
         """Write down a request that has come in."""
         seen = Seen(method, path, router.template(method, path), given)

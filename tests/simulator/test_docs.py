@@ -1,14 +1,25 @@
-"""The page in docs/ names every fault, and no other."""
+"""The page in docs/ names every control with its arguments, and every served call."""
 
 import re
 from pathlib import Path
 
 from puq_backups.simulator.faults.registry import CONTROLS
 
-PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
+PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 
 
-def test_docs_name_every_fault():
-    table = PAGE.read_text().split("## Conditions and faults")[1].split("## What it is not")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert sorted(name for row in rows for name in re.findall(r"`([a-z-]+)`", row)) == sorted(CONTROLS)
+def rows():
+    table = PAGE.split("## Conditions and faults")[1].split("\n## ")[0]
+    found = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    return {name: cells[1] for cells in found for name in re.findall(r"`([a-z-]+)`", cells[0])}
+
+
+def test_docs_name_every_control():
+    assert sorted(rows()) == sorted(CONTROLS)
+
+
+def test_docs_name_the_arguments_of_every_control():
+    for name, told in rows().items():
+        needed, _, optional = told.partition("[")
+        assert set(re.findall(r"[a-z-]+", needed)) == set(CONTROLS[name].needs), name
+        assert set(re.findall(r"[a-z-]+", optional)) == set(CONTROLS[name].may), name

@@ -78,7 +78,7 @@ def create(call: Call) -> Any:
             task.log("Execute autostart")
             autostart(world, task, guest)
 
-    return call.task("qmcreate", vmid, work)
+    return call.task("qmcreate", vmid, work, lambda _task: forget(world, guest))
 
 
 def _bootable(made: Config) -> list[str]:

@@ -46,7 +46,10 @@ def restore(call: Call) -> Any:
     def work(task: Task) -> None:
         Restore(call, task, volume, was_there, overrides).run()
 
-    return call.task("qmrestore", vmid, work)
+    def abandon(task: Task) -> None:
+        Restore(call, task, volume, was_there, overrides).after_failure()
+
+    return call.task("qmrestore", vmid, work, abandon)
 
 
 def _check_rights(call: Call) -> None:

@@ -53,10 +53,11 @@ class Restore:
         try:
             self._restore()
         except (TaskError, Refusal):
-            self._after_failure()
+            self.after_failure()
             raise
 
-    def _after_failure(self) -> None:
+    def after_failure(self) -> None:
+        """Take the lock `create` away and say that nothing else is cleaned up."""
         if self.guest.lock == "create":
             del self.guest.config["lock"]
         else:

@@ -7,11 +7,13 @@ from typing import Any
 
 from ..answers import ConnectionCut, Garbage, Refusal, Transport, bad_parameters
 from ..world.fault import Fault
-from ..world.state import World
-from .registry import control, known, perform
+from ..world.state import Undo, World
+from .registry import BadControl, Step, control, known, perform
 
 OF_REQUESTS = ("refuse", "drop", "gateway-timeout", "delay", "hold", "garbage", "meanwhile")
-OF_TASKS = ("task-fails", "task-warnings", "task-unexpected", "hold-task")
+ABOUT_REQUESTS: dict[str, type] = {"method": str, "path": str, "token": str, "nth": int, "label": str}
+ABOUT_TASKS: dict[str, type] = {"type": str, "vmid": int, "nth": int, "label": str}
+TIMES: dict[str, type] = {"times": int}
 PROXY_STATUS = 590
 UNAUTHORIZED = 401
 
@@ -66,25 +68,39 @@ def after(faults: list[Fault]) -> None:
             raise Transport(596, str(fault.args.get("reason", "Connection timed out")))
 
 
-@control(*OF_REQUESTS, *OF_TASKS)
-def _add_fault(world: World, step: dict[str, Any]) -> None:
-    args = {key: value for key, value in step.items() if key not in ("control", "times", "label")}
+@control("refuse", may={**ABOUT_REQUESTS, **TIMES, "status": int, "reason": str, "errors": dict})
+@control("drop", may={**ABOUT_REQUESTS, **TIMES, "when": str})
+@control("gateway-timeout", may={**ABOUT_REQUESTS, **TIMES, "reason": str})
+@control("delay", needs={"seconds": float}, may={**ABOUT_REQUESTS, **TIMES})
+@control("hold", may={**ABOUT_REQUESTS, **TIMES})
+@control("garbage", may={**ABOUT_REQUESTS, **TIMES})
+@control("meanwhile", needs={"step": dict}, may={**ABOUT_REQUESTS, **TIMES})
+@control("task-fails", may={**ABOUT_TASKS, **TIMES, "text": str})
+@control("task-warnings", may={**ABOUT_TASKS, **TIMES, "text": str, "count": int})
+@control("task-unexpected", may={**ABOUT_TASKS, **TIMES})
+@control("hold-task", may={**ABOUT_TASKS, **TIMES})
+def _add_fault(world: World, step: Step) -> Undo:
+    args = {key: value for key, value in step.items() if key not in ("control", "do", "times", "label")}
     default: int | None = None if step["control"] in ("hold", "hold-task") else 1
-    times = step.get("times", default)
-    fault = Fault(step["control"], args, None if times is None else int(times))
+    fault = Fault(step["control"], args, step.get("times", default))
     if step["control"] == "task-fails":
         fault.args.setdefault("text", "simulated failure")
+    if step.get("when", "before") not in ("before", "after"):
+        raise BadControl("The argument 'when' of 'drop' must be before or after.")
     if "label" in step:
         fault.label = str(step["label"])
-    if step["control"] == "delay":
-        float(step["seconds"])
     if step["control"] == "meanwhile":
         known(step["step"])
     world.faults.append(fault)
+    return partial(_remove_fault, world, fault)
 
 
-@control("release")
-def _release(world: World, step: dict[str, Any]) -> None:
+def _remove_fault(world: World, fault: Fault) -> None:
+    world.faults = [one for one in world.faults if one is not fault]
+
+
+@control("release", may={"of": str, "label": str})
+def _release(world: World, step: Step) -> None:
     """End faults: all that wait, or those of one name or label."""
     world.faults = [
         one

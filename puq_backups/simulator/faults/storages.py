@@ -2,100 +2,165 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from ..world.locks import storage_lock
-from ..world.state import World
-from ..world.volumes import Volume, Volumes
-from .registry import control
+from ..world.model import Storage
+from ..world.state import Undo, World
+from ..world.volumes import Volume
+from .registry import Step, control
 from .subjects import storage_of, volume_of
-from .vms import hold_flock, seconds_of
+from .vms import hold_flock
+
+OF_STORAGE: dict[str, type] = {"storage": str}
+OF_ARCHIVE: dict[str, type] = {"volid": str}
 
 
-@control("storage-lock-held")
-def _storage_lock_held(world: World, step: dict[str, Any]) -> None:
+def _give_back(world: World, volumes: Iterable[Volume]) -> None:
+    for volume in volumes:
+        world.protection_marks.discard(volume.volid)
+        world.volumes.add(volume)
+
+
+def _set(found: Storage | Volume, values: dict[str, Any]) -> Undo:
+    """Set attributes; returns what gives them back the values that they had."""
+    before = {key: getattr(found, key) for key in values}
+    for key, value in values.items():
+        setattr(found, key, value)
+
+    def undo() -> None:
+        for key, value in before.items():
+            setattr(found, key, value)
+
+    return undo
+
+
+@control("storage-lock-held", needs=OF_STORAGE, may={"node": str, "seconds": float})
+def _storage_lock_held(world: World, step: Step) -> Undo:
     node = step.get("node", next(iter(world.nodes)))
-    hold_flock(world, storage_lock(world, storage_of(world, step).storage, node), seconds_of(step))
+    return hold_flock(world, storage_lock(world, storage_of(world, step).storage, node), step.get("seconds"))
 
 
-@control("archive-damaged")
-def _archive_damaged(world: World, step: dict[str, Any]) -> None:
+@control("archive-damaged", needs=OF_ARCHIVE)
+def _archive_damaged(world: World, step: Step) -> Undo:
     volume = volume_of(world, step)
-    volume.damaged, volume.size = True, volume.size // 2
+    return _set(volume, {"damaged": True, "size": volume.size // 2})
 
 
-@control("archive-gone")
-def _archive_gone(world: World, step: dict[str, Any]) -> None:
+@control("archive-gone", needs=OF_ARCHIVE)
+def _archive_gone(world: World, step: Step) -> Undo:
     volume = volume_of(world, step)
     world.volumes.remove(volume)
     if volume.protected:
         world.protection_marks.add(volume.volid)
+    return partial(_give_back, world, [volume])
 
 
-@control("verification")
-def _verification(world: World, step: dict[str, Any]) -> None:
-    volume_of(world, step).verification = str(step.get("state", "failed"))
+@control("verification", needs=OF_ARCHIVE, may={"state": str})
+def _verification(world: World, step: Step) -> Undo:
+    return _set(volume_of(world, step), {"verification": step.get("state", "failed")})
 
 
-@control("prune-behind")
-def _prune_behind(world: World, step: dict[str, Any]) -> None:
+@control("encrypted", needs=OF_ARCHIVE, may={"fingerprint": str})
+def _encrypted(world: World, step: Step) -> Undo:
+    """The snapshot on the backup server is encrypted; its fingerprint, or 1 where none is known."""
+    return _set(volume_of(world, step), {"encrypted": step.get("fingerprint", "1")})
+
+
+@control("owner-mismatch", needs=OF_STORAGE, may={"vmid": int})
+def _owner_mismatch(world: World, step: Step) -> Undo:
+    """The backup group of a VM (None: of all) belongs to another user of the backup server."""
+    storage = storage_of(world, step)
+    return _set(storage, {"foreign_groups": storage.foreign_groups | {step.get("vmid")}})
+
+
+@control("prune-behind", needs=OF_STORAGE, may={"keep": int, "vmid": int})
+def _prune_behind(world: World, step: Step) -> Undo:
     """A retention job of somebody else: only the newest `keep` unprotected archives of each VM stay."""
-    keep = int(step.get("keep", 1))
+    keep = step.get("keep", 1)
     found: dict[int, list[Volume]] = {}
     for volume in world.volumes.of_storage(storage_of(world, step).storage):
-        wanted = "vmid" not in step or volume.vmid == int(step["vmid"])
+        wanted = "vmid" not in step or volume.vmid == step["vmid"]
         if volume.content == "backup" and not volume.protected and wanted:
             found.setdefault(volume.vmid, []).append(volume)
-    for volumes in found.values():
-        for volume in sorted(volumes, key=lambda one: one.ctime, reverse=True)[keep:]:
-            world.volumes.remove(volume)
+    gone = [
+        volume
+        for volumes in found.values()
+        for volume in sorted(volumes, key=lambda one: one.ctime, reverse=True)[keep:]
+    ]
+    for volume in gone:
+        world.volumes.remove(volume)
+    return partial(_give_back, world, gone)
 
 
-@control("storage-offline", "storage-online")
-def _storage_offline(world: World, step: dict[str, Any]) -> None:
+@control("storage-offline", "storage-online", needs=OF_STORAGE, may={"node": str})
+def _storage_offline(world: World, step: Step) -> Undo:
     storage = storage_of(world, step)
-    name = str(step.get("node", "*"))
+    name = step.get("node", "*")
     if step["control"] == "storage-offline":
-        storage.offline.add(name)
-    else:
-        storage.offline.clear() if name == "*" else storage.offline.discard(name)
+        return _set(storage, {"offline": storage.offline | {name}})
+    return _set(storage, {"offline": set() if name == "*" else storage.offline - {name}})
 
 
-@control("storage-full")
-def _storage_full(world: World, step: dict[str, Any]) -> None:
-    storage_of(world, step).full = bool(step.get("full", True))
+@control("storage-full", needs=OF_STORAGE, may={"full": bool})
+def _storage_full(world: World, step: Step) -> Undo:
+    return _set(storage_of(world, step), {"full": step.get("full", True)})
 
 
-@control("storage-slow")
-def _storage_slow(world: World, step: dict[str, Any]) -> None:
-    storage_of(world, step).seconds = float(step["seconds"])
+@control("storage-slow", needs={**OF_STORAGE, "seconds": float})
+def _storage_slow(world: World, step: Step) -> Undo:
+    return _set(storage_of(world, step), {"seconds": step["seconds"]})
 
 
-@control("storage-empty")
-def _storage_empty(world: World, step: dict[str, Any]) -> None:
+@control("storage-empty", needs=OF_STORAGE)
+def _storage_empty(world: World, step: Step) -> Undo:
     """The share is not mounted and nobody notices: the folder under it is empty."""
-    name = storage_of(world, step).storage
-    kept = Volumes()
-    for volume in world.volumes:
-        if volume.storage != name or volume.content != "backup":
-            kept.add(volume)
-    world.volumes = kept
+    hidden = [one for one in world.volumes.of_storage(storage_of(world, step).storage) if one.content == "backup"]
+    for volume in hidden:
+        world.volumes.remove(volume)
+    return partial(_give_back, world, hidden)
 
 
-@control("storage-config")
-def _storage_config(world: World, step: dict[str, Any]) -> None:
-    """Change `prune-backups`, `max-protected-backups`, `disable` or `total` of a storage."""
-    storage = storage_of(world, step)
-    if "prune-backups" in step:
-        storage.prune = step["prune-backups"]
-    if "max-protected-backups" in step:
-        storage.max_protected = int(step["max-protected-backups"])
-    if "disable" in step:
-        storage.disabled = bool(step["disable"])
-    if "total" in step:
-        storage.total = step["total"]
+@control(
+    "storage-config",
+    needs=OF_STORAGE,
+    may={
+        "prune-backups": object,
+        "max-protected-backups": object,
+        "disable": bool,
+        "total": object,
+        "avail": object,
+        "nodes": object,
+        "content": list,
+    },
+)
+def _storage_config(world: World, step: Step) -> Undo:
+    """Configure a storage anew; null is the default."""
+    names = {
+        "prune-backups": "prune",
+        "max-protected-backups": "max_protected",
+        "disable": "disabled",
+        "total": "total",
+        "avail": "avail",
+        "nodes": "nodes",
+        "content": "content",
+    }
+    values = {names[key]: value for key, value in step.items() if key in names}
+    for key in ("nodes", "content"):
+        if values.get(key) is not None:
+            values[key] = tuple(values[key])
+    return _set(storage_of(world, step), values)
 
 
-@control("garbage-collected")
-def _garbage_collected(world: World, step: dict[str, Any]) -> None:
-    storage_of(world, step).kept_by_garbage = 0
+@control("storage-removed", needs=OF_STORAGE)
+def _storage_removed(world: World, step: Step) -> Undo:
+    """The storage is taken out of the configuration; what is on it stays there."""
+    storage = world.storages.pop(storage_of(world, step).storage)
+    return partial(world.storages.__setitem__, storage.storage, storage)
+
+
+@control("garbage-collected", needs=OF_STORAGE)
+def _garbage_collected(world: World, step: Step) -> Undo:
+    return _set(storage_of(world, step), {"kept_by_garbage": 0})

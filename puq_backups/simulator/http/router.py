@@ -34,9 +34,9 @@ class Call:
         """The VM that the path or the parameters name."""
         return int(self.params["vmid"])
 
-    def task(self, kind: str, subject: object, worker: Worker) -> str:
+    def task(self, kind: str, subject: object, worker: Worker, abandon: Worker | None = None) -> str:
         """Start a task on the node of this call and return its UPID."""
-        return workers.start(self.world, self.node, kind, str(subject), self.caller, worker)
+        return workers.start(self.world, self.node, kind, str(subject), self.caller, worker, abandon)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class Storage:
     offline: set[str] = field(default_factory=set)  # node names; "*" is all of them
     full: bool = False
     seconds: float = 0.0  # how long each access takes
+    avail: int | None = None  # bytes, where it is not total - used
+    foreign_groups: frozenset[int | None] = frozenset()  # on a PBS: VMIDs whose group others own; None is all
     kept_by_garbage: int = 0  # bytes that deletion on a PBS has not freed yet
 
     def is_offline(self, node: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..answers import failed
@@ -16,6 +17,18 @@ from .task import Task
 from .volumes import Place, Volume, Volumes
 
 BROADCAST_SECONDS = 10
+
+
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A control that was performed, and what undoes it."""
+
+    name: str
+    step: dict[str, Any]
+    undo: Undo | None
 
 
 class World:
@@ -41,6 +54,7 @@ class World:
         self.tasks: dict[str, Task] = {}
         self.conditions: dict[tuple[str, int], Any] = {}
         self.faults: list[Fault] = []
+        self.done: list[Done] = []  # controls in effect
         self.flocks: dict[str, tuple[object, float | None]] = {}
         self.pace: dict[str, float] = {}
         self.quorum = True

@@ -48,6 +48,7 @@ class Volume:
     archive: Archive | None = None
     damaged: bool = False
     verification: str | None = None
+    encrypted: str | None = None
     subtype: str = "qemu"
     utc_offset: int = 0  # of the node that wrote its name
 

@@ -15,14 +15,19 @@ from .state import World
 from .task import Killed, Silent, Task, TaskError, Worker
 
 
-def start(world: World, node: str, kind: str, subject: str, caller: Caller, worker: Worker) -> str:
-    """Start a worker. Returns its UPID once it waits for something or has ended."""
+def start(
+    world: World, node: str, kind: str, subject: str, caller: Caller, worker: Worker, abandon: Worker | None = None
+) -> str:
+    """Start a worker. Returns its UPID once it waits for something or has ended.
+
+    `abandon` does what the worker does when it fails before it has done anything, such as taking away its locks.
+    """
     task = Task(world.clock, world.nodes[node], kind, subject, caller, len(world.tasks))
     world.tasks[task.upid] = task
     world.last_task_event = None
     world.journal.add("started", task.upid)
     _rotate(world, node)
-    settled = world.clock.spawn(partial(_work, world, task, worker), f"{kind}-{subject}")
+    settled = world.clock.spawn(partial(_work, world, task, worker, abandon), f"{kind}-{subject}")
     world.clock.wait_for_threads(settled.is_set)
     return task.upid
 
@@ -48,15 +53,15 @@ def finish(world: World, task: Task, status: str, last_line: str | None) -> None
     world.poke()
 
 
-def _work(world: World, task: Task, worker: Worker) -> None:
+def _work(world: World, task: Task, worker: Worker, abandon: Worker | None) -> None:
     with world.journal.acting(task.upid):
-        _work_to_the_end(world, task, worker)
+        _work_to_the_end(world, task, worker, abandon)
 
 
-def _work_to_the_end(world: World, task: Task, worker: Worker) -> None:
+def _work_to_the_end(world: World, task: Task, worker: Worker, abandon: Worker | None) -> None:
     try:
         _hold(world, task)
-        _fail_on_request(world, task)
+        _fail_on_request(world, task, abandon)
         worker(task)
         _end(world, task)
     except (Killed, Silent):
@@ -93,9 +98,11 @@ def _released(world: World, fault: Fault) -> bool:
     return fault not in world.faults
 
 
-def _fail_on_request(world: World, task: Task) -> None:
+def _fail_on_request(world: World, task: Task, abandon: Worker | None) -> None:
     for fault in list(world.faults):
         if fault.name == "task-fails" and fault.takes_task(task, world.faults):
+            if abandon is not None:
+                abandon(task)
             raise TaskError(str(fault.args["text"]))
 
 
