@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
 
 from ..answers import Refusal
@@ -13,15 +12,14 @@ from ..schema.vm_options import UNUSED_SLOTS
 from ..world import pbs, retention
 from ..world.disks import drives, is_cdrom, is_cloudinit, slot_volumes
 from ..world.locks import config_lock, release, take_config_lock
-from ..world.model import Guest, Storage, config_text
-from ..world.qemu import power_on
+from ..world.model import Guest, Storage
+from ..world.qemu import start_qemu
 from ..world.storages import check_protected_limit, erase
 from ..world.task import Interrupted, Task, TaskError
-from ..world.volumes import Archive, Volume
-from .backup_data import COMMANDS, MIB, OVERHEAD, BackupData
+from ..world.volumes import Volume
+from .backup_archive import NewArchive, filled_notes, shown_file_size
+from .backup_data import BackupData
 from .status import agent_enabled
-
-ENDINGS = {"0": "", "1": ".lzo", "lzo": ".lzo", "gzip": ".gz", "zstd": ".zst"}
 
 
 class Backup:
@@ -36,7 +34,7 @@ class Backup:
         self.was_running = False
         self.locked = False
         self.ours_to_stop = False
-        self.job_began = False
+        self.in_job = False
         self.data = BackupData(self.world, task, vmid, storage, call.node, self.compress)
 
     def run(self) -> bool:
@@ -71,8 +69,7 @@ class Backup:
         self._info(f"status = {'running' if guest.running else 'stopped'}")
         self._lock(guest)
         self._introduce(guest)
-        name = self._archive_name()
-        volume = self._write(guest, name)
+        volume = self._write(guest, NewArchive(self.world, self.storage, self.call.node, self.vmid, self.compress))
         self._finish(guest, volume)
 
     def _check_ha(self, guest: Guest) -> None:
@@ -171,59 +168,37 @@ class Backup:
             if self.world.volume(drive["file"], self.call.node) is None:
                 raise TaskError(f"volume '{drive['file']}' does not exist")
 
-    def _archive_name(self) -> str:
-        """A name that no archive has: a real backup takes a second at least, so two never share one."""
-        place = self.world.place(self.storage.storage, self.call.node)
-        moment = int(self.world.now(self.call.node))
-        while self.world.volumes.get(place, self._named(moment)) is not None:
-            moment += 1
-        self.ctime = moment
-        return self._named(moment)
-
-    def _named(self, moment: int) -> str:
-        at = dt.datetime.fromtimestamp(moment, dt.UTC)
-        if self.storage.type == "pbs":
-            return f"backup/vm/{self.vmid}/{at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
-        at += dt.timedelta(seconds=self.world.nodes[self.call.node].utc_offset)
-        return f"backup/vzdump-qemu-{self.vmid}-{at.strftime('%Y_%m_%d-%H_%M_%S')}.vma{ENDINGS[self.compress]}"
-
-    def _write(self, guest: Guest, name: str) -> Volume:
+    def _write(self, guest: Guest, archive: NewArchive) -> Volume:
+        name = archive.name
         if self.storage.type == "pbs":
             self._info(f"creating Proxmox Backup Server archive '{name.removeprefix('backup/')}'")
+            if self.storage.encryption_key:
+                self._info("enabling encryption")
         else:
             self._info(f"creating vzdump archive '{self.storage.file_path(name)}'")
         if not slot_volumes(guest.config):
             self._info("backup contains no disks")
             self._info("starting diskless backup")
-            self._info(self._diskless_command(name))
-            return self._volume(guest, name)
+            self._info(archive.diskless_command())
+            return archive.volume(guest, self.data)
         self._begin_job(guest)
         self.data.copy(guest)
-        return self._volume(guest, name)
-
-    def _diskless_command(self, name: str) -> str:
-        """The command that archives a configuration alone."""
-        if self.storage.type == "pbs":
-            repository = pbs.repository(self.storage)
-            return (
-                f"/usr/bin/proxmox-backup-client backup --repository {repository} --backup-type vm qemu-server.conf"
-            )
-        path = self.storage.file_path(name).partition(".vma")[0]
-        return (
-            f"/usr/bin/vma create -v -c {path}.tmp/qemu-server.conf"
-            f" exec:{COMMANDS.get(self.compress, 'cat')} > {path}.vma.dat"
-        )
+        return archive.volume(guest, self.data)
 
     def _begin_job(self, guest: Guest) -> None:
+        self.in_job = True
         if not guest.running or self.mode == "stop":
             self._start_paused(guest)
+        if "tpmstate0" in guest.config:
+            self._info("attaching TPM drive to QEMU for backup")
         frozen = self._freeze(guest) if self.was_running and self.mode != "stop" else False
         if self.world.is_9:
             self._info("starting backup via QMP command")
         if frozen:
             self._info("issuing guest-agent 'fs-thaw' command")
+        if self.storage.type == "pbs" and pbs.is_foreign(self.storage, self.vmid):
+            raise TaskError(pbs.owner_mismatch(self.storage, self.vmid))
         self._info(f"started backup task '{uuid.uuid4()}'")
-        self.job_began = True
         if self.was_running:
             tail = "" if self.mode == "snapshot" else " after 1 seconds"
             self._info(f"resuming VM again{tail}")
@@ -231,13 +206,8 @@ class Backup:
 
     def _start_paused(self, guest: Guest) -> None:
         self._info("starting kvm to execute backup task")
-        self.ours_to_stop = not self.was_running
-        if text := self.world.condition("start-fail", self.vmid):
-            self.task.log(str(text))
-            self.ours_to_stop = False
-            raise TaskError("start failed: QEMU exited with code 1")
-        power_on(self.world, guest, "prelaunch")
-        self.world.poke()
+        start_qemu(self.world, self.task, guest, "prelaunch")
+        self.ours_to_stop = self.data.started_for_it = not self.was_running
 
     def _freeze(self, guest: Guest) -> bool:
         options = properties(str(guest.config.get("agent", "0")), "enabled")
@@ -258,33 +228,17 @@ class Backup:
         self._info("issuing guest-agent 'fs-freeze' command")
         return True
 
-    def _volume(self, guest: Guest, name: str) -> Volume:
-        """The archive itself; it is not on the storage yet."""
-        disks = {
-            slot: (size, self.data.data_of(guest, slot), fmt, storage)
-            for slot, storage, fmt, size in slot_volumes(guest.config)
-        }
-        left_out = ("lock", "parent", *UNUSED_SLOTS)
-        config = {key: value for key, value in guest.config.items() if key not in left_out}
-        data = sum(disk[1] for disk in disks.values())
-        pbs = self.storage.type == "pbs"
-        size = sum(disk[0] for disk in disks.values()) + OVERHEAD if pbs else self.data.archive_size(data)
-        node = self.world.place(self.storage.storage, self.call.node)[1]
-        fmt = "pbs-vm" if pbs else f"vma{ENDINGS[self.compress]}"
-        volume = Volume(self.storage.storage, name, "backup", fmt, size, self.ctime, self.vmid, node, used=size)
-        volume.utc_offset = self.world.nodes[self.call.node].utc_offset
-        firewall = (dict(guest.firewall_options), [dict(rule) for rule in guest.firewall_rules])
-        volume.archive = Archive(config_text(config), disks, firewall if any(firewall) else None)
-        return volume
-
     def _finish(self, guest: Guest, volume: Volume) -> None:
         self._stop_ours(guest)
         self.world.volumes.add(volume)
+        if self.storage.type == "pbs":
+            volume.encrypted = self.storage.encryption_key
+            pbs.remember(self.world, guest, self.storage, volume)
         if self.storage.type != "pbs":
-            self._info(f"archive file size: {_file_size(volume.size)}")
+            self._info(f"archive file size: {shown_file_size(volume.size)}")
         if template := self.call.params.get("notes-template"):
             self._info("adding notes to backup")
-            volume.notes = _notes(str(template), guest, self.call.node, self.world.cluster_name)
+            volume.notes = filled_notes(str(template), guest, self.call.node, self.world.cluster_name)
         if self.call.params.get("protected"):
             self._info("marking backup as protected")
             volume.protected = True
@@ -320,9 +274,12 @@ class Backup:
         self._info(f"prune older backups with retention: {told}")
         place = self.world.place(self.storage.storage, self.call.node)
         removed = 0
+        if self.storage.type == "pbs":
+            self._info(f"running 'proxmox-backup-client prune' for 'vm/{self.vmid}'")
         for volume, mark in retention.mark(self.world.volumes.at(place, self.vmid, "backup"), rules):
             if mark == "remove":
-                self._info(f"removing backup '{volume.volid}'")
+                if self.storage.type != "pbs":
+                    self._info(f"removing backup '{volume.volid}'")
                 erase(self.world, self.storage, volume)
                 removed += 1
         tail = " not covered by keep-retention policy" if removed else ""
@@ -331,11 +288,11 @@ class Backup:
     def _give_up(self, text: str) -> None:
         """The end of a backup that failed: the error, the clean-up, the reason for people."""
         guest = self.world.guests.get(self.vmid)
-        began = guest is not None and self.locked and (self.job_began or "start failed" in text)
+        began = guest is not None and self.locked and self.in_job
         if began and "wrong exit status" not in text:
             self.task.log(f"ERROR: {text}")
             self._info("aborting backup job")
-            if "start failed" in text:
+            if not (guest is not None and guest.running):
                 self.task.log(f"ERROR: VM {self.vmid} not running")
                 self.task.log(f"VM {self.vmid} not running")
             elif self.was_running:
@@ -346,15 +303,3 @@ class Backup:
                 self._unlock(guest)
         self.task.log(f"ERROR: Backup of VM {self.vmid} failed - {text}")
         self._info(f"Failed at {self._clock()}")
-
-
-def _notes(template: str, guest: Guest, node: str, cluster: str) -> str:
-    values = {"guestname": guest.name, "vmid": str(guest.vmid), "node": node, "cluster": cluster}
-    text = re.sub(r"\{\{([^\s{}]+)\}\}", lambda found: values.get(found[1], found[0]), template)
-    return re.sub(r"\\(n|\\)", lambda found: "\n" if found[1] == "n" else "\\", text)
-
-
-def _file_size(size: int) -> str:
-    if size < MIB:
-        return f"{size // 1024}KB"
-    return f"{size // MIB}MB" if size < 1024 * MIB else f"{size / 1024 / MIB:.2f}GB"

@@ -40,6 +40,8 @@ from ..world.storages import activate
 from ..world.volumes import FILE_TYPES
 from .config_checks import check_boot_order, split_names
 
+EFI_SIZES = {"2m": 128 * 1024, "4m": 528 * 1024}
+TPM_SIZE = 4 * 1024**2
 HOT_BUSES = ("scsi", "virtio")
 HOTPLUG_DEFAULT = ("network", "disk", "usb")
 PLUGGED = {"memory": "memory", "vcpus": "cpu", "tablet": "usb"}
@@ -68,7 +70,7 @@ def _stored_drive(world: World, node: str, vmid: int, slot: str, drive: dict[str
         storage = world.storages[new[1]]
         fmt = drive.pop("format", "raw") if storage.type in FILE_TYPES else "raw"
         drive.pop("format", None)
-        volume = allocate(world, node, new[1], vmid, int(float(new[2]) * 1024**3), fmt, log)
+        volume = allocate(world, node, new[1], vmid, _new_size(slot, drive, float(new[2])), fmt, log)
         volume.used = 0
         text = with_size(world, node, {**drive, "file": volume.volid})
         log(f"{slot}: successfully created disk '{text}'")
@@ -76,6 +78,13 @@ def _stored_drive(world: World, node: str, vmid: int, slot: str, drive: dict[str
     if drive["file"].endswith(":cloudinit"):
         return _stored_cloudinit(world, node, vmid, slot, drive, log)
     return print_drive(drive) if is_cdrom(drive) else with_size(world, node, drive)
+
+
+def _new_size(slot: str, drive: dict[str, str], gib: float) -> int:
+    """Bytes of a new disk: those of EFI variables and of a TPM's state are fixed, whatever size is asked for."""
+    if slot == "efidisk0":
+        return EFI_SIZES[drive.get("efitype", "2m")]
+    return TPM_SIZE if slot == "tpmstate0" else int(gib * 1024**3)
 
 
 def _stored_cloudinit(world: World, node: str, vmid: int, slot: str, drive: dict[str, str], log: Log) -> str:

@@ -28,6 +28,8 @@ def content(call: Call) -> Any:
     for volume in world.volumes.at(world.place(storage.storage, call.node), params.get("vmid")):
         if params.get("content") not in (None, volume.content) or volume.content not in storage.content:
             continue
+        if storage.type == "pbs" and pbs.is_foreign(storage, volume.vmid):
+            continue
         key = (volume.vmid, volume.content)
         if key not in allowed:
             allowed[key] = _sees(call, volume)
@@ -146,7 +148,7 @@ def remove(call: Call) -> Any:
         if volume is not None and world.volumes.clones_of(volume):
             raise TaskError(f"base volume '{name}' is still in use by linked clones")
         if volume is None and storage.type == "pbs":
-            raise TaskError(pbs.lost(storage, name))
+            raise TaskError(pbs.not_forgotten(storage, name))
         if volume is None and storage.type in FILE_TYPES:
             task.log(f"disk image '{storage.file_path(name)}' does not exist")
         if volume is not None:

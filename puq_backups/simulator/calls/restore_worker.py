@@ -10,7 +10,7 @@ from ..answers import Refusal, failed
 from ..http.router import Call
 from ..schema.property_strings import net_parts, parse_drive, print_drive, print_net, size_text
 from ..schema.vm_options import DRIVE_SLOTS, NETS, UNUSED_SLOTS
-from ..world import access
+from ..world import access, pbs
 from ..world.archives import archive_inside
 from ..world.config_file import parse
 from ..world.disks import allocate, drives, is_cdrom, is_cloudinit, rescan
@@ -22,6 +22,7 @@ from ..world.state import new_mac
 from ..world.storages import activate, configured
 from ..world.task import Interrupted, Task, TaskError
 from ..world.volumes import FILE_TYPES, Archive, Volume
+from .backup_data import slot_name
 from .config_change import stored
 from .config_checks import demand_bridge
 
@@ -114,7 +115,7 @@ class Restore:
         self.task.log(f"restore vma archive: {self._command}")
         self.task.log(f"CFG: size: {len(self.inside.config.encode())} name: qemu-server.conf")
         for number, (slot, disk) in enumerate(self.inside.disks.items(), 1):
-            self.task.log(f"DEV: dev_id={number} size: {disk[0]} devname: drive-{slot}")
+            self.task.log(f"DEV: dev_id={number} size: {disk[0]} devname: drive-{slot_name(slot)}")
         self.task.log(f"CTIME: {at.strftime('%a %b %e %H:%M:%S %Y')}")
 
     def _target(self, slot: str) -> str:
@@ -182,7 +183,7 @@ class Restore:
         if not self.pbs:
             for slot, volume in self.new.items():
                 path = self.world.storages[volume.storage].file_path(volume.name)
-                self.task.log(f"map 'drive-{slot}' to '{path}' (write zeros = 0)")
+                self.task.log(f"map 'drive-{slot_name(slot)}' to '{path}' (write zeros = 0)")
 
     def _is_cloudinit(self, slot: str) -> bool:
         archived = parse(self.inside.config, self.world.pve)
@@ -245,16 +246,17 @@ class Restore:
         for slot, (size, data, _fmt, _storage) in self.inside.disks.items():
             path = self.world.storages[self.new[slot].storage].file_path(self.new[slot].name)
             snapshot = self.volume.name.removeprefix("backup/")
-            repository = f"backup@pbs@{self.volume.storage}:store"
-            self.task.log(
-                "restore proxmox backup image: /usr/bin/pbs-restore --repository"
-                f" {repository} {snapshot} drive-{slot}.img.fidx {path} --verbose --format {self.new[slot].format}"
-            )
+            storage = self.world.storages[self.volume.storage]
+            repository = pbs.repository(storage)
+            namespace = f" --ns {storage.namespace}" if storage.namespace else ""
+            head = f"restore proxmox backup image: /usr/bin/pbs-restore --repository {repository}{namespace}"
+            image = f"drive-{slot_name(slot)}.img.fidx"
+            self.task.log(f"{head} {snapshot} {image} {path} --verbose --format {self.new[slot].format}")
             self.task.log(f"connecting to repository '{repository}'")
             self.task.log(f"open block backend for target '{path}'")
             self.task.log(f"starting to restore snapshot '{snapshot}'")
             if self.volume.damaged:
-                raise TaskError(f"command '/usr/bin/pbs-restore … drive-{slot}.img.fidx' failed: exit code 255")
+                raise TaskError(f"command '/usr/bin/pbs-restore … {image}' failed: exit code 255")
             self._read_pbs(size, data)
 
     def _read_pbs(self, size: int, data: int) -> None:

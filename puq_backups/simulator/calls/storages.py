@@ -30,10 +30,15 @@ def _described(world: World, storage: Storage, node: str) -> dict[str, Any]:
         "enabled": int(enabled),
         "active": int(active),
         "shared": int(storage.shared),
-        "total": total,
-        "used": used,
-        "avail": avail,
+        "total": perl_number(total),
+        "used": perl_number(used),
+        "avail": perl_number(avail),
     }
+
+
+def perl_number(value: int) -> int | float:
+    """A number as Perl writes it: past 64 bits with sign it has 15 digits and an exponent."""
+    return value if value < 2**63 else float(f"{value:.15g}")
 
 
 @route("GET", "/nodes/{node}/storage")
@@ -98,6 +103,10 @@ def _configuration(storage: Storage) -> dict[str, Any]:
     }
     if storage.type in FILE_TYPES:
         found["path"] = storage.path
+    if storage.type == "pbs":
+        found |= {"server": storage.server, "datastore": storage.datastore, "username": storage.username}
+        more = {"namespace": storage.namespace, "encryption-key": storage.encryption_key}
+        found |= {key: value for key, value in more.items() if value is not None}
     optional = {"prune-backups": storage.prune, "max-protected-backups": storage.max_protected}
     found |= {key: value for key, value in optional.items() if value is not None}
     if storage.nodes:

@@ -14,6 +14,7 @@ from ..world.state import World
 from ..world.storages import activate
 from ..world.task import Interrupted, Silent, Task, TaskError
 from ..world.volumes import name_parts
+from .backup_data import slot_name
 from .backup_job import Backup
 
 MINUTE = 60
@@ -239,5 +240,8 @@ def extract_config(call: Call) -> Any:
     if volume is None:
         raise failed(pbs.lost(storage, name) if storage.type == "pbs" else f"volume '{volid}' does not exist")
     inside = archive_inside(world, volume)
-    maps = [f"#qmdump#map:{slot}:drive-{slot}:{disk[3]}:{disk[2]}:\n" for slot, disk in sorted(inside.disks.items())]
+    maps = [
+        f"#qmdump#map:{slot}:drive-{slot_name(slot)}:{disk[3]}:{disk[2]}:\n"
+        for slot, disk in sorted(inside.disks.items())
+    ]
     return inside.config + "".join(maps)

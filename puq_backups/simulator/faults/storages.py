@@ -43,6 +43,12 @@ def _storage_lock_held(world: World, step: Step) -> Undo:
     return hold_flock(world, storage_lock(world, storage_of(world, step).storage, node), step.get("seconds"))
 
 
+@control("image-locked", needs=OF_ARCHIVE)
+def _image_locked(world: World, step: Step) -> Undo:
+    """Somebody else has a disk image open for writing: QEMU does not start with it."""
+    return _set(volume_of(world, step), {"locked": True})
+
+
 @control("archive-damaged", needs=OF_ARCHIVE)
 def _archive_damaged(world: World, step: Step) -> Undo:
     volume = volume_of(world, step)

@@ -50,6 +50,8 @@ def _add_nodes(world: World, state: dict[str, Any]) -> None:
         offset = int(state.get("utc_offsets", {}).get(name, 0))
         booted = world.now() - 6000 - position
         node = Node(name, bridges=list(bridges), booted=booted, utc_offset=offset)
+        if "nodes" in state:
+            node.cpus, node.memory = 64, 256 * 1024**3
         node.cpus = int(state.get("cpus", {}).get(name, node.cpus))
         node.memory = int(state.get("memory", {}).get(name, node.memory))
         world.nodes[name] = node

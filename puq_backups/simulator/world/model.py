@@ -56,6 +56,11 @@ class Storage:
     offline: set[str] = field(default_factory=set)  # node names; "*" is all of them
     full: bool = False
     seconds: float = 0.0  # how long each access takes
+    server: str = ""  # of a PBS, with the next ones
+    datastore: str = ""
+    username: str = ""
+    namespace: str | None = None
+    encryption_key: str | None = None  # fingerprint
     avail: int | None = None  # bytes, where it is not total - used
     foreign_groups: frozenset[int | None] = frozenset()  # on a PBS: VMIDs whose group others own; None is all
     kept_by_garbage: int = 0  # bytes that deletion on a PBS has not freed yet
@@ -111,6 +116,7 @@ class Guest:
     firewall_options: dict[str, Any] = field(default_factory=dict)
     firewall_rules: list[dict[str, Any]] = field(default_factory=list)
     backup_job_ends: float = 0.0  # QEMU's own job goes on when its worker is killed
+    bitmaps: dict[str, tuple[int | None, float, str]] = field(default_factory=dict)  # by PBS storage
 
     def watch(self, report: Callable[[str, Any, Any], None]) -> None:
         """Report each change of the configuration and of the attributes in REPORTED as (name, old, new)."""

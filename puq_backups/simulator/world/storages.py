@@ -75,7 +75,18 @@ def usage(world: World, storage: Storage, node: str) -> tuple[int, int, int]:
         total, used = max(DISK_TOTAL, own * 4), ROOMY_USED + own
     else:
         total, used = storage.total, min(own, storage.total)
-    return (total, total, 0) if storage.full else (total, used, total - used)
+    if storage.full:
+        return total, total, 0
+    return total, used, total - used if storage.avail is None else min(storage.avail, total - used)
+
+
+def room(world: World, storage: Storage, node: str) -> int | None:
+    """Bytes that can still be written to a storage; None where it has no limit that matters."""
+    if storage.full:
+        return 0
+    if storage.total is None and storage.avail is None:
+        return None
+    return usage(world, storage, node)[2]
 
 
 def check_protected_limit(world: World, caller: Caller, storage: Storage, node: str, vmid: int) -> None:
@@ -115,6 +126,12 @@ def make_storage(entry: dict[str, Any], node_names: list[str]) -> Storage:
         is_mountpoint=bool(entry.get("is_mountpoint")),
         disabled=bool(entry.get("disable")),
         max_protected=entry.get("max-protected-backups"),
+        avail=entry.get("avail"),
+        server=str(entry.get("server", f"{name}.example.com")),
+        datastore=str(entry.get("datastore", "store")),
+        username=str(entry.get("username", "backup@pbs")),
+        namespace=entry.get("namespace"),
+        encryption_key=entry.get("encryption-key"),
     )
     if entry.get("active") is False:
         found.offline = {"*"}

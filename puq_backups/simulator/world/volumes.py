@@ -49,6 +49,7 @@ class Volume:
     damaged: bool = False
     verification: str | None = None
     encrypted: str | None = None
+    locked: bool = False  # somebody else has the image open for writing
     subtype: str = "qemu"
     utc_offset: int = 0  # of the node that wrote its name
 
@@ -73,9 +74,12 @@ class Volume:
             return f'{head},"used":{self.used},"parent":{json.dumps(self.parent)}}}'
         parts = [head, f'"subtype":"{self.subtype}"']
         if self.notes:
-            parts.append(f'"notes":{json.dumps(self.notes.split(chr(10))[0])}')
+            shown = self.notes if self.format == "pbs-vm" else self.notes.split("\n")[0]
+            parts.append(f'"notes":{json.dumps(shown)}')
         if self.protected:
             parts.append('"protected":1')
+        if self.encrypted:
+            parts.append(f'"encrypted":{json.dumps(self.encrypted)}')
         if self.verification:
             parts.append(f'"verification":{{"state":"{self.verification}","upid":"{VERIFY_UPID}"}}')
         return ",".join(parts) + "}"
