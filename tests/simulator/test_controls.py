@@ -29,6 +29,7 @@ STEPS = {
     "ha": {"vmid": 100},
     "hold": {},
     "hold-task": {},
+    "image-locked": {"volid": ARCHIVE},
     "leftover-lock": {"vmid": 100},
     "meanwhile": {"step": {"control": "quorum"}},
     "migrate": {"vmid": 100, "node": "pve2"},
