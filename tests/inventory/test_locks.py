@@ -192,7 +192,7 @@ def test_vm_action_sees_a_lock_of_proxmox_and_that_it_has_gone(world: worlds.Wor
 
 def test_vm_action_sees_a_lock_on_the_node_that_the_vm_moved_to(world: worlds.World) -> None:
     world.register("3", 102, "charlie", storage="nfs")
-    world.proxmox.control("migrate", vmid=102, target="pve3")
+    world.proxmox.control("migrate", vmid=102, node="pve3")
     world.proxmox.control("leftover-lock", vmid=102, lock="backup")
 
     with pytest.raises(Refused, match=r"locked \(backup\)"), world.backups.vm_action("3"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,13 @@ class GuestTable(dict[int, Guest]):
     def __init__(self) -> None:
         super().__init__()
         self._report: Report | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GuestTable:
+        found = GuestTable()
+        for vmid, guest in self.items():
+            dict.__setitem__(found, vmid, copy.deepcopy(guest, memo))
+        found._report = self._report
+        return found
 
     def watch(self, report: Report) -> None:
         """Report changes from now on."""

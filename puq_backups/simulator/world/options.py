@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ class Options(dict[str, Any]):
     def __init__(self, values: Mapping[str, Any], report: Callable[[str, Any, Any], None]) -> None:
         super().__init__(values)
         self._report = report
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Options:
+        return Options(copy.deepcopy(dict(self), memo), self._report)
 
     def __setitem__(self, key: str, value: Any) -> None:
         old = self.get(key)
