@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+SERVER_PATH = re.compile(r"(?<![\w./])/(?!(?:vms|storage|nodes|access|pool|sdn|mapping)\b)(?:[^\s/'\":,;()]+/)+")
+"""The directory of a file on a server. Paths of Proxmox's access control are kept."""
 
 
 @dataclass(frozen=True, init=False)
@@ -21,6 +25,10 @@ class Message:
     def __str__(self) -> str:
         return self.text.format_map(self.values) if self.values else self.text
 
+    def without_paths(self) -> Message:
+        """Return the message for a client: files on the provider's servers are named without their directory."""
+        return Message(self.text, {key: _without_paths(value) for key, value in self.values.items()})
+
     def to_json(self) -> dict[str, Any]:
         """Return the message as JSON. Numbers, datetimes and messages keep their type; other values become text."""
         return {"text": self.text, "values": {key: _to_json(value) for key, value in self.values.items()}}
@@ -31,6 +39,14 @@ class Message:
         if not stored:
             return None
         return cls(stored["text"], {key: _from_json(value) for key, value in stored["values"].items()})
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, Message):
+        return value.without_paths()
+    if isinstance(value, int | float | datetime):
+        return value
+    return SERVER_PATH.sub("", str(value))
 
 
 def _to_json(value: Any) -> Any:

@@ -35,6 +35,15 @@ def test_message_takes_values_of_any_name() -> None:
     assert str(message) == "a b c"
 
 
+def test_message_to_a_client_names_no_directory_of_a_server() -> None:
+    inner = Message("{proxmox}", proxmox="zstd -d -c '/mnt/pve/nas/dump/x.vma.zst', 2 of 3")
+    told = Message("{reason} {proxmox} {n}", reason=inner, proxmox="403 Permission check failed (/vms/100, X)", n=2)
+
+    assert str(told.without_paths()) == "zstd -d -c 'x.vma.zst', 2 of 3 403 Permission check failed (/vms/100, X) 2"
+    said = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout, see http://pve1/x"
+    assert str(Message("{x}", x=said).without_paths()).startswith("can't lock file 'lock-100.conf' - got timeout")
+
+
 def test_message_leaves_braces_in_a_value_alone() -> None:
     assert str(Message("Proxmox said: {proxmox}", proxmox="{oops} {0}")) == "Proxmox said: {oops} {0}"
 

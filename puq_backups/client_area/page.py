@@ -103,11 +103,16 @@ def _operation(session: Session, service: Service, operation: Operation | None) 
     return {
         "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state,
         "step": step_label(operation), "progress": operation.progress, "transferred": operation.data.get("bytes"),
-        "queue_position": queue.position(session, operation, service), "reason": operation.why,
-        "warnings": [Message.from_json(warning) for warning in operation.warnings],
+        "queue_position": queue.position(session, operation, service), "reason": _for_client(operation.reason),
+        "warnings": [_for_client(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
     }  # fmt: skip
+
+
+def _for_client(stored: dict[str, Any] | None) -> Message | None:
+    message = Message.from_json(stored)
+    return message.without_paths() if message else None
 
 
 def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: Operation) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: 
     copy = inventory.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
     return {
-        "reason": failed.why, "operation_id": failed.id, "kind": failed.kind,
+        "reason": _for_client(failed.reason), "operation_id": failed.id, "kind": failed.kind,
         "same": _reason_against("retry", inventory, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
     }  # fmt: skip

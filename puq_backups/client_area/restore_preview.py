@@ -69,9 +69,10 @@ def _live_facts(
     try:
         proxmox = context.connect(server)
         plan = _plan(proxmox, service, backup, kept)
-        return {"plan": plan, "safety_against": _against_safety_copy(context, proxmox, service, backup)}
+        against = _against_safety_copy(context, proxmox, service, backup)
+        return {"plan": plan.without_paths(), "safety_against": against.without_paths() if against else None}
     except ProxmoxRefused as error:
-        return {"trouble": Message("What will happen could not be checked: {proxmox}", proxmox=error)}
+        return {"trouble": Message("What will happen could not be checked: {proxmox}", proxmox=error).without_paths()}
     except ProxmoxError:
         text = "Proxmox cannot be reached just now; what will happen could not be checked."
         return {"trouble": Message(text)}

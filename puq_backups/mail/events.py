@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..context import Context
+from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
 from ..models import Mail, Operation, Service, new_id, now
@@ -96,6 +97,8 @@ def _add_to_outbox(
         **merge_values.common_fields(session, context, records),
         **_specific_fields(session, context, email, records, facts),
     }
+    if email.to == "client":
+        fields |= _without_paths(fields)
     mail = Mail(
         id=new_id(), event=event, service_id=records.service.id if records.service else None, name=email.name,
         folder=email.folder, recipient=merge_values.recipient(context, email, records.service), locale=locale,
@@ -104,6 +107,16 @@ def _add_to_outbox(
     if not mail.recipient:
         mail.state, mail.error = "failed", NO_ADDRESS
     session.add(mail)
+
+
+def _without_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reason and the warnings without directories of the provider's servers."""
+    reason = Message.from_json(fields.get("reason"))
+    warnings = (Message.from_json(warning) for warning in fields.get("warnings") or [])
+    return {
+        "reason": reason.without_paths().to_json() if reason else fields.get("reason"),
+        "warnings": [warning.without_paths().to_json() for warning in warnings if warning],
+    }
 
 
 def _specific_fields(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Message, ProxmoxDenied, ProxmoxRefused
@@ -29,6 +29,17 @@ class Plan:
     running: bool = False
     snapshots: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def without_paths(self) -> Plan:
+        """Return the plan for a client, without directories of the provider's servers."""
+
+        def plain(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+            return tuple(message.without_paths() for message in messages)
+
+        return replace(
+            self, reasons_against=plain(self.reasons_against), warnings=plain(self.warnings),
+            happens=plain(self.happens),
+        )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         sentences = ("reasons_against", "warnings", "happens")
@@ -174,6 +185,8 @@ def _warnings(facts: _Facts, found: dict[str, Any], inside: Contents | None) -> 
         yield Message(
             "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
         )
+    if facts.backup.damaged_at:
+        yield Message("The last restore from this backup failed, because the backup is damaged.")
     if facts.snapshots:
         yield Message(
             "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(facts.snapshots)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import update
+
 from ..errors import Message, ProxmoxBusy, ProxmoxRefused
 from ..i18n.translator import N_
-from ..models import Backup, Operation
-from ..pve import archives, vms
+from ..models import Backup, Operation, now
+from ..pve import archives, tasks, vms
 from ..rules.package import Package
 from . import preflight
 from .errors import may_succeed_later
@@ -172,8 +174,14 @@ def _handle_result(step: StepContext) -> GoTo | None:
             step.operation.add_warning(Message(text, proxmox=reason))
         step.service.vm_identity = vms.identity(config)
         step.operation.store(gone=False)
+        _note_damage(step, damaged=False)
         return None
+    damaged = tasks.is_damaged(ended.lines)
+    if damaged:
+        _note_damage(step, damaged=True)
     if not _untouched(step, config):
+        if damaged:
+            raise GiveUp("The restore failed: this backup is damaged. {proxmox}", proxmox=ended.reason)
         raise GiveUp("The restore failed: {proxmox}", proxmox=ended.reason)
     step.operation.store(touched=False)
     if ended.reason.endswith(" - vm is running"):
@@ -182,6 +190,12 @@ def _handle_result(step: StepContext) -> GoTo | None:
     if DENIED in ended.reason and _send_fewer_overrides(step, ended.reason):
         return GoTo("restore_disks")
     raise _nothing_changed(ended.reason)
+
+
+def _note_damage(step: StepContext, *, damaged: bool) -> None:
+    """Mark the backup as damaged, so that it counts as no good one; a restore that succeeds takes the mark away."""
+    mark = update(Backup).where(Backup.id == step.operation.backup_id)
+    step.session.execute(mark.values(damaged_at=now() if damaged else None))
 
 
 def _rewritten(step: StepContext, config: dict[str, Any]) -> bool:

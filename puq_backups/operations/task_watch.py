@@ -51,7 +51,9 @@ def _show(operation: Operation, lines: list[str]) -> None:
     """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup."""
     operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
     moved = tasks.restore_progress(lines, operation.data.get("preflight", {}).get("sizes", {}))
-    operation.progress = moved.percent if moved else tasks.progress(lines)
+    percent = moved.percent if moved else tasks.progress(lines)
+    # Sizes that are known only when their disk begins would take it back.
+    operation.progress = max(percent, operation.progress or 0) if percent is not None else operation.progress
     if moved:
         operation.store(bytes=asdict(moved))
 

@@ -14,16 +14,30 @@ PROGRESS = re.compile(
 )
 READ = re.compile(r"^progress (\d{1,3})% \(read (\d+) bytes")
 DEVICE = re.compile(r"^DEV: dev_id=\d+ size: (\d+) devname: drive-([a-z]+\d+)")
-IMAGE = re.compile(r"^restore proxmox backup image: .*\bdrive-([a-z]+\d+)\.img\.fidx")
+IMAGE = re.compile(r"^restore proxmox backup image: .*\bdrive-([a-z]+\d+)(?:-backup)?\.img\.fidx")
+"""The start of one disk of a PBS restore. The TPM state's part of a backup is named `drive-tpmstate0-backup`."""
 ARCHIVE = re.compile(r"^INFO: creating (.+) archive '(.+)'$")
 DISK = re.compile(r"^INFO: include disk '([a-z]+\d+)' '([^']*)'")
 FAILED = re.compile(r"^ERROR: Backup of VM \d+ failed - (.+)$")
 SHELL = re.compile(r"^(.*?)command '.*' failed: (.+)$")
-BARE_CODE = re.compile(r"(?:^|wrong )exit (?:code|status) \d+$")
+BARE = re.compile(r"(?:(?:^|wrong )exit (?:code|status) \d+|Broken pipe)$")
+"""Reasons that only name the end of a tool; the tool's own message is in the log."""
 TOOL = re.compile(
-    r"^(?:(?:zstd|gzip|lzop|vma|qemu-img|kvm|pbs-restore|proxmox-backup-client)\b[^:]*: .+"
-    r"|.*(?:No space left on device|Read error|premature end).*)$"
+    r"^(?:(?:zstd|gzip|lzop|vma|qemu-img|pbs-restore|proxmox-backup-client|restore failed)\b[^:]*: .+"
+    r"|.*(?:No space left on device|Disk quota exceeded|File too large|Read error|premature end).*)$"
 )
+GLIB_ERROR = re.compile(r"^\*\* \(process:\d+\): ERROR \*\*: (?:[\d:.]+: )?(.+)$")
+QEMU_EXITED = re.compile(r"^(.*\b)?QEMU exited with code \d+$")
+QEMU_SAID = re.compile(r"^(?:kvm|qemu-system-\w+): (?!warning: |info: )(.+)$")
+BRIDGE_SCRIPT = re.compile(r"network script .+ failed with status \d+$")
+DAMAGED = re.compile(
+    r"unable to read fixed index|unable to (?:open|load|parse) .*\.[fd]idx|detected missing cluster|short vma extent"
+    r"|wrong vma (?:header|extent)|vma .*(?:checksum|corrupt)|VMA header - corrupted|\bmd5 checksum|digest mismatch"
+    r"|wrong digest|chunk .*(?:missing|corrupt|not found)|\.chunks/|Decoding error|Data corruption|Corrupted block"
+    r"|unexpected end of file|premature end|invalid compressed data|Restored data doesn't match checksum"
+)
+"""Errors of tools that read an archive whose content is incomplete or wrong."""
+FREEZE_FAILED = re.compile(r"^ERROR: .*\bguest-fsfreeze-freeze' failed - (.+)$")
 WAITS = "INFO: trying to get global lock - waiting..."
 WARNING = re.compile(r"^WARN(?:ING)?: (.+)$")
 
@@ -113,9 +127,22 @@ def failure_reason(lines: Sequence[str], exitstatus: str | None) -> str:
     if reason in UNINFORMATIVE:
         reason = _last(FAILED, lines) or _last(re.compile(r"^ERROR: (.+)$"), lines) or reason
         reason = _short(reason)
-    if BARE_CODE.search(reason):
-        reason = _tool_said(lines) or reason
+    if BARE.search(reason):
+        reason = _tool_error(lines) or reason
+    elif match := QEMU_EXITED.match(reason):
+        error = _qemu_error(lines)
+        reason = f"{match.group(1) or ''}{error}" if error else reason
     return reason or "the task ended without a reason"
+
+
+def is_damaged(lines: Iterable[str]) -> bool:
+    """Whether the log of a failed restore shows that the archive itself is incomplete or damaged."""
+    return any(DAMAGED.search(line) for line in lines)
+
+
+def freeze_error(lines: Iterable[str]) -> str | None:
+    """Why the guest agent could not freeze the file systems for a backup, or None."""
+    return next((match.group(1) for line in lines if (match := FREEZE_FAILED.match(line))), None)
 
 
 def _short(reason: str) -> str:
@@ -124,8 +151,23 @@ def _short(reason: str) -> str:
     return (match.group(1) + match.group(2)).strip() if match else reason
 
 
-def _tool_said(lines: Sequence[str]) -> str:
-    return next((line.strip() for line in lines if TOOL.match(line.strip())), "")
+def _tool_error(lines: Sequence[str]) -> str:
+    for line in map(str.strip, lines):
+        if match := GLIB_ERROR.match(line):
+            return match.group(1)
+        if TOOL.match(line):
+            return line
+    return ""
+
+
+def _qemu_error(lines: Sequence[str]) -> str:
+    """QEMU's last error. If its network script failed: the script's error, which is the line before."""
+    for at in reversed(range(len(lines))):
+        match = QEMU_SAID.match(lines[at].strip())
+        if match:
+            script = at > 0 and BRIDGE_SCRIPT.search(lines[at])
+            return lines[at - 1].strip() if script else match.group(1)
+    return ""
 
 
 def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> str:

@@ -6,7 +6,9 @@ from puq_backups.pve.task_logs import (
     RestoreProgress,
     archive_target,
     failure_reason,
+    freeze_error,
     included_disks,
+    is_damaged,
     progress,
     restore_progress,
     waits_for_node,
@@ -111,10 +113,55 @@ def test_warnings_are_told() -> None:
         (["progress 0% (read 65536 bytes, duration 0 sec)", "vma: short vma extent - data is missing"],
          SHELL + "exit code 1", "vma: short vma extent - data is missing"),
         ([], SHELL + "exit code 1", "exit code 1"),
+        (["download and verify backup index",
+          "restore failed: unable to read fixed index 'drive-scsi0.img.fidx' - EINVAL: Invalid argument",
+          "temporary volume 'local-lvm:vm-100-disk-0' sucessfuly removed"],
+         "command '/usr/bin/pbs-restore --repository x vm/100/y drive-scsi0.img.fidx' failed: exit code 255",
+         "restore failed: unable to read fixed index 'drive-scsi0.img.fidx' - EINVAL: Invalid argument"),
+        (["** (process:6753): ERROR **: 18:07:19.456: restore failed - detected missing cluster 73 for stream x",
+          "/bin/bash: line 1:  6752 Broken pipe             zstd -q -d -c /mnt/pve/nas/dump/x.vma.zst"],
+         SHELL + "exit code 133", "restore failed - detected missing cluster 73 for stream x"),
+        (["zstd: error 70 : Write error : cannot write block : Disk quota exceeded",
+          "ERROR: Backup of VM 100 failed - vma_queue_write: write error - Broken pipe"], "job errors",
+         "zstd: error 70 : Write error : cannot write block : Disk quota exceeded"),
+        (["zstd: error 70 : Write error : cannot write block : File too large",
+          "ERROR: Backup of VM 100 failed - vma_queue_write: write error - Broken pipe"], "job errors",
+         "zstd: error 70 : Write error : cannot write block : File too large"),
+        (["no physical interface on bridge 'vmbr2'",
+          "kvm: -netdev type=tap: network script /usr/libexec/qemu-server/pve-bridge failed with status 6400"],
+         "start failed: QEMU exited with code 1",
+         "start failed: no physical interface on bridge 'vmbr2'"),
+        (["kvm: warning: TSC frequency mismatch", "kvm: maxcpus must be equal to or greater than smp",
+          "TASK ERROR: start failed: QEMU exited with code 1"], "start failed: QEMU exited with code 1",
+         "start failed: maxcpus must be equal to or greater than smp"),
+        (["kvm: warning: TSC frequency mismatch"], "start failed: QEMU exited with code 1",
+         "start failed: QEMU exited with code 1"),
     ],
 )  # fmt: skip
 def test_the_reason_is_the_line_a_person_needs(lines: list[str], exitstatus: str | None, reason: str) -> None:
     assert failure_reason(lines, exitstatus) == reason
+
+
+@pytest.mark.parametrize(
+    ("line", "damaged"),
+    [
+        ("restore failed: unable to read fixed index 'drive-scsi0.img.fidx' - EINVAL: Invalid argument", True),
+        ("** (process:1): ERROR **: 1:2:3.4: restore failed - detected missing cluster 73 for stream x", True),
+        ("vma: restore failed - short vma extent (123 < 65536)", True),
+        ("zstd: /*stdin*\\: unsupported format", False),
+        ("/*stdin*\\ : Decoding error (36) : Restored data doesn't match checksum", True),
+        ("vma: restore failed - write error: No space left on device", False),
+        ("storage 'ceph' does not exist", False),
+    ],
+)
+def test_damage_is_told_from_other_failures(line: str, damaged: bool) -> None:
+    assert is_damaged(["progress 1% (read 1 bytes, duration 1 sec)", line]) is damaged
+
+
+def test_failed_freeze_of_the_file_systems_is_found() -> None:
+    lines = [*BACKUP, "ERROR: VM 106 qmp command 'guest-fsfreeze-freeze' failed - got timeout"]
+
+    assert (freeze_error(lines), freeze_error(BACKUP)) == ("got timeout", None)
 
 
 RECORDED_TASKS = [step["task"] for step in recorded_steps() if step.get("task")]
@@ -177,6 +224,16 @@ def test_a_pbs_counts_each_disk_from_0_and_is_weighted_over_all() -> None:
     found = restore_progress(lines, {})
     assert found
     assert found.percent == 32
+
+
+def test_a_tpm_state_is_a_disk_of_its_own() -> None:
+    lines = [
+        PBS.format("scsi0"), "progress 100% (read 68719476736 bytes, zeroes = 10% (0 bytes), duration 200 sec)",
+        PBS.format("tpmstate0-backup"), "progress 100% (read 4194304 bytes, zeroes = 0% (0 bytes), duration 0 sec)",
+    ]  # fmt: skip
+
+    found = [restore_progress(lines[:count], {"scsi0": 68719476736}) for count in (2, 3, 4)]
+    assert [one.percent for one in found if one] == [100, 100, 100]
 
 
 def test_a_backup_moves_nothing_of_a_restore() -> None:

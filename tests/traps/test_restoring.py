@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from support import world as worlds
 from traps.looking import advance_until, drain_while, kinds, restore, said, seen
 
+from puq_backups.inventory import sync
+from puq_backups.models import Server
 from puq_backups.pve import tasks
 
 
@@ -72,6 +75,21 @@ def test_trap_damaged_archive_leaves_a_vm_of_one_line(world: worlds.World) -> No
     assert kinds(world, "qmconfig", "qmstart", "resize") == []
     assert "restore" in world.call("BackupNow").lower()
     assert seen(world)["restore_failed"]
+
+
+def test_damaged_backup_is_told_marked_and_no_longer_good(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("archive-damaged", volid=backup.volid)
+    operation = restore(world, backup.id)
+
+    assert said(operation).startswith("The restore failed: this backup is damaged. ")
+    assert [bool(held.damaged_at) for held in world.held()] == [True]
+    assert [shown["restorable"] for shown in seen(world)["backups"]] == [False]
+    with world.context.database.open() as session:
+        server = session.scalars(select(Server)).one()
+    assert sync.sync_backups(world.context, server) is None
+    assert [bool(held.damaged_at) for held in world.held()] == [True]
+    assert "/mnt/" not in str(seen(world))
 
 
 def test_trap_worker_of_the_restore_is_killed(world: worlds.World) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from ...context import Context
 from ...errors import Message
+from ...i18n.translator import N_
 from ...inventory import service_backups
 from ...models import Backup, Service, now
 from ...pve import archives, notes, tasks
@@ -18,6 +19,9 @@ from ...rules.package import Package
 from ..step import GiveUp, Start, StepContext, Wait
 
 LISTING_TIMEOUT = timedelta(minutes=5)
+NOT_FROZEN = N_(
+    "The file systems could not be paused for this backup; databases may need a check after a restore: {proxmox}"
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
     if ended.ok:
         for warning in ended.warnings:
             step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
+        if reason := tasks.freeze_error(ended.lines):
+            step.operation.add_warning(Message(NOT_FROZEN, proxmox=reason))
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
             return MadeArchive(volid, disks=len(tasks.included_disks(ended.lines)))
