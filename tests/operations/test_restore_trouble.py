@@ -128,7 +128,7 @@ def test_vm_that_cannot_be_powered_off_runs_on(world: worlds.World, monkeypatch:
     world.proxmox.control("task-fails", type="qmstop", vmid=100, text="qemu hangs", times=None)
     begin(world, "power_off")
     advance_until(world, lambda operation: "qemu hangs" in str(operation.data.get("off_said")))
-    monkeypatch.setattr(power, "OFF_WITHIN", -3600)
+    monkeypatch.setattr(power, "POWER_OFF_SECONDS", -3600)
     operation = ended(world)
 
     assert operation.state == "failed"
