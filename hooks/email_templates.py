@@ -110,6 +110,18 @@ def scheduled_backup_refused(**_: Any) -> dict[str, Any]:
     return {}
 
 
+@email_template("Service unprotected", event="service.unprotected", folder="service_unprotected", to="staff")
+def service_unprotected(service: Any, **_: Any) -> dict[str, Any]:
+    """To staff: the backups of a service do not protect it any more. Once, until that is over."""
+    return {"reason": service.protection_reason}
+
+
+@email_template("Service protected again", event="service.protected", folder="service_protected", to="staff")
+def service_protected(service: Any, **_: Any) -> dict[str, Any]:
+    """To staff: a service that was unprotected has a good backup again."""
+    return {"reason": service.protection_reason}
+
+
 @email_template("Service needs attention", event="service.problem", folder="service_problem", to="staff")
 def service_problem(**_: Any) -> dict[str, Any]:
     """To staff: the VM is not the registered one; no operation runs on it. Once for each problem."""

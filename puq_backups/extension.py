@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from . import cli, config, jobs, web
 from . import host as hosts
@@ -19,6 +20,7 @@ from .context import Context
 from .hook_registry.registry import Hooks
 from .host import SYSTEM, Actor, Host
 from .inventory import locks
+from .mail import protection
 from .models import AuditEntry, Database
 from .vault import Vault
 from .web import admin
@@ -71,8 +73,8 @@ class Backups:
                 return db.engine
 
         self._context = Context(
-            settings=settings, database=Database(engine, self._run_log_activity), hooks=self.hooks, host=host,
-            vault=Vault(settings.keys), enqueue=jobs.enqueuer(settings),
+            settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
+            hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs.enqueuer(settings),
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip
         # Hooks run by the host need the context too, and the host has none to pass.
@@ -83,6 +85,9 @@ class Backups:
         app.register_blueprint(admin.blueprint(self._context), url_prefix=settings.admin_url_prefix)
         app.register_blueprint(web.static_files())
         app.cli.add_command(cli.backups)
+
+    def _refresh_protection(self, session: Session, service_ids: set[str]) -> None:
+        protection.refresh(session, self.context, service_ids)
 
     def _run_log_activity(self, entry: AuditEntry) -> None:
         self.hooks.run(

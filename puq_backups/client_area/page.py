@@ -41,6 +41,12 @@ def facts(session: Session, context: Context, service: Service, actor: Actor) ->
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "quota": {"used": inventory.used(), "limit": service.quota},
         "schedule": _schedule(context, service, inventory),
+        "protection": {
+            "state": service.protection,
+            "sentence": Message.from_json(service.protection_reason),
+            "last_good_at": service.last_good_at,
+            "since": service.protection_since,
+        },
         "backups": [_backup(inventory, actor, backup) for backup in inventory.backups],
         "operation": _operation(session, service, current),
         "last_operation": _operation(session, service, _last_ended(session, service)),
@@ -144,6 +150,7 @@ def _after_failed_restore(
 def state_json(found: dict[str, Any]) -> dict[str, Any]:
     """The result of `facts` as JSON types for `/state`: times as ISO 8601 UTC with Z, reasons as sentences."""
     operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
+    protection_keys = ("state", "sentence", "last_good_at")
     backup_keys = (
         "id",
         "created_at",
@@ -165,6 +172,7 @@ def state_json(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
         "quota": found["quota"],
+        "protection": {name: _json_value(found["protection"][name]) for name in protection_keys},
         "locked": found["locked"],
         "lock_reason": _json_value(found["lock_reason"]),
         "restore_failed": found["restore_failed"] is not None,

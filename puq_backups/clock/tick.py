@@ -12,7 +12,7 @@ from ..inventory import sync
 from ..mail import delivery
 from ..models import Server
 from ..operations import queue, state_changes
-from . import empty_bin, expire_safety_copies, periodic, purge_terminated, slots
+from . import empty_bin, expire_safety_copies, periodic, protection, purge_terminated, slots
 
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
 
@@ -71,6 +71,8 @@ def _run_periodic(context: Context) -> None:
             context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)
         )
         periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(sync.refresh_vms, context, server))
+    protection.note_silent_storages(context)
+    protection.refresh_due(context)
     periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
     periodic.run_due(context, "bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
     periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))

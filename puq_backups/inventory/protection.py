@@ -1,4 +1,4 @@
-"""Finds services without a recent good backup, for staff."""
+"""Computes and stores how the backups of a service protect it; finds unprotected services for staff."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..models import Backup, Operation, Service, now
+from ..models import ACTIVE_STATES, Backup, Operation, Service, now
+from ..rules.next_run import upcoming
+from ..rules.protection import Facts, Good, Slot, judge
+from ..rules.run_decision import TODAYS
+from ..rules.schedule import Schedule
+from . import run_decision
+from .service_backups import load_inventory
 
+SLOTS = 3
+"""How many scheduled runs are looked at: two that came to nothing leave a service unprotected."""
 FAILED_STATES = ("failed", "missed", "refused")
 LOOK_BACK = timedelta(days=21)
 """Failed slots older than this are ignored: a weekly schedule has had three slots since then."""
@@ -21,6 +29,55 @@ GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
     Backup.removed_at.is_(None), Backup.kind != "safety",
 )  # fmt: skip
 """Conditions on Backup for a good one. `Inventory.restorable` also checks that its storage is online now."""
+
+
+def update(session: Session, settings: Settings, service: Service) -> None:
+    """Compute how the service is protected and store it, in the caller's transaction.
+
+    It is called before each commit that changes what counts, and by the tick at `protection_changes_at`.
+    """
+    at = now()
+    found = judge(_facts(session, settings, service, at), at, settings.catch_up)
+    if service.protection != found.state or service.protection_since is None:
+        service.protection, service.protection_since = found.state, at
+    service.protection_reason = found.reason.to_json()
+    service.last_good_at, service.protection_changes_at = found.last_good_at, found.changes_at
+
+
+def _facts(session: Session, settings: Settings, service: Service, at: datetime) -> Facts:
+    inventory = load_inventory(session, service)
+    good = [backup for backup in inventory.backups if inventory.is_good(backup)]
+    schedule = Schedule.from_json(service.schedule) if service.schedule else None
+    planned = schedule is not None and any(day.enabled for day in schedule.days)
+    unseen = [inventory.unseen_since(backup) for backup in good]
+    return Facts(
+        status=service.status, limit=service.quota, planned=planned,
+        slots=[*_unclaimed(schedule, service, settings, at), *_claimed(session, service)],
+        good=[Good(backup.created_at, since is None) for backup, since in zip(good, unseen, strict=True)],
+        next_at=service.next_run_at, next_run=run_decision.decide_run(settings, inventory, service.next_run_date),
+        unseen_since=max(filter(None, unseen), default=None),
+    )  # fmt: skip
+
+
+def _claimed(session: Session, service: Service) -> list[Slot]:
+    """The last scheduled runs that have a row, newest first."""
+    rows = select(Operation.due_at, Operation.state, Operation.reason).where(
+        Operation.service_id == service.id, Operation.slot_date.is_not(None)
+    )
+    return [
+        Slot(due_at, state == "skipped" and (reason or {}).get("text") == TODAYS.text, state in ACTIVE_STATES)
+        for due_at, state, reason in session.execute(rows.order_by(Operation.slot_date.desc()).limit(SLOTS))
+    ]
+
+
+def _unclaimed(schedule: Schedule | None, service: Service, settings: Settings, at: datetime) -> list[Slot]:
+    """The runs, newest first, whose time is over and that nobody claimed, as while the clock stands still."""
+    first = service.next_run_at
+    if schedule is None or first is None or first + settings.catch_up > at:
+        return []
+    after = upcoming(schedule, first, SLOTS)
+    late = [first, *(slot.at for slot in after if slot.at + settings.catch_up <= at)]
+    return [Slot(moment) for moment in reversed(late)]
 
 
 def unprotected(settings: Settings) -> Select[Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
@@ -51,9 +51,21 @@ class Inventory:
 
     def restorable(self, backup: Backup) -> bool:
         """Whether the backup has a size and a disk, is not missing or damaged, and can be read from the VM's node."""
+        return self._is_whole(backup) and self.usable(backup)
+
+    def _is_whole(self, backup: Backup) -> bool:
         here = backup.node in {"", self.service.node}
-        good = bool(backup.size) and backup.disks > 0 and not is_damaged(backup)
-        return good and here and not backup.missing_at and self.usable(backup)
+        return bool(backup.size) and backup.disks > 0 and not is_damaged(backup) and here and not backup.missing_at
+
+    def is_good(self, backup: Backup) -> bool:
+        """Whether it protects the service, as far as its storage may be believed: see `unseen_since`."""
+        counts = self.counts(backup) and backup.kind != "safety" and backup.binned_until is None
+        return counts and self._is_whole(backup)
+
+    def unseen_since(self, backup: Backup) -> datetime | None:
+        """Since when the backup's storage has not been seen; None where it was seen within the hour."""
+        storage = self.storage_of(backup)
+        return storage.active_at or storage.seen_at if storage and storage.unseen else None
 
     def is_earlier(self, backup: Backup) -> bool:
         """Whether it is of another VM that this service had before."""
@@ -207,7 +219,23 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
     if storage is None:
         storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
         session.add(storage)
+    if seen.active:
+        if storage.unseen:
+            make_protection_due(session, storage)
+        storage.active_at, storage.unseen = now(), False
     storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
     # An offline storage reports a total of 0.
     storage.total = seen.total or storage.total
     return storage
+
+
+def make_protection_due(session: Session, storage: Storage) -> None:
+    """Have the tick compute anew how the services with backups on this storage are protected."""
+    here = Backup.server_id == storage.server_id, Backup.storage == storage.name, Backup.node == storage.node
+    concerned = exists().where(Backup.service_id == Service.id, Backup.removed_at.is_(None), *here)
+    session.execute(
+        update(Service)
+        .where(concerned)
+        .values(protection_changes_at=now())
+        .execution_options(synchronize_session=False)
+    )

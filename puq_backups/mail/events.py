@@ -58,6 +58,21 @@ def on_stuck(session: Session, context: Context, operation: Operation, service: 
     _write(session, context, "operation.stuck", _attempt_key(operation), records)
 
 
+def on_unprotected(session: Session, context: Context, service: Service) -> None:
+    """Write the mail that tells staff of a service that its backups do not protect; once until that is over."""
+    _write(session, context, "service.unprotected", _of_protection(service), Records(service))
+
+
+def on_protected_again(session: Session, context: Context, service: Service) -> None:
+    """Write the mail that tells staff that a service they know as unprotected is so no more."""
+    _write(session, context, "service.protected", _of_protection(service), Records(service))
+
+
+def _of_protection(service: Service) -> str:
+    told_at = service.unprotected_told_at
+    return f"{service.id} {told_at.isoformat() if told_at else ''}"
+
+
 def on_termination(session: Session, context: Context, service: Service) -> None:
     """Add the mail to the client about how long the backups are kept; one per termination."""
     if service.terminated_at and merge_values.count_backups(session, service):

@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
+from . import changes
 from .audit import AuditEntry
 
 UTC_NOW_SQL = {
@@ -24,11 +25,17 @@ class Database:
 
     `engine()` returns the engine; it is called each time, because it may differ per application. `on_audit` is called
     with each audit entry after its commit.
+    `on_change` is called with the session and the ids of services before a commit that changes what protects them
+    (see `changes`).
     """
 
-    def __init__(self, engine: Callable[[], Engine], on_audit: Callable[[AuditEntry], object] | None = None) -> None:
+    def __init__(
+        self, engine: Callable[[], Engine], on_audit: Callable[[AuditEntry], object] | None = None,
+        on_change: changes.OnChange | None = None,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._on_audit = on_audit
+        self._on_change = on_change
 
     @property
     def engine(self) -> Engine:
@@ -39,6 +46,9 @@ class Database:
         session = Session(self.engine, expire_on_commit=False)
         event.listen(session, "after_begin", _after_begin)
         event.listen(session, "after_flush", self._after_flush)
+        if self._on_change:
+            event.listen(session, "before_flush", changes.note)
+            event.listen(session, "before_commit", partial(changes.tell, on_change=self._on_change))
         event.listen(session, "after_commit", _mark_committed)
         event.listen(session, "after_transaction_end", _after_end)
         return session
@@ -78,6 +88,7 @@ def _after_end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
     session.info["in_transaction"] = False
+    changes.forget(session)
     calls, committed = session.info.pop("after_commit", []), session.info.pop("committed", False)
     for call in calls if committed else []:
         call()

@@ -80,6 +80,12 @@ def values(**changes: Any) -> dict[str, Any]:
         },
         "csrf_token": "the-token",
         "quota": {"used": 1, "limit": 10},
+        "protection": {
+            "state": "protected",
+            "sentence": Message("Last good backup: {last}.", last=WHEN),
+            "last_good_at": WHEN,
+            "since": WHEN,
+        },
         "schedule": {
             "timezone": "Europe/Warsaw",
             "days": days,

@@ -1,0 +1,47 @@
+"""Keeps how services are protected up to date, and tells staff when one is unprotected and when that is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..inventory import protection
+from ..models import Service, now
+from . import events
+
+log = logging.getLogger("puq_backups.mail")
+OVER = ("protected", "at_risk")
+"""States in which a service that was unprotected is so no more. What is unknown or paused may be either."""
+
+
+def refresh(session: Session, context: Context, service_ids: Iterable[str]) -> None:
+    """Compute how these services are protected and write the mails that tell of it, in the caller's transaction.
+
+    One that cannot be computed is logged and left as it was: it must not keep an operation from ending.
+    """
+    rows = select(Service).where(Service.id.in_(service_ids)).order_by(Service.id)
+    for service in session.scalars(rows).all():
+        try:
+            protection.update(session, context.settings, service)
+            _tell(session, context, service)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("how service %s is protected could not be computed", service.id)
+            service.protection_changes_at = None
+
+
+def _tell(session: Session, context: Context, service: Service) -> None:
+    if service.protection == "unprotected" and service.unprotected_told_at is None:
+        service.unprotected_told_at = now()
+        events.on_unprotected(session, context, service)
+    elif service.protection in OVER and service.unprotected_told_at is not None:
+        events.on_protected_again(session, context, service)
+        service.unprotected_told_at = None
+    elif service.protection in {"paused", "unscheduled"}:
+        service.unprotected_told_at = None

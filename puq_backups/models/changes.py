@@ -1,0 +1,70 @@
+"""Changes of rows that decide how a service is protected, noticed whoever makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import inspect, update
+from sqlalchemy.orm import InstanceState, Session, UOWTransaction
+
+from .backup import Backup
+from .base import Base
+from .operation import Operation
+from .service import Service
+
+WATCHED: dict[type[Base], tuple[str, ...]] = {
+    Backup: (
+        "size", "disks", "verification", "damaged_at", "kept", "missing_at", "removed_at", "binned_until",
+        "released_at", "client_id", "machine", "server_id", "node", "kind",
+    ),
+    Operation: ("state",),
+    Service: (
+        "schedule", "next_run_at", "quota", "status", "package", "restore_failed", "problem", "client_id", "machine",
+        "server_id",
+    ),
+}  # fmt: skip
+"""Columns by model: a change of one of them may change the protection of the row's service. Of operations those that
+are a scheduled slot."""
+
+CHANGED = "services_changed"
+OnChange = Callable[[Session, set[str]], object]
+
+
+def note(session: Session, _: UOWTransaction, __: Any) -> None:
+    """Before a flush: keep the ids of the services concerned, and lock their rows before any other row of theirs.
+
+    Requests lock the service first as well, so that two transactions never wait for each other.
+    """
+    known: set[str] = session.info.setdefault(CHANGED, set())
+    found = {
+        service_id for row in (*session.new, *session.dirty, *session.deleted) if (service_id := _concerned(row))
+    }
+    for service_id in sorted(found - known):
+        session.connection().execute(
+            update(Service).where(Service.id == service_id).values(version=Service.version + 1)
+        )
+    known |= found
+
+
+def _concerned(row: object) -> str | None:
+    if not isinstance(row, Backup | Operation | Service):
+        return None
+    if isinstance(row, Operation) and row.slot_date is None:
+        return None
+    state: InstanceState[Any] = inspect(row)
+    changed = not state.persistent or any(state.attrs[name].history.has_changes() for name in WATCHED[type(row)])
+    return (row.id if isinstance(row, Service) else row.service_id) if changed else None
+
+
+def tell(session: Session, on_change: OnChange) -> None:
+    """Before a commit: hand the ids of the services concerned to `on_change`, whose changes are committed with it."""
+    session.flush()
+    found = session.info.pop(CHANGED, None)
+    if found:
+        on_change(session, found)
+
+
+def forget(session: Session) -> None:
+    """After a transaction: what was not committed concerns nobody."""
+    session.info.pop(CHANGED, None)
