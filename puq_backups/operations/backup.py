@@ -2,64 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
 from ..i18n.translator import N_
 from ..inventory import service_backups
-from ..models import Backup, Operation
+from ..models import Backup, Operation, Service
 from ..rules import retention
 from ..rules.package import Package
+from ..rules.retention import BackupInfo
 from .step import GiveUp, GoTo, Outcome, Start, Step, StepContext, Wait
-from .steps import archive
-from .steps.common import check_identity, refresh_status, remove_volume, require_unlocked, run_pre_hooks
+from .steps import archive, rotation
+from .steps.common import check_identity, refresh_status, require_unlocked, run_pre_hooks
 
 
-def check(step: StepContext) -> None:
+def check(step: StepContext) -> GoTo | None:
     """Check VM, storage and free space before anything is removed for the new backup."""
+    if unsettled := step.operation.data.get("removing"):
+        # An earlier attempt started a removal. All that is wanted of it is what became of it.
+        rotation.settle(step, unsettled)
+        return GoTo("check")
     run_pre_hooks(step, "PreBackup")
     require_unlocked(check_identity(step))
     name = step.operation.storage
     with step.context.database.open() as session:
-        going = _rotated_before(step, service_backups.load_inventory(session, step.service).for_rotation())
+        backups = service_backups.load_inventory(session, step.service).for_rotation()
         known = service_backups.find_storage(session, step.server, name, step.node)
-    limits = known.retention if known else None
-    place = archive.check_storage(step.context, step.proxmox, step.service, name, going=going, limits=limits)
+    place = archive.check_storage(
+        step.context, step.proxmox, step.service, name, going=_rotated_before(step, backups, step.service),
+        spare=retention.binned(backups), limits=known.retention if known else None,
+    )  # fmt: skip
+    step.operation.store(emptied_first=place.emptied)
     if place.warning:
         step.operation.add_warning(place.warning)
     service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
+    return None
 
 
-def _rotation(step: StepContext) -> str:
-    return Package.from_json(step.service.package).rotation
-
-
-def _rotated_before(step: StepContext, held: list[retention.BackupInfo]) -> list[str]:
+def _rotated_before(step: StepContext, backups: Sequence[BackupInfo], service: Service) -> list[str]:
     """Ids of the backups to remove before the new one is made; empty unless scheduled and rotation is `before`."""
-    if step.operation.origin != "scheduled" or _rotation(step) != "before":
+    if step.operation.origin != "scheduled" or Package.from_json(service.package).rotation != "before":
         return []
-    removed = len(step.operation.data.get("removed", []))
-    return retention.to_remove_before(held, limit=step.service.quota, removed_already=removed)
+    removed = step.operation.data.get("rotated", 0)
+    return retention.to_remove_before(backups, limit=service.quota, removed_already=removed)
 
 
 def make_room(step: StepContext) -> Outcome:
-    """Remove the oldest backup if the quota is full and the package rotates `before`."""
+    """Remove the oldest backup if the quota is full and the package rotates `before`; then what is in the bin and
+    must go first, because the storage has no place for both.
+    """
     if not step.operation.data.get("removing"):
         _stop_if_asked(step)
-    return _remove_next(step, lambda held: _rotated_before(step, held))
+    return rotation.remove_next(
+        step, lambda backups, service: [*_rotated_before(step, backups, service), *_emptied(step, backups)]
+    )
 
 
-def _remove_next(step: StepContext, choose: Callable[[list[retention.BackupInfo]], list[str]]) -> Outcome:
-    with step.context.database.open() as session:
-        removing = step.operation.data.get("removing")
-        going = (
-            [removing] if removing else choose(service_backups.load_inventory(session, step.service).for_rotation())
-        )
-    if not going:
-        return None
-    backup = step.load(Backup, going[0])
-    return remove_volume(step, backup) or GoTo(step.operation.step)
+def _emptied(step: StepContext, backups: Sequence[BackupInfo]) -> list[str]:
+    first = step.operation.data.get("emptied_first", [])
+    return [backup_id for backup_id in retention.binned(backups) if backup_id in first]
 
 
 def make_archive(step: StepContext) -> Start | Wait | None:
@@ -99,13 +101,17 @@ def see_archive(step: StepContext) -> Wait | None:
 
 
 def drop_surplus(step: StepContext) -> Outcome:
-    """Remove the oldest backups above the quota, after the new backup was seen."""
-    if step.operation.origin != "scheduled":
-        return None
-    return _remove_next(
-        step,
-        lambda held: retention.to_remove_after(held, limit=step.service.quota, new_id=str(step.operation.backup_id)),
-    )
+    """Come down to the quota, after the new backup was seen: the oldest go where the run is scheduled, then the bin.
+
+    A removal that fails is a warning: the new backup is good, and the next run comes down to the quota.
+    """
+    return rotation.remove_next(step, lambda backups, service: _surplus(step, backups, service.quota))
+
+
+def _surplus(step: StepContext, backups: Sequence[BackupInfo], limit: int) -> list[str]:
+    new_id = str(step.operation.backup_id)
+    rotated = retention.to_remove_after(backups, limit=limit, new_id=new_id) if step.operation.slot_date else []
+    return [*rotated, *retention.to_empty(backups, limit=limit)]
 
 
 STEPS: tuple[Step, ...] = (check, make_room, make_archive, see_archive, drop_surplus)

@@ -24,6 +24,9 @@ class End:
     reason: Message | None
 
 
+CANNOT_FAIL = {("backup", "drop_surplus")}
+"""Steps by kind of operation, after which the operation has done what was asked: trouble in them is a warning."""
+
 Decision = Wait | GoTo | End
 
 
@@ -56,6 +59,9 @@ def undo_or_end(step: StepContext, state: str, reason: Message, after: str | Non
     `data["undo"]` names the first of the steps that revert what was changed before the disks were touched.
     """
     operation = step.operation
+    if (operation.kind, operation.step) in CANNOT_FAIL:
+        operation.add_warning(reason)
+        return End("done", None)
     if first := Message.from_json(operation.data.get("ending")):
         # The undo failed as well: both reasons are shown to the client.
         operation.add_warning(reason)

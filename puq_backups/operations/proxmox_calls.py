@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import BackupsError, UnknownOutcome
-from ..models import Server
+from ..models import Server, Service
 from ..models.audit_log import audit
 from ..pve import tasks
 from . import task_watch
@@ -29,6 +33,8 @@ def start_task(step: StepContext, owner: str, call: Start) -> bool:
     }  # fmt: skip
     operation.progress = operation.reason = None
     audit(step.session, step.service.id, operation, call.type, call.audit)
+    if call.still and not _still_holds(step, call.still):
+        return pause(step, owner, 0)
     commit(step, owner)
     try:
         answer = call.call()
@@ -42,6 +48,28 @@ def start_task(step: StepContext, owner: str, call: Start) -> bool:
         raise
     operation.upid = str(getattr(answer, "text", answer))
     return pause(step, owner, min(1.0, step.context.settings.poll.total_seconds()))
+
+
+def _still_holds(step: StepContext, still: Callable[[Session], bool]) -> bool:
+    """Ask, with the service's row locked, whether what the step decided is still right; else drop its changes.
+
+    Requests lock the same row, so each of them is either seen here or sees the intent.
+    """
+    step.session.execute(
+        update(Service)
+        .where(Service.id == step.service.id)
+        .values(version=Service.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    # A session of its own: the step's session would answer with the rows as it has read them before.
+    with step.context.database.open() as fresh:
+        if still(fresh):
+            return True
+    step.session.rollback()
+    step.session.refresh(step.operation)
+    step.session.refresh(step.service)
+    step.session.commit()
+    return False
 
 
 def make_change(step: StepContext, owner: str, wanted: Change) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
 from ..i18n.translator import N_
-from ..models import Backup
+from ..models import Backup, Operation
 from ..pve import archives
-from .start_conditions import SYSTEM_ORIGINS
+from .start_conditions import BROUGHT_BACK, SYSTEM_ORIGINS
 from .step import Change, GiveUp, Start, Step, StepContext
 from .steps import common
 
@@ -31,12 +35,23 @@ def remove_volume(step: StepContext) -> Start | None:
     backup = step.load(Backup, step.operation.backup_id)
     if backup.removed_at is not None:
         return None
+    if step.task_result is not None and step.operation.data.get("removing"):
+        common.finish_removal(step, backup)
+        return None
+    if step.operation.origin == "bin" and backup.binned_until is None:
+        raise GiveUp(BROUGHT_BACK.text, state="cancelled")
     if backup.kept:
         raise GiveUp("This backup is kept. Stop keeping it first, then it can be removed.", state="refused")
-    if step.task_result is None and step.operation.origin not in SYSTEM_ORIGINS:
+    if step.operation.origin not in SYSTEM_ORIGINS:
         common.run_pre_hooks(step, "PreRemove", backup_id=backup.id)
         common.check_identity(step)
-    return common.remove_volume(step, backup)
+    return replace(common.start_removal(step, backup), still=lambda session: _may_go(session, step.operation))
+
+
+def _may_go(session: Session, operation: Operation) -> bool:
+    """Whether the backup may still be removed: it is not kept by now, nor brought back from the bin."""
+    backup = session.get_one(Backup, operation.backup_id)
+    return not backup.kept and (operation.origin != "bin" or backup.binned_until is not None)
 
 
 STEPS: tuple[Step, ...] = (stop_keeping, remove_volume)

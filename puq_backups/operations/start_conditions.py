@@ -21,6 +21,7 @@ from ..rules import run_decision as rules
 SYSTEM_ORIGINS = frozenset({"purge", "expiry", "bin", "again"})
 """Origins of removals that the system makes by itself; they need no condition that applies to people."""
 
+BROUGHT_BACK = Message("The backup was brought back from the bin.")
 OTHERS_FIRST = Message("A restore or removal goes first.")
 NODE_BUSY = Message("The node is busy with another backup.")
 STORAGE_BUSY = Message("The backup storage is busy with other backups.")
@@ -43,7 +44,7 @@ def reason_against(
     if operation.origin == "expiry" and service.restore_failed:
         return "cancelled", SAFETY_COPY_NEEDED
     if operation.origin == "bin" and not _is_binned(inventory, operation):
-        return "cancelled", Message("The backup was brought back from the bin.")
+        return "cancelled", BROUGHT_BACK
     if operation.origin in SYSTEM_ORIGINS:
         return None
     if service.status == "suspended":

@@ -71,9 +71,23 @@ def _take(session: Session, context: Context, operation: Operation, service: Ser
     operation.step = STEPS[operation.kind][0].__name__
     operation.started_at = operation.wake_at = now()
     operation.deadline_at = now() + limit
+    operation.data = _carried_over(operation)
     operation.attempts += 1
     operation.reason = None
     return True
+
+
+CARRIED_OVER = ("rotated", "removing", "asked", "upids")
+
+
+def _carried_over(operation: Operation) -> dict[str, Any]:
+    """The data with which an attempt begins: of an earlier one only what tells what became of its calls.
+
+    What it meant to remove is decided anew, and its patience and pauses are its own.
+    """
+    if not operation.attempts:
+        return dict(operation.data)
+    return {name: operation.data[name] for name in CARRIED_OVER if name in operation.data}
 
 
 def end(

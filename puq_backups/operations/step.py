@@ -41,6 +41,8 @@ class Start:
     node: the node that runs the task. Default None: the VM's node.
     findable: False if the task does not tell for which VM it is. It is not looked for then; the step is run again
         after `PUQ_BACKUPS_SETTLE` and compares.
+    still: asked in the transaction that commits the intent, with the service's row locked, about the rows as they are
+        then. False: no call is made and the step is run again. Default None: not asked.
     """
 
     call: Callable[[], Any]
@@ -51,6 +53,7 @@ class Start:
     tolerate: bool = False
     node: str | None = None
     findable: bool = True
+    still: Callable[[Session], bool] | None = None
 
 
 @dataclass(frozen=True)

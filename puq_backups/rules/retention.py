@@ -74,14 +74,15 @@ def to_empty(backups: Sequence[BackupInfo], *, limit: int, coming: int = 0) -> l
 
     `coming` is how many new backups take a place. Kept ones and those out of reach stay.
     """
-    binned = [
-        backup
-        for backup in backups
-        if backup.binned and backup.counted and not backup.missing and backup.kind != "safety"
-    ]
-    surplus = used_places(backups) + len(binned) + coming - limit
-    going = [backup for backup in sorted(binned, key=_by_age) if backup.storage_usable and not backup.kept]
-    return [backup.id for backup in going[: max(surplus, 0)]]
+    in_bin = [backup for backup in backups if backup.binned and backup.counted and backup.kind != "safety"]
+    surplus = used_places(backups) + sum(not backup.missing for backup in in_bin) + coming - limit
+    return binned(in_bin)[: max(surplus, 0)]
+
+
+def binned(backups: Sequence[BackupInfo]) -> list[str]:
+    """The ids of the backups in the bin that can be removed now, oldest first."""
+    in_bin = [backup for backup in backups if backup.binned and _removable(backup)]
+    return [backup.id for backup in sorted(in_bin, key=_by_age)]
 
 
 def blocked_by_kept(backups: Sequence[BackupInfo], *, limit: int) -> bool:

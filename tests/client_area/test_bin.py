@@ -12,7 +12,7 @@ from support.world import ALICE
 
 from puq_backups import Actor
 from puq_backups.clock import empty_bin
-from puq_backups.models import Backup
+from puq_backups.models import Backup, Storage
 from puq_backups.simulator import Simulator
 
 
@@ -121,3 +121,31 @@ def test_missing_backup_skips_the_bin(world: worlds.World) -> None:
     world.drain()
 
     assert world.held() == []
+
+
+def test_new_backup_takes_the_place_of_a_binned_one_after_it_is_seen(world: worlds.World) -> None:
+    """Between operations there are never more files than the quota promises."""
+    first, second = world.back_up(), world.back_up()
+    assert world.call("RemoveBackup", backup_id=first.id) == "success"
+
+    world.back_up()
+
+    assert first.id not in {one.id for one in world.held()}
+    assert second.id in {one.id for one in world.held()}
+    assert len(world.proxmox.volumes("local")) == 2
+    writes = [task.type for task in world.proxmox.tasks() if task.type in {"imgdel", "vzdump"}]
+    assert writes == ["vzdump", "vzdump", "vzdump", "imgdel"]
+
+
+def test_binned_backup_goes_first_only_where_the_storage_has_no_place_for_both(world: worlds.World) -> None:
+    first, _ = world.back_up(), world.back_up()
+    world.proxmox.control("storage-config", storage="local", **{"prune-backups": "keep-last=2"})
+    assert world.call("RemoveBackup", backup_id=first.id) == "success"
+    with world.context.database.begin() as session:
+        for storage in session.query(Storage):
+            storage.retention = None
+
+    world.back_up()
+
+    writes = [task.type for task in world.proxmox.tasks() if task.type in {"imgdel", "vzdump"}]
+    assert writes == ["vzdump", "vzdump", "imgdel", "vzdump"]

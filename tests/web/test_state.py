@@ -19,8 +19,8 @@ from puq_backups.operations import engine
 from .conftest import Door
 
 KEYS = {
-    "vm", "quota", "protection", "locked", "lock_reason", "restore_failed", "operation", "last_operation", "backups", "schedule",
-    "next_run", "next_removal", "next_outcome", "next_reason",
+    "vm", "quota", "protection", "locked", "lock_reason", "restore_failed", "operation", "last_operation", "backups",
+    "schedule", "next_run", "next_removal", "next_outcome", "next_reason",
 }  # fmt: skip
 OPERATION = {"id": str, "kind": str, "state": str, "step": str}
 BACKUP = {

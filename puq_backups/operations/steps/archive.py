@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ...context import Context
-from ...errors import Message
+from ...errors import Message, ProxmoxRefused
 from ...i18n.translator import N_
 from ...inventory import service_backups
 from ...models import Backup, Service, now
@@ -16,7 +16,9 @@ from ...pve import archives, notes, tasks
 from ...pve.client import Proxmox
 from ...rules import retention
 from ...rules.package import Package
+from ..errors import may_succeed_later
 from ..step import GiveUp, Start, StepContext, Wait
+from .backup_contents import Contents
 
 LISTING_TIMEOUT = timedelta(minutes=5)
 NOT_FROZEN = N_(
@@ -26,10 +28,13 @@ NOT_FROZEN = N_(
 
 @dataclass(frozen=True)
 class StorageCheck:
-    """A storage that accepts one more archive: its status and its own retention ("" for none)."""
+    """A storage that accepts one more archive: its status, its own retention ("" for none), and the ids of the
+    backups in the bin that have to go first.
+    """
 
     seen: archives.StorageStatus
     limits: str
+    emptied: list[str] = field(default_factory=list)
 
     @property
     def warning(self) -> Message | None:
@@ -42,10 +47,11 @@ class StorageCheck:
 
 def check_storage(
     context: Context, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
-    limits: str | None = None,
+    spare: Sequence[str] = (), limits: str | None = None,
 ) -> StorageCheck:  # fmt: skip
     """Check that the storage accepts one more archive after the backups `going` (ids) are removed; raises GiveUp.
 
+    `spare` are ids of backups that may go as well, in this order, as many as are needed: the answer's `emptied`.
     `limits` is the storage's own `prune-backups`; None: Proxmox is asked. Free space is compared with the size of the
     last backup on that storage. An unknown size is no reason to refuse.
     """
@@ -56,30 +62,49 @@ def check_storage(
         limits = str((archives.storage_config(proxmox, name) or {}).get("prune-backups") or "")
     with context.database.open() as session:
         held = service_backups.load_inventory(session, service).for_rotation()
-    leaving = [one for one in held if one.id in going and one.storage == name]
-    freed = sum(one.size or 0 for one in leaving if one.frees_space)
-    needed = retention.expected_size(held, on_storage=name)
-    if seen.type != "pbs" and not retention.has_room(seen.avail, needed, freed):
-        raise GiveUp("The storage {storage} has no room for another backup.", storage=name)
-    _check_retention(limits, proxmox, service, name, len(leaving))
-    return StorageCheck(seen, limits)
+    here = {one.id: one for one in held if one.storage == name}
+    leaving = [here[key] for key in going if key in here]
+    free_places = _free_places(limits, proxmox, service, name)
+    emptied = [key for key in spare if key in here]
+    for count in range(len(emptied) + 1):
+        gone = [*leaving, *(here[key] for key in emptied[:count])]
+        against = _no_room(seen, held, gone) or _no_place(limits, free_places, len(gone), name)
+        if against is None:
+            return StorageCheck(seen, limits, emptied[:count])
+    assert against is not None  # noqa: S101 - the loop ran once at least
+    raise against
 
 
-def _check_retention(limits: str, proxmox: Proxmox, service: Service, name: str, leaving: int) -> None:
-    """Raise GiveUp if the storage's own retention will refuse one more archive.
+def _no_room(
+    seen: archives.StorageStatus, held: Sequence[retention.BackupInfo], gone: Sequence[retention.BackupInfo]
+) -> GiveUp | None:
+    freed = sum(one.size or 0 for one in gone if one.frees_space)
+    needed = retention.expected_size(held, on_storage=seen.storage)
+    if seen.type == "pbs" or retention.has_room(seen.avail, needed, freed):
+        return None
+    return GiveUp("The storage {storage} has no room for another backup.", storage=seen.storage)
+
+
+def _free_places(limits: str, proxmox: Proxmox, service: Service, name: str) -> int | None:
+    """How many more archives of the VM the storage's own retention accepts; None: any number.
 
     Proxmox counts all unprotected archives with this VMID, whoever made them.
     """
     most = _retention_limit(limits)
     if most is None:
-        return
+        return None
     listed = archives.listing(proxmox, service.node, name, service.vmid)
-    if sum(not archive.protected for archive in listed) - leaving >= most:
-        raise GiveUp(
-            "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and "
-            "has as many. The provider has to change that.",
-            state="refused", most=most, storage=name, limits=limits,
-        )  # fmt: skip
+    return most - sum(not archive.protected for archive in listed)
+
+
+def _no_place(limits: str, free_places: int | None, leaving: int, name: str) -> GiveUp | None:
+    if free_places is None or free_places + leaving > 0:
+        return None
+    return GiveUp(
+        "The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}), and "
+        "has as many. The provider has to change that.",
+        state="refused", most=_retention_limit(limits), storage=name, limits=limits,
+    )  # fmt: skip
 
 
 def _retention_limit(limits: str) -> int | None:
@@ -119,7 +144,17 @@ def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
     ours = (step.service.token, step.operation.token)
     listed = archives.listing(step.proxmox, step.node, storage, step.vmid)
     found = next((archive for archive in listed if notes.find_marker(archive.notes) == ours), None)
-    return MadeArchive(found.volid, disks=1) if found else None
+    return MadeArchive(found.volid, _disk_count(step, found.volid)) if found else None
+
+
+def _disk_count(step: StepContext, volid: str) -> int:
+    """The number of disks in an archive by its own configuration; 0 if Proxmox refuses to show that."""
+    try:
+        return len(Contents.of(archives.archived_config(step.proxmox, step.node, volid)).slots)
+    except ProxmoxRefused as error:
+        if may_succeed_later(error):
+            raise
+        return 0
 
 
 def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
@@ -133,7 +168,7 @@ def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
             step.operation.add_warning(Message(NOT_FROZEN, proxmox=reason))
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
-            return MadeArchive(volid, disks=len(tasks.included_disks(ended.lines)))
+            return MadeArchive(volid, len(tasks.included_disks(ended.lines)) or _disk_count(step, volid))
     # Without its last line, or without a log, only the storage shows whether the archive was finished.
     doubtful = ended.ok is not False or ended.reason == "unexpected status"
     return find_by_marker(step, storage) if doubtful else None

@@ -90,24 +90,19 @@ def require_storage_online(step: StepContext, name: str) -> archives.StorageStat
     return seen
 
 
-def _volume_is_gone(step: StepContext, backup: Backup) -> bool:
-    """Whether the volume no longer exists. Checks the storage first, because an unmounted directory is empty too."""
+def volume_is_gone(step: StepContext, backup: Backup) -> bool:
+    """Whether the volume no longer exists. An inactive storage proves nothing: an unmounted directory looks empty."""
     node = backup.node or step.node
     if not archives.storage_status(step.proxmox, node, backup.storage).active:
         return False
     return archives.find(step.proxmox, node, backup.volid) is None
 
 
-def remove_volume(step: StepContext, backup: Backup) -> Start | None:
-    """Remove a backup's volume, then mark its row as removed. Safe to repeat: removing a missing volume succeeds."""
-    if step.task_result is not None and step.operation.data.get("removing") == backup.id:
-        if not step.task_result.ok and not _volume_is_gone(step, backup):
-            raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=step.task_result.reason)
-        # Only backups that still have to be removed keep an expiry date.
-        backup.removed_at, backup.expires_at = now(), None
-        removed = [*step.operation.data.get("removed", []), backup.id]
-        step.operation.store(removing=None, removed=removed)
-        return None
+def start_removal(step: StepContext, backup: Backup) -> Start:
+    """The outcome that removes the volume of a backup. Removing a volume that is gone succeeds on Proxmox.
+
+    `data["removing"]` names the backup until `finish_removal` has seen the end of the task.
+    """
     step.operation.store(removing=backup.id)
     node = backup.node or step.node
     return Start(
@@ -118,6 +113,23 @@ def remove_volume(step: StepContext, backup: Backup) -> Start | None:
         tolerate=True,
         node=node,
     )
+
+
+def finish_removal(step: StepContext, backup: Backup) -> None:
+    """Mark a backup as removed after the task of its removal has ended; GiveUp if it is still there."""
+    result = step.task_result
+    if result is not None and not result.ok and not volume_is_gone(step, backup):
+        raise GiveUp("Proxmox did not remove the backup: {proxmox}", proxmox=result.reason)
+    mark_removed(step, backup)
+    step.operation.store(removing=None)
+
+
+def mark_removed(step: StepContext, backup: Backup) -> None:
+    """Mark a backup as removed by this operation. The indexes of what is due to go hold it no longer."""
+    data = step.operation.data
+    rotated = data.get("rotated", 0) + (backup.binned_until is None)
+    step.operation.store(removed=[*data.get("removed", []), backup.id], rotated=rotated)
+    backup.removed_at, backup.expires_at, backup.binned_until = now(), None, None
 
 
 def run_pre_hooks(step: StepContext, point: str, **facts: Any) -> None:
