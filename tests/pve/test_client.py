@@ -1,16 +1,9 @@
 """The client: what is sent, what is repeated, what an answer means."""
 
-import logging
-import os
-import time
-import traceback
-from email.utils import formatdate
 from typing import Any
 
 import pytest
-import requests
 import responses
-import urllib3
 
 from puq_backups.errors import (
     BadInput,
@@ -24,13 +17,11 @@ from puq_backups.errors import (
     VmMissing,
 )
 from puq_backups.pve import client, paths
-from puq_backups.pve.client import Proxmox
 
 from .answers import API, SECRET, UPID, Answer, good, proxmox, refused
+from .client_helpers import CONFIG, CONFIG_PATH, counting, error_of
 
 pytestmark = pytest.mark.usefixtures("mocked")
-CONFIG = ("nodes", paths.node("pve1"), "qemu", paths.vmid(100), "config")
-CONFIG_PATH = "nodes/pve1/qemu/100/config"
 
 
 @pytest.fixture
@@ -38,32 +29,6 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(client, "RETRY_PAUSES", (0, 0))
     with responses.mock:
         yield
-
-
-def error_of(call: Any, *args: Any, **kwargs: Any) -> ProxmoxError:
-    with pytest.raises(ProxmoxError) as raised:
-        call(*args, **kwargs)
-    return raised.value
-
-
-def counting(one: Proxmox) -> list[str]:
-    calls: list[str] = []
-    one.on_call = calls.append
-    return calls
-
-
-def unreachable() -> requests.ConnectionError:
-    """A refused connection, wrapped as requests wraps it."""
-    pool: Any = None
-    refusal = urllib3.exceptions.NewConnectionError(pool, "Failed to establish a new connection")
-    refusal.__cause__ = ConnectionRefusedError(111, "Connection refused")
-    return requests.ConnectionError(urllib3.exceptions.MaxRetryError(pool, "/", refusal))
-
-
-def reset() -> requests.ConnectionError:
-    return requests.ConnectionError(
-        urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
-    )
 
 
 def test_a_get_returns_the_data_and_shows_the_token() -> None:
@@ -164,87 +129,6 @@ def test_a_node_that_is_offline_is_unreachable_for_reads_and_writes(method: str)
     assert "No route to host" in str(error)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504, 596, 597, 599])
-def test_an_answer_that_never_came_is_an_unknown_outcome_of_a_write(status: int) -> None:
-    refused("POST", CONFIG_PATH, status, "Connection timed out", body=False)
-    refused("GET", CONFIG_PATH, status, "Connection timed out", body=False)
-    one = proxmox()
-
-    assert type(error_of(one.post, *CONFIG)) is UnknownOutcome
-    assert type(error_of(one.get, *CONFIG)) is ProxmoxUnreachable
-
-
-@pytest.mark.parametrize("trouble", [requests.ReadTimeout("read timed out"), reset()])
-@pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_a_write_cut_off_has_an_unknown_outcome_and_is_not_repeated(method: str, trouble: Exception) -> None:
-    responses.add(method.upper(), f"{API}/{CONFIG_PATH}", body=trouble)
-    one = proxmox("pve1", "pve2")
-    calls = counting(one)
-
-    assert type(error_of(getattr(one, method), *CONFIG)) is UnknownOutcome
-    assert calls == [f"{method.upper()} /{CONFIG_PATH}"]
-
-
-@pytest.mark.parametrize("status", [502, 503, 504, 596])
-def test_a_get_is_repeated_after_passing_trouble(status: int) -> None:
-    refused("GET", CONFIG_PATH, status, "Broken pipe", body=False)
-    refused("GET", CONFIG_PATH, status, "Broken pipe", body=False)
-    good("GET", CONFIG_PATH, {"cores": 1})
-    one = proxmox()
-    calls = counting(one)
-
-    assert one.get(*CONFIG) == {"cores": 1}
-    assert len(calls) == 3
-
-
-@pytest.mark.parametrize("trouble", [reset(), requests.exceptions.ChunkedEncodingError("cut")])
-def test_a_get_is_repeated_after_a_cut_connection(trouble: Exception) -> None:
-    responses.add("GET", f"{API}/{CONFIG_PATH}", body=trouble)
-    good("GET", CONFIG_PATH, {"cores": 1})
-
-    assert proxmox().get(*CONFIG) == {"cores": 1}
-
-
-def test_a_get_is_given_up_after_three_requests() -> None:
-    refused("GET", CONFIG_PATH, 596, "Connection timed out", body=False)
-    one = proxmox()
-    calls = counting(one)
-
-    assert "596 Connection timed out" in str(error_of(one.get, *CONFIG))
-    assert len(calls) == 3
-
-
-@pytest.mark.parametrize(("status", "reason"), [(500, "VM is locked (backup)"), (595, "Connection refused")])
-def test_a_get_is_not_repeated_after_an_answer_that_will_stay(status: int, reason: str) -> None:
-    refused("GET", CONFIG_PATH, status, reason)
-    one = proxmox()
-    calls = counting(one)
-
-    error_of(one.get, *CONFIG)
-
-    assert len(calls) == 1
-
-
-def test_a_get_that_failed_slowly_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "RETRY_WITHIN", -1)
-    refused("GET", CONFIG_PATH, 596, "Connection timed out", body=False)
-    one = proxmox()
-    calls = counting(one)
-
-    error_of(one.get, *CONFIG)
-
-    assert len(calls) == 1
-
-
-def test_a_get_whose_answer_takes_too_long_is_not_repeated() -> None:
-    responses.add("GET", f"{API}/{CONFIG_PATH}", body=requests.ReadTimeout("read timed out"))
-    one = proxmox()
-    calls = counting(one)
-
-    assert type(error_of(one.get, *CONFIG)) is ProxmoxUnreachable
-    assert len(calls) == 1
-
-
 @pytest.mark.parametrize("body", ["<html>Login</html>", "null", "[]", '{"ok": 1}', "\xff"])
 def test_a_good_status_without_proxmoxs_json_is_no_success(body: str) -> None:
     for method in ("GET", "POST"):
@@ -279,36 +163,6 @@ def test_an_object_must_be_an_object(data: Any) -> None:
     assert type(error_of(proxmox().get_dict, "version")) is ProxmoxUnreachable
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("trouble", [requests.ConnectTimeout("timed out"), unreachable()])
-def test_the_next_host_is_asked_where_nothing_was_sent(method: str, trouble: Exception) -> None:
-    responses.add(method.upper(), f"{API}/version", body=trouble)
-    responses.add(method.upper(), f"{API.replace('pve1', 'pve2')}/version", json={"data": "here"})
-    one = proxmox("pve1", "pve2")
-
-    assert [getattr(one, method)("version") for _ in range(2)] == ["here", "here"]
-    assert [str(call.request.url)[8:12] for call in responses.calls] == ["pve1", "pve2", "pve2"]
-
-
-def test_a_refusal_is_not_taken_to_the_next_host() -> None:
-    refused("GET", "version", 595, "Connection refused", body=False)
-    responses.add("GET", f"{API.replace('pve1', 'pve2')}/version", json={"data": "here"})
-
-    error_of(proxmox("pve1", "pve2").get, "version")
-
-    assert len(responses.calls) == 1
-
-
-def test_no_host_at_all_is_unreachable_for_writes_too() -> None:
-    for host in ("pve1", "pve2"):
-        responses.add("POST", f"{API.replace('pve1', host)}/version", body=unreachable())
-
-    error = error_of(proxmox("pve1", "pve2").post, "version")
-
-    assert type(error) is ProxmoxUnreachable
-    assert str(error) == "Proxmox cannot be reached at pve2: Connection refused."
-
-
 @pytest.mark.parametrize(
     "part", ["../access/users", "..", "/etc", "pve?x=1", "pve#x", "pve\n", "a/b", "", "pve%2f", "PVE", "pve 1"]
 )
@@ -338,86 +192,3 @@ def test_a_started_task_is_named(method: str) -> None:
     good(method.upper(), CONFIG_PATH, UPID)
 
     assert getattr(proxmox(), f"{method}_task")(*CONFIG).text == UPID
-
-
-def test_on_call_hears_of_a_request_before_it_is_sent() -> None:
-    good("GET", "version", {})
-    one = proxmox()
-
-    def forbid(call: str) -> None:
-        raise RuntimeError(call)
-
-    one.on_call = forbid
-
-    with pytest.raises(RuntimeError, match="GET /version"):
-        one.get("version")
-    assert len(responses.calls) == 0
-
-
-@pytest.mark.parametrize("status", [200, 500])
-def test_the_nodes_clock_is_compared_with_ours(status: int) -> None:
-    ahead = formatdate(time.time() + 3600, usegmt=True)
-    responses.add("GET", f"{API}/version", status=status, json={"data": {}}, headers={"Date": ahead})
-    one = proxmox()
-
-    try:
-        one.get("version")
-    except ProxmoxRefused as error:
-        assert error.http_status == status  # noqa: PT017 - the error is not what is tested
-
-    assert 3590 < one.clock_offset <= 3600
-
-
-@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_an_unreadable_date_leaves_the_clock_alone(date: str) -> None:
-    responses.add("GET", f"{API}/version", json={"data": {}}, headers={"Date": date})
-    one = proxmox()
-
-    one.get("version")
-
-    assert one.clock_offset == 0
-
-
-def test_a_forked_process_makes_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    good("GET", "version", {})
-    one = proxmox()
-    one.get("version")
-    pid = os.getpid()
-
-    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    one.get("version")
-
-    assert len({id(line.session) for line in one._connections.values()}) == 2
-
-
-def test_a_rested_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    good("POST", "version", {})
-    one = proxmox()
-    one.post("version")
-    line = next(iter(one._connections.values()))
-    closed: list[bool] = []
-    monkeypatch.setattr(line.session, "close", lambda: closed.append(True))
-
-    one.post("version")
-    line.used_at -= 5
-    one.post("version")
-
-    assert closed == [True]
-
-
-@pytest.mark.parametrize("trouble", [reset(), unreachable(), requests.ReadTimeout("slow"), None])
-def test_no_secret_in_reprs_errors_or_logs(trouble: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    logging.getLogger("proxmoxer").setLevel(logging.WARNING)
-    if trouble:
-        responses.add("POST", f"{API}/{CONFIG_PATH}", body=trouble)
-    else:
-        refused("POST", CONFIG_PATH, 401, "Authentication failed!", body=False)
-    one = proxmox()
-
-    error = error_of(one.post, *CONFIG, cipassword="a-password-of-a-client")
-
-    said = [repr(one), repr(one.access), repr(error), str(error), str(vars(error)), caplog.text]
-    said += traceback.format_exception(error)
-    assert not [text for text in said if SECRET in text or "a-password-of-a-client" in text]
-    assert error.__context__ is None

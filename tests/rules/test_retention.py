@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support.thorough import examples
 
 from puq_backups.rules import retention
 from puq_backups.rules.retention import BackupInfo
 
-START = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
-DAY = timedelta(days=1)
-GIB = 1024**3
+from .retention_helpers import DAY, GIB, START, after, before, next_removals
 
 
 def held(name: str, day: int, **facts: Any) -> BackupInfo:
@@ -32,14 +25,6 @@ def week(count: int = 3, **facts: Any) -> list[BackupInfo]:
     return [held("abcdefgh"[day], day, **facts) for day in range(count)]
 
 
-def before(backups: list[BackupInfo], limit: int, removed: int = 0) -> list[str]:
-    return retention.to_remove_before(backups, limit=limit, removed_already=removed)
-
-
-def after(backups: list[BackupInfo], limit: int, new: BackupInfo) -> list[str]:
-    return retention.to_remove_after([*backups, new], limit=limit, new_id=new.id)
-
-
 NEW = held("new", 9)
 
 
@@ -48,9 +33,6 @@ def test_quota_counts_all_but_missing_backups() -> None:
 
     assert retention.used_places(backups) == 5
     assert retention.used_places([]) == 0
-
-
-# --- before
 
 
 def test_before_removes_the_oldest_of_a_full_quota() -> None:
@@ -104,9 +86,6 @@ def test_before_removes_nothing_for_a_run_that_kept_backups_stop() -> None:
     assert before([held("x", -1), *week(2, kept=True)], 2) == []
 
 
-# --- after
-
-
 def test_after_comes_down_to_the_quota_oldest_first() -> None:
     assert after(week(3), 3, NEW) == ["a"]
     assert after(week(5), 3, NEW) == ["a", "b", "c"]
@@ -144,20 +123,12 @@ def test_after_stops_where_only_kept_ones_are_left() -> None:
     assert after([held("a", 0), *[held(name, 1, kept=True) for name in "xyz"]], 2, NEW) == ["a"]
 
 
-# --- preview and refusal
-
-
 @pytest.mark.parametrize("rotation", ["before", "after"])
 def test_preview_names_all_that_a_lowered_quota_takes(rotation: str) -> None:
     assert next_removals(week(5), 2, rotation) == ["a", "b", "c", "d"]
     assert next_removals(week(2), 3, rotation) == []
     assert next_removals(week(1), 1, rotation) == ["a"]
     assert next_removals(week(3), 0, rotation) == []
-
-
-def next_removals(backups: list[BackupInfo], limit: int, rotation: str) -> list[str]:
-    before, after = retention.next_removals(backups, limit=limit, rotation=rotation)
-    return before + after
 
 
 def test_preview_is_empty_for_a_run_that_kept_backups_stop() -> None:
@@ -174,9 +145,6 @@ def test_quota_full_of_kept_backups_stops_a_run() -> None:
 @pytest.mark.parametrize("gone", [{"storage_usable": False}, {"missing": True}, {"kind": "safety"}])
 def test_kept_backups_that_are_not_there_stop_no_run(gone: dict[str, Any]) -> None:
     assert not retention.blocked_by_kept(week(3, kept=True, **gone), limit=3)
-
-
-# --- room
 
 
 def test_room_needed_is_the_size_of_the_newest_restorable_one_there() -> None:
@@ -209,122 +177,3 @@ def test_room_is_what_is_free_and_what_goes_before(
     available: int | None, needed: int | None, freed: int, room: bool
 ) -> None:
     assert retention.has_room(available, needed, freed) is room
-
-
-# --- histories
-
-
-@dataclass
-class Service:
-    """A service whose backups come, go and change; `rotate` holds each removal of ours to the rules."""
-
-    limit: int = 3
-    rotation: str = "before"
-    backups: list[BackupInfo] = field(default_factory=list)
-    clock: datetime = START
-    offline: bool = False
-    made: int = 0
-
-    def listed(self) -> list[BackupInfo]:
-        """The input of rotation: the storage "nas" may be offline."""
-        return [
-            replace(one, storage_usable=False, restorable=False) if self.offline and one.storage == "nas" else one
-            for one in self.backups
-        ]
-
-    def add(self, kind: str, *, restorable: bool, storage: str) -> str:
-        self.made += 1
-        self.clock += DAY
-        name = f"b{self.made}"
-        self.backups.append(BackupInfo(name, self.clock, GIB, kind, False, False, restorable, storage))
-        return name
-
-    def quota_used(self) -> int:
-        return sum(1 for one in self.backups if not one.missing and one.kind != "safety")
-
-    def safe(self) -> int:
-        """Backups that are restorable now and do not expire by themselves."""
-        return sum(1 for one in self.listed() if one.restorable and not one.missing and one.kind != "safety")
-
-    def remove(self, names: list[str]) -> None:
-        gone = [one for one in self.listed() if one.id in names]
-        safe = self.safe()
-        assert len(gone) == len(names)
-        assert all(not (one.kept or one.missing or one.kind == "safety") and one.storage_usable for one in gone)
-        self.backups = [one for one in self.backups if one.id not in names]
-        assert self.safe() > 0 or safe == 0
-
-    def scheduled(self, outcomes: list[str], storage: str) -> None:
-        """One slot with its attempts, each "failed", "corrupt" or "good"."""
-        promised = next_removals(self.listed(), self.limit, self.rotation)
-        removed: list[str] = []
-        for outcome in outcomes:
-            if self.limit == 0 or retention.blocked_by_kept(self.listed(), limit=self.limit):
-                break
-            if self.rotation == "before":
-                full = self.quota_used() >= self.limit
-                going = retention.to_remove_before(self.listed(), limit=self.limit, removed_already=len(removed))
-                assert len(going) <= (1 if full and not removed else 0)
-                self.remove(going)
-                removed += going
-            if outcome != "failed":
-                removed += self.finish(outcome, storage)
-                break
-        assert set(removed) <= set(promised)
-        if outcomes[-1] == "good" and not (self.offline and storage == "nas"):
-            assert removed == promised
-
-    def finish(self, outcome: str, storage: str) -> list[str]:
-        new = self.add("scheduled", restorable=outcome == "good", storage=storage)
-        going = retention.to_remove_after(self.listed(), limit=self.limit, new_id=new)
-        others = [one for one in self.listed() if one.id not in {new, *going}]
-        assert len(going) <= max(self.quota_used() - self.limit, 0)
-        assert new not in going
-        self.remove(going)
-        if outcome == "good" and not self.offline and not any(one.kept for one in others):
-            assert self.quota_used() <= self.limit
-        return going
-
-    def change(self, number: int, **facts: Any) -> None:
-        """Change one backup by an outside event."""
-        if self.backups:
-            place = number % len(self.backups)
-            self.backups[place] = replace(self.backups[place], **facts)
-
-    def manual(self, number: int) -> None:
-        if self.quota_used() < self.limit:
-            self.add("manual", restorable=number % 5 > 0, storage=STORAGES[number % 2])
-
-    def taken_away(self, number: int) -> None:
-        """Removal by a person, or expiry of a safety copy: rotation rules do not apply."""
-        if self.backups:
-            self.backups.pop(number % len(self.backups))
-
-    def a_slot(self, number: int) -> None:
-        self.scheduled(OUTCOMES[number % len(OUTCOMES)], STORAGES[number // 8 % 2])
-
-
-STORAGES = ("nas", "other")
-OUTCOMES = [["good"], ["good"], ["failed", "good"], ["failed"] * 4, ["failed", "corrupt"], ["corrupt"]]
-LIFE: list[Callable[[Service, int], object]] = [
-    *[Service.a_slot] * 5,
-    Service.manual,
-    Service.taken_away,
-    lambda service, number: service.change(number, kept=number % 3 > 0),
-    lambda service, number: service.change(number, missing=number % 3 > 0, restorable=number % 3 == 0),
-    lambda service, number: service.change(number, restorable=False),
-    lambda service, number: service.add("safety", restorable=True, storage=STORAGES[number % 2]),
-    lambda service, number: setattr(service, "limit", (1, 2, 3, 5, 0)[number % 5]),
-    lambda service, number: setattr(service, "rotation", ("before", "after")[number % 2]),
-    lambda service, number: setattr(service, "offline", number % 2 == 0),
-    # The clock is set forward or back, by years.
-    lambda service, number: setattr(service, "clock", service.clock + (number - 128) * 7 * DAY),
-]
-
-
-@settings(max_examples=examples(10_000))
-@given(st.binary(min_size=8, max_size=60))
-def test_no_history_loses_the_last_restorable_backup_or_more_than_rotation_may_take(life: bytes) -> None:
-    service = Service()
-    for what, number in zip(life[::2], life[1::2], strict=False):
-        LIFE[what % len(LIFE)](service, number)

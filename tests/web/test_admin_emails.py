@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from html import unescape
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
 from support import services
 from support import world as worlds
-from support.world import ALICE, STAFF
-from werkzeug.test import TestResponse
+from support.world import STAFF
 
-from puq_backups.mail import delivery, merge_values
-from puq_backups.models import AuditEntry, EmailTemplate, Mail, Service, new_id, now
+from puq_backups.mail import delivery
+from puq_backups.models import AuditEntry, EmailTemplate, Mail
 from puq_backups.simulator import Simulator
 
 from .conftest import said
-
-PREFIX = "/admin/backups"
-EDIT = "/emails/backup-failed"
+from .emails_helpers import EDIT, PREFIX, get, post, rows
 
 
 @pytest.fixture
@@ -42,41 +36,6 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: services
 @pytest.fixture
 def browser(world: worlds.World) -> FlaskClient:
     return world.app.test_client()
-
-
-def get(browser: FlaskClient, path: str) -> TestResponse:
-    return browser.get(PREFIX + path)
-
-
-def post(browser: FlaskClient, path: str, page: str = EDIT, **form: Any) -> TestResponse:
-    """Send a form of a page with the token and whatever else the page hides in it."""
-    html = get(browser, page).text
-    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', html))
-    return browser.post(PREFIX + path, data={**{name: unescape(value) for name, value in hidden.items()}, **form})
-
-
-def rows(world: worlds.World, model: Any) -> list[Any]:
-    with world.context.database.open() as session:
-        return list(session.scalars(select(model)))
-
-
-def outbox(world: worlds.World, count: int = 1, **values: Any) -> list[Mail]:
-    """Mails in the outbox, the newest first."""
-    mails = []
-    with world.context.database.begin() as session:
-        about = merge_values.Records(session.get_one(Service, "1"))
-        fields = merge_values.common_fields(session, world.context, about)
-        for number in range(count):
-            at = now() - timedelta(minutes=number)
-            given = {
-                "name": "Backup failed", "folder": "backup_failed", "recipient": "alice@example.org",
-                "state": "failed", "error": "SMTPDataError: (554, b'no')", "attempts": 6, **values,
-            }  # fmt: skip
-            mails.append(
-                Mail(id=new_id(), event=new_id(), service_id="1", fields=fields, created_at=at, wake_at=at, **given)
-            )
-        session.add_all(mails)
-    return mails
 
 
 def test_all_mails_are_listed_with_what_was_changed(world: worlds.World, browser: FlaskClient) -> None:
@@ -261,94 +220,3 @@ def test_disabled_mail_is_enabled_again_and_leaves_nothing_behind(world: worlds.
 
     post(browser, EDIT + "/switch", disabled="0")
     assert rows(world, EmailTemplate) == []
-
-
-def test_outbox_is_filtered_and_paged_by_the_database(world: worlds.World, browser: FlaskClient) -> None:
-    outbox(world, 120, state="sent", error="")
-    outbox(world, 3)
-    asked: list[str] = []
-    event.listen(
-        world.context.database.engine, "before_cursor_execute",
-        lambda _connection, _cursor, statement, *_: asked.append(statement),
-    )  # fmt: skip
-
-    assert get(browser, "/outbox?state=failed").text.count("alice@example.org") == 3
-    assert len(asked) <= 3
-    seen, path = [], "/outbox?state=sent"
-    while path:
-        page = get(browser, path).text
-        seen += re.findall(r'/outbox/(\w{32})"', page)
-        older = re.search(rf'rel="next" href="{PREFIX}([^"]+)"', page)
-        path = unescape(older[1]) if older else ""
-    assert (len(seen), len(set(seen))) == (120, 120)
-    assert get(browser, "/outbox?state=nonsense&before=nonsense").status_code == 200
-
-
-def test_failed_mail_is_sent_again_to_the_address_of_today_or_given_up(
-    world: worlds.World, browser: FlaskClient, mailbox: services.Mailbox
-) -> None:
-    first, second = outbox(world, 2, recipient="old@example.org")
-    page = f"/outbox/{first.id}"
-    assert "SMTPDataError: (554, b'no')" in said(get(browser, page))
-
-    assert post(browser, f"{page}/again", page).status_code == 303
-    assert post(browser, f"/outbox/{second.id}/give-up", page).status_code == 303
-    assert delivery.send_due(world.context) == 1
-
-    assert [mail["To"] for mail in mailbox] == ["alice@example.org"]
-    assert sorted(mail.state for mail in rows(world, Mail)) == ["dropped", "sent"]
-    assert "A backup of your virtual machine web100" in said(get(browser, page))
-    refused = post(browser, f"{page}/again")
-    assert refused.status_code == 409
-    assert "This mail has moved on meanwhile." in said(refused)
-
-
-def test_mail_on_its_way_can_be_neither_sent_again_nor_given_up(world: worlds.World, browser: FlaskClient) -> None:
-    [mail] = outbox(world, state="sending", error="")
-
-    for what in ("again", "give-up"):
-        assert post(browser, f"/outbox/{mail.id}/{what}").status_code == 409
-    assert [one.state for one in rows(world, Mail)] == ["sending"]
-
-
-PATHS = (
-    "/emails", EDIT, EDIT + "/preview", "/outbox", "/outbox/{mail}", EDIT + "/restore", EDIT + "/switch",
-    EDIT + "/test", "/outbox/{mail}/again", "/outbox/{mail}/give-up",
-)  # fmt: skip
-
-
-def test_nobody_but_staff_sees_a_mail_or_does_a_thing(world: worlds.World, browser: FlaskClient) -> None:
-    [mail] = outbox(world)
-    token = re.findall(r'name="csrf_token" value="([^"]+)"', get(browser, EDIT).text)[0]
-    for actor in (ALICE, None):
-        world.host.actor = actor
-        for path in PATHS:
-            address = PREFIX + path.format(mail=mail.id)
-            # 405 is Flask's own: the address has no page, or no form, whoever asks.
-            assert browser.get(address).status_code in {404, 405}
-            assert browser.post(address, data={"csrf_token": token, "subject": "x"}).status_code in {404, 405}
-    assert rows(world, EmailTemplate) == []
-    assert [one.state for one in rows(world, Mail)] == ["failed"]
-
-
-def test_no_form_is_taken_without_its_token(world: worlds.World, browser: FlaskClient) -> None:
-    [mail] = outbox(world)
-    for path in (EDIT, EDIT + "/preview", *PATHS[5:]):
-        assert browser.post(PREFIX + path.format(mail=mail.id), data={"subject": "x"}).status_code == 400
-    assert rows(world, EmailTemplate) == []
-    assert [one.state for one in rows(world, Mail)] == ["failed"]
-
-
-def test_text_typed_under_an_expired_token_is_not_lost(browser: FlaskClient) -> None:
-    text = "Dear {{ client_name }},\n<b>it took me hours to write this</b>"
-
-    answer = browser.post(PREFIX + EDIT, data={"text": text, "csrf_token": "expired"})
-
-    assert answer.status_code == 400
-    assert text in unescape(answer.text)
-    assert "<b>it" not in answer.text
-
-
-def test_what_is_not_there_is_not_found(browser: FlaskClient) -> None:
-    for path in ("/emails/nonsense", "/emails/nonsense/preview", "/outbox/nonsense", "/outbox/%00"):
-        assert get(browser, path).status_code == 404
