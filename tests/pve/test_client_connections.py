@@ -5,6 +5,7 @@ import os
 import time
 import traceback
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 import requests
@@ -13,9 +14,19 @@ import responses
 from puq_backups.errors import (
     ProxmoxRefused,
 )
+from puq_backups.pve import client
 
 from .answers import API, SECRET, good, proxmox, refused
 from .client_helpers import CONFIG, CONFIG_PATH, error_of, reset, unreachable
+
+pytestmark = pytest.mark.usefixtures("mocked")
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0, 0))
+    with responses.mock:
+        yield
 
 
 def test_on_call_hears_of_a_request_before_it_is_sent() -> None:

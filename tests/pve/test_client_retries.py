@@ -1,5 +1,7 @@
 """What the client repeats, what it takes to the next host, and what it must not."""
 
+from typing import Any
+
 import pytest
 import requests
 import responses
@@ -12,6 +14,15 @@ from puq_backups.pve import client
 
 from .answers import API, good, proxmox, refused
 from .client_helpers import CONFIG, CONFIG_PATH, counting, error_of, reset, unreachable
+
+pytestmark = pytest.mark.usefixtures("mocked")
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0, 0))
+    with responses.mock:
+        yield
 
 
 @pytest.mark.parametrize("status", [502, 503, 504, 596, 597, 599])
