@@ -79,8 +79,9 @@ class Settings:
     per_node: int = 1
     """Maximum number of backups running at once on one node. Proxmox itself runs one vzdump per node."""
 
-    per_storage: int = 4
-    """Maximum number of backups running at once to one storage."""
+    per_storage: int | None = None
+    """Maximum number of backups running at once to one storage. Default: no limit, which suits a Proxmox
+    Backup Server shared by many nodes."""
 
     lockwait: timedelta = timedelta(hours=3)
     """vzdump's `lockwait`: how long a backup waits for the node's vzdump lock, rounded to whole minutes."""

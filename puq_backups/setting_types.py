@@ -64,6 +64,7 @@ READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "str": (lambda raw: str(raw).strip(), "a text"),
     "bool": (_bool, "True or False"),
     "int": (_positive_int, "a whole number from 1"),
+    "int | None": (lambda raw: None if raw in (None, "") else _positive_int(raw), "a whole number from 1, or None"),
     "float": (_non_negative, "a number from 0"),
     "timedelta": (duration, 'a duration: a timedelta, seconds, or a text such as "12h"'),
     "tuple[str, ...]": (_texts, "a list of texts"),

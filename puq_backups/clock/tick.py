@@ -11,7 +11,7 @@ from ..context import Context
 from ..inventory import sync
 from ..mail import delivery
 from ..models import Server
-from ..operations import queue, state_changes
+from ..operations import dispatch, queue, state_changes
 from . import empty_bin, expire_safety_copies, periodic, protection, purge_terminated, slots
 
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
@@ -43,15 +43,7 @@ def tick(context: Context) -> dict[str, int]:
 
 def start_waiting(context: Context) -> int:
     """Start waiting operations in queue order where there is capacity. Returns how many were started."""
-    with context.database.open() as session:
-        order = [
-            operation.id
-            for server_id in queue.servers_waiting(session)
-            for operation in queue.waiting_in_order(session, server_id)
-        ]
-    started = [operation_id for operation_id in order if state_changes.start(context, operation_id)]
-    context.enqueue(started)
-    return len(started)
+    return dispatch.start_waiting(context)
 
 
 def sync_all(context: Context) -> None:

@@ -20,7 +20,7 @@ from ..config import Settings
 from ..context import Context
 from ..mail import delivery
 from ..models import Operation, leases, now
-from ..operations import engine
+from ..operations import dispatch, engine
 from ..operations import queue as operation_queue
 from .worker import JobWorker, serve
 
@@ -56,9 +56,10 @@ def advance(operation_id: str) -> None:
     while engine.advance(context, operation_id):
         pass
     with context.database.open() as session:
-        ended = session.scalar(select(Operation.finished_at).where(Operation.id == operation_id))
-    if ended:
-        tick.start_waiting(context)
+        state = session.scalar(select(Operation.state).where(Operation.id == operation_id))
+    # A failed attempt that is repeated later leaves its place to others too.
+    if state not in {"running", "stuck"}:
+        dispatch.start_waiting(context, operation_id)
         delivery.send_due(context)
 
 

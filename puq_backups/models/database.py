@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
 from . import changes
 from .audit import AuditEntry
+from .moved_services import move_waiting
 
 UTC_NOW_SQL = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
@@ -46,6 +47,7 @@ class Database:
         session = Session(self.engine, expire_on_commit=False)
         event.listen(session, "after_begin", _after_begin)
         event.listen(session, "after_flush", self._after_flush)
+        event.listen(session, "after_flush", move_waiting)
         if self._on_change:
             event.listen(session, "before_flush", changes.note)
             event.listen(session, "before_commit", partial(changes.tell, on_change=self._on_change))

@@ -21,6 +21,7 @@ class Operation(Base):
 
     - `slot_date` (ISO date) makes it a scheduled backup's slot: one per service and local date.
     - `lock`: the service's id from start to end, else None; unique, so that one operation runs per service.
+    - `server_id`, `node`: in whose queue it waits, and where it runs; kept up to date when the VM moves.
     - `intent`: the call being sent to Proxmox, committed before it is sent; `upid`: the task that it started.
     - `data`: values that steps store for later steps; only the holder of the lease writes it.
     - `cancel_requested`: may be set by anybody at any time.
@@ -33,6 +34,8 @@ class Operation(Base):
         UniqueConstraint("lock"),
         Index("ix_puq_backups_operation_due", "state", "wake_at"),
         Index("ix_puq_backups_operation_ended", "state", "finished_at"),
+        Index("ix_puq_backups_operation_queue", "state", "server_id", "node"),
+        Index("ix_puq_backups_operation_served", "server_id", "node", "started_at"),
         Index("ix_puq_backups_operation_service", "service_id", "created_at"),
     )
 
@@ -57,6 +60,7 @@ class Operation(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     lock: Mapped[str | None] = mapped_column(ID)
+    server_id: Mapped[str] = mapped_column(ID, default="")
     node: Mapped[str] = mapped_column(String(64), default="")
     storage: Mapped[str] = mapped_column(String(128), default="")
     intent: Mapped[dict[str, Any] | None] = mapped_column(JSON)
@@ -78,8 +82,9 @@ class Operation(Base):
         at = now()
         facts = {"created_at": at, "due_at": at, "wake_at": at, "data": {}, **more}
         return cls(
-            id=new_id(), service_id=service.id, client_id=service.client_id, kind=kind, origin=origin,
-            token=new_id()[:16], actor=actor[:190], state="waiting", warnings=[], attempts=0, **facts,
+            id=new_id(), service_id=service.id, client_id=service.client_id, server_id=service.server_id,
+            node=service.node, kind=kind, origin=origin, token=new_id()[:16], actor=actor[:190],
+            state="waiting", warnings=[], attempts=0, **facts,
         )  # fmt: skip
 
     @property

@@ -1,103 +1,176 @@
-"""The queue of waiting and due operations: restores and removals first, then backups round robin over clients."""
+"""The queue of waiting and due operations: restores and removals first, then backups round robin over clients.
+
+Each node has a queue of its own. A client's turn comes after those of the clients that were served on the node longer
+ago. The queue is computed by one function, for starting operations and for showing positions.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import and_, false, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
+from ..config import Settings
 from ..context import Context
 from ..models import Operation, Service, now
 
 ENQUEUE_AGAIN_AFTER = timedelta(seconds=30)
 BATCH = 1000
+SERVED_WITHIN = timedelta(hours=36)
+"""How long it is remembered that a client was served on a node: longer than a night's backups take."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def waiting_in_order(session: Session, server_id: str, node: str | None = None) -> list[Operation]:
-    """Waiting operations of a server, or of one of its nodes, that are not paused, in the order of their start."""
-    waiting = (
-        select(Operation)
-        .join(Service, Service.id == Operation.service_id)
-        .where(Operation.state == "waiting", Operation.wake_at <= now(), Service.server_id == server_id)
-        .order_by(Operation.due_at, Operation.created_at, Operation.id)
-        .limit(BATCH)
+class Place(NamedTuple):
+    """A node of a server."""
+
+    server_id: str
+    node: str
+
+
+class Waiting(NamedTuple):
+    """A waiting operation that is not paused. `blocked`: another operation of its service runs."""
+
+    id: str
+    place: Place
+    client_id: str
+    kind: str
+    storage: str
+    due_at: datetime
+    blocked: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """The number of running backups by node, and by (server id, storage)."""
+
+    nodes: Counter[Place] = field(default_factory=Counter)
+    storages: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def running_backups(session: Session, place: Place | None = None) -> Running:
+    """Count the running backups, or those of one node. One query over the rows that run."""
+    rows = (
+        select(Operation.server_id, Operation.node, Operation.storage, func.count())
+        .where(Operation.state.in_(("running", "stuck")), Operation.kind == "backup")
+        .group_by(Operation.server_id, Operation.node, Operation.storage)
     )
-    if node is not None:
-        waiting = waiting.where(Service.node == node)
-    return round_robin(session.scalars(waiting).all())
+    if place:
+        rows = rows.where(Operation.server_id == place.server_id, Operation.node == place.node)
+    found = Running()
+    for server_id, node, storage, number in session.execute(rows):
+        found.nodes[Place(server_id, node)] += number
+        found.storages[server_id, storage] += number
+    return found
 
 
-def round_robin(waiting: Sequence[Operation]) -> list[Operation]:
-    """Order restores, removals, reinstalls first, then each client's first backup, then the second ones and so on."""
+def is_full(settings: Settings, running: Running, server_id: str, storage: str) -> bool:
+    """Whether as many backups run to a storage as `PUQ_BACKUPS_PER_STORAGE` allows."""
+    return settings.per_storage is not None and running.storages[server_id, storage] >= settings.per_storage
+
+
+def places_waiting(session: Session) -> dict[Place, bool]:
+    """The nodes with operations ready to start, and whether restores, removals or reinstalls are among them."""
+    others = func.max(case((Operation.kind == "backup", 0), else_=1))
+    rows = (
+        select(Operation.server_id, Operation.node, others)
+        .where(Operation.state == "waiting", Operation.wake_at <= now())
+        .group_by(Operation.server_id, Operation.node)
+    )
+    return {Place(server_id, node): bool(other) for server_id, node, other in session.execute(rows)}
+
+
+def in_order(session: Session, places: Collection[Place]) -> dict[Place, list[Waiting]]:
+    """The queues of nodes, each in the order in which its operations start. Two queries for any number of nodes."""
+    other = aliased(Operation)
+    blocked = exists().where(other.lock == Operation.service_id)
+    rows = (
+        select(Operation.id, Operation.server_id, Operation.node, Operation.client_id, Operation.kind,
+               Operation.storage, Operation.due_at, blocked)
+        .where(Operation.state == "waiting", Operation.wake_at <= now(), _at(places))
+        .order_by(Operation.due_at, Operation.created_at, Operation.id)
+    )  # fmt: skip
+    queues: dict[Place, list[Waiting]] = {}
+    for key, server_id, node, client_id, kind, storage, due_at, is_blocked in session.execute(rows):
+        place = Place(server_id, node)
+        found = Waiting(key, place, client_id, kind, storage, due_at, bool(is_blocked))
+        queues.setdefault(place, []).append(found)
+    served = _last_served(session, queues)
+    return {place: round_robin(queue, served) for place, queue in queues.items()}
+
+
+def _at(places: Collection[Place]) -> ColumnElement[bool]:
+    return or_(
+        false(), *(and_(Operation.server_id == place.server_id, Operation.node == place.node) for place in places)
+    )
+
+
+def _last_served(session: Session, places: Collection[Place]) -> dict[tuple[Place, str], datetime]:
+    """When a backup of each client was last started on each node, within SERVED_WITHIN."""
+    if not places:
+        return {}
+    rows = (
+        select(Operation.server_id, Operation.node, Operation.client_id, func.max(Operation.started_at))
+        .where(_at(places), Operation.started_at >= now() - SERVED_WITHIN, Operation.kind == "backup")
+        .group_by(Operation.server_id, Operation.node, Operation.client_id)
+    )
+    found = session.execute(rows)
+    return {(Place(server_id, node), client_id): at for server_id, node, client_id, at in found if at}
+
+
+def round_robin(waiting: Iterable[Waiting], served: dict[tuple[Place, str], datetime]) -> list[Waiting]:
+    """Order a node's operations, given by due time: restores, removals, reinstalls first, then backups by turns.
+
+    Each client's first backup comes before any client's second. Within a turn the client that was `served` longest
+    ago comes first, one that was not served before all others, and then by due time.
+    """
     turns: Counter[str] = Counter()
-    ranked: list[tuple[int, datetime, int, Operation]] = []
-    for operation in waiting:
-        backup = operation.kind == "backup"
-        ranked.append((turns[operation.client_id] if backup else -1, operation.due_at, len(ranked), operation))
-        turns[operation.client_id] += backup
-    return [operation for *_, operation in sorted(ranked, key=lambda rank: rank[:3])]
+    first_due: dict[str, int] = {}
+    ranked: list[tuple[int, datetime, int, Waiting]] = []
+    for number, one in enumerate(waiting):
+        if one.kind != "backup":
+            ranked.append((-1, NEVER, number, one))
+            continue
+        at = served.get((one.place, one.client_id), NEVER)
+        ranked.append((turns[one.client_id], at, first_due.setdefault(one.client_id, number), one))
+        turns[one.client_id] += 1
+    return [one for *_, one in sorted(ranked, key=lambda rank: rank[:3])]
 
 
 def position(session: Session, operation: Operation, service: Service) -> int | None:
     """The position of a waiting operation in its node's queue, from 1. None if it is not waiting or paused."""
     if operation.state != "waiting":
         return None
-    order = [waiting.id for waiting in waiting_in_order(session, service.server_id, service.node)]
-    return order.index(operation.id) + 1 if operation.id in order else None
+    return positions(session, {(service.server_id, service.node)}).get(operation.id)
 
 
 def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
-    """Queue positions by operation id, from 1, for all nodes given as (server id, node), in one query."""
-    waiting = (
-        select(Operation, Service.server_id, Service.node)
-        .join(Service, Service.id == Operation.service_id)
-        .where(Operation.state == "waiting", Operation.wake_at <= now())
-        .where(or_(false(), *(and_(Service.server_id == server, Service.node == node) for server, node in nodes)))
-        .order_by(Operation.due_at, Operation.created_at, Operation.id)
-        .limit(BATCH)
-    )
-    queues: dict[tuple[str, str], list[Operation]] = {}
-    for operation, server_id, node in session.execute(waiting):
-        queues.setdefault((server_id, node), []).append(operation)
-    return {operation.id: place for queue in queues.values() for place, operation in enumerate(round_robin(queue), 1)}
+    """Queue positions by operation id, from 1, for all nodes given as (server id, node). Two queries."""
+    queues = in_order(session, [Place(*node) for node in nodes])
+    return {one.id: place for queue in queues.values() for place, one in enumerate(queue, 1)}
 
 
-def servers_waiting(session: Session) -> list[str]:
-    """Ids of the servers that have operations ready to start."""
-    found = (
-        select(Service.server_id)
-        .join(Operation, Operation.service_id == Service.id)
-        .where(Operation.state == "waiting", Operation.wake_at <= now())
-        .distinct()
-    )
-    return list(session.scalars(found))
+def due(session: Session, *, anyway: bool = False) -> list[str]:
+    """Ids of running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds.
 
-
-def due(session: Session) -> list[str]:
-    """Ids of running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds."""
+    `anyway`: those that were enqueued in the last 30 seconds too.
+    """
     at = now()
-    found = (
-        select(Operation.id)
-        .where(
-            Operation.state.in_(("running", "stuck")),
-            Operation.wake_at <= at,
-            or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - ENQUEUE_AGAIN_AFTER),
-        )
-        .order_by(Operation.wake_at)
-        .limit(BATCH)
-    )
-    return list(session.scalars(found))
+    found = select(Operation.id).where(Operation.state.in_(("running", "stuck")), Operation.wake_at <= at)
+    if not anyway:
+        found = found.where(or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - ENQUEUE_AGAIN_AFTER))
+    return list(session.scalars(found.order_by(Operation.wake_at).limit(BATCH)))
 
 
 def enqueue_due(context: Context, *, anyway: bool = False) -> int:
     """Enqueue a job for each due operation and return their number. `anyway`: also those enqueued a moment ago."""
     with context.database.begin() as session:
-        if anyway:
-            session.execute(update(Operation).where(Operation.enqueued_at.is_not(None)).values(enqueued_at=None))
-        ids = due(session)
+        ids = due(session, anyway=anyway)
         if ids:
             session.execute(update(Operation).where(Operation.id.in_(ids)).values(enqueued_at=now()))
     context.enqueue(ids)

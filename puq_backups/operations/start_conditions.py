@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..config import Settings
@@ -17,6 +16,7 @@ from ..inventory.policy import RUNNING_REASONS, SAFETY_COPY_NEEDED
 from ..inventory.service_backups import Inventory
 from ..models import Operation, Service
 from ..rules import run_decision as rules
+from . import queue
 
 SYSTEM_ORIGINS = frozenset({"purge", "expiry", "bin", "again"})
 """Origins of removals that the system makes by itself; they need no condition that applies to people."""
@@ -82,17 +82,10 @@ def _backup_start(settings: Settings, inventory: Inventory, operation: Operation
 def _node_or_storage_busy(
     session: Session, settings: Settings, service: Service, operation: Operation
 ) -> NotYet | None:
-    running = (
-        select(func.count())
-        .select_from(Operation)
-        .join(Service, Service.id == Operation.service_id)
-        .where(
-            Operation.kind == "backup", Operation.state.in_(("running", "stuck")),
-            Service.server_id == service.server_id,
-        )
-    )  # fmt: skip
-    if session.scalar(running.where(Service.node == service.node)) >= settings.per_node:  # type: ignore[operator]  # a count
+    place = queue.Place(service.server_id, service.node)
+    running = queue.running_backups(session, place if settings.per_storage is None else None)
+    if running.nodes[place] >= settings.per_node:
         return NotYet(NODE_BUSY)
-    if session.scalar(running.where(Operation.storage == operation.storage)) >= settings.per_storage:  # type: ignore[operator]  # a count
+    if queue.is_full(settings, running, service.server_id, operation.storage):
         return NotYet(STORAGE_BUSY)
     return None

@@ -67,7 +67,7 @@ def _take(session: Session, context: Context, operation: Operation, service: Ser
         return False
     session.refresh(operation)
     limit = context.settings.backup_deadline if operation.kind == "backup" else context.settings.restore_deadline
-    operation.node = service.node
+    operation.server_id, operation.node = service.server_id, service.node
     operation.step = STEPS[operation.kind][0].__name__
     operation.started_at = operation.wake_at = now()
     operation.deadline_at = now() + limit

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Select, func, select
@@ -87,13 +86,12 @@ def rows_of(session: Session, operations: Sequence[Operation]) -> list[Row]:
 @dataclass(frozen=True)
 class Blockers:
     """What blocks waiting operations: running kinds by service id, services with another kind waiting, and the number
-    of running backups for each (server, node) and (server, storage).
+    of running backups.
     """
 
     running: dict[str, str]
     first: set[str]
-    nodes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    storages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    backups: queue.Running
 
 
 def with_wait_reasons(session: Session, settings: Settings, listed: list[Row]) -> list[Row]:
@@ -112,25 +110,17 @@ def _blockers(session: Session, listed: list[Row]) -> Blockers:
     ids = [row.service.id for row in listed]
     running = select(Operation.service_id, Operation.kind).where(Operation.lock.in_(ids))
     others = (Operation.service_id.in_(ids), Operation.state == "waiting", Operation.kind != "backup")
-    found = Blockers(
+    return Blockers(
         {service_id: kind for service_id, kind in session.execute(running)},  # noqa: C416 - rows are no tuples to mypy
         set(session.scalars(select(Operation.service_id).where(*others))),
+        queue.running_backups(session),
     )
-    running_backups = (
-        select(Service.server_id, Service.node, Operation.storage, func.count())
-        .join(Service, Service.id == Operation.service_id)
-        .where(Operation.kind == "backup", Operation.state.in_(("running", "stuck")))
-        .group_by(Service.server_id, Service.node, Operation.storage)
-    )
-    for server_id, node, storage, number in session.execute(running_backups):
-        found.nodes[server_id, node] += number
-        found.storages[server_id, storage] += number
-    return found
 
 
 def _wait_reason(row: Row, blockers: Blockers, settings: Settings, clock: datetime) -> Message:
     """Return why an operation waits, checked in the order of `state_changes.start`."""
     operation, service = row.operation, row.service
+    place = queue.Place(service.server_id, service.node)
     if operation.wake_at > now():
         again = Message("It is tried again at {when}.", {"when": operation.wake_at})
         return Message("{reason} {again}", {"reason": operation.why, "again": again}) if operation.why else again
@@ -140,8 +130,8 @@ def _wait_reason(row: Row, blockers: Blockers, settings: Settings, clock: dateti
         return policy.RUNNING_REASONS[blockers.running[service.id]]
     if operation.kind == "backup" and service.id in blockers.first:
         return start_conditions.OTHERS_FIRST
-    if operation.kind == "backup" and blockers.nodes[service.server_id, service.node] >= settings.per_node:
+    if operation.kind == "backup" and blockers.backups.nodes[place] >= settings.per_node:
         return start_conditions.NODE_BUSY
-    if operation.kind == "backup" and blockers.storages[service.server_id, operation.storage] >= settings.per_storage:
+    if operation.kind == "backup" and queue.is_full(settings, blockers.backups, service.server_id, operation.storage):
         return start_conditions.STORAGE_BUSY
     return Message("It starts with the next look at the queue.")

@@ -67,8 +67,9 @@ def operation(service: Service, state: str, more: dict[str, Any]) -> Operation:
         "due_at": now(), "wake_at": now(), "actor": "schedule", **more,
     }  # fmt: skip
     return Operation(
-        service_id=service.id, client_id=service.client_id, state=state, reason=reason and reason.to_json(), **values
-    )
+        service_id=service.id, client_id=service.client_id, server_id=service.server_id, node=service.node,
+        state=state, reason=reason and reason.to_json(), **values,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def add(world: worlds.World, state: str, service_id: str = "1", **more: Any) -> 
         "kind": "backup", "origin": "manual", "token": new_id()[:16], "storage": "local", "created_at": now(),
         "due_at": now(), "wake_at": now(), **more,
     }  # fmt: skip
-    operation = Operation(service_id=service_id, client_id=service.client_id, state=state, **values)
+    place = {"server_id": service.server_id, "node": service.node}
+    operation = Operation(service_id=service_id, client_id=service.client_id, state=state, **place, **values)
     with world.context.database.begin() as session:
         session.add(operation)
     return operation

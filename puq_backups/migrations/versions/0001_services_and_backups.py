@@ -198,6 +198,7 @@ def _create_operation() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("lock", sa.String(64), nullable=True),
+        sa.Column("server_id", sa.String(64), nullable=False),
         sa.Column("node", sa.String(64), nullable=False),
         sa.Column("storage", sa.String(128), nullable=False),
         sa.Column("intent", sa.JSON(), nullable=True),
@@ -220,6 +221,8 @@ def _create_operation() -> None:
     )
     op.create_index("ix_puq_backups_operation_due", "puq_backups_operation", ["state", "wake_at"])
     op.create_index("ix_puq_backups_operation_ended", "puq_backups_operation", ["state", "finished_at"])
+    op.create_index("ix_puq_backups_operation_queue", "puq_backups_operation", ["state", "server_id", "node"])
+    op.create_index("ix_puq_backups_operation_served", "puq_backups_operation", ["server_id", "node", "started_at"])
     op.create_index("ix_puq_backups_operation_service", "puq_backups_operation", ["service_id", "created_at"])
 
 
