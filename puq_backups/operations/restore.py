@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from ..errors import Message, ProxmoxBusy, ProxmoxRefused
+from ..errors import Message, ProxmoxBusy, ProxmoxRefused, VmMissing
 from ..i18n.translator import N_
 from ..models import Backup, Operation, now
 from ..pve import archives, tasks, vms
@@ -130,9 +130,16 @@ def _send(step: StepContext, volid: str) -> Any:
         if TAKEN in str(error):
             # It was moved, or somebody created one, after the check: the next run of the step finds out.
             raise ProxmoxBusy(str(error)) from error
+        if error.http_status == 403 and _moved(step):  # noqa: PLR2004 - HTTP status
+            # The right to back up is enough to restore over a VM, but only on the VM's node.
+            raise VmMissing(str(error)) from error
         if error.http_status in {400, 403} and _send_fewer_overrides(step, str(error)):
             raise RepeatStep from error
         raise _nothing_changed(str(error)) from error
+
+
+def _moved(step: StepContext) -> bool:
+    return not step.operation.data.get("gone") and vms.find_node(step.proxmox, step.vmid) != step.node
 
 
 def _overrides(step: StepContext) -> dict[str, Any]:

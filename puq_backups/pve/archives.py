@@ -37,7 +37,7 @@ OF_A_VM = re.compile(
 )
 GONE = re.compile(
     r"^volume_size_info on '.*' failed - no format$|^volume '.*' does not exist$|^can't find file '"
-    r"|snapshot .* (?:does not exist|not found)"
+    r"|snapshot .* (?:does not exist|not found)|unable to load blob '.*index\.json\.blob.*No such file"
 )
 
 

@@ -32,7 +32,9 @@ BUSY = re.compile(
     r"|no quorum|another backup is already running|possibly running or in use"
     r"|checksum mismatch \(file change|detected modified configuration"
 )
-MISSING = re.compile(r"Configuration file '[^']*' does not exist")
+MISSING = re.compile(
+    r"Configuration file '[^']*' does not exist|unable to find configuration file for VM \d+ on node"
+)
 
 
 def is_busy(text: str) -> bool:

@@ -67,10 +67,10 @@ OFF = [
 ]  # fmt: skip
 DISKS = [
     Case("restore", ("restore_disks",), "refused", it.refused, _as_it_was(f"{NOTHING}simulated refusal"), "restore"),
-    Case("restore", ("restore_disks",), "the task fails at once and leaves its lock", it.task_fails,
-         _as_it_was(f"{NOTHING}simulated failure", "waits, failed"), "restore"),
+    Case("restore", ("restore_disks",), "the task fails at once", it.task_fails,
+         _as_it_was(f"{NOTHING}simulated failure"), "restore"),
     Case("restore", ("restore_disks",), "the storage of the disks is offline",
-         it.control("storage-offline", storage="ceph"), _as_it_was(NOTHING), "restore"),
+         it.control("storage-offline", storage="ceph"), _off(FAILED, "off, half-restored"), "retry"),
     Case("restore", ("restore_disks",), "the archive goes in between", it.archive_gone_in_between,
          _as_it_was(NOTHING), "restore"),
     *lost("restore", ("restore_disks",), RESTORED),

@@ -79,7 +79,7 @@ def told(stage: Stage) -> None:
     assert (operation.state == "done") == (operation.why is None)
     shown = _page(stage)
     assert shown["last_operation"]["state"] == operation.state
-    assert shown["last_operation"]["reason"] == (str(operation.why) if operation.why else None)
+    assert shown["last_operation"]["reason"] == (str(operation.why.without_paths()) if operation.why else None)
     assert shown["restore_failed"] == bool(service.restore_failed)
     if operation.state == "done":
         assert service.restore_failed is None

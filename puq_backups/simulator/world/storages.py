@@ -63,6 +63,10 @@ def _why_inactive(storage: Storage) -> str:
         return f"unable to activate storage '{name}' - {why}"
     if storage.type in ("nfs", "cifs"):
         return f"storage '{name}' is not online"
+    if storage.type == "rbd":
+        return "rbd error: rbd: couldn't connect to the cluster!"
+    if storage.type == "zfspool":
+        return f"could not activate storage '{name}', zfs error: cannot import '{name}': no such pool available"
     why = f"directory '{storage.path}' does not exist or is unreachable"
     return f"unable to activate storage '{name}' - {why}"
 
