@@ -15,7 +15,8 @@ from puq_backups.whmcs import dispatch
 TEMPLATE = "puq_backups/client/backups.html"
 BUTTONS = {
     "create": "BackupNow", "schedule": "SaveSchedule", "restore": "RestoreBackup", "remove": "RemoveBackup",
-    "undo": "UndoRemove", "delete": "DeleteBackup", "keep": "KeepBackup", "note": "EditNote",
+    "undo": "UndoRemove", "delete": "DeleteBackup", "release": "ReleaseBackup",
+    "keep": "KeepBackup", "note": "EditNote",
     "reinstall": "Reinstall", "cancel": "CancelOperation", "retry": "RetryRestore", "back": "BackToBefore",
 }  # fmt: skip
 """The module function behind each action of the page."""

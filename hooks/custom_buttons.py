@@ -36,6 +36,7 @@ def ClientAreaAllowedFunctions() -> dict[str, str]:
         "Keep": "KeepBackup",
         "Undo": "UndoRemove",
         "Delete now": "DeleteBackup",
+        "Count this backup": "ReleaseBackup",
     }
 
 
@@ -102,6 +103,13 @@ def UndoRemove(context: Context, params: Mapping[str, Any], actor: Actor) -> str
 def DeleteBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
     """Remove `backup_id` for good, from the bin or at once."""
     backups.delete(context, service_id(params), actor, _id(params, "backup_id"))
+    return SUCCESS
+
+
+@module_function
+def ReleaseBackup(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
+    """Have the adopted or imported `backup_id` count toward the quota; rotation may remove it then."""
+    backups.release(context, service_id(params), actor, _id(params, "backup_id"))
     return SUCCESS
 
 

@@ -75,7 +75,7 @@ def _write(
     # The server first: its query flushes the session, and a new service is incomplete until it is assigned.
     on = get_or_create_server(session, context, access)
     service = _get_or_create(session, given.service_id(params))
-    _assign_vm(session, service, on, given.client_id(params), machine)
+    _assign_vm(session, context, service, on, given.client_id(params), machine)
     set_status(session, context, service, "active")
     update_from_params(session, service, params)
     if not service.schedule:
@@ -95,7 +95,9 @@ def _get_or_create(session: Session, key: str) -> Service:
     return service
 
 
-def _assign_vm(session: Session, service: Service, on: Server, client_id: str, machine: ProxmoxVm) -> None:
+def _assign_vm(
+    session: Session, context: Context, service: Service, on: Server, client_id: str, machine: ProxmoxVm
+) -> None:
     """Assign server, VM and client to the service.
 
     Another VM or client gets a new token, so that earlier backups do not belong to it. The VM's identity is stored
@@ -107,6 +109,8 @@ def _assign_vm(session: Session, service: Service, on: Server, client_id: str, m
     if other_vm or service.status == "terminated" or not service.vm_identity:
         service.vm_identity = machine.identity
         service.machine = f"{machine.vmid} {machine.identity}"[:190]
+    if service.client_id and service.client_id != client_id:
+        purge_terminated.expire_other_owners(session, context, service.id, client_id)
     if service.vm_identity == machine.identity:
         service.problem = None
     service.client_id, service.vmid = client_id, machine.vmid

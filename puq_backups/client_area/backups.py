@@ -97,6 +97,17 @@ def undo(context: Context, service_id: str, actor: Actor, backup_id: str) -> Non
         audit(session, service_id, None, "undo", f"{backup.volid} by {actor.label}", actor=actor.label)
 
 
+def release(context: Context, service_id: str, actor: Actor, backup_id: str) -> None:
+    """Have an adopted or imported backup count: it uses a place, protects the service and may be rotated."""
+    requests.require_permission("release", actor)
+    with context.database.begin() as session:
+        service = requests.lock_service(session, service_id)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        requests.require_possible("release", service_backups.load_inventory(session, service), actor, backup)
+        backup.released_at = now()
+        audit(session, service_id, None, "release", f"{backup.volid} by {actor.label}", actor=actor.label)
+
+
 def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, note: Any) -> None:
     """Change the note of a backup, in the database and, with our marker, in Proxmox."""
     requests.require_permission("note", actor)

@@ -26,7 +26,7 @@ LABELS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
-OF_A_BACKUP = ("restore", "remove", "keep", "note", "undo", "delete")
+OF_A_BACKUP = ("restore", "remove", "keep", "note", "undo", "delete", "release")
 VERIFIED = {"ok": True, "failed": False}
 
 
@@ -63,7 +63,9 @@ def facts(session: Session, context: Context, service: Service, actor: Actor) ->
 def _reason_against(
     action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
 ) -> Message | None:
-    return policy.forbidden(action, actor) or policy.reason_against(action, inventory, backup)
+    return policy.forbidden(action, actor) or policy.reason_against(
+        action, inventory, backup, is_staff=actor.is_staff
+    )
 
 
 def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def require_possible(
 ) -> None:
     """Raise NotAllowed or Refused if `action` is not possible now."""
     require_permission(action, actor)
-    reason = policy.reason_against(action, inventory, backup)
+    reason = policy.reason_against(action, inventory, backup, is_staff=actor.is_staff)
     if reason:
         raise Refused(reason.text, **reason.values)
 

@@ -40,7 +40,9 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
             raise NotFound
         backup = service_backups.find_backup(session, service_id, backup_id)
         server = session.get_one(Server, service.server_id)
-        reason = policy.reason_against("restore", service_backups.load_inventory(session, service), backup)
+        reason = policy.reason_against(
+            "restore", service_backups.load_inventory(session, service), backup, is_staff=actor.is_staff
+        )
         failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
         minutes = _expected_minutes(session, service)
     shown = {

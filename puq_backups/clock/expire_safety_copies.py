@@ -31,7 +31,8 @@ def _expired() -> tuple[ColumnElement[bool], ...]:
         Operation.kind.in_(("restore", "reinstall")),
     )
     resolved = Service.restore_failed.is_(None)
-    return Backup.expires_at <= now(), Backup.kept.is_(False), resolved, ~overwriting, *removable("expiry")
+    ours = Backup.kind == "safety", Backup.client_id == Service.client_id
+    return Backup.expires_at <= now(), *ours, Backup.kept.is_(False), resolved, ~overwriting, *removable("expiry")
 
 
 def _request_removal(context: Context, backup_id: str, service_id: str) -> bool:

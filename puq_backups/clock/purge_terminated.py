@@ -60,6 +60,46 @@ def _purge_service(context: Context, service_id: str) -> int:
         return len(backups)
 
 
+def expire_other_owners(session: Session, context: Context, service_id: str, client_id: str) -> None:
+    """Have the backups of a service's other owners removed after the grace; those of `client_id` stay.
+
+    They are invisible meanwhile. An owner who comes back within the grace has them again.
+    """
+    ours = Backup.service_id == service_id, Backup.removed_at.is_(None)
+    until = now() + context.settings.termination_grace
+    others = (Backup.client_id != client_id, Backup.expires_at.is_(None))
+    session.execute(update(Backup).where(*ours, *others).values(expires_at=until))
+    again = (Backup.client_id == client_id, Backup.kind != "safety")
+    session.execute(update(Backup).where(*ours, *again).values(expires_at=None))
+
+
+def purge_other_owners(context: Context) -> int:
+    """Create remove operations for backups of earlier owners whose grace is over. Returns how many were created."""
+    due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id)
+    with context.database.open() as session:
+        found = session.execute(due.where(*_disowned()).order_by(Backup.expires_at).limit(BATCH)).all()
+    return sum(_purge_backup(context, backup_id, service_id) for backup_id, service_id in found)
+
+
+def _disowned() -> tuple[ColumnElement[bool], ...]:
+    return Backup.expires_at <= now(), Backup.client_id != Service.client_id, *removable("purge")
+
+
+def _purge_backup(context: Context, backup_id: str, service_id: str) -> bool:
+    with context.database.begin() as session:
+        # CreateAccount locks the same row: the earlier owner may come back at this moment.
+        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id)
+        backup = session.scalars(due.where(*_disowned())).first()
+        if backup is None:
+            return False
+        session.add(Operation.new(
+            session.get_one(Service, service_id), "remove", origin="purge", actor="termination",
+            backup_id=backup.id, storage=backup.storage,
+        ))  # fmt: skip
+        return True
+
+
 def cancel_purge(session: Session, context: Context, service: Service) -> None:
     """Cancel the waiting removals of a service that is active again. A running removal is not stopped."""
     waiting = select(Operation).where(

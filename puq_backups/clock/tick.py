@@ -66,6 +66,7 @@ def _run_periodic(context: Context) -> None:
     protection.note_silent_storages(context)
     protection.refresh_due(context)
     periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
+    periodic.run_due(context, "owners", PURGE_INTERVAL, lambda: purge_terminated.purge_other_owners(context))
     periodic.run_due(context, "bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
     periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
     periodic.run_due(

@@ -11,7 +11,7 @@ from .service_backups import Inventory
 
 REQUIRED_PERMISSION = {
     "create": "create", "schedule": "schedule", "restore": "restore", "remove": "remove", "keep": "keep",
-    "undo": "remove", "delete": "remove",
+    "undo": "remove", "delete": "remove", "release": "remove",
     "note": "create", "retry": "restore", "back": "restore", "reinstall": "restore", "cancel": "create",
 }  # fmt: skip
 OVERWRITES_VM = frozenset({"restore", "retry", "back", "reinstall"})
@@ -57,15 +57,21 @@ def forbidden(action: str, actor: Actor) -> Message | None:
     )
 
 
-def reason_against(action: str, inventory: Inventory, backup: Backup | None = None) -> Message | None:
+def reason_against(
+    action: str, inventory: Inventory, backup: Backup | None = None, *, is_staff: bool = False
+) -> Message | None:
     """Why `action` cannot be done now, or None. `action` is a key of REQUIRED_PERMISSION."""
     service = inventory.service
     if service.status == "suspended":
         return Message("The service is suspended.")
     if service.status == "terminated":
         return Message("The service is terminated.")
+    if backup is not None and inventory.is_earlier(backup) and (reason := _against_earlier(action, is_staff)):
+        return reason
     if action in {"schedule", "note", "cancel"}:
         return None
+    if action == "release":
+        return None if backup is None or not inventory.counts(backup) else Message("This backup counts already.")
     if action == "keep":
         return _against_keep(backup)
     if action == "undo" and (backup is None or backup.binned_until is None):
@@ -77,6 +83,15 @@ def reason_against(action: str, inventory: Inventory, backup: Backup | None = No
     return (
         _against_create(inventory) if action == "create" else _against_overwrite_or_remove(action, inventory, backup)
     )
+
+
+def _against_earlier(action: str, is_staff: bool) -> Message | None:
+    """Why a backup of an earlier VM of the service cannot be used as one of the present VM."""
+    if action in {"keep", "note", "release"}:
+        return Message("This backup is from your earlier server. It can only be removed.")
+    if action in OVERWRITES_VM and not is_staff:
+        return Message("This backup is from your earlier server. Ask support to restore it.")
+    return None
 
 
 def _against_keep(backup: Backup | None) -> Message | None:
@@ -149,6 +164,8 @@ def _against_create(inventory: Inventory) -> Message | None:
 
 
 def _against_restore(inventory: Inventory, backup: Backup) -> Message | None:
+    if backup.server_id != inventory.service.server_id:
+        return Message("This backup is on another server.")
     if backup.missing_at:
         return Message("The file of this backup is no longer on its storage.")
     if backup.binned_until:

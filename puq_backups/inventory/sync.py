@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import Message, ProxmoxError
-from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, now
+from ..errors import Message, ProxmoxError, ProxmoxRefused
+from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, Storage, now
 from ..pve import archives, notes, vms
 from ..pve.client import Proxmox
-from . import service_backups
+from . import removed_volumes, service_backups
 
 log = logging.getLogger("puq_backups.sync")
 
@@ -46,15 +46,17 @@ def sync_backups(context: Context, server: Server) -> Message | None:
     2. Update size, kept and verification of the listed ones; adopt archives with our marker.
     3. Ask by name for each that is not listed, because a listing may be incomplete.
     4. A backup gone in two syncs `missing_after` apart, with the storage active, is marked missing.
+    5. A volume that we removed and that is there again, as after a share was mounted again, is removed again.
     """
-    proxmox, trouble = context.connect(server), None
-    for storage, node, holder in _storages_to_list(context, server):
+    proxmox, trouble, began = context.connect(server), None, now()
+    for storage, node, holder in _storages_to_list(context, server, proxmox):
         try:
             seen = archives.storage_status(proxmox, node, storage)
             # An offline storage cannot be listed, but its status is stored.
             found = archives.listing(proxmox, node, storage) if seen.active else []
             listed = {archive.volid: archive for archive in found}
             gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
+            disks = _count_disks(context, proxmox, server, node, listed)
         except ProxmoxError as error:
             values = {"storage": storage, "node": node, "reason": error}
             trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", values)
@@ -62,26 +64,39 @@ def sync_backups(context: Context, server: Server) -> Message | None:
             continue
         with context.database.begin() as session:
             row = service_backups.save_storage(session, server, storage, node, seen)
-            known = _apply_listing(session, context, server, (storage, holder), listed, gone)
+            known = _apply_listing(session, context, server, (storage, holder), listed, gone, disks)
+            removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
             there = [backup for backup in known if backup.volid in listed]
             row.synced_at, row.backup_count = now(), len(there)
             row.backup_bytes = sum(backup.size or 0 for backup in there)
     return trouble
 
 
-def _storages_to_list(context: Context, server: Server) -> list[tuple[str, str, str]]:
-    """(storage, node to ask, node of a local storage or "") for all recorded backups on a server."""
+def _storages_to_list(context: Context, server: Server, proxmox: Proxmox) -> list[tuple[str, str, str]]:
+    """(storage, node to ask, node of a local storage or "") for all recorded backups on a server.
+
+    Storages that staff declared gone are left out.
+    """
+    given_up = exists().where(
+        Storage.server_id == server.id, Storage.name == Backup.storage, Storage.node == Backup.node,
+        Storage.given_up_at.is_not(None),
+    )  # fmt: skip
     with context.database.open() as session:
         rows = session.execute(
-            select(Backup.storage, Backup.node, Service.node)
+            select(Backup.storage, Backup.node, Service.node, Service.server_id)
             .join(Service, Service.id == Backup.service_id)
-            .where(Backup.server_id == server.id, Backup.removed_at.is_(None))
+            .where(Backup.server_id == server.id, Backup.gone_at.is_(None), ~given_up)
             .distinct()
         ).all()
     found: dict[tuple[str, str], str] = {}
-    for storage, holder, node in rows:
-        found.setdefault((storage, holder), holder or node)
-    return [(storage, node, holder) for (storage, holder), node in found.items() if node]
+    for storage, holder, node, on in rows:
+        # A service that has moved to another server tells nothing of this one's nodes.
+        known = holder or (node if on == server.id else "")
+        found[storage, holder] = found.get((storage, holder)) or known
+    if not all(found.values()):
+        anywhere = vms.online_nodes(proxmox)[0]
+        found = {place: node or anywhere for place, node in found.items()}
+    return [(storage, node, holder) for (storage, holder), node in found.items()]
 
 
 def _known_backups(session: Session, server: Server, storage: str, holder: str) -> Sequence[Backup]:
@@ -99,12 +114,34 @@ def _find_gone(
     storage, node, holder = place
     with context.database.open() as session:
         lacking = {backup.volid for backup in _known_backups(session, server, storage, holder)} - set(listed)
+        if listed:
+            # Something is listed, so the storage is mounted: what we removed can be asked for, too.
+            lacking |= removed_volumes.unconfirmed(session, (server.id, storage, holder)) - set(listed)
     return {volid for volid in lacking if archives.find(proxmox, node, volid) is None}
+
+
+def _count_disks(
+    context: Context, proxmox: Proxmox, server: Server, node: str, listed: dict[str, archives.Archive]
+) -> dict[str, int]:
+    """The number of disks, by its own configuration, in each archive of ours that lost its row.
+
+    0 if Proxmox refuses to show it, so that nobody relies on the archive.
+    """
+    with context.database.open() as session:
+        recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
+        lost = [one for volid, one in listed.items() if volid not in recorded and _made_by(session, server, one)]
+    found = {}
+    for archive in lost:
+        try:
+            found[archive.volid] = vms.backed_up_disks(archives.archived_config(proxmox, node, archive.volid))
+        except ProxmoxRefused:
+            found[archive.volid] = 0
+    return found
 
 
 def _apply_listing(
     session: Session, context: Context, server: Server, place: tuple[str, str],
-    listed: dict[str, archives.Archive], gone: set[str],
+    listed: dict[str, archives.Archive], gone: set[str], disks: dict[str, int],
 ) -> Sequence[Backup]:  # fmt: skip
     """Update listed and gone backups, and adopt new ones. Returns the backups that were recorded before."""
     known = _known_backups(session, server, *place)
@@ -117,16 +154,16 @@ def _apply_listing(
             elif backup.missing_at is None and now() - backup.gone_since >= context.settings.missing_after:
                 backup.missing_at = now()
     recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
-    for volid in set(listed) - recorded:
-        _adopt_marked_archive(session, server, place[1], listed[volid])
+    for volid in set(disks) - recorded:
+        _adopt_marked_archive(session, server, place[1], listed[volid], disks[volid])
     return known
 
 
-def _adopt_marked_archive(session: Session, server: Server, holder: str, archive: archives.Archive) -> None:
-    """Record an archive with our marker that has no row, if its VMID, storage and both tokens match."""
+def _made_by(session: Session, server: Server, archive: archives.Archive) -> tuple[Service, Operation] | None:
+    """Service and operation of an archive with our marker, if VMID, storage and both tokens match; else None."""
     marker = notes.find_marker(archive.notes)
     if marker is None:
-        return
+        return None
     service = session.scalars(
         select(Service).where(
             Service.token == marker[0], Service.vmid == archive.vmid, Service.server_id == server.id
@@ -134,8 +171,15 @@ def _adopt_marked_archive(session: Session, server: Server, holder: str, archive
     ).first()
     operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
     if service is None or operation is None or operation.service_id != service.id or operation.state in ACTIVE_STATES:
-        return
-    if service_backups.archive_storage(operation) != archive.volid.partition(":")[0]:
-        return
-    backup = service_backups.record_archive(session, service, operation, volid=archive.volid, node=holder, disks=1)
-    service_backups.update_from_archive(backup, archive)
+        return None
+    same_storage = service_backups.archive_storage(operation) == archive.volid.partition(":")[0]
+    return (service, operation) if same_storage else None
+
+
+def _adopt_marked_archive(
+    session: Session, server: Server, holder: str, archive: archives.Archive, disks: int
+) -> None:
+    """Record an archive of ours that lost its row."""
+    if made_by := _made_by(session, server, archive):
+        backup = service_backups.record_archive(session, *made_by, volid=archive.volid, node=holder, disks=disks)
+        service_backups.update_from_archive(backup, archive)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..models import Server, Service
+from ..models import Backup, Operation, Server, Service
 from . import errors, state_changes, task_watch
 from .claim import LeaseLost, claim, commit, pause
 from .kinds import STEPS
@@ -31,7 +31,7 @@ def advance(context: Context, operation_id: str) -> bool:
         if operation is None:
             return False
         service = session.get_one(Service, operation.service_id)
-        server = session.get_one(Server, service.server_id)
+        server = session.get_one(Server, _server_id(session, operation, service))
         owner = str(operation.lease_owner)
         session.commit()
         try:
@@ -43,6 +43,12 @@ def advance(context: Context, operation_id: str) -> bool:
         except LeaseLost:
             session.rollback()
             return False
+
+
+def _server_id(session: Session, operation: Operation, service: Service) -> str:
+    """The server an operation works on: a removal works where the backup is, which may be an earlier server."""
+    backup = session.get(Backup, operation.backup_id) if operation.kind == "remove" and operation.backup_id else None
+    return backup.server_id if backup else service.server_id
 
 
 def _refuse_in_transaction(session: Session, call: str) -> None:

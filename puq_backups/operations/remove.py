@@ -33,7 +33,7 @@ def stop_keeping(step: StepContext) -> Change | None:
 def remove_volume(step: StepContext) -> Start | None:
     """Remove the backup from its storage. A kept backup is refused."""
     backup = step.load(Backup, step.operation.backup_id)
-    if backup.removed_at is not None:
+    if backup.removed_at is not None and step.operation.origin != "again":
         return None
     if step.task_result is not None and step.operation.data.get("removing"):
         common.finish_removal(step, backup)
@@ -44,7 +44,8 @@ def remove_volume(step: StepContext) -> Start | None:
         raise GiveUp("This backup is kept. Stop keeping it first, then it can be removed.", state="refused")
     if step.operation.origin not in SYSTEM_ORIGINS:
         common.run_pre_hooks(step, "PreRemove", backup_id=backup.id)
-        common.check_identity(step)
+        if (backup.server_id, backup.machine) == (step.service.server_id, step.service.machine):
+            common.check_identity(step)
     return replace(common.start_removal(step, backup), still=lambda session: _may_go(session, step.operation))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import BackupsError, Message
 from ..models import Base, Operation, Server, Service
+from ..pve import vms
 from ..pve.client import Proxmox
 
 
@@ -113,6 +114,7 @@ class StepContext:
     server: Server
     proxmox: Proxmox
     task_result: TaskResult | None = None
+    other_node: str = ""
 
     def load(self, model: type[Row], key: object) -> Row:
         """Load a row by its primary key and end the transaction. Must come before the step changes anything."""
@@ -124,7 +126,12 @@ class StepContext:
 
     @property
     def node(self) -> str:
-        return self.service.node
+        """The VM's node; on an earlier server of the service, where there is no VM of it, a node that is online."""
+        if self.server.id == self.service.server_id:
+            return self.service.node
+        if not self.other_node:
+            self.other_node = vms.online_nodes(self.proxmox)[0]
+        return self.other_node
 
     @property
     def vmid(self) -> int:

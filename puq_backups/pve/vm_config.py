@@ -28,6 +28,11 @@ def disks(config: dict[str, Any]) -> dict[str, Drive]:
     return {key: drive for key, drive in drives.items() if _is_disk(drive)}
 
 
+def backed_up_disks(config: dict[str, Any]) -> int:
+    """The number of disks that a backup with this configuration holds: all but those with `backup=0`."""
+    return sum(drive.options.get("backup") != "0" for drive in disks(config).values())
+
+
 def _is_disk(drive: Drive) -> bool:
     if drive.volid in {"none", "cdrom"} or drive.options.get("media") == "cdrom":
         return False

@@ -6,17 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadInput, VmMissing
+from ..errors import BadInput, ProxmoxUnreachable, VmMissing
 from . import paths
 from .client import Proxmox
 from .property_strings import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
 from .upid import Upid
-from .vm_config import DISK, boot_disk, disks, identity, memory_mib, unused
+from .vm_config import DISK, backed_up_disks, boot_disk, disks, identity, memory_mib, unused
 
 __all__ = [
-    "NO_VM", "Drive", "Net", "VmPlace", "VmStatus", "boot_disk", "clone", "config", "config_if_any", "destroy",
-    "disks", "find_node", "identity", "locate", "memory_mib", "parse_drive", "parse_net", "resize", "set_config",
-    "shutdown", "size_bytes", "size_text", "snapshots", "start", "status", "stop", "unused",
+    "NO_VM",
+    "Drive",
+    "Net",
+    "VmPlace",
+    "VmStatus",
+    "backed_up_disks",
+    "boot_disk",
+    "clone",
+    "config",
+    "config_if_any",
+    "destroy",
+    "disks",
+    "find_node",
+    "identity",
+    "locate",
+    "memory_mib",
+    "parse_drive",
+    "parse_net",
+    "resize",
+    "set_config",
+    "shutdown",
+    "size_bytes",
+    "size_text",
+    "snapshots",
+    "start",
+    "status",
+    "stop",
+    "unused",
 ]  # fmt: skip
 
 
@@ -46,6 +71,15 @@ class VmStatus:
 
 NO_VM = VmStatus(status="stopped", qmpstatus="stopped", lock=None, name="", uptime=0, ha_managed=False)
 """The status used for a VM that does not exist."""
+
+
+def online_nodes(proxmox: Proxmox) -> list[str]:
+    """The names of the cluster's nodes that are online. Raises ProxmoxUnreachable if none is."""
+    rows = proxmox.get_list("cluster", "resources", type="node")
+    found = sorted(str(row["node"]) for row in rows if row.get("status") == "online")
+    if not found:
+        raise ProxmoxUnreachable("No node of the cluster is online.")
+    return found
 
 
 def locate(proxmox: Proxmox) -> dict[int, VmPlace]:

@@ -38,7 +38,7 @@ def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: 
     archive = next((one for one in listed if one.volid == volid), None)
     if archive is None:
         raise Refused("The archive is no longer there.")
-    disks = len(vms.disks(archives.archived_config(proxmox, node, volid)))
+    disks = vms.backed_up_disks(archives.archived_config(proxmox, node, volid))
     try:
         with context.database.begin() as session:
             service = lock_service(session, service_id)

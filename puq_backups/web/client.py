@@ -25,6 +25,7 @@ FORMS: tuple[tuple[str, str, str], ...] = (
     ("<backup_id>/remove", "RemoveBackup", N_("The backup is removed.")),
     ("<backup_id>/undo", "UndoRemove", N_("The backup is back.")),
     ("<backup_id>/delete", "DeleteBackup", N_("The backup is being removed.")),
+    ("<backup_id>/release", "ReleaseBackup", N_("This backup counts now.")),
     ("<backup_id>/note", "EditNote", N_("The note is saved.")),
     ("<backup_id>/keep", "KeepBackup", N_("Saved.")),
     ("reinstall", "Reinstall", N_("The reinstallation has been asked for.")),
@@ -123,6 +124,7 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
             "keep": "KeepBackup",
             "undo": "UndoRemove",
             "delete": "DeleteBackup",
+            "release": "ReleaseBackup",
         }
         backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
         backup["urls"]["look"] = to("restore_preview", backup_id=backup["id"])

@@ -14,7 +14,7 @@ from puq_backups.errors import Message
 from puq_backups.i18n.translator import Translator
 
 WHEN = dt.datetime(2026, 7, 1, 3, 0, 5, tzinfo=dt.UTC)
-NOTHING_AGAINST = {"restore": None, "remove": None, "keep": None, "note": None, "undo": None, "delete": None}
+NOTHING_AGAINST = dict.fromkeys(("restore", "remove", "keep", "note", "undo", "delete", "release"))
 TEMPLATES = Environment(
     loader=FileSystemLoader(str(files("puq_backups.templates"))), autoescape=True, trim_blocks=True
 )

@@ -12,13 +12,12 @@ from ...errors import Message, ProxmoxRefused
 from ...i18n.translator import N_
 from ...inventory import service_backups
 from ...models import Backup, Service, now
-from ...pve import archives, notes, tasks
+from ...pve import archives, notes, tasks, vms
 from ...pve.client import Proxmox
 from ...rules import retention
 from ...rules.package import Package
 from ..errors import may_succeed_later
 from ..step import GiveUp, Start, StepContext, Wait
-from .backup_contents import Contents
 
 LISTING_TIMEOUT = timedelta(minutes=5)
 NOT_FROZEN = N_(
@@ -150,7 +149,7 @@ def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
 def _disk_count(step: StepContext, volid: str) -> int:
     """The number of disks in an archive by its own configuration; 0 if Proxmox refuses to show that."""
     try:
-        return len(Contents.of(archives.archived_config(step.proxmox, step.node, volid)).slots)
+        return vms.backed_up_disks(archives.archived_config(step.proxmox, step.node, volid))
     except ProxmoxRefused as error:
         if may_succeed_later(error):
             raise

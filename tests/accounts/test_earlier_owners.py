@@ -1,0 +1,111 @@
+"""A service that gets another client or another VM: whose the backups are, and what they count for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from support import world as worlds
+from support.world import STAFF
+
+from puq_backups import Actor
+from puq_backups.clock import purge_terminated
+from puq_backups.simulator import Simulator
+
+CAROL = Actor(client_id="carol", name="Carol")
+
+
+@pytest.fixture
+def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
+    found = worlds.make(proxmox, database_url, redis_url)
+    found.register()
+    yield found
+    found.context.database.engine.dispose()
+
+
+def area(world: worlds.World, actor: Actor = STAFF) -> dict[str, object]:
+    return dict(world.backups.call("ClientArea", {"serviceid": "1"}, actor=actor)["vars"])
+
+
+def test_backups_of_an_earlier_owner_are_nobodys_to_see(world: worlds.World) -> None:
+    theirs = world.back_up("Alice's secret")
+    world.register(client="carol")
+
+    for actor in (CAROL, STAFF):
+        found = area(world, actor)
+        assert (found["backups"], found["quota"]) == ([], {"used": 0, "limit": 3})
+        for function in ("RestoreBackup", "RemoveBackup", "DeleteBackup", "EditNote", "KeepBackup"):
+            params = {"serviceid": "1", "backup_id": theirs.id, "confirm": "web100", "note": "x", "kept": "1"}
+            assert world.backups.call(function, params, actor=actor) == "There is nothing here."
+    assert len(world.proxmox.volumes("local")) == 1
+
+
+def test_backups_of_an_earlier_owner_go_after_the_grace(world: worlds.World) -> None:
+    theirs = world.back_up()
+    assert world.call("KeepBackup", backup_id=theirs.id, kept="1") == "success"
+    world.register(client="carol")
+    ours = world.back_up()
+
+    with time_machine.travel(datetime.now(UTC), tick=True) as clock:
+        clock.shift(timedelta(days=6))
+        assert purge_terminated.purge_other_owners(world.context) == 0
+        clock.shift(timedelta(days=1, minutes=1))
+        assert purge_terminated.purge_other_owners(world.context) == 1
+        assert purge_terminated.purge_other_owners(world.context) == 0
+        world.drain()
+
+    assert [volume.volid for volume in world.proxmox.volumes("local")] == [ours.volid]
+
+
+def test_owner_who_comes_back_within_the_grace_has_them_again(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.register(client="carol")
+    world.register(client="alice")
+
+    assert [one.id for one in world.held()] == [backup.id]
+    assert area(world)["quota"] == {"used": 1, "limit": 3}
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=30), tick=True):
+        assert purge_terminated.purge_other_owners(world.context) == 0
+
+
+def test_backups_of_the_clients_earlier_vm_are_shown_and_count_for_nothing(world: worlds.World) -> None:
+    old = world.back_up()
+    world.register(vmid=101)
+
+    [shown] = area(world)["backups"]  # type: ignore[misc]  # the page's own facts
+    assert (shown["id"], shown["earlier"], shown["counts"]) == (old.id, True, False)
+    assert area(world)["quota"] == {"used": 0, "limit": 3}
+    assert world.service().protection != "protected"
+    client = Actor(client_id="alice", name="Alice")
+    said = world.backups.call(
+        "RestoreBackup", {"serviceid": "1", "backup_id": old.id, "confirm": world.service().vm_name}, actor=client
+    )
+    assert said == "This backup is from your earlier server. Ask support to restore it."
+    assert "earlier server" in world.call("KeepBackup", backup_id=old.id, kept="1")
+
+    assert world.call("RemoveBackup", backup_id=old.id) == "success"
+    world.drain()
+    assert (world.held(), world.proxmox.volumes("local")) == ([], [])
+
+
+def test_rotation_leaves_the_only_good_backup_of_the_present_vm(world: worlds.World) -> None:
+    """However many of the earlier VM there are."""
+    for _ in range(3):
+        world.back_up()
+    world.register(vmid=101, backups=1)
+    present = world.back_up()
+
+    assert "in use" in world.call("BackupNow")
+    assert present.id in {one.id for one in world.held()}
+    assert len(world.held()) == 4
+
+
+def test_service_that_returns_to_its_earlier_vm_has_its_backups_again(world: worlds.World) -> None:
+    old = world.back_up()
+    world.register(vmid=101)
+    world.register(vmid=100)
+
+    [shown] = area(world)["backups"]  # type: ignore[misc]  # the page's own facts
+    assert (shown["id"], shown["earlier"], shown["counts"]) == (old.id, False, True)
