@@ -18,9 +18,10 @@ from ..mail import events
 from ..models import Operation, Server, Service, now
 from ..models.audit_log import audit
 from ..operations import proxmox_calls, state_changes
+from . import access_changes
 from . import params as given
 from .register import set_status, update_from_params
-from .servers import assign_server, get_or_create_server
+from .servers import save_server
 
 log = logging.getLogger("puq_backups.accounts")
 
@@ -60,30 +61,44 @@ def _update(
     With a `status`, a wrong parameter is not an error: the stored values stay, and the audit tells staff.
     """
     key = given.service_id(params)
+    access = access_changes.tried(context, key, params)
+    if access.wrong and not status:
+        raise access.wrong
     try:
         with context.database.begin() as session:
             service = session.get(Service, key)
             if service is None:
                 raise Refused("The service {service} is not registered: call CreateAccount first.", service=key)
-            _update_from_all_params(session, context, service, params, strict=not status)
+            _take_access(session, context, service, access)
+            _update_package(session, service, params, strict=not status)
             if actor:
                 audit(session, key, None, action, f"{service.quota} backups", actor=actor.label)
             if status:
                 set_status(session, context, service, status)
             slots.plan_next(session, service, service.slots_from or now())
-            return _end_operations(session, context, service) if status == "terminated" else None
+            found = _end_operations(session, context, service) if status == "terminated" else None
     except IntegrityError:
         raise Refused("The virtual machine belongs to another service by now.") from None
+    if access.against and not status:
+        raise Refused(access.against.text, **access.against.values)
+    return found
 
 
-def _update_from_all_params(
-    session: Session, context: Context, service: Service, params: Mapping[str, Any], *, strict: bool
+def _take_access(
+    session: Session, context: Context, service: Service, change: access_changes.AccessChange
 ) -> None:  # fmt: skip
+    """Renew the access of the service's server if it was tried; else keep it, and tell staff."""
+    if change.access:
+        service.server_id = save_server(session, context, change.access, [service.server_id]).id
+    reason = change.wrong or change.against
+    if reason:
+        text = f"The access to the server of service {service.id} stays as it was: {reason}"
+        log.warning(text)
+        audit(session, service.id, None, "params", text)
+
+
+def _update_package(session: Session, service: Service, params: Mapping[str, Any], *, strict: bool) -> None:
     try:
-        if params.get("serverhostname") and params.get("serverpassword"):
-            assign_server(
-                session, service, get_or_create_server(session, context, given.server_access(params, context))
-            )
         if any(f"configoption{position}" in params for position in range(1, 25)) or params.get("configoptions"):
             update_from_params(session, service, params)
     except BadInput as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
@@ -23,7 +23,8 @@ from ..pve.client import Access, Proxmox
 from ..rules import package as packages
 from ..rules.schedule import Schedule
 from . import params as given
-from .servers import assign_server, get_or_create_server
+from . import same_server
+from .servers import assign_server, save_server
 
 log = logging.getLogger("puq_backups.accounts")
 
@@ -50,9 +51,10 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     if not packages.read(params)[0].storage:
         raise BadInput("Backups storage", "The product setting Backups storage is empty.")
     machine = _find_vm(access, vmid, given.node(params))
+    same = same_server.find_same(context, access, given.service_id(params))
     try:
         with context.database.begin() as session:
-            service = _write(session, context, params, access, machine)
+            service = _write(session, context, params, access, same, machine)
             said = f"VM {vmid} on {machine.node}, {service.quota} backups"
             audit(session, service.id, None, "create", said, actor=actor.label)
     except IntegrityError:
@@ -70,10 +72,11 @@ def _find_vm(access: Access, vmid: int, node: str) -> ProxmoxVm:
 
 
 def _write(
-    session: Session, context: Context, params: Mapping[str, Any], access: Access, machine: ProxmoxVm
+    session: Session, context: Context, params: Mapping[str, Any], access: Access, same: Sequence[str],
+    machine: ProxmoxVm,
 ) -> Service:  # fmt: skip
     # The server first: its query flushes the session, and a new service is incomplete until it is assigned.
-    on = get_or_create_server(session, context, access)
+    on = save_server(session, context, access, same)
     service = _get_or_create(session, given.service_id(params))
     _assign_vm(session, context, service, on, given.client_id(params), machine)
     set_status(session, context, service, "active")
@@ -103,7 +106,7 @@ def _assign_vm(
     Another VM or client gets a new token, so that earlier backups do not belong to it. The VM's identity is stored
     once, and again only for another VM. If the identity matches again, `trouble` is cleared.
     """
-    other_vm = assign_server(session, service, on) or service.vmid != machine.vmid
+    other_vm = assign_server(service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
     if other_vm or service.status == "terminated" or not service.vm_identity:

@@ -2,44 +2,102 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..models import Backup, Server, Service, new_id
+from ..inventory.service_backups import BY_OTHERS
+from ..models import Backup, Chore, HiddenVolume, Operation, Server, Service, Storage, new_id
+from ..models.audit_log import audit
 from ..pve.client import Access
 
 
-def get_or_create_server(session: Session, context: Context, access: Access) -> Server:
-    """The row of a server, created if needed, with secret and fingerprint updated from `access`."""
+def has_access(session: Session, context: Context, server_id: str, access: Access) -> bool:
+    """Whether the server is recorded with exactly this access, secret and fingerprint included."""
+    server = session.get(Server, server_id)
+    if server is None or _address(server) != (",".join(access.hosts), access.port, access.token_id):
+        return False
+    secret = context.vault.open(server.sealed_secret) if server.sealed_secret else ""
+    return secret == access.secret and server.fingerprint == (access.fingerprint or "")
+
+
+def _address(server: Server) -> tuple[str, int, str]:
+    return server.hosts, server.port, server.token_id
+
+
+def save_server(session: Session, context: Context, access: Access, same_ids: Sequence[str] = ()) -> Server:
+    """The row of the server that `access` reaches, created if needed, with its access renewed.
+
+    `access` must have been tried. `same_ids` are recorded servers that were recognized by it (see `same_server`);
+    they are merged into the first, and so is a further row with that very access.
+    """
     hosts = ",".join(access.hosts)
     known = select(Server).where(
         Server.hosts == hosts, Server.port == access.port, Server.token_id == access.token_id
     )
-    found = session.scalars(known).first()
-    if found is None:
-        found = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
-        session.add(found)
-    if not found.sealed_secret or context.vault.open(found.sealed_secret) != access.secret:
-        found.sealed_secret = context.vault.seal(access.secret)
-    found.fingerprint = access.fingerprint or ""
+    rows = [session.get(Server, same_id) for same_id in same_ids]
+    server, *others = dict.fromkeys([*filter(None, rows), *session.scalars(known)]) or [None]
+    for other in others:
+        if server is not None and other is not None:
+            merge(session, server, other)
+    if server is None:
+        server = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
+        session.add(server)
+    server.hosts, server.port, server.token_id = hosts, access.port, access.token_id
+    if not server.sealed_secret or context.vault.open(server.sealed_secret) != access.secret:
+        server.sealed_secret = context.vault.seal(access.secret)
+    server.fingerprint = access.fingerprint or ""
     session.flush()
+    return server
+
+
+def merge(session: Session, into: Server, other: Server) -> None:
+    """Move all that belongs to `other` to `into`, the same server, and delete `other`.
+
+    One volume keeps one row. Raises IntegrityError if both have an active service with the same VMID.
+    """
+    audit(session, None, None, "server", f"{other.hosts} is {into.hosts}: merged")
+    session.flush()
+    for backup in session.scalars(select(Backup).where(Backup.server_id == other.id)).all():
+        twin = session.scalars(
+            select(Backup).where(Backup.server_id == into.id, Backup.volid == backup.volid)
+        ).first()
+        if twin is not None:
+            backup = _keep_one(session, backup, twin)  # noqa: PLW2901 - the row that is kept
+        backup.server_id = into.id
+        session.flush()
+    for model in (Service, HiddenVolume):
+        session.execute(_moved(model, into, other))
+    session.execute(delete(HiddenVolume).where(HiddenVolume.server_id == other.id))
+    session.execute(delete(Storage).where(Storage.server_id == other.id))
+    session.execute(delete(Chore).where(Chore.name.in_([f"sync {other.id}", f"vms {other.id}"])))
+    session.delete(other)
+    session.flush()
+
+
+def _moved(model: type[Service | HiddenVolume], into: Server, other: Server) -> Update:
+    found = update(model).where(model.server_id == other.id).values(server_id=into.id)
+    if model is HiddenVolume:
+        known = select(HiddenVolume.volid).where(HiddenVolume.server_id == into.id)
+        found = found.where(HiddenVolume.volid.not_in(known.scalar_subquery()))
     return found
 
 
-def assign_server(session: Session, service: Service, to: Server) -> bool:
-    """Assign the server `to` to a service. Returns whether it is another Proxmox (hosts or port) than before.
+def _keep_one(session: Session, one: Backup, other: Backup) -> Backup:
+    """Of two rows of a volume keep the one that is not removed, then the one of the service that made it."""
+    keep, drop = sorted((one, other), key=lambda row: (row.removed_at is not None, row.kind in BY_OTHERS))
+    session.execute(update(Operation).where(Operation.backup_id == drop.id).values(backup_id=keep.id))
+    session.delete(drop)
+    session.flush()
+    return keep
 
-    If only the token differs, the archives are the same, and the service's backups are moved to the new row.
-    """
-    before = session.get(Server, service.server_id) if service.server_id else None
-    service.server_id = to.id
-    if before is None or (before.hosts, before.port) != (to.hosts, to.port):
-        return True
-    session.execute(
-        update(Backup).where(Backup.service_id == service.id, Backup.server_id == before.id).values(server_id=to.id)
-    )
-    return False
+
+def assign_server(service: Service, to: Server) -> bool:
+    """Assign the server `to` to a service. Returns whether it is another server than before."""
+    before, service.server_id = service.server_id, to.id
+    return before != to.id
 
 
 def rotate_secrets(context: Context) -> int:
