@@ -6,26 +6,47 @@ import importlib
 import json
 import time
 from datetime import timedelta
+from typing import Any
 
 import click
 from cryptography.fernet import Fernet
 from flask import current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup, ScriptInfo, with_appcontext
+from redis.exceptions import RedisError
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import jobs
 from .accounts.servers import rotate_secrets
 from .clock import heartbeats, periodic
 from .clock import tick as clock_tick
 from .context import Context
-from .errors import SettingError
+from .errors import BackupsError
 from .migrations import running
 from .models import Chore, Operation, Server, Service, leases
+from .staff import readiness
 from .staff.doctor import run_checks
 
 
 class Commands(AppGroup):
-    """The command group. `simulate` is imported by name, so that the package does not depend on the simulator."""
+    """The command group. `simulate` is imported by name, so that the package does not depend on the simulator.
+
+    Errors of the database and Redis end a command with one sentence instead of a traceback.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SQLAlchemyError as error:
+            # The command's application context is closed by now.
+            with ctx.ensure_object(ScriptInfo).load_app().app_context():
+                if running.explains(error, _context().database.engine):
+                    raise click.ClickException(str(running.OUTDATED)) from error
+            raise click.ClickException(f"The database does not do its work: {_first_line(error)}") from error
+        except RedisError as error:
+            raise click.ClickException(f"Redis cannot be used: {_first_line(error)}") from error
+        except BackupsError as error:
+            raise click.ClickException(str(error)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "simulate"])
@@ -40,6 +61,10 @@ class Commands(AppGroup):
 backups = Commands("backups", help="Backups of virtual machines: worker, clock and maintenance.")
 
 
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
+
 def _context() -> Context:
     found: Context = current_app.extensions["puq_backups"].context
     return found
@@ -48,7 +73,10 @@ def _context() -> Context:
 @backups.command()
 def tick() -> None:
     """Run the time-driven work once. For system cron, every minute."""
-    if not _run_tick(_context()):
+    context = _context()
+    if not _run_tick(context):
+        if not running.is_current(context.database.engine):
+            raise click.ClickException(str(running.OUTDATED))
         raise click.ClickException("The tick failed; the log has the details.")
 
 
@@ -87,30 +115,50 @@ def sync() -> None:
 
 
 @backups.command()
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(as_json: bool) -> None:
     """Check the set-up. Each missing privilege is named with the API call that needs it."""
-    worst = 0
+    findings = []
     for finding in run_checks(_context()):
-        click.echo(f"{finding.level}: {finding.text}")
-        worst = max(worst, finding.level == "error")
-    if worst:
+        findings.append({"level": finding.level, "text": str(finding.text)})
+        if not as_json:
+            click.echo(f"{finding.level}: {finding.text}")
+    healthy = all(finding["level"] != "error" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": healthy, "findings": findings}, indent=1))
+    if not healthy:
         raise SystemExit(1)
 
 
 @backups.command()
-def status() -> None:
-    """Print operation counts and the last heartbeats of the processes as one JSON object."""
-    with _context().database.open() as session:
+@click.option("--check", is_flag=True, help="Exit with 1 if a part is in error.")
+def status(check: bool) -> None:
+    """Print operation counts, heartbeats and the state of each part as one JSON object."""
+    context = _context()
+    parts = {part.name: part for part in readiness.check_parts(context)}
+    usable = parts["database"].level == parts["migrations"].level == "ok"
+    found = _counts(context) if usable else {"health": {}}
+    found["parts"] = {name: part.level for name, part in parts.items()}
+    click.echo(json.dumps(found, indent=1, sort_keys=True))
+    wrong = [f"{name}: {part.text}" for name, part in parts.items() if part.level == "error"]
+    wrong += [f"{name}: error" for name, level in found["health"].items() if level == "error" and name not in parts]
+    for line in wrong:
+        click.echo(line, err=True)
+    if wrong and (check or not usable):
+        raise SystemExit(1)
+
+
+def _counts(context: Context) -> dict[str, Any]:
+    with context.database.open() as session:
         states = session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all()
         beats = session.execute(select(Chore.name, Chore.last_run_at).where(Chore.last_run_at.is_not(None))).all()
-        found = {
+        return {
             "operations": {state: count for state, count in states},  # noqa: C416 - mypy does not see rows as pairs
             "services": session.scalar(select(func.count()).select_from(Service)),
             "servers": session.scalar(select(func.count()).select_from(Server)),
             "last": {name: at.isoformat() for name, at in beats if at},
             "health": {part.name: part.level for part in heartbeats.components(session)},
         }
-    click.echo(json.dumps(found, indent=1, sort_keys=True))
 
 
 @backups.group()
@@ -129,10 +177,7 @@ def new() -> None:
 def rotate() -> None:
     """Encrypt all stored secrets with the newest key."""
     context = _context()
-    try:
-        count = rotate_secrets(context)
-    except SettingError as error:
-        raise click.ClickException(str(error)) from error
+    count = rotate_secrets(context)
     click.echo(f"{count} secrets are now encrypted with the newest key.")
 
 

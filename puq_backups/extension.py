@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import cli, config, jobs, web
+from . import cli, config, jobs, load_settings, web
 from . import host as hosts
 from .context import Context
 from .hook_registry.registry import Hooks
@@ -30,7 +30,7 @@ NAME = "puq_backups"
 
 
 def _settings(app: Flask) -> config.Settings:
-    settings = config.load(app.config, os.environ)
+    settings = load_settings.load(app.config, os.environ)
     folder = settings.lang_overrides
     return replace(settings, lang_overrides=str(Path(app.root_path, folder)) if folder else "")
 
@@ -84,6 +84,9 @@ class Backups:
         app.register_blueprint(web.blueprint(self._context), url_prefix=settings.url_prefix)
         app.register_blueprint(admin.blueprint(self._context), url_prefix=settings.admin_url_prefix)
         app.register_blueprint(web.static_files())
+        app.register_blueprint(
+            web.monitoring.blueprint(self._context), url_prefix=settings.operations_url_prefix.rstrip("/")
+        )
         app.cli.add_command(cli.backups)
 
     def _refresh_protection(self, session: Session, service_ids: set[str]) -> None:

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+ADDRESS_PATTERN = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
+MAX_ADDRESS_LENGTH = 254
+"""Limit of SMTP."""
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -25,6 +29,16 @@ def duration(raw: Any) -> timedelta:
     if found < timedelta(0):
         raise ValueError(raw)
     return found
+
+
+def is_address(text: str) -> bool:
+    """Return whether `text` is a single mail address without display name, which cannot add headers or recipients."""
+    return (
+        len(text) <= MAX_ADDRESS_LENGTH
+        and text.isprintable()
+        and "=?" not in text
+        and ADDRESS_PATTERN.fullmatch(text) is not None
+    )
 
 
 def _texts(raw: Any) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from puq_backups.config import PREFIX, Settings, load
+from puq_backups.config import PREFIX, Settings
 from puq_backups.errors import SettingError
+from puq_backups.load_settings import load
 
 KEY = urlsafe_b64encode(bytes(32)).decode()
 
@@ -97,7 +98,17 @@ WRONG: list[tuple[str, Any]] = [
     ("TIMEZONE", "../etc/passwd"),
     ("URL_PREFIX", "services/<service_id>/backups"),
     ("URL_PREFIX", "/services/backups"),
+    ("URL_PREFIX", "/<client_id>/<service_id>/backups"),
+    ("URL_PREFIX", "/<path:service_id>/backups"),
     ("ADMIN_URL_PREFIX", "admin"),
+    ("ADMIN_URL_PREFIX", "/admin/<service_id>/backups"),
+    ("OPERATIONS_URL_PREFIX", "health"),
+    ("OPERATIONS_URL_PREFIX", "/<service_id>"),
+    ("MAIL_FROM", "Backups"),
+    ("MAIL_FROM", "Backups <backups>"),
+    ("STAFF_EMAIL", "staff"),
+    ("STAFF_EMAIL", "Staff <staff@example.org>"),
+    ("STAFF_EMAIL", "a@example.org, b@example.org"),
     ("CA_FILE", "/nowhere/ca.pem"),
     ("CONNECT_TIMEOUT", 0),
     ("READ_TIMEOUT", "0s"),

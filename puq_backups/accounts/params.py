@@ -16,8 +16,11 @@ MAX_TEXT_LENGTH = 255
 
 
 def service_id(params: Mapping[str, Any]) -> str:
-    """The id of the service (`serviceid`)."""
-    return _id(params, "serviceid")
+    """The id of the service (`serviceid`). Raises BadInput for one that no route can hold."""
+    found = _id(params, "serviceid")
+    if "/" in found or found in {".", ".."}:
+        raise BadInput("serviceid", "serviceid is part of web addresses: it must hold no slash and not be . or ..")
+    return found
 
 
 def client_id(params: Mapping[str, Any]) -> str:

@@ -13,10 +13,12 @@ from ..errors import Message
 from ..i18n.translator import N_
 from ..models import Chore, Mail, Operation, now
 
-WARN_AFTER, ERROR_AFTER = timedelta(minutes=10), timedelta(minutes=120)
+WARN_AFTER, ERROR_AFTER = timedelta(minutes=2, seconds=30), timedelta(minutes=4)
+"""Clock and worker beat at least each minute: one that stands still is an error within 5 minutes."""
+MAIL_LATE_AFTER = timedelta(minutes=10)
 DAILY_MAX_AGE = timedelta(hours=25)
 """Daily tasks start every 24 hours; the extra hour allows for a long run."""
-OVERDUE_AFTER = timedelta(minutes=5)
+OVERDUE_AFTER = timedelta(minutes=4)
 MAIL_FAILURE_WINDOW = timedelta(days=7)
 COUNT_LIMIT = 1000
 """Upper limit of each count, so that a page does not wait for it."""
@@ -39,8 +41,8 @@ class Component:
 def components(session: Session) -> list[Component]:
     """The health of clock, worker, daily tasks and mail, in this order.
 
-    Clock and worker: ok with a heartbeat in the last 10 minutes, warning up to 2 hours, error after that or without
-    any heartbeat. Daily tasks: ok or error. The worker is also in error if due operations are not processed.
+    Clock and worker: ok with a heartbeat in the last WARN_AFTER, warning up to ERROR_AFTER, error after that or
+    without any heartbeat. Daily tasks: ok or error. The worker is also in error if due operations are not processed.
     """
     chores = session.scalars(select(Chore).where(Chore.name.in_(("tick", "worker", "daily"))))
     seen = {chore.name: chore.last_run_at for chore in chores}
@@ -85,7 +87,7 @@ def _daily(at: datetime | None) -> Component:
 def _mail(session: Session) -> Component:
     label, at = N_("E-mails"), now()
     failed = _count(session, select(Mail.id).where(Mail.state == "failed", Mail.wake_at >= at - MAIL_FAILURE_WINDOW))
-    unsent = _count(session, select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= at - WARN_AFTER))
+    unsent = _count(session, select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= at - MAIL_LATE_AFTER))
     if unsent:
         advice = Message("{count} mails wait and nobody sends them: see PUQ_BACKUPS_SMTP_URL.", count=unsent)
         return Component("mail", label, "error", None, advice)

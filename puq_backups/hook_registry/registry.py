@@ -49,34 +49,44 @@ class Hooks:
         self._registered: set[str] = set()
 
     def load_all(self, modules: Iterable[str]) -> None:
-        """Load our own hooks, those of installed packages, then those of the host, which win."""
+        """Load our own hooks, those of installed packages, then those of the host, which win.
+
+        Raises HookError for a module of the host that cannot be loaded or holds no hook.
+        """
         self.load_package("puq_backups.hooks")
         for found in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: (one.name, one.value)):
             self.load_package(found.module, f"The entry point {found.name}")
         for name in modules:
-            self.load_package(name)
+            if not self.load_package(name):
+                raise HookError(
+                    "PUQ_BACKUPS_HOOKS names {name}, and there is no hook in it: mark its functions with @hook.",
+                    name=name,
+                )
 
-    def load_package(self, name: str, named_by: str = "PUQ_BACKUPS_HOOKS") -> None:
+    def load_package(self, name: str, named_by: str = "PUQ_BACKUPS_HOOKS") -> bool:
         """Load all modules of a package, or the module `name`. Files with a leading underscore are skipped.
 
         `named_by` is the setting or entry point named in errors. Raises HookError if there is no such module. A
-        module is registered once.
+        module is registered once. Returns whether any function there is marked.
         """
         package = _imported(name, named_by)
-        self.register(package)
-        for found in pkgutil.iter_modules(getattr(package, "__path__", [])):
-            if not found.name.startswith("_"):
-                self.register(importlib.import_module(f"{name}.{found.name}"))
+        found = [
+            importlib.import_module(f"{name}.{module.name}")
+            for module in pkgutil.iter_modules(getattr(package, "__path__", []))
+            if not module.name.startswith("_")
+        ]
+        for module in (package, *found):
+            self.register(module)
+        return any(_marked(module) for module in (package, *found))
 
     def register(self, module: ModuleType) -> None:
         """Register the marked functions of a module. Raises HookError naming a wrong point or argument."""
         if module.__name__ in self._registered:
             return
         self._registered.add(module.__name__)
-        for function in vars(module).values():
-            for mark in getattr(function, MARKS, []) if inspect.isfunction(function) else []:
-                if function.__module__ == module.__name__:
-                    self._add(mark, function)
+        for function in _marked(module):
+            for mark in getattr(function, MARKS):
+                self._add(mark, function)
 
     def _add(self, mark: Mark, function: Callable[..., Any]) -> None:
         if mark.kind == "hook":
@@ -128,6 +138,12 @@ class Hooks:
                 if point.startswith("Pre") and point != "PreCronJob":
                     raise
                 log.exception("hook %s at %s failed", _where(entry.function), point)
+
+
+def _marked(module: ModuleType) -> list[Callable[..., Any]]:
+    """Return the functions defined in `module` that carry a mark."""
+    functions = [found for found in vars(module).values() if inspect.isfunction(found) and hasattr(found, MARKS)]
+    return [function for function in functions if function.__module__ == module.__name__]
 
 
 def _wanted(function: Callable[..., Any], known: frozenset[str], not_given: str) -> frozenset[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +15,7 @@ from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n import locales
 from ..models import Backup, Operation, Server, Service, now
-
-ADDRESS_PATTERN = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
-MAX_ADDRESS_LENGTH = 254
-"""Limit of SMTP."""
+from ..setting_types import is_address
 
 
 @dataclass(frozen=True)
@@ -142,15 +138,6 @@ def recipient(context: Context, email: Email, service: Service | None) -> str:
 
 
 def valid_address(text: str) -> str:
-    """Return `text` if it is a single address without display name, else "".
-
-    Anything else could add headers or recipients.
-    """
+    """Return `text` if it is a single address without display name, else ""."""
     found = text.strip()
-    fine = (
-        len(found) <= MAX_ADDRESS_LENGTH
-        and found.isprintable()
-        and "=?" not in found
-        and ADDRESS_PATTERN.fullmatch(found)
-    )
-    return found if fine else ""
+    return found if is_address(found) else ""

@@ -46,6 +46,19 @@ class _TrackingSmtpTls(_TrackingSmtp, smtplib.SMTP_SSL):
     pass
 
 
+def try_connection(url: str) -> None:
+    """Connect, log in and quit. Raises ServerUnreachable, or an smtplib error if the server refuses commands."""
+    server = _connect(url)
+    try:
+        code, words = server.noop()
+        if code >= PERMANENT:
+            raise smtplib.SMTPResponseException(code, words)
+    finally:
+        with suppress(OSError):
+            server.quit()
+        server.close()
+
+
 def send(url: str, email: EmailMessage) -> None:
     """Send a message through the server of `url`.
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
+from ..errors import Message
 from ..models import VERSION_TABLE
+
+OUTDATED = Message("The tables of puq-backups are not up to date: run `flask backups db upgrade`.")
 
 
 def config(engine: Engine) -> Config:
     """Return Alembic's configuration for `engine`."""
+    found = _scripts()
+    found.attributes["engine"] = engine
+    return found
+
+
+def _scripts() -> Config:
     found = Config()
     found.set_main_option("script_location", str(files("puq_backups.migrations")).replace("%", "%%"))
     found.set_main_option("path_separator", "os")
-    found.attributes["engine"] = engine
     return found
 
 
@@ -36,3 +47,24 @@ def current(engine: Engine) -> str | None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         return context.get_current_revision()
+
+
+@cache
+def head() -> str | None:
+    """Return the revision that this version of the package needs."""
+    return ScriptDirectory.from_config(_scripts()).get_current_head()
+
+
+def is_current(engine: Engine) -> bool:
+    """Return whether our tables have the revision that this version needs."""
+    return current(engine) == head()
+
+
+def explains(error: BaseException, engine: Engine) -> bool:
+    """Return whether a database error comes from tables that were not upgraded (`OUTDATED` says what to do)."""
+    if not isinstance(error, ProgrammingError | OperationalError):
+        return False
+    try:
+        return not is_current(engine)
+    except SQLAlchemyError:
+        return False

@@ -1,145 +1,71 @@
-"""Checks of the set-up for `flask backups doctor` and the staff pages: mail, clock, servers, rights. Read-only."""
+"""Checks of the set-up for `flask backups doctor`: each part that must work is tried. Changes nothing."""
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from .. import host as hosts
 from ..clock import heartbeats
 from ..context import Context
-from ..errors import BackupsError, Message
-from ..i18n.translator import N_
-from ..models import Server, Service
-from ..pve import archives, permissions, vms
-from ..pve.client import Proxmox
-from ..pve.version import version
-from ..rules.package import Package
-
-MAX_SERVICES = 50
-OF_VM = {
-    "VM.Audit": "GET …/qemu/{vmid}/config",
-    "VM.Backup": "POST …/vzdump, POST …/qemu (restore), DELETE …/content/{volume}",
-    "VM.PowerMgmt": "POST …/qemu/{vmid}/status/start, stop, shutdown",
-    "VM.Config.CPU": "POST …/qemu/{vmid}/config (cores)",
-    "VM.Config.Memory": "POST …/qemu/{vmid}/config (memory)",
-    "VM.Config.Disk": "POST …/qemu/{vmid}/config (disks), PUT …/qemu/{vmid}/resize",
-    "VM.Config.Network": "POST …/qemu/{vmid}/config (net0)",
-}
-OF_STORAGE = {"Datastore.AllocateSpace": "POST …/vzdump, GET …/storage/{storage}/content"}
-OF_BRIDGE = {"SDN.Use": "POST …/qemu (restore), POST …/config (net0)"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One result of a check. `level` is ok, warning or error."""
-
-    level: str
-    text: Message
+from ..errors import Message, SettingError
+from ..mail import smtp
+from ..models import Server
+from . import readiness
+from .finding import Finding
+from .server_checks import check_server
 
 
 def run_checks(context: Context) -> Iterator[Finding]:
-    """Yield the findings about mail, background processes and each server."""
-    yield from _ourselves(context)
-    with context.database.open() as session:
-        servers = session.scalars(select(Server).order_by(Server.hosts)).all()
-    for server in servers:
-        yield from check_server(context, server)
+    """Yield the findings about mail, Redis, database, keys, background processes and each server."""
+    yield from _mail(context)
+    parts = {part.name: part for part in readiness.check_parts(context)}
+    for name in ("database", "migrations", "redis"):
+        part = parts[name]
+        yield Finding(part.level, Message("{part}: {text}", part=name, text=part.text))
+    if parts["database"].level == parts["migrations"].level == "ok":
+        yield from _processes(context)
+        yield from _servers(context)
 
 
-def check_server(context: Context, server: Server) -> Iterator[Finding]:
-    """Yield the findings about a server: connection, clock, the token's privileges and storages.
-
-    Checks the MAX_SERVICES services that were registered last.
-    """
-    ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
-    with context.database.open() as session:
-        services = session.scalars(ours.order_by(Service.created_at.desc()).limit(MAX_SERVICES)).all()
-    yield from _server(context, server, list(services))
-
-
-def _ourselves(context: Context) -> Iterator[Finding]:
-    if not context.settings.smtp_url and not hasattr(context.host, "send_email"):
+def _mail(context: Context) -> Iterator[Finding]:
+    settings = context.settings
+    if hasattr(context.host, "send_email"):
+        yield Finding("ok", Message("Mails are sent by the host's send_email."))
+    elif not settings.smtp_url:
         no_mail = Message("No mail can be sent: PUQ_BACKUPS_SMTP_URL is empty and the host has no send_email.")
         yield Finding("error", no_mail)
-    if not context.settings.staff_email:
+    else:
+        yield _smtp(settings.smtp_url)
+    if not settings.staff_email:
         yield Finding("warning", Message("PUQ_BACKUPS_STAFF_EMAIL is empty: staff is not told of trouble."))
+
+
+def _smtp(url: str) -> Finding:
+    """Greet the mail server and log in, without sending a mail."""
+    try:
+        smtp.try_connection(url)
+    except (smtp.ServerUnreachable, smtplib.SMTPException) as error:
+        return Finding("error", Message("The mail server of PUQ_BACKUPS_SMTP_URL: {reason}", reason=error))
+    return Finding("ok", Message("The mail server of PUQ_BACKUPS_SMTP_URL answers."))
+
+
+def _processes(context: Context) -> Iterator[Finding]:
     with context.database.open() as session:
-        parts = heartbeats.components(session)
-    for part in parts:
+        components = heartbeats.components(session)
+    for part in components:
         yield Finding(part.level, part.advice or Message(part.label))
 
 
-def _server(context: Context, server: Server, services: list[Service]) -> Iterator[Finding]:
-    name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
-    try:
-        proxmox = context.connect(server)
-        answer = {**name, "version": version(proxmox)}
-        yield Finding("ok", Message("{server} answers with version {version}.", answer))
-        if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - seconds
-            late = {**name, "seconds": f"{proxmox.clock_offset:.0f}"}
-            yield Finding("warning", Message("{server}: its clock differs from ours by {seconds} seconds.", late))
-        for path, wanted in _wanted(services):
-            yield from _rights(proxmox, name, path, wanted)
-        for storage in sorted({Package.from_json(service.package).storage for service in services}):
-            yield from _storage(proxmox, {**name, "storage": storage})
-        if not hosts.host_reinstall(context.host):
-            yield from _reinstall(proxmox, name, services)
-    except BackupsError as error:
-        yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
-
-
-def _wanted(services: list[Service]) -> Iterator[tuple[str, dict[str, str]]]:
-    packages = [Package.from_json(service.package) for service in services]
-    for vmid in sorted({service.vmid for service in services}):
-        yield f"/vms/{vmid}", OF_VM
-    for storage in sorted({package.storage for package in packages}):
-        yield f"/storage/{storage}", OF_STORAGE
-    for bridge in sorted({package.bridge for package in packages if package.bridge}):
-        yield f"/sdn/zones/localnetwork/{bridge}", OF_BRIDGE
-
-
-def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str, str]) -> Iterator[Finding]:
-    held = permissions.permissions(proxmox, path).get(path, {})
-    for privilege, calls in wanted.items():
-        if privilege not in held:
-            lacking = {**name, "privilege": privilege, "path": path, "calls": calls}
-            text = N_("{server}: the token lacks {privilege} on {path}, needed for {calls}.")
-            yield Finding("error", Message(text, lacking))
-
-
-def _reinstall(proxmox: Proxmox, name: dict[str, str], services: list[Service]) -> Iterator[Finding]:
-    """Yield whether VMs can be reinstalled from their package's template, which needs an additional role."""
-    packages = [Package.from_json(service.package) for service in services]
-    places = vms.locate(proxmox) if any(package.template for package in packages) else {}
-    for template in sorted({package.template for package in packages if package.template}):
-        about = {**name, "template": str(template)}
-        if template not in places or not places[template].template:
-            gone = N_("{server}: the template {template} is not there; nobody can reinstall from it.")
-            yield Finding("warning", Message(gone, about))
-            continue
-        lacking = [
-            {**about, "privilege": privilege, "path": path}
-            for path, privileges in (("/vms", ("VM.Allocate",)), (f"/vms/{template}", ("VM.Clone",)))
-            for privilege in permissions.missing_privileges(proxmox, (path,), privileges)
-        ]
-        text = N_("{server}: nobody can reinstall from template {template}: the token lacks {privilege} on {path}.")
-        yield from (Finding("warning", Message(text, one)) for one in lacking)
-        if not lacking:
-            yield Finding("ok", Message("{server}: VMs can be reinstalled from template {template}.", about))
-
-
-def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
-    config = archives.storage_config(proxmox, name["storage"])
-    if config is None:
-        unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
-        yield Finding("warning", Message(unseen, name))
-    elif not archives.keeps_all(str(config.get("prune-backups") or "")):
-        finite = Message(
-            "{server}: storage {storage} has a retention of its own ({limits}); it refuses backups once its count is "
-            "reached, or removes them behind our back. Set keep-all=1.",
-            {**name, "limits": config["prune-backups"]},
-        )
-        yield Finding("warning", finite)
+def _servers(context: Context) -> Iterator[Finding]:
+    with context.database.open() as session:
+        servers = session.scalars(select(Server).order_by(Server.hosts)).all()
+    for server in servers:
+        name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
+        try:
+            context.vault.open(server.sealed_secret)
+        except SettingError as error:
+            yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
+        else:
+            yield from check_server(context, server)

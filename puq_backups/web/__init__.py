@@ -1,17 +1,18 @@
-"""Flask blueprints: the client's pages, the static files and, in `admin/`, the staff pages."""
+"""Flask blueprints: the client's pages, static files, monitoring and, in `admin/`, the staff pages."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
 from ..context import Context
-from . import access, client, module_route, restore_preview
+from . import access, client, database_errors, module_route, monitoring, restore_preview
 
 
 def blueprint(context: Context) -> Blueprint:
     """Return the blueprint of the client's pages, with access checks."""
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
     access.guard(found, context)
+    database_errors.handle(found, context)
     client.add_pages(found, context)
     restore_preview.add_route(found, context)
     module_route.add_routes(found, context)
@@ -21,3 +22,6 @@ def blueprint(context: Context) -> Blueprint:
 def static_files() -> Blueprint:
     """Return the blueprint that serves the stylesheets and the script."""
     return Blueprint("puq_backups_static", __name__, static_folder="static", static_url_path="/puq-backups/static")
+
+
+__all__ = ["blueprint", "monitoring", "static_files"]

@@ -14,6 +14,7 @@ from ..accounts.params import service_id
 from ..context import Context
 from ..errors import BackupsError, BadInput, Message, NotAllowed, NotFound, Refused
 from ..host import Actor
+from ..migrations import running
 from ..models import Service
 from . import command_hooks
 from .callers import HOST_FUNCTIONS, LIFECYCLE, PRODUCT_FUNCTIONS, STAFF_FUNCTIONS, caller
@@ -46,7 +47,10 @@ def call(context: Context, name: str, params: Mapping[str, Any] | None, actor: A
         return call_or_raise(context, name, params, caller(context, name, actor))
     except BackupsError as error:
         return _error_answer(name, mask_text(str(error), find_secrets(params)))
-    except Exception:  # noqa: BLE001 - logged below, with secrets masked
+    except Exception as error:  # noqa: BLE001 - logged below, with secrets masked
+        if running.explains(error, context.database.engine):
+            log.error("module function %s failed: %s", name, running.OUTDATED)  # noqa: TRY400 - the sentence says all
+            return _error_answer(name, str(running.OUTDATED))
         told = mask_text(traceback.format_exc(), find_secrets(params))
         log.error("module function %s failed\n%s", name, told)  # noqa: TRY400 - a traceback may contain a secret
         return _error_answer(name, INTERNAL_ERROR)

@@ -37,12 +37,12 @@ def test_part_never_seen_is_an_error(world: worlds.World) -> None:
     assert levels(world) == {"clock": "error", "worker": "error", "daily": "error", "mail": "ok"}
 
 
-def test_silent_part_is_a_warning_and_after_two_hours_an_error(world: worlds.World) -> None:
+def test_silent_part_is_a_warning_and_before_five_minutes_an_error(world: worlds.World) -> None:
     seen(world, "daily", timedelta(hours=24))
 
-    for minutes, level in ((0, "ok"), (9, "ok"), (11, "warning"), (119, "warning"), (121, "error")):
+    for seconds, level in ((0, "ok"), (130, "ok"), (170, "warning"), (220, "warning"), (260, "error")):
         for name in ("tick", "worker"):
-            seen(world, name, timedelta(minutes=minutes))
+            seen(world, name, timedelta(seconds=seconds))
 
         assert levels(world) == {"clock": level, "worker": level, "daily": "ok", "mail": "ok"}
 
@@ -75,7 +75,7 @@ def test_status_and_doctor_say_the_same(world: worlds.World) -> None:
     run = world.app.test_cli_runner().invoke
     for command in (["tick"], ["worker", "--burst"]):
         assert run(args=["backups", *command]).exit_code == 0
-    seen(world, "worker", timedelta(minutes=30))
+    seen(world, "worker", timedelta(seconds=170))
 
     assert json.loads(run(args=["backups", "status"]).output)["health"] == levels(world)
     assert levels(world) == {"clock": "ok", "worker": "warning", "daily": "ok", "mail": "ok"}

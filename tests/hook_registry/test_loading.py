@@ -177,3 +177,10 @@ def test_hook_leaves_the_function_as_it_is() -> None:
         return backup_id
 
     assert told("b") == "b"
+
+
+def test_module_of_the_host_without_a_hook_is_named(package: Writer, sqlite_url: str) -> None:
+    name = package({"on.py": "def told():\n  return 'nobody marked me'\n"})
+
+    with pytest.raises(HookError, match=rf"^PUQ_BACKUPS_HOOKS names {name}, and there is no hook in it"):
+        mount(sqlite_url, hooks=[name], tables=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support import world as worlds
 
@@ -9,12 +11,12 @@ from puq_backups.simulator import Simulator
 
 
 @pytest.fixture
-def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> worlds.World:
+def world(proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: Any) -> worlds.World:
     found = worlds.make(
         proxmox,
         sqlite_url,
         redis_url,
-        smtp_url="smtp://127.0.0.1:25",
+        smtp_url=mailbox.url,
         mail_from="a@b.example",
         staff_email="s@b.example",
     )

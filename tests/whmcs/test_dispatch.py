@@ -285,6 +285,8 @@ def test_create_account_of_a_vm_that_is_taken_is_refused(world: worlds.World) ->
         ({"customfields": {"vmid": "12"}}, "customfields.vmid"),
         ({"customfields": {"vmid": 4711}}, "Proxmox has no virtual machine 4711"),
         ({"userid": ""}, "userid is missing"),
+        ({"serviceid": "2026/17"}, "serviceid is part of web addresses"),
+        ({"serviceid": ".."}, "serviceid is part of web addresses"),
         ({"configoption2": ""}, "Backups storage is empty"),
         ({"configoption3": "hot"}, "Backup mode must be one of snapshot, suspend, stop; it is hot."),
     ],

@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from ...context import Context
-from .. import access, forms
+from .. import access, database_errors, forms
 from . import activity, emails, layout, outbox, overview, servers, service, services
 
 NAME = "puq_backups_admin"
@@ -20,6 +20,7 @@ def blueprint(context: Context) -> Blueprint:
     """Return the blueprint of all staff pages. The client's blueprint provides the templates."""
     found = Blueprint(NAME, __name__)
     access.guard_staff(found, context)
+    database_errors.handle(found, context)
 
     @found.before_request
     def check_token() -> ResponseReturnValue | None:

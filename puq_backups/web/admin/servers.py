@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ...context import Context
 from ...models import Server
-from ...staff import doctor, servers
+from ...staff import server_checks, servers
 from .. import forms
 from . import layout
 
@@ -49,4 +49,4 @@ def _connection(context: Context, server_id: str) -> ResponseReturnValue:
 
 def _doctor(context: Context, server_id: str) -> ResponseReturnValue:
     server = _found(context, server_id)
-    return _server(context, server_id, findings=list(doctor.check_server(context, server)))
+    return _server(context, server_id, findings=list(server_checks.check_server(context, server)))

@@ -1,0 +1,15 @@
+"""The result of one check of the doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import Message
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of a check. `level` is ok, warning or error."""
+
+    level: str
+    text: Message

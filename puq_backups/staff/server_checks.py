@@ -1,0 +1,134 @@
+"""Checks of a Proxmox server for the doctor and the staff pages: connection, clock, privileges and storages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+
+from .. import host as hosts
+from ..context import Context
+from ..errors import BackupsError, Message
+from ..i18n.translator import N_
+from ..models import Server, Service
+from ..pve import archives, permissions, vms
+from ..pve.client import Proxmox
+from ..pve.version import version
+from ..rules.package import Package
+from .finding import Finding
+
+MAX_VMS = 50
+OF_VM = {
+    "VM.Audit": "GET …/qemu/{vmid}/config",
+    "VM.Backup": "POST …/vzdump, POST …/qemu (restore), DELETE …/content/{volume}",
+    "VM.PowerMgmt": "POST …/qemu/{vmid}/status/start, stop, shutdown",
+    "VM.Config.CPU": "POST …/qemu/{vmid}/config (cores)",
+    "VM.Config.Memory": "POST …/qemu/{vmid}/config (memory)",
+    "VM.Config.Disk": "POST …/qemu/{vmid}/config (disks), PUT …/qemu/{vmid}/resize",
+    "VM.Config.Network": "POST …/qemu/{vmid}/config (net0)",
+}
+OF_STORAGE = {"Datastore.AllocateSpace": "POST …/vzdump, GET …/storage/{storage}/content"}
+OF_DISK_STORAGE = {"Datastore.AllocateSpace": "POST …/qemu (restore), POST …/qemu/{vmid}/config (disks)"}
+OF_BRIDGE = {"SDN.Use": "POST …/qemu (restore), POST …/config (net0)"}
+
+
+def check_server(context: Context, server: Server) -> Iterator[Finding]:
+    """Yield the findings about a server: connection, clock, the token's privileges and storages. Changes nothing.
+
+    Privileges on VMs are checked for the MAX_VMS services that were registered last, because each needs a call; those
+    on storages, bridges and templates for all services.
+    """
+    ours = Service.server_id == server.id, Service.active_vmid.is_not(None)
+    newest = select(Service.vmid).where(*ours).order_by(Service.created_at.desc()).limit(MAX_VMS)
+    with context.database.open() as session:
+        vmids = sorted(set(session.scalars(newest)))
+        packages = {_used(stored) for stored in session.scalars(select(Service.package).where(*ours))}
+    yield from _server(context, server, vmids, sorted(packages, key=repr))
+
+
+def _used(stored: Any) -> Package:
+    """Return the objects of Proxmox that a stored package names; an empty one where it cannot be read."""
+    try:
+        package = Package.from_json(stored)
+        hash(package)
+    except (AttributeError, TypeError):
+        return Package()
+    return Package(
+        storage=package.storage, additional_storage=package.additional_storage,
+        restore_storage=package.restore_storage, bridge=package.bridge, template=package.template,
+    )  # fmt: skip
+
+
+def _server(context: Context, server: Server, vmids: list[int], packages: list[Package]) -> Iterator[Finding]:
+    name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
+    try:
+        proxmox = context.connect(server)
+        answer = {**name, "version": version(proxmox)}
+        yield Finding("ok", Message("{server} answers with version {version}.", answer))
+        if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - seconds
+            late = {**name, "seconds": f"{proxmox.clock_offset:.0f}"}
+            yield Finding("warning", Message("{server}: its clock differs from ours by {seconds} seconds.", late))
+        for path, wanted in _wanted(vmids, packages):
+            yield from _rights(proxmox, name, path, wanted)
+        for storage in sorted({package.storage for package in packages if package.storage}):
+            yield from _storage(proxmox, {**name, "storage": storage})
+        if not hosts.host_reinstall(context.host):
+            yield from _reinstall(proxmox, name, packages)
+    except BackupsError as error:
+        yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
+
+
+def _wanted(vmids: list[int], packages: list[Package]) -> Iterator[tuple[str, dict[str, str]]]:
+    for vmid in vmids:
+        yield f"/vms/{vmid}", OF_VM
+    for storage in sorted({package.storage for package in packages if package.storage}):
+        yield f"/storage/{storage}", OF_STORAGE
+    disks = {name for package in packages for name in (package.additional_storage, package.restore_storage)}
+    for storage in sorted(disks - {""}):
+        yield f"/storage/{storage}", OF_DISK_STORAGE
+    for bridge in sorted({package.bridge for package in packages if package.bridge}):
+        yield f"/sdn/zones/localnetwork/{bridge}", OF_BRIDGE
+
+
+def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str, str]) -> Iterator[Finding]:
+    held = permissions.permissions(proxmox, path).get(path, {})
+    for privilege, calls in wanted.items():
+        if privilege not in held:
+            lacking = {**name, "privilege": privilege, "path": path, "calls": calls}
+            text = N_("{server}: the token lacks {privilege} on {path}, needed for {calls}.")
+            yield Finding("error", Message(text, lacking))
+
+
+def _reinstall(proxmox: Proxmox, name: dict[str, str], packages: list[Package]) -> Iterator[Finding]:
+    """Yield whether VMs can be reinstalled from their package's template, which needs an additional role."""
+    places = vms.locate(proxmox) if any(package.template for package in packages) else {}
+    for template in sorted({package.template for package in packages if package.template}):
+        about = {**name, "template": str(template)}
+        if template not in places or not places[template].template:
+            gone = N_("{server}: the template {template} is not there; nobody can reinstall from it.")
+            yield Finding("warning", Message(gone, about))
+            continue
+        lacking = [
+            {**about, "privilege": privilege, "path": path}
+            for path, privileges in (("/vms", ("VM.Allocate",)), (f"/vms/{template}", ("VM.Clone",)))
+            for privilege in permissions.missing_privileges(proxmox, (path,), privileges)
+        ]
+        text = N_("{server}: nobody can reinstall from template {template}: the token lacks {privilege} on {path}.")
+        yield from (Finding("warning", Message(text, one)) for one in lacking)
+        if not lacking:
+            yield Finding("ok", Message("{server}: VMs can be reinstalled from template {template}.", about))
+
+
+def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
+    config = archives.storage_config(proxmox, name["storage"])
+    if config is None:
+        unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
+        yield Finding("warning", Message(unseen, name))
+    elif not archives.keeps_all(str(config.get("prune-backups") or "")):
+        finite = Message(
+            "{server}: storage {storage} has a retention of its own ({limits}); it refuses backups once its count is "
+            "reached, or removes them behind our back. Set keep-all=1.",
+            {**name, "limits": config["prune-backups"]},
+        )
+        yield Finding("warning", finite)
