@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
+import pickle
 import shutil
 import ssl
 import tempfile
@@ -34,6 +34,12 @@ from .world.volumes import Volume
 PVE_PORT = 8006
 WEEK = 7 * 86_400
 NUMBERS = itertools.count(1)
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    # Ten times as fast as a deep copy; a state may have 100,000 archives.
+    copy: dict[str, Any] = pickle.loads(pickle.dumps(state))  # noqa: S301 - written here
+    return copy
 
 
 @dataclass
@@ -71,7 +77,7 @@ class Simulator:
         virtual_time: float | None = None,
         https: bool = True,
     ) -> None:
-        self._state = copy.deepcopy(make_seed(virtual_time) if state is None else state)
+        self._state = _copied(make_seed(virtual_time) if state is None else state)
         self._pve = pve
         clock = Clock(time_scale) if virtual_time is None else VirtualClock(virtual_time)
         self._seen: list[Seen] = []
@@ -118,9 +124,9 @@ class Simulator:
     def reset(self, state: dict[str, Any] | None = None, pve: str | None = None) -> None:
         """Back to the initial state, or on to another one; running workers end, the request log is empty."""
         self._end_workers()
-        self._state = self._state if state is None else copy.deepcopy(state)
+        self._state = self._state if state is None else _copied(state)
         self._pve = pve or self._pve
-        self.world = make_world(copy.deepcopy(self._state), self._pve, self.clock.renewed())
+        self.world = make_world(_copied(self._state), self._pve, self.clock.renewed())
         self.world.fingerprint = self.fingerprint
         self._seen = []
 
