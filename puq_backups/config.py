@@ -103,6 +103,9 @@ class Settings:
     termination_grace: timedelta = timedelta(days=7)
     """Time until the backups of a terminated service are removed; 0: at once."""
 
+    history: timedelta = timedelta(days=400)
+    """Age at which ended operations, audit rows, sent mails and removed backups are deleted."""
+
     sync_interval: timedelta = timedelta(minutes=10)
     """Interval between two comparisons of the recorded backups with the contents of the storages."""
 
@@ -133,3 +136,100 @@ class Settings:
 
     hooks: tuple[str, ...] = ()
     """Modules or packages of the host with hooks; separated by commas in the environment."""
+<<<<<<< Updated upstream
+=======
+
+
+def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Read and check all settings.
+
+    `config` is the host's Flask configuration, `environ` the environment; `config` wins. None in `config` means the
+    default. Raises SettingError, naming the setting, for an invalid value or an unknown `PUQ_BACKUPS_` name.
+    """
+    known = {PREFIX + setting.name.upper(): setting for setting in fields(Settings)}
+    for name in (*config, *environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingError("{name} is not a setting of puq-backups.", name=name)
+    found = {}
+    for name, setting in known.items():
+        raw = config[name] if name in config else environ.get(name)
+        if raw is not None:
+            found[setting.name] = _read(name, str(setting.type), raw)
+    settings = Settings(**found)
+    _check(settings)
+    return settings
+
+
+def _read(name: str, kind: str, raw: Any) -> Any:
+    reader, wanted = READERS[kind]
+    try:
+        return reader(raw)
+    except (ValueError, TypeError, OverflowError):
+        raise SettingError("{name} must be {wanted}; it is {raw}.", name=name, wanted=wanted, raw=repr(raw)) from None
+
+
+def _check(settings: Settings) -> None:
+    _check_keys(settings)
+    _check_urls(settings)
+    _check_prefixes(settings)
+    if not settings.queue:
+        raise SettingError("PUQ_BACKUPS_QUEUE is empty: it must be the name of the queue.")
+    try:
+        ZoneInfo(settings.timezone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
+    if settings.safety_copy not in SAFETY_COPY_CHOICES:
+        choices = ", ".join(SAFETY_COPY_CHOICES)
+        raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
+    overrides = Path(settings.lang_overrides)
+    if overrides.is_absolute() and not overrides.is_dir():
+        raise SettingError("PUQ_BACKUPS_LANG_OVERRIDES: there is no folder {folder}.", folder=settings.lang_overrides)
+    if settings.history < timedelta(days=30):
+        raise SettingError("PUQ_BACKUPS_HISTORY must be at least 30 days.")
+    for name in ("poll", "settle", "connect_timeout", "read_timeout"):
+        if getattr(settings, name) <= timedelta(0):
+            raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())
+
+
+def _check_keys(settings: Settings) -> None:
+    if not settings.keys:
+        raise SettingError(
+            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. {new} makes one.", new=KEY_COMMAND
+        )
+    for key in settings.keys:
+        try:
+            Fernet(key)
+        except ValueError:
+            raise SettingError("PUQ_BACKUPS_KEYS holds something that is not a Fernet key.") from None
+
+
+def _check_urls(settings: Settings) -> None:
+    if _split_url(settings.redis_url).scheme not in {"redis", "rediss", "unix"}:
+        raise SettingError(
+            "PUQ_BACKUPS_REDIS_URL must be an address that begins with redis://, rediss:// or unix://."
+        )
+    smtp = _split_url(settings.smtp_url)
+    if settings.smtp_url and (smtp.scheme not in {"smtp", "smtps"} or not smtp.hostname):
+        raise SettingError("PUQ_BACKUPS_SMTP_URL must be an address that begins with smtp:// or smtps://.")
+    if settings.smtp_url and not settings.mail_from:
+        raise SettingError("PUQ_BACKUPS_MAIL_FROM is needed with PUQ_BACKUPS_SMTP_URL.")
+
+
+def _split_url(url: str) -> SplitResult:
+    """Split a URL; empty parts if host or port are invalid."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _check_prefixes(settings: Settings) -> None:
+    if not settings.url_prefix.startswith("/") or "<service_id>" not in settings.url_prefix:
+        raise SettingError("PUQ_BACKUPS_URL_PREFIX must begin with / and hold <service_id>.")
+    if not settings.admin_url_prefix.startswith("/"):
+        raise SettingError("PUQ_BACKUPS_ADMIN_URL_PREFIX must begin with /.")
+>>>>>>> Stashed changes

@@ -12,9 +12,10 @@ from ..inventory import sync
 from ..mail import delivery
 from ..models import Server
 from ..operations import dispatch, queue, state_changes
-from . import empty_bin, expire_safety_copies, periodic, protection, purge_terminated, slots
+from . import empty_bin, expire_safety_copies, periodic, protection, purge_history, purge_terminated, slots
 
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
+HISTORY_INTERVAL = timedelta(hours=1)
 
 
 def tick(context: Context) -> dict[str, int]:
@@ -67,6 +68,7 @@ def _run_periodic(context: Context) -> None:
     protection.refresh_due(context)
     periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
     periodic.run_due(context, "owners", PURGE_INTERVAL, lambda: purge_terminated.purge_other_owners(context))
+    periodic.run_due(context, "history", HISTORY_INTERVAL, lambda: purge_history.purge(context))
     periodic.run_due(context, "bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
     periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
     periodic.run_due(
