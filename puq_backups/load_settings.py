@@ -68,6 +68,8 @@ def _check(settings: Settings) -> None:
     overrides = Path(settings.lang_overrides)
     if overrides.is_absolute() and not overrides.is_dir():
         raise SettingError("PUQ_BACKUPS_LANG_OVERRIDES: there is no folder {folder}.", folder=settings.lang_overrides)
+    if settings.history < timedelta(days=30):
+        raise SettingError("PUQ_BACKUPS_HISTORY must be at least 30 days.")
     for name in ("poll", "settle", "connect_timeout", "read_timeout"):
         if getattr(settings, name) <= timedelta(0):
             raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())
