@@ -20,6 +20,7 @@ from .context import Context
 from .hook_registry.registry import Hooks
 from .host import SYSTEM, Actor, Host
 from .inventory import locks
+from .jobs.watching import Watching
 from .mail import protection
 from .models import AuditEntry, Database
 from .vault import Vault
@@ -72,9 +73,11 @@ class Backups:
             with app.app_context():
                 return db.engine
 
+        jobs_queue, watching = jobs.Enqueuer(settings), Watching(settings)
         self._context = Context(
             settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
-            hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs.enqueuer(settings),
+            hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs_queue.enqueue,
+            enqueue_polls=jobs_queue.enqueue_polls, note_watched=watching.note, watched=watching.watched,
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip
         # Hooks run by the host need the context too, and the host has none to pass.

@@ -20,7 +20,7 @@ from ..config import Settings
 from ..context import Context
 from ..mail import delivery
 from ..models import Operation, leases, now
-from ..operations import dispatch, engine
+from ..operations import dispatch, engine, node_watch
 from ..operations import queue as operation_queue
 from .worker import JobWorker, serve
 
@@ -35,19 +35,27 @@ def queue(settings: Settings) -> Queue:
     return Queue(settings.queue, connection=connection, serializer=JSONSerializer)
 
 
-def enqueuer(settings: Settings) -> Callable[[Iterable[str]], None]:
-    """Return a function that enqueues a job for each operation id. Without Redis it logs; the tick enqueues again."""
-    rq_queue = queue(settings)
-    limit = job_limit(settings)
+class Enqueuer:
+    """Puts jobs into the queue. Without Redis it logs; the tick enqueues again."""
 
-    def enqueue(operation_ids: Iterable[str]) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._queue = queue(settings)
+        self._limit = job_limit(settings)
+
+    def enqueue(self, operation_ids: Iterable[str]) -> None:
+        """Enqueue a job that advances it for each operation id."""
+        self._enqueue(advance, ((operation_id,) for operation_id in operation_ids))
+
+    def enqueue_polls(self, places: Iterable[tuple[str, str]]) -> None:
+        """Enqueue a job that polls the running tasks of a node for each (server id, node)."""
+        self._enqueue(poll, places)
+
+    def _enqueue(self, function: Callable[..., None], calls: Iterable[tuple[str, ...]]) -> None:
         try:
-            for operation_id in operation_ids:
-                rq_queue.enqueue(advance, operation_id, result_ttl=0, failure_ttl=0, job_timeout=limit)
+            for arguments in calls:
+                self._queue.enqueue(function, *arguments, result_ttl=0, failure_ttl=0, job_timeout=self._limit)
         except RedisError as error:
             log.warning("Redis cannot be reached (%s): the next tick enqueues again", type(error).__name__)
-
-    return enqueue
 
 
 def advance(operation_id: str) -> None:
@@ -61,6 +69,16 @@ def advance(operation_id: str) -> None:
     if state not in {"running", "stuck"}:
         dispatch.start_waiting(context, operation_id)
         delivery.send_due(context)
+
+
+def poll(server_id: str, node: str) -> None:
+    """The RQ job: poll the running tasks of a node, and advance the operations whose task is watched or has ended."""
+    context: Context = current_app.extensions["puq_backups"].context
+    polled = node_watch.poll(context, operation_queue.Place(server_id, node))
+    for operation_id in polled.watched:
+        engine.advance(context, operation_id, task_runs=True)
+    for operation_id in polled.others:
+        advance(operation_id)
 
 
 def run_worker(context: Context, *, burst: bool) -> None:
@@ -84,7 +102,11 @@ def run_worker(context: Context, *, burst: bool) -> None:
 
 
 def _worker(context: Context, rq_queue: Queue) -> JobWorker:
-    return JobWorker(rq_queue, {f"{__name__}.{advance.__name__}": (advance, (str,))}, job_limit(context.settings))
+    accepts: dict[str, tuple[Callable[..., object], tuple[type, ...]]] = {
+        f"{__name__}.{advance.__name__}": (advance, (str,)),
+        f"{__name__}.{poll.__name__}": (poll, (str, str)),
+    }
+    return JobWorker(rq_queue, accepts, job_limit(context.settings))
 
 
 def job_limit(settings: Settings) -> int:

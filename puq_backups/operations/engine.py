@@ -18,13 +18,15 @@ from .proxmox_calls import make_change, start_task
 from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
 
 
-def advance(context: Context, operation_id: str) -> bool:
+def advance(context: Context, operation_id: str, *, task_runs: bool = False) -> bool:
     """Run one step of a running operation. Returns whether the next step can be run at once.
 
     1. Claim the operation. If another worker holds it, or its `wake_at` has not come, return False.
     2. If the answer to a call was lost, look for its task. If a task runs, check whether it has ended.
     3. Run the step function. It reads the state of things and returns an outcome.
     4. Act on the outcome: make the call, wait, or go to another step. Commit the result.
+
+    `task_runs`: its task was seen running a moment ago, so that only its progress has to be read.
     """
     with context.database.open() as session:
         operation = claim(context, session, operation_id)
@@ -38,7 +40,7 @@ def advance(context: Context, operation_id: str) -> bool:
             proxmox = context.connect(server)
             # A call to Proxmox inside a transaction would hold row locks for seconds (on SQLite the whole database).
             proxmox.on_call = lambda call: _refuse_in_transaction(session, call)
-            step = StepContext(context, session, operation, service, server, proxmox)
+            step = StepContext(context, session, operation, service, server, proxmox, task_runs=task_runs)
             return _run_step(step, owner)
         except LeaseLost:
             session.rollback()
@@ -64,7 +66,8 @@ def _run_step(step: StepContext, owner: str) -> bool:
         if operation.upid:
             step.task_result = task_watch.watch(step)
             if step.task_result is None:
-                return pause(step, owner, step.context.settings.poll.total_seconds())
+                watched = bool(step.context.watched([operation.service_id]))
+                return pause(step, owner, task_watch.pause_seconds(step.context.settings, operation, watched=watched))
         outcome = _step(step)(step)
         return _act_on_outcome(step, owner, outcome)
     except LeaseLost:

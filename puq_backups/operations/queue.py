@@ -45,6 +45,14 @@ class Waiting(NamedTuple):
     blocked: bool
 
 
+class Due(NamedTuple):
+    """A running operation that is due. `polled`: its task runs, so that its node is polled."""
+
+    id: str
+    place: Place
+    polled: bool
+
+
 @dataclass(frozen=True)
 class Running:
     """The number of running backups by node, and by (server id, storage)."""
@@ -155,26 +163,36 @@ def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
     return {one.id: place for queue in queues.values() for place, one in enumerate(queue, 1)}
 
 
-def due(session: Session, *, anyway: bool = False) -> list[str]:
-    """Ids of running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds.
+def due(session: Session, *, anyway: bool = False) -> list[Due]:
+    """Running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds.
 
     `anyway`: those that were enqueued in the last 30 seconds too.
     """
     at = now()
-    found = select(Operation.id).where(Operation.state.in_(("running", "stuck")), Operation.wake_at <= at)
+    task = Operation.upid.is_not(None) & Operation.lease_owner.is_(None)
+    found = select(Operation.id, Operation.server_id, Operation.node, task).where(
+        Operation.state.in_(("running", "stuck")), Operation.wake_at <= at
+    )
     if not anyway:
         found = found.where(or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - ENQUEUE_AGAIN_AFTER))
-    return list(session.scalars(found.order_by(Operation.wake_at).limit(BATCH)))
+    rows = session.execute(found.order_by(Operation.wake_at).limit(BATCH))
+    return [Due(key, Place(server_id, node), bool(polled)) for key, server_id, node, polled in rows]
 
 
 def enqueue_due(context: Context, *, anyway: bool = False) -> int:
-    """Enqueue a job for each due operation and return their number. `anyway`: also those enqueued a moment ago."""
+    """Enqueue a job for each due operation, and one for each node with tasks to poll. Returns the number of jobs.
+
+    `anyway`: also for those enqueued a moment ago.
+    """
     with context.database.begin() as session:
-        ids = due(session, anyway=anyway)
+        found = due(session, anyway=anyway)
+        ids = [one.id for one in found]
         if ids:
             session.execute(update(Operation).where(Operation.id.in_(ids)).values(enqueued_at=now()))
-    context.enqueue(ids)
-    return len(ids)
+    moving, places = [one.id for one in found if not one.polled], {one.place for one in found if one.polled}
+    context.enqueue(moving)
+    context.enqueue_polls(sorted(places))
+    return len(moving) + len(places)
 
 
 def next_wake(session: Session) -> datetime | None:

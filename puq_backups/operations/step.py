@@ -104,7 +104,8 @@ class StepContext:
     """What a step works with: the operation, its service and server, a Proxmox client, and the result of its task.
 
     The engine commits changes to `operation` and `service`, and rows added to `session`, together with the outcome. A
-    step never commits. `task_result` is None unless a task that this step started has ended.
+    step never commits. `task_result` is None unless a task that this step started has ended. `task_runs`: the task
+    was seen running a moment ago.
     """
 
     context: Context
@@ -115,6 +116,7 @@ class StepContext:
     proxmox: Proxmox
     task_result: TaskResult | None = None
     other_node: str = ""
+    task_runs: bool = False
 
     def load(self, model: type[Row], key: object) -> Row:
         """Load a row by its primary key and end the transaction. Must come before the step changes anything."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from ..config import Settings
 from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
@@ -16,6 +17,8 @@ from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
 """Number of the service's latest operations whose tasks are excluded from the search for a lost one."""
+GROWTH = 12
+"""By how much the interval of polls grows: from 5 seconds in the first minute to 60 after twelve minutes."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """Start of the exit status of a task that wrote a configuration while the cluster had no quorum."""
 NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
@@ -24,18 +27,22 @@ CLOCK_RESOLUTION = 2
 
 
 def watch(step: StepContext) -> TaskResult | None:
-    """The result of the operation's task, or None while it runs; stores its progress.
+    """The result of the operation's task, or None while it runs. Its log is read at its end, and while watched.
 
     Raises ProxmoxBusy if the task ended for a lock, GiveUp if it failed and the step does not tolerate that.
     """
     upid = str(step.operation.upid)
+    if step.task_runs:
+        _show(step)
+        return None
     task = tasks.status(step.proxmox, upid)
     if task is None:
         return TaskResult(None, "Proxmox no longer knows the task.")
-    lines = tasks.log(step.proxmox, upid)
     if task.running:
-        _show(step.operation, lines)
+        if step.context.watched([step.service.id]):
+            _show(step)
         return None
+    lines = tasks.log(step.proxmox, upid)
     ended = TaskResult(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
     if not task.ok and (is_busy(ended.reason) or ended.reason.startswith(READ_ONLY)):
         # The task did nothing because of the lock: the step is run again from its beginning.
@@ -47,8 +54,27 @@ def watch(step: StepContext) -> TaskResult | None:
     return ended
 
 
-def _show(operation: Operation, lines: list[str]) -> None:
-    """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup."""
+def pause_seconds(settings: Settings, operation: Operation, *, watched: bool) -> float:
+    """Seconds until the next poll of a running task: `PUQ_BACKUPS_POLL` in its first minute and while `watched`.
+
+    Otherwise a twelfth of the time that it runs already, at most twelve times `PUQ_BACKUPS_POLL`.
+    """
+    shortest = settings.poll.total_seconds()
+    age = time.time() - float((operation.intent or {}).get("at") or time.time())
+    return shortest if watched else max(shortest, min(age / GROWTH, shortest * GROWTH))
+
+
+def _show(step: StepContext) -> None:
+    """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup.
+
+    Of a backup's log only the lines since the last poll are read. A restore's progress needs those before as well.
+    """
+    operation = step.operation
+    start = int(operation.data.get("log_lines") or 0) if operation.kind == "backup" else 0
+    lines = tasks.log(step.proxmox, str(operation.upid), start)
+    if not lines:
+        return
+    operation.store(log_lines=start + len(lines))
     operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
     moved = tasks.restore_progress(lines, operation.data.get("preflight", {}).get("sizes", {}))
     percent = moved.percent if moved else tasks.progress(lines)
@@ -99,5 +125,5 @@ def _known_tasks(step: StepContext) -> set[str]:
 def forget(operation: Operation) -> None:
     """Clear UPID and intent. The UPID is stored in `data["upids"]`, so that it is not taken for a lost task."""
     if operation.upid:
-        operation.store(upids=[*operation.data.get("upids", []), operation.upid])
+        operation.store(upids=[*operation.data.get("upids", []), operation.upid], log_lines=None)
     operation.upid = operation.intent = None

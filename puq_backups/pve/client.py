@@ -1,4 +1,4 @@
-"""The Proxmox client: synchronous, one object per process and job, raises only ProxmoxError and its subclasses."""
+"""The Proxmox client: synchronous, one object per job, raises only ProxmoxError and its subclasses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from requests import Response
 from ..errors import NotStarted, ProxmoxError
 from . import paths
 from .access import Access
+from .connections import ServerConnections
 from .error_mapping import REQUEST_ERRORS, is_transient, not_sent, translate
 from .transport import HostConnection, NotProxmox
 from .upid import Upid
@@ -32,15 +33,16 @@ class Proxmox:
     """Client of one Proxmox server with one API token. Path parts are fixed words or come from `paths`.
 
     clock_offset: seconds by which the node's clock was ahead of ours at the last answer.
+    connections: kept ones to use. Default None: new ones.
     on_call: called with "METHOD /path" before each request. Default None.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, connections: ServerConnections | None = None) -> None:
         self.access = access
         self.clock_offset = 0.0
         self.on_call: Callable[[str], None] | None = None
-        self._hosts = list(access.hosts)
-        self._connections: dict[tuple[int, str], HostConnection] = {}
+        self._connections = connections or ServerConnections.to(access)
+        self._hosts = self._connections.hosts
 
     def __repr__(self) -> str:
         return f"<Proxmox {self._hosts[0]}:{self.access.port} as {self.access.token_id}>"
@@ -118,11 +120,7 @@ class Proxmox:
             return None, trouble
 
     def _connection(self, host: str) -> HostConnection:
-        # A TLS connection must not be used after a fork, so each process has its own.
-        key = (os.getpid(), host)
-        if key not in self._connections:
-            self._connections[key] = HostConnection(self.access, host, self._note_clock)
-        return self._connections[key]
+        return self._connections.get(os.getpid(), host, self._note_clock)
 
     def _note_clock(self, response: Response) -> None:
         try:

@@ -91,7 +91,10 @@ class VerifyingAdapter(HTTPAdapter):
 class HostConnection:
     """The connection to one host. Not thread-safe and not usable after a fork."""
 
-    def __init__(self, access: Access, host: str, on_response: Callable[[Response], None]) -> None:
+    on_response: Callable[[Response], None]
+    """Called with each answer."""
+
+    def __init__(self, access: Access, host: str) -> None:
         fingerprint = access.fingerprint_of(host)
         user, _, name = access.token_id.rpartition("!")
         make_api: Any = ProxmoxAPI
@@ -107,7 +110,7 @@ class HostConnection:
         self.session = self.api._store["session"]  # noqa: SLF001 - proxmoxer offers no other way to its session
         self.api._store["serializer"] = Serializer()  # noqa: SLF001 - nor to its reading of answers
         self.session.trust_env = False
-        self.session.hooks["response"].append(lambda response, **_: _received(response, on_response))
+        self.session.hooks["response"].append(lambda response, **_: _received(response, self.on_response))
         self.session.mount("https://", VerifyingAdapter(fingerprint, access.ca_file))
         self.used_at = time.monotonic()
 

@@ -14,6 +14,7 @@ from ..client_area import page as page_facts
 from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
+from ..operations import node_watch
 from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
 from . import forms
 from .hook_output import hook_output
@@ -147,6 +148,8 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
 def state(context: Context, service_id: str) -> ResponseReturnValue:
     """Return the page facts as JSON with an ETag. Makes no Proxmox call."""
     area = call_authorized(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
+    if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
+        node_watch.note_watched(context, service_id)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])

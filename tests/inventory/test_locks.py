@@ -32,7 +32,7 @@ def advance_until(world: worlds.World, ready: Callable[[], object]) -> None:
 
     def move() -> bool:
         with world.context.database.open() as session:
-            due = queue.due(session)
+            due = [one.id for one in queue.due(session)]
         for operation_id in due:
             engine.advance(world.context, operation_id)
         return bool(ready())

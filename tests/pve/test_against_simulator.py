@@ -89,7 +89,7 @@ def proxmox(simulator: Simulator) -> Iterator[Proxmox]:
     )
     proxmox = Proxmox(access)
     yield proxmox
-    for line in proxmox._connections.values():
+    for line in proxmox._connections.open.values():
         line.session.close()
 
 
@@ -491,5 +491,5 @@ def test_a_host_that_is_down_is_passed_over(simulator: Simulator, proxmox: Proxm
 
     assert ended(simulator, one, upid).ok
     assert simulator.count("POST", "/nodes/pve1/vzdump") == 1
-    for line in one._connections.values():
+    for line in one._connections.open.values():
         line.session.close()

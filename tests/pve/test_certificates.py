@@ -106,7 +106,7 @@ def opened() -> Iterator[list[Proxmox]]:
     made: list[Proxmox] = []
     yield made
     for one in made:
-        for line in one._connections.values():
+        for line in one._connections.open.values():
             line.session.close()
 
 

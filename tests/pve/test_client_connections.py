@@ -76,14 +76,14 @@ def test_a_forked_process_makes_connections_of_its_own(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     one.get("version")
 
-    assert len({id(line.session) for line in one._connections.values()}) == 2
+    assert len({id(line.session) for line in one._connections.open.values()}) == 2
 
 
 def test_a_rested_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     good("POST", "version", {})
     one = proxmox()
     one.post("version")
-    line = next(iter(one._connections.values()))
+    line = next(iter(one._connections.open.values()))
     closed: list[bool] = []
     monkeypatch.setattr(line.session, "close", lambda: closed.append(True))
 

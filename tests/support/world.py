@@ -99,10 +99,9 @@ class World:
         while time.monotonic() < give_up:
             tick.start_waiting(self.context)
             with self.context.database.open() as session:
-                due = (
-                    queue.due(session)
-                    or session.scalars(select(Operation.id).where(Operation.state.in_(("running", "stuck")))).all()
-                )
+                due = [one.id for one in queue.due(session)] or session.scalars(
+                    select(Operation.id).where(Operation.state.in_(("running", "stuck")))
+                ).all()
                 quiet = queue.next_wake(session) is None
             if quiet:
                 return

@@ -1,0 +1,123 @@
+"""Running tasks are polled by node, ever more rarely, and their logs are read only while somebody looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+from support import world as worlds
+
+from bench import counting
+from puq_backups import jobs
+from puq_backups.config import Settings
+from puq_backups.models import Operation, now
+from puq_backups.operations import engine, node_watch, task_watch
+from puq_backups.operations.queue import Place
+from puq_backups.simulator import Simulator
+
+LOG = "/nodes/{node}/tasks/{upid}/log"
+STATUS = "/nodes/{node}/tasks/{upid}/status"
+ACTIVE = "/nodes/{node}/tasks"
+
+
+@pytest.fixture
+def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[worlds.World]:
+    """Alice's and Bob's machines on one node, whose two backups wait in Proxmox for the node's lock."""
+    proxmox.control("migrate", vmid=101, node="pve1")
+    found = worlds.make(proxmox, sqlite_url, redis_url, per_node=2)
+    found.register()
+    found.register("2", 101, "bob")
+    proxmox.control("vzdump-lock-held", node="pve1")
+    for service_id in ("1", "2"):
+        assert found.call("BackupNow", service_id) == "success"
+        while not found.operations(service_id)[0].upid:
+            engine.advance(found.context, found.operations(service_id)[0].id)
+    yield found
+    found.context.database.engine.dispose()
+
+
+def place(world: worlds.World) -> Place:
+    return Place(world.service().server_id, "pve1")
+
+
+def requests_of(world: worlds.World, work: Callable[[], object]) -> list[str]:
+    before = len(world.proxmox.requests())
+    work()
+    return [one.template for one in world.proxmox.requests()[before:]]
+
+
+def test_one_call_and_one_write_tell_of_all_tasks_of_a_node(world: worlds.World) -> None:
+    found = []
+    with counting.counted(world.context.database.engine) as cost:
+        asked = requests_of(world, lambda: found.append(node_watch.poll(world.context, place(world))))
+
+    assert asked == [ACTIVE]
+    assert cost.writes == 1
+    assert found == [node_watch.Polled([], [])]
+    assert all(world.operations(one)[0].wake_at > now() - timedelta(seconds=1) for one in ("1", "2"))
+
+
+def test_log_is_read_from_the_last_known_line_while_somebody_looks(world: worlds.World) -> None:
+    node_watch.note_watched(world.context, "1")
+    operation = world.operations()[0]
+    starts = []
+    for _ in range(2):
+        polled = node_watch.poll(world.context, place(world))
+        assert polled == node_watch.Polled([operation.id], [])
+        asked = requests_of(world, lambda: engine.advance(world.context, operation.id, task_runs=True))
+        assert asked == [LOG]
+        starts.append(int(world.proxmox.requests()[-1].params["start"]))
+
+    assert starts[0] == 0 < starts[1]
+    assert str(world.operations()[0].why) == str(task_watch.NODE_WAITS)
+    assert world.operations("2")[0].why is None
+
+
+def test_first_look_at_a_page_polls_its_task_at_once(world: worlds.World) -> None:
+    with world.app.app_context():
+        queue = jobs.queue(world.context.settings)
+    queue.empty()
+
+    node_watch.note_watched(world.context, "1")
+    node_watch.note_watched(world.context, "1")
+
+    assert [tuple(job.args) for job in queue.get_jobs()] == [place(world)]
+
+
+def test_task_that_is_not_listed_is_asked_for_once(world: worlds.World) -> None:
+    world.proxmox.control("vzdump-lock-released", node="pve1")
+    assert world.proxmox.idle()
+    with world.app.app_context():
+        jobs.run_worker(world.context, burst=True)
+
+    assert [world.operations(one)[0].state for one in ("1", "2")] == ["done", "done"]
+    assert world.proxmox.count("GET", STATUS) == 2
+    assert world.proxmox.count("GET", LOG) == 2
+
+
+def test_operations_handle_the_error_where_the_node_does_not_answer(world: worlds.World) -> None:
+    with world.context.database.begin() as session:
+        session.execute(
+            update(Operation).where(Operation.service_id == "2").values(wake_at=now() + timedelta(hours=1))
+        )
+    world.proxmox.control("refuse", method="GET", path="/nodes/pve1/tasks", status=500, reason="broken", times=None)
+
+    polled = node_watch.poll(world.context, place(world))
+
+    assert polled == node_watch.Polled((), [world.operations()[0].id])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "watched", "polls"),
+    [(0.5, False, 1), (6, False, 6), (12, False, 12), (600, False, 12), (600, True, 1)],
+)
+def test_interval_grows_unless_somebody_looks(minutes: float, watched: bool, polls: int) -> None:
+    settings = Settings(keys=(), poll=timedelta(seconds=5))
+    operation = Operation(intent={"at": time.time() - 60 * minutes})
+
+    found = task_watch.pause_seconds(settings, operation, watched=watched)
+
+    assert found == pytest.approx(5 * polls, rel=0.1)
