@@ -24,10 +24,13 @@ BUTTONS = {
 
 @module_function
 def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
-    """Return template and variables of a service's Backups page. Makes no Proxmox call."""
+    """Return template and variables of a service's Backups page. Makes no Proxmox call.
+
+    `kind` filters the list of backups, `page` selects 25 of it, from 1 ("all": the whole list).
+    """
     with context.database.open() as session:
         service = session.get_one(Service, service_id(params))
-        found = page.facts(session, context, service, actor)
+        found = page.facts(session, context, service, actor, params)
     found["timezones"] = sorted(wall_time.zones())
     _disable_buttons_not_offered(found, dispatch.offered_functions(context, actor))
     for point in ("ClientAreaPage", "ClientAreaPageProductDetails"):
@@ -39,5 +42,10 @@ def ClientArea(context: Context, params: Mapping[str, Any], actor: Actor) -> dic
 def _disable_buttons_not_offered(found: dict[str, Any], offered: set[str]) -> None:
     """Set the reason on buttons whose function the host removed from the button arrays."""
     missing = [action for action, function in BUTTONS.items() if function not in offered]
-    for reasons in (found["may"], *(backup["reason_against"] for backup in found["backups"])):
+    for reasons in (found["may"], *(backup["reason_against"] for backup in _backups(found))):
         reasons.update((action, dispatch.NOT_OFFERED) for action in missing if action in reasons)
+
+
+def _backups(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the backups that the page has buttons for: those listed, and those that the next runs remove."""
+    return [*found["backups"], *(backup for run in found["runs"] for backup in run["removes"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,38 +19,64 @@ from ..operations import queue
 from ..operations import reinstall as reinstall_steps
 from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
+from ..rules import retention
+from ..rules.failure_causes import cause_of, raw_text
 from ..rules.schedule import Schedule
+from . import activity, backup_list, history, next_runs
+from .schedule import version_of
 
 LABELS: dict[str, dict[str, str]] = {
     "backup": backup_steps.LABELS, "restore": restore_steps.LABELS, "remove": remove_steps.LABELS,
     "reinstall": reinstall_steps.LABELS,
 }  # fmt: skip
+MOST_CHOICES = 50
+"""How many backups the list of a retry holds."""
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
 OF_A_BACKUP = ("restore", "remove", "keep", "note", "undo", "delete", "release")
 VERIFIED = {"ok": True, "failed": False}
 
 
-def facts(session: Session, context: Context, service: Service, actor: Actor) -> dict[str, Any]:
-    """The variables of the page's template, except URLs, form and CSRF token. Times are aware datetimes."""
+TONES = {
+    "protected": ("ok", "check"), "at_risk": ("warn", "warn"), "unprotected": ("bad", "cross"),
+    "unknown": ("warn", "warn"), "unscheduled": ("idle", "minus"), "starting": ("idle", "minus"),
+    "paused": ("idle", "minus"),
+}  # fmt: skip
+"""Colour and sign of each protection state."""
+
+
+def facts(
+    session: Session, context: Context, service: Service, actor: Actor, view: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The variables of the page's template, except URLs, form and CSRF token. Times are aware datetimes.
+
+    `view` selects the backups of the list: `kind` and `page`, see `backup_list.select_page`.
+    """
     inventory = service_backups.load_inventory(session, service)
     current = inventory.running or next(iter(inventory.waiting), None)
     running = inventory.running
     lock = locks.lock_reason_of(service, running)
     failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
+    listed, listing = backup_list.select_page(inventory.backups, view or {})
+    past = history.load(session, service, [backup.operation_id for backup in listed])
+    took = history.durations(past)
+    schedule = _schedule(context, service, inventory)
+    runs = next_runs.facts(context.settings, inventory, lambda backup: _backup(inventory, actor, backup))
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
-        "quota": {"used": inventory.used(), "limit": service.quota},
-        "schedule": _schedule(context, service, inventory),
-        "protection": {
-            "state": service.protection,
-            "sentence": Message.from_json(service.protection_reason),
-            "last_good_at": service.last_good_at,
-            "since": service.protection_since,
-        },
-        "backups": [_backup(inventory, actor, backup) for backup in inventory.backups],
-        "operation": _operation(session, service, current),
-        "last_operation": _operation(session, service, _last_ended(session, service)),
+        "quota": _quota(service, inventory),
+        "protection": _protection(service),
+        "schedule": schedule,
+        "runs": runs,
+        "clock_change": next_runs.clock_change(Schedule.from_json(service.schedule), runs),
+        "history": history.facts(past, actor.timezone or schedule["timezone"]),
+        "backups": [
+            {**_backup(inventory, actor, backup), "seconds": took.get(str(backup.operation_id))} for backup in listed
+        ],
+        "listing": listing,
+        "bin_hours": context.settings.bin_hours,
+        "operation": _operation(session, context, service, current, history.usual_duration(past)),
+        "last_operation": _operation(session, context, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
         "restore_failed": _failed_restore(inventory, actor, failed) if failed else None,
@@ -58,6 +85,26 @@ def facts(session: Session, context: Context, service: Service, actor: Actor) ->
         "safety_copy": policy.safety_copy_mode(context.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
+
+
+def _quota(service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
+    """`used` and `limit`; how many of the used places are `coming` or `kept`; `blocked` if kept backups fill all."""
+    held = inventory.for_rotation()
+    counted = [backup for backup in inventory.backups if inventory.counts(backup)]
+    return {
+        "used": inventory.used(), "limit": service.quota, "coming": inventory.used() - retention.used_places(held),
+        "kept": sum(backup.kept for backup in counted),
+        "blocked": retention.blocked_by_kept(held, limit=service.quota),
+    }  # fmt: skip
+
+
+def _protection(service: Service) -> dict[str, Any]:
+    """`state sentence last_good_at since` as stored, and how the state is shown."""
+    tone, mark = TONES[service.protection]
+    return {
+        "state": service.protection, "sentence": Message.from_json(service.protection_reason),
+        "last_good_at": service.last_good_at, "since": service.protection_since, "tone": tone, "mark": mark,
+    }  # fmt: skip
 
 
 def _reason_against(
@@ -79,6 +126,7 @@ def _schedule(context: Context, service: Service, inventory: service_backups.Inv
     return {
         **stored, "next_run": service.next_run_at, "next_removal": decided.removes, "emptied": list(decided.emptied),
         "next_outcome": decided.outcome, "next_reason": decided.reason, "skip_notice": skip, "notice": notice,
+        "version": version_of(service.schedule),
     }  # fmt: skip
 
 
@@ -104,14 +152,18 @@ def step_label(operation: Operation) -> str:
     return LABELS[operation.kind].get(operation.step, "")
 
 
-def _operation(session: Session, service: Service, operation: Operation | None) -> dict[str, Any] | None:
+def _operation(
+    session: Session, context: Context, service: Service, operation: Operation | None, usual: float | None = None
+) -> dict[str, Any] | None:
     if operation is None:
         return None
+    place = queue.position(session, operation, service)
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {
         "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state,
-        "step": step_label(operation), "progress": operation.progress, "transferred": operation.data.get("bytes"),
-        "queue_position": queue.position(session, operation, service), "reason": _for_client(operation.reason),
+        "step": step_label(operation), "progress": operation.progress,
+        "queue_position": place, "reason": _for_client(operation.reason), **_failure(operation),
+        **activity.times(session, context.settings, operation, service, place, usual),
         "warnings": [_for_client(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
@@ -123,13 +175,30 @@ def _for_client(stored: dict[str, Any] | None) -> Message | None:
     return message.without_paths() if message else None
 
 
+def _failure(operation: Operation) -> dict[str, Any]:
+    """`cause` and `advice` in plain words if Proxmox gave the reason, and its text as `raw`; each None otherwise."""
+    reason = _for_client(operation.reason) if operation.finished_at else None
+    text = raw_text(reason)
+    cause = cause_of(text) if text else None
+    return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}
+
+
 def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: Operation) -> dict[str, Any]:
     """The failed restore. `same` is why its backup cannot be restored again, or None."""
     own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
     copy = inventory.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
+    choices = [
+        backup for backup in inventory.backups
+        if backup.kind != "safety" and inventory.restorable(backup)
+        and not _reason_against("retry", inventory, actor, backup)
+    ]  # fmt: skip
     return {
+        **_failure(failed), "damaged": own is not None and service_backups.is_damaged(own),
         "reason": _for_client(failed.reason), "operation_id": failed.id, "kind": failed.kind,
+        "at": failed.finished_at,
+        "backup": {"created_at": own.created_at, "note": own.note} if own else None,
+        "choices": [{"id": one.id, "created_at": one.created_at, "note": one.note} for one in choices[:MOST_CHOICES]],
         "same": _reason_against("retry", inventory, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
     }  # fmt: skip
@@ -151,7 +220,10 @@ def _after_failed_restore(
 
 def state_json(found: dict[str, Any]) -> dict[str, Any]:
     """The result of `facts` as JSON types for `/state`: times as ISO 8601 UTC with Z, reasons as sentences."""
-    operation_keys = ("id", "kind", "state", "step", "progress", "transferred", "queue_position", "reason")
+    operation_keys = (
+        "id", "kind", "state", "step", "progress", "bytes", "seconds_left", "queue_position", "expected_start",
+        "reason",
+    )  # fmt: skip
     protection_keys = ("state", "sentence", "last_good_at")
     backup_keys = (
         "id",
@@ -173,7 +245,7 @@ def state_json(found: dict[str, Any]) -> dict[str, Any]:
 
     return {
         "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
-        "quota": found["quota"],
+        "quota": {key: found["quota"][key] for key in ("used", "limit")},
         "protection": {name: _json_value(found["protection"][name]) for name in protection_keys},
         "locked": found["locked"],
         "lock_reason": _json_value(found["lock_reason"]),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ..clock import slots
 from ..context import Context
+from ..errors import Refused
 from ..host import Actor
 from ..inventory import service_backups
 from ..models import now
@@ -16,8 +20,22 @@ from ..rules.wall_time import local_date
 from . import requests
 
 
+class ScheduleChanged(Refused):
+    """The schedule was changed meanwhile. Yours is not saved."""
+
+
+def version_of(stored: Mapping[str, Any]) -> str:
+    """A short mark of a stored schedule, which changes with its days, times and zone."""
+    seen = {"timezone": stored.get("timezone"), "days": stored.get("days")}
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) -> None:
-    """Save the weekly schedule of a form. Raises BadInput with the name of the field, NotAllowed or Refused."""
+    """Take over the weekly schedule of a form. Where a run of today becomes due at once, the page says so.
+
+    `schedule_version` is the one that the form was made from; ScheduleChanged where another one is stored by now.
+    Without it nothing is compared.
+    """
     slots.claim_service(context, service_id)
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
@@ -25,6 +43,8 @@ def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) ->
         requests.require_possible("schedule", inventory, actor)
         old = Schedule.from_json(service.schedule)
         new = read_form(form, default_timezone=context.settings.timezone, before=old)
+        if form.get("schedule_version") not in {None, "", version_of(old.to_json())}:
+            raise ScheduleChanged
         at = now()
         today = local_date(at, new.timezone)
         made = inventory.todays(today.isoformat(), manual=context.settings.manual_counts_as_todays) is not None

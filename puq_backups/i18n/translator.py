@@ -29,6 +29,7 @@ from ..errors import Message
 from . import catalogues, locales
 
 GIB = 1024**3
+MIB = 1024**2
 DIGITS = {"arab": "٠١٢٣٤٥٦٧٨٩", "arabext": "۰۱۲۳۴۵۶۷۸۹"}
 """Digits of numbering systems that Babel knows by name only. By CLDR "ar" uses Latin digits, but "ar_EG" does not."""
 
@@ -133,6 +134,34 @@ class Translator:
         both = str(get_datetime_format("medium", self.locale)).replace("{0}", time).replace("{1}", date)
         return self._in_digits(both)
 
+    def day(self, value: dt.datetime, zone: str | None = None) -> str:
+        """The day of a moment: today, tomorrow, yesterday, or as in "Fri, Nov 27"; another year is named."""
+        tz = _zone(zone) if zone else self.zone
+        date, today = value.astimezone(tz).date(), dt.datetime.now(tz).date()
+        near = {0: N_("today"), 1: N_("tomorrow"), -1: N_("yesterday")}.get((date - today).days)
+        if near:
+            return self.gettext(near)
+        skeleton = "MMMEd" if date.year == today.year else "yMMMEd"
+        return self._in_digits(str(format_skeleton(skeleton, date, locale=self.locale)))
+
+    def day_of_month(self, value: dt.datetime) -> str:
+        """A day without its year, as in "Nov 27"."""
+        return self._in_digits(str(format_skeleton("MMMd", value.astimezone(self.zone), locale=self.locale)))
+
+    def moment(self, value: dt.datetime, zone: str | None = None) -> str:
+        """Day and time to the minute, as in "today, 02:00" or "Fri, Nov 27, 02:00"."""
+        tz = _zone(zone) if zone else self.zone
+        time = self._in_digits(format_time(value, "short", tzinfo=tz, locale=self.locale))
+        return self.isolated(self.gettext("{day}, {time}", day=self.day(value, zone), time=time))
+
+    def now_in(self, zone: str) -> str:
+        """The time of day now in a zone."""
+        return self._in_digits(format_time(dt.datetime.now(_zone(zone)), "short", locale=self.locale))
+
+    def duration(self, seconds: float) -> str:
+        """A length of time in its largest unit, as in "4 min"."""
+        return self._in_digits(format_timedelta(dt.timedelta(seconds=seconds), format="short", locale=self.locale))
+
     def ago(self, value: dt.datetime) -> str:
         """Return the distance to a time, as in "3 hours ago" or "in 5 days"."""
         away = value - dt.datetime.now(dt.UTC)
@@ -162,6 +191,10 @@ class Translator:
         small = 0 < gib < 0.05  # noqa: PLR2004 it would be shown as 0
         said = N_("< {size} GiB") if small else N_("{size} GiB")
         return self.isolated(self.gettext(said, size=0.1 if small else gib))
+
+    def rate(self, per_second: float) -> str:
+        """Bytes a second as in "142 MiB/s"."""
+        return self.isolated(self.gettext("{size} MiB/s", size=per_second / MIB))
 
 
 def _language(name: str, folder: str, overrides: str) -> tuple[Locale, NullTranslations]:

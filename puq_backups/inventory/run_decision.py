@@ -15,16 +15,19 @@ def decide_run(
     settings: Settings, inventory: Inventory, day: str | None, slot: Operation | None = None
 ) -> RunDecision:
     """What the run of local date `day` does: that of `slot`, which is claimed already, or the next one (None)."""
+    return decide(run_facts(settings, inventory, day, slot))
+
+
+def run_facts(settings: Settings, inventory: Inventory, day: str | None, slot: Operation | None = None) -> Facts:
+    """What that run depends on."""
     service = inventory.service
     manual = settings.manual_counts_as_todays
     todays = inventory.todays(day, manual=manual, but=slot.id if slot else None) if day else None
-    return decide(
-        Facts(
-            status=service.status, limit=service.quota, rotation=Package.from_json(service.package).rotation,
-            backups=inventory.for_rotation(), planned=slot is not None or _planned(inventory),
-            has_todays=todays is not None, unfinished=slot is not None and _unfinished(inventory, slot),
-            restore_failed=service.restore_failed is not None, problem=Message.from_json(service.problem),
-        )
+    return Facts(
+        status=service.status, limit=service.quota, rotation=Package.from_json(service.package).rotation,
+        backups=inventory.for_rotation(), planned=slot is not None or _planned(inventory),
+        has_todays=todays is not None, unfinished=slot is not None and _unfinished(inventory, slot),
+        restore_failed=service.restore_failed is not None, problem=Message.from_json(service.problem),
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def pause_seconds(settings: Settings, operation: Operation, *, watched: bool) ->
 
 
 def _show(step: StepContext) -> None:
-    """Store the task's progress: percent, bytes of a restore, and whether it waits for another backup.
+    """Store the task's progress: percent, bytes, rate, and whether it waits for another backup.
 
     Of a backup's log only the lines since the last poll are read. A restore's progress needs those before as well.
     """
@@ -81,7 +81,19 @@ def _show(step: StepContext) -> None:
     # Sizes that are known only when their disk begins would take it back.
     operation.progress = max(percent, operation.progress or 0) if percent is not None else operation.progress
     if moved:
-        operation.store(bytes=asdict(moved))
+        operation.store(bytes={**asdict(moved), "rate": _rate(operation, moved.done)})
+    elif copied := tasks.backup_progress(lines):
+        operation.store(bytes=asdict(copied))
+
+
+def _rate(operation: Operation, done: int) -> int | None:
+    """Bytes a second since the first look at the data; a restore's log does not say."""
+    first = operation.data.get("bytes_first")
+    if not first:
+        operation.store(bytes_first={"at": time.time(), "done": done})
+        return None
+    passed = time.time() - first["at"]
+    return round((done - first["done"]) / passed) if passed > 1 else None
 
 
 def find_lost(step: StepContext) -> bool:

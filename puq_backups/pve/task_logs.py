@@ -13,6 +13,8 @@ PROGRESS = re.compile(
     r"^(?:INFO:\s+(\d{1,3})% \(|progress (\d{1,3})% \(read \d+ bytes|transferred .+ of .+ \((\d{1,3})(?:\.\d+)?%\))"
 )
 READ = re.compile(r"^progress (\d{1,3})% \(read (\d+) bytes")
+COPIED = re.compile(r"^INFO:\s+\d{1,3}% \(([\d.]+ \w+) of ([\d.]+ \w+)\) in [^,]+, read: ([\d.]+ \w+)/s")
+UNITS = {"B": 0, "KiB": 1, "MiB": 2, "GiB": 3, "TiB": 4}
 DEVICE = re.compile(r"^DEV: dev_id=\d+ size: (\d+) devname: drive-([a-z]+\d+)")
 IMAGE = re.compile(r"^restore proxmox backup image: .*\bdrive-([a-z]+\d+)(?:-backup)?\.img\.fidx")
 """The start of one disk of a PBS restore. The TPM state's part of a backup is named `drive-tpmstate0-backup`."""
@@ -94,6 +96,26 @@ def _parts(lines: Iterable[str]) -> dict[str, RestoreProgress]:
             percent, done = int(match.group(1)), int(match.group(2))
             found[slot] = RestoreProgress(done, done * 100 // max(percent, 1), None, 1)
     return found
+
+
+@dataclass(frozen=True)
+class BackupProgress:
+    """How far a backup's data are, in bytes; `rate` is what was read in a second lately."""
+
+    done: int
+    total: int
+    rate: int
+
+
+def backup_progress(lines: Sequence[str]) -> BackupProgress | None:
+    """What the last progress line of a backup says; None before the first."""
+    match = next((match for line in reversed(lines) if (match := COPIED.match(line))), None)
+    return BackupProgress(*(_bytes(text) for text in match.groups())) if match else None
+
+
+def _bytes(text: str) -> int:
+    number, unit = text.split()
+    return int(float(number) * float(1024 ** UNITS.get(unit, 0)))
 
 
 def waits_for_node(lines: Sequence[str]) -> bool:

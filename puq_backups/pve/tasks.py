@@ -10,6 +10,7 @@ from . import paths
 from .client import Proxmox
 from .task_logs import (
     archive_target,
+    backup_progress,
     failure_reason,
     freeze_error,
     included_disks,
@@ -26,6 +27,7 @@ __all__ = [
     "Upid",
     "active",
     "archive_target",
+    "backup_progress",
     "failure_reason",
     "find",
     "freeze_error",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from ..context import Context
-from . import access, client, database_errors, module_route, monitoring, restore_preview
+from . import access, client, confirm_pages, database_errors, module_route, monitoring
 
 
 def blueprint(context: Context) -> Blueprint:
@@ -14,7 +14,7 @@ def blueprint(context: Context) -> Blueprint:
     access.guard(found, context)
     database_errors.handle(found, context)
     client.add_pages(found, context)
-    restore_preview.add_route(found, context)
+    confirm_pages.add_routes(found, context)
     module_route.add_routes(found, context)
     return found
 

@@ -10,7 +10,9 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ..client_area import backup_list
 from ..client_area import page as page_facts
+from ..client_area.schedule import ScheduleChanged
 from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
@@ -21,18 +23,18 @@ from .hook_output import hook_output
 
 FORMS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
-    ("create", "BackupNow", N_("The backup has been asked for.")),
-    ("<backup_id>/restore", "RestoreBackup", N_("The restore has been asked for.")),
+    ("create", "BackupNow", N_("Your backup is starting.")),
+    ("<backup_id>/restore", "RestoreBackup", N_("Your restore is starting.")),
     ("<backup_id>/remove", "RemoveBackup", N_("The backup is removed.")),
     ("<backup_id>/undo", "UndoRemove", N_("The backup is back.")),
     ("<backup_id>/delete", "DeleteBackup", N_("The backup is being removed.")),
     ("<backup_id>/release", "ReleaseBackup", N_("This backup counts now.")),
-    ("<backup_id>/note", "EditNote", N_("The note is saved.")),
-    ("<backup_id>/keep", "KeepBackup", N_("Saved.")),
-    ("reinstall", "Reinstall", N_("The reinstallation has been asked for.")),
-    ("operations/<operation_id>/retry", "RetryRestore", N_("The restore has been asked for again.")),
-    ("operations/<operation_id>/back", "BackToBefore", N_("The state before the restore is being brought back.")),
-    ("operations/<operation_id>/cancel", "CancelOperation", N_("It is being cancelled.")),
+    ("<backup_id>/note", "EditNote", N_("The description is saved.")),
+    ("<backup_id>/keep", "KeepBackup", N_("Backup kept.")),
+    ("reinstall", "Reinstall", N_("The reinstallation is starting.")),
+    ("operations/<operation_id>/retry", "RetryRestore", N_("Your restore is starting again.")),
+    ("operations/<operation_id>/back", "BackToBefore", N_("The restore is being undone.")),
+    ("operations/<operation_id>/cancel", "CancelOperation", N_("It is being stopped.")),
 )
 """For each form: path below the page, module function that it calls, and the success message."""
 
@@ -40,6 +42,13 @@ ErrorPage = Callable[..., ResponseReturnValue]
 """A view that shows a refused request: called with context, service id, `error` and `form`."""
 
 SUCCESS_MESSAGES = {function: said for _, function, said in FORMS}
+IN_ROW = frozenset({"EditNote", "KeepBackup", "UndoRemove"})
+"""Functions after which the page opens at the row of the backup."""
+VIEW = ("kind", "page")
+"""Query parameters of the list. Forms send them too, so that the page after them shows the same part of it."""
+GONE = NotFound("It is no longer there. The page shows what is there now.")
+CONFIRMED = frozenset({"<backup_id>/restore", "<backup_id>/remove"})
+"""Paths that `confirm_pages` adds: a GET there shows a page that confirms the form."""
 
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
@@ -47,7 +56,15 @@ def add_pages(blueprint: Blueprint, context: Context) -> None:
     blueprint.add_url_rule("/", "page", lambda service_id: page(context, service_id), strict_slashes=False)
     blueprint.add_url_rule("/state", "state", lambda service_id: state(context, service_id))
     for path, function, _ in FORMS:
+        if path in CONFIRMED:
+            continue
         blueprint.add_url_rule(f"/{path}", function, _form_view(context, function), methods=["POST"])
+        # A browser that reloads the URL of a form gets the page, not a bare 405.
+        blueprint.add_url_rule(f"/{path}", f"reload_{function}", _to_page)
+
+
+def _to_page(service_id: str, **_: str) -> ResponseReturnValue:
+    return redirect(url_for(".page", service_id=service_id), 303)
 
 
 def _form_view(context: Context, function: str) -> Callable[..., ResponseReturnValue]:
@@ -66,18 +83,25 @@ def call_function(
     an error; the default is the client's page.
     """
     answers: list[Any] = []
-    params = {**form, "serviceid": service_id}
+    params = {name: value for name, value in form.items() if name not in VIEW} | {"serviceid": service_id}
     error = g.get("puq_backups_csrf_error") or forms.catch_error(
         lambda: answers.append(_call(context, function, params))
     )
-    if isinstance(error, NotFound):
-        return Response(status=404)
     if error:
+        error = GONE if isinstance(error, NotFound) else error
         return (error_page or page)(context, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
         return render(context, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
-    forms.set_message(SUCCESS_MESSAGES.get(function, N_("It is done.")))
-    return redirect(url_for(".page", service_id=service_id), 303)
+    forms.set_message(_success_message(function, form))
+    view: dict[str, Any] = {name: form[name] for name in VIEW if form.get(name)}
+    row = f"puqb-backup-{form['backup_id']}" if function in IN_ROW and form.get("backup_id") else None
+    return redirect(url_for(".page", service_id=service_id, _anchor=row, **view), 303)
+
+
+def _success_message(function: str, form: dict[str, str]) -> str:
+    if function == "KeepBackup" and form.get("kept") == "0":
+        return N_("No longer kept.")
+    return SUCCESS_MESSAGES.get(function, N_("It is done."))
 
 
 def _call(context: Context, function: str, params: dict[str, str]) -> Any:
@@ -92,15 +116,28 @@ def page(
 ) -> ResponseReturnValue:
     """Return the Backups page. With `error`: its HTTP status and text, and the form as it was submitted."""
     actor = g.puq_backups_actor
-    area = call_authorized(context, "ClientArea", {"serviceid": service_id}, actor)
+    view = {name: request.values.get(name, "") for name in VIEW}
+    area = call_authorized(context, "ClientArea", {**view, "serviceid": service_id}, actor)
     found = with_urls(area["vars"], service_id) | hook_output(context, area["vars"]["service"], actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
     found |= {"errors": errors, "refusal": refusal, "message": forms.take_message(), "form": form or {}}
+    found |= request_facts(found, error, form or {})
     html = render(context, area["templatefile"], found, found["schedule"]["timezone"])
     return html, error.status if error else 200
+
+
+def request_facts(found: dict[str, Any], error: BackupsError | None, form: dict[str, str]) -> dict[str, Any]:
+    """Return what the page shows of this request: the row being edited, and both schedules after a stale save."""
+    schedule = found["schedule"]
+    if isinstance(error, ScheduleChanged):
+        days = [
+            {"day": day, "enabled": f"day_{day}" in form, "time": form.get(f"time_{day}", "")} for day in range(7)
+        ]
+        schedule = {**schedule, "changed": True, "submitted": days}
+    return {"edit": request.args.get("edit", ""), "schedule": schedule}
 
 
 def render(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
@@ -117,16 +154,12 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
     def to(endpoint: str, **ids: Any) -> str:
         return url_for(f".{endpoint}", service_id=service_id, **ids)
 
-    for backup in found["backups"]:
-        forms = {
-            "restore": "RestoreBackup",
-            "remove": "RemoveBackup",
-            "note": "EditNote",
-            "keep": "KeepBackup",
-            "undo": "UndoRemove",
-            "delete": "DeleteBackup",
-            "release": "ReleaseBackup",
-        }
+    forms = {
+        "restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup",
+        "undo": "UndoRemove", "delete": "DeleteBackup", "release": "ReleaseBackup",
+    }  # fmt: skip
+    going = [backup for run in found["runs"] for backup in run["removes"]]
+    for backup in (*found["backups"], *going):
         backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
         backup["urls"]["look"] = to("restore_preview", backup_id=backup["id"])
     for operation in (found["operation"], found["last_operation"], found["restore_failed"]):
@@ -136,18 +169,20 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
                 "retry": to("RetryRestore", operation_id=key), "back": to("BackToBefore", operation_id=key),
                 "cancel": to("CancelOperation", operation_id=key),
             }  # fmt: skip
+    listing = backup_list.urls(found["listing"], lambda **query: to("page", **query))
     urls = {
-        "page": to("page"), "state": to("state"), "schedule": to("SaveSchedule"), "create": to("BackupNow"),
+        "page": to("page"), "here": listing["here"], "state": to("state"),
+        "schedule": to("SaveSchedule"), "create": to("BackupNow"),
         "reinstall": to("Reinstall"),
         "stylesheet": url_for("puq_backups_static.static", filename="backups.css"),
         "script": url_for("puq_backups_static.static", filename="backups.js"),
     }  # fmt: skip
-    return {**found, "urls": urls}
+    return {**found, "urls": urls, "listing": {**found["listing"], **listing}}
 
 
 def state(context: Context, service_id: str) -> ResponseReturnValue:
     """Return the page facts as JSON with an ETag. Makes no Proxmox call."""
-    area = call_authorized(context, "ClientArea", {"serviceid": service_id}, g.puq_backups_actor)
+    area = call_authorized(context, "ClientArea", {"serviceid": service_id, "page": "all"}, g.puq_backups_actor)
     if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
         node_watch.note_watched(context, service_id)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)

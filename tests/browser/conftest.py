@@ -13,14 +13,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support import services
+from support import services, serving
 from support import world as worlds
 from support.running_demo import Demo
 from support.waiting import PATIENCE
 
 from puq_backups.simulator import Simulator
-
-from . import serving
 
 SCREENSHOTS = services.ROOT / "tests" / "screenshots"
 FLAGS = [

@@ -70,7 +70,7 @@ def test_page_speaks_each_language_from_its_own_side(
             sees_directions_kept(page)
         shot(page, f"language-{locale}")
 
-        page.locator(".puqb-actions > .puqb-button", has_text=re.compile(f"^{restore}")).first.click()
+        page.locator(".puqb-do .puqb-button", has_text=re.compile(f"^{restore}")).first.click()
         dialog = page.get_by_role("dialog")
         label = re.compile(re.escape(confirm).replace(r"\{\}", f"{ISOLATES}{re.escape(name)}{ISOLATES}"))
         expect(dialog.get_by_label(label)).to_be_focused()
@@ -87,7 +87,7 @@ def only(locale: str, part: Locator) -> list[str]:
     """The English words in a part of a page that is not in English; notes and time zones may hold any."""
     said = part.evaluate(
         "part => { const copy = part.cloneNode(true); "
-        "copy.querySelectorAll('bdi, select, dialog dialog, .puqb-note-text').forEach(one => one.remove()); "
+        "copy.querySelectorAll('bdi, select, datalist, dialog dialog').forEach(one => one.remove()); "
         "return copy.textContent; }"
     )
     return [] if locale == "en" else [word for word in ENGLISH.findall(said) if (locale, word) != ("de", "Backup")]
@@ -106,7 +106,7 @@ def sees_directions_kept(page: Page) -> None:
         places = places_of(part)
         assert len(places) > 2
         assert places == sorted(places)
-    places = places_of(page.locator(".puqb-note-text", has_text="v2.1"))
+    places = places_of(page.locator("[data-puqb-note]", has_text="v2.1"))
     assert places[0] == max(places)
     assert places[-1] == min(places), "the closing bracket stands at the end of a line from right to left"
 

@@ -219,6 +219,6 @@ def test_progress_of_the_data_is_shown_in_percent_and_bytes(world: worlds.World)
         actor = worlds.ALICE
         found = page.facts(session, world.context, world.service(), actor)["operation"]
     assert found["step"] == "Restoring the disks"
-    assert found["transferred"]["total"] == 16 * 1024**3
-    assert found["progress"] == found["transferred"]["done"] * 100 // found["transferred"]["total"]
+    assert found["bytes"]["total"] == 16 * 1024**3
+    assert found["progress"] == found["bytes"]["done"] * 100 // found["bytes"]["total"]
     assert ended(world).state == "done"

@@ -136,7 +136,7 @@ class World:
             return list(session.scalars(rows.order_by(Backup.created_at)))
 
 
-def make(proxmox: Simulator, database_url: str, redis_url: str, **settings: Any) -> World:
+def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | None = None, **settings: Any) -> World:
     """A host application that mounts us, with our tables made by our migrations; without a bin unless asked for."""
     app = Flask("host")
     app.testing = True
@@ -146,7 +146,7 @@ def make(proxmox: Simulator, database_url: str, redis_url: str, **settings: Any)
         PUQ_BACKUPS_SHUTDOWN_TIMEOUT=5,
         **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in ({"bin_hours": 0} | settings).items()},
     )  # fmt: skip
-    db, host, backups = SQLAlchemy(), Host(), Backups()
+    db, host, backups = SQLAlchemy(), host or Host(), Backups()
     db.init_app(app)
     backups.init_app(app, db=db, host=host)
     running.upgrade(backups.context.database.engine)

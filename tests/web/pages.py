@@ -3,6 +3,7 @@
 import copy
 import datetime as dt
 import re
+import types
 from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from puq_backups.client_area import backup_list
 from puq_backups.errors import Message
 from puq_backups.i18n.translator import Translator
 
@@ -33,9 +35,10 @@ def a_backup(number: int, **changes: Any) -> dict[str, Any]:
         "expires_at": None,
         "missing": False,
         "restorable": True,
-        "damaged": False,
         "verified": None,
+        "damaged": False,
         "binned_until": None,
+        "seconds": 240.0,
         "urls": {action: f"{at}/{action}" for action in ("look", *NOTHING_AGAINST)},
         "reason_against": dict(NOTHING_AGAINST),
         **changes,
@@ -51,7 +54,10 @@ def an_operation(**changes: Any) -> dict[str, Any]:
         "state": "running",
         "step": "Reading the disks",
         "progress": 42,
-        "transferred": None,
+        "bytes": None,
+        "seconds_left": None,
+        "expected_start": None,
+        "expected_end": None,
         "queue_position": None,
         "reason": None,
         "warnings": [],
@@ -63,12 +69,36 @@ def an_operation(**changes: Any) -> dict[str, Any]:
     }
 
 
+def a_run(index: int, **changes: Any) -> dict[str, Any]:
+    """The scheduled run `index`, which removes nothing."""
+    at = WHEN + dt.timedelta(days=index)
+    return {
+        "index": index,
+        "at": at,
+        "outcome": "runs",
+        "reason": None,
+        "removes": [],
+        "removes_later": [],
+        "place": 2,
+        **changes,
+    }
+
+
 def values(**changes: Any) -> dict[str, Any]:
     """What the view hands to the page: a quiet service with ten places and one backup."""
     days = [{"day": day, "enabled": day == 1, "time": "03:00"} for day in range(7)]
     at = "/s/1/backups"
+    backups = changes.get("backups", [a_backup(1)])
+    listing = backup_list.select_page([types.SimpleNamespace(**backup) for backup in backups], {})[1]
+    noon = [{"at": WHEN - dt.timedelta(days=days), "state": "none", "text": Message("-")} for days in range(30)]
     return {
         "service": {"id": "1", "name": "web-1", "status": "running"},
+        "listing": {**listing, **backup_list.urls(listing, lambda **query: f"{at}/")},
+        "history": {"days": noon[::-1], "counts": {"none": 30}, "curve": None},
+        "runs": [],
+        "clock_change": None,
+        "edit": "",
+        "bin_hours": 24,
         "urls": {
             "page": f"{at}/",
             "state": f"{at}/state",
@@ -82,6 +112,8 @@ def values(**changes: Any) -> dict[str, Any]:
         "quota": {"used": 1, "limit": 10},
         "protection": {
             "state": "protected",
+            "tone": "ok",
+            "mark": "check",
             "sentence": Message("Last good backup: {last}.", last=WHEN),
             "last_good_at": WHEN,
             "since": WHEN,
@@ -96,6 +128,7 @@ def values(**changes: Any) -> dict[str, Any]:
             "next_reason": None,
             "skip_notice": None,
             "notice": None,
+            "version": "v1",
         },
         "timezones": ["Europe/Kyiv", "Europe/Warsaw", "UTC"],
         "backups": [a_backup(1)],
@@ -153,11 +186,12 @@ class Elements(HTMLParser):
         super().__init__()
         self.all: list[tuple[str, dict[str, str | None]]] = []
         self.forms: list[tuple[dict[str, str | None], list[str | None]]] = []
+        """Those that post: what only leads to another page carries no token."""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.all.append((tag, dict(attrs)))
-        if tag == "form":
+        if tag == "form" and dict(attrs).get("method") == "post":
             self.forms.append((dict(attrs), []))
         elif tag in ("input", "select") and self.forms:
             self.forms[-1][1].append(dict(attrs).get("name"))
@@ -166,6 +200,14 @@ class Elements(HTMLParser):
         """The attributes of the one element with this id."""
         (found,) = [attributes for _, attributes in self.all if attributes.get("id") == element_id]
         return found
+
+
+def button(html: str, address: str) -> dict[str, str | None]:
+    """The attributes of the row's button that leads or posts to an address below the page's."""
+    found = [
+        of for tag, of in Elements(html).all if tag == "button" and of.get("formaction") == f"/s/1/backups/{address}"
+    ]
+    return found[-1]
 
 
 def fields(html: str) -> dict[str | None, list[str | None]]:
@@ -188,11 +230,23 @@ EVERY_STATE: dict[str, dict[str, Any]] = {
             "operation_id": "o1",
             "kind": "restore",
             "same": None,
+            "at": WHEN,
+            "cause": None,
+            "raw": None,
+            "damaged": False,
+            "backup": {"created_at": WHEN, "note": "Note 1"},
+            "choices": [{"id": "b1", "created_at": WHEN, "note": "Note 1"}],
             "safety_copy": {"id": "b1", "created_at": WHEN},
             "urls": an_operation()["urls"],
         }
     },
-    "removal ahead": {"schedule": {**values()["schedule"], "next_run": WHEN, "next_removal": ["b1"], "notice": BUSY}},
+    "removal ahead": {
+        "schedule": {**values()["schedule"], "next_run": WHEN, "next_removal": ["b1"], "notice": BUSY},
+        "runs": [a_run(0), a_run(1, removes=[a_backup(1)])],
+    },
+    "refused next": {"runs": [a_run(0, outcome="refused", reason=BUSY)]},
+    "skipped next": {"runs": [a_run(0, outcome="skipped", reason=BUSY)]},
+    "in the bin": {"backups": [a_backup(1, binned_until=WHEN), a_backup(2)]},
     "odd backups": {
         "backups": [
             a_backup(1, kind="safety", kept=True, expires_at=WHEN),

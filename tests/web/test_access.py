@@ -19,6 +19,7 @@ FORM = {
 }  # fmt: skip
 RIGHTS = {
     "/schedule": "schedule", "/create": "create", "/<backup_id>/restore": "restore", "/<backup_id>/remove": "remove",
+    "/<backup_id>/undo": "remove", "/<backup_id>/delete": "remove",
     "/<backup_id>/note": "create", "/<backup_id>/keep": "keep", "/reinstall": "restore",
     "/operations/<operation_id>/retry": "restore", "/operations/<operation_id>/back": "restore",
     "/operations/<operation_id>/cancel": "create",
@@ -37,10 +38,11 @@ def routes(
     door: Door, backup: str, operation: str, *, custom: bool = False
 ) -> Iterator[tuple[str, str, str]]:  # fmt: skip
     """(method, path below the prefix, that path with ids) of every page there is; with `custom` also of those that
-    call what their fields name (test_custom.py).
+    call what their fields name (test_custom.py). Addresses of forms that lead to the page are left out.
     """
     for rule in door.world.app.url_map.iter_rules():
-        if rule.endpoint.startswith("puq_backups.") and (custom or ".custom" not in rule.endpoint):
+        ours = rule.endpoint.startswith("puq_backups.") and ".reload_" not in rule.endpoint
+        if ours and (custom or ".custom" not in rule.endpoint):
             path = rule.rule.removeprefix(PREFIX)
             method = "POST" if "POST" in (rule.methods or ()) else "GET"
             yield method, path, path.replace("<backup_id>", backup).replace("<operation_id>", operation)
@@ -166,13 +168,23 @@ def test_retry_with_anothers_backup_is_404(full: Door) -> None:
     assert world.operations()[-1].id == failed.id
 
 
+def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(full: Door) -> None:
+    for path in ("/create", "/schedule", f"/{ids(full.world, '1')[0]}/keep", "/operations/x/cancel"):
+        assert full.get(path).status_code == 303
+        assert full.get(path).headers["Location"] == "/services/1/backups/"
+        assert full.get(path, BOB).status_code == 404
+
+
 def test_removed_backup_is_404(full: Door) -> None:
     backup = ids(full.world, "1")[0]
     full.world.call("RemoveBackup", backup_id=backup)
     full.world.drain()
 
     for action in ("restore", "remove", "note", "keep"):
-        assert full.post(f"/{backup}/{action}", FORM).status_code == 404
+        answer = full.post(f"/{backup}/{action}", FORM)
+        assert answer.status_code == 404
+        assert "It is no longer there. The page shows what is there now." in said(answer)
+        assert "Scheduled Automatic Backups" in said(answer)
 
 
 def test_form_fields_cannot_stand_in_for_the_address(full: Door) -> None:

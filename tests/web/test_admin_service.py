@@ -55,7 +55,7 @@ def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
 ) -> None:
     answer = desk.post(f"{AT}/create", note="by support")
     assert (answer.status_code, answer.location) == (303, "/admin/backups/services/1/")
-    assert "The backup has been asked for." in desk.read(f"{AT}/")
+    assert "Your backup is starting." in desk.read(f"{AT}/")
     world.drain()
     [backup] = world.held()
 
@@ -64,7 +64,6 @@ def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
     wrong = desk.post(f"{AT}/{backup.id}/restore", confirm="another")
     assert wrong.status_code == 400
     assert "Type the name of the virtual machine, web100, to confirm." in said(wrong)
-    assert 'class="puqb-nav"' in wrong.text
     assert desk.post(f"{AT}/{backup.id}/restore", confirm="web100").status_code == 303
     world.drain()
     assert desk.post(f"{AT}/{backup.id}/remove").status_code == 303

@@ -20,14 +20,14 @@ def follow(door: Door, path: str, form: dict[str, str] | None = None) -> str:
     """Send a form: the words of the page that the answer leads to. It is said once."""
     answer = door.post(path, form)
     assert answer.status_code == 303, said(answer)
-    assert answer.headers["Location"] == "/services/1/backups/"
+    assert answer.headers["Location"].partition("#")[0] == "/services/1/backups/"
     first, again = said(door.get()), said(door.get())
     assert len(first) > len(again)
     return first
 
 
 def test_backup_now_is_accepted_made_and_listed(door: Door) -> None:
-    assert "The backup has been asked for." in follow(door, "/create", {"note": "before the update"})
+    assert "Your backup is starting." in follow(door, "/create", {"note": "before the update"})
     door.world.drain()
 
     page = said(door.get())
@@ -63,7 +63,7 @@ def test_restore_is_accepted_and_done(door: Door) -> None:
     backup = door.world.back_up()
     door.world.proxmox.vm(100).config["cores"] = 7
 
-    assert "The restore has been asked for." in follow(door, f"/{backup.id}/restore", {"confirm": "web100"})
+    assert "Your restore is starting." in follow(door, f"/{backup.id}/restore", {"confirm": "web100"})
     door.world.drain()
 
     assert door.state()["last_operation"]["kind"] == "restore"
@@ -74,7 +74,7 @@ def test_restore_is_accepted_and_done(door: Door) -> None:
 def test_remove_is_accepted_and_done(door: Door) -> None:
     backup = door.world.back_up("to be removed")
 
-    assert "The backup is being removed." in follow(door, f"/{backup.id}/remove")
+    assert "The backup is removed." in follow(door, f"/{backup.id}/remove")
     door.world.drain()
 
     assert "to be removed" not in door.get().text
@@ -84,7 +84,7 @@ def test_remove_is_accepted_and_done(door: Door) -> None:
 def test_note_is_changed_here_and_in_proxmox(door: Door) -> None:
     backup = door.world.back_up("the old one")
 
-    assert "The note is saved." in follow(door, f"/{backup.id}/note", {"note": "  50% {{vmid}} \N{SNOWMAN} "})
+    assert "The description is saved." in follow(door, f"/{backup.id}/note", {"note": "  50% {{vmid}} \N{SNOWMAN} "})
 
     assert door.state()["backups"][0]["note"] == "50% {{vmid}} \N{SNOWMAN}"
     assert door.world.proxmox.volumes("local")[0].notes.startswith("50% {{vmid}} \N{SNOWMAN} [puqb:")
@@ -104,7 +104,7 @@ def test_waiting_operation_is_cancelled(door: Door) -> None:
         door.post("/create")
         [operation] = door.world.operations()
 
-        assert "It is being cancelled." in follow(door, f"/operations/{operation.id}/cancel")
+        assert "It is being stopped." in follow(door, f"/operations/{operation.id}/cancel")
 
     door.world.drain()
     assert door.state()["last_operation"]["state"] == "cancelled"
@@ -131,7 +131,7 @@ def test_failed_restore_is_offered_again_and_retried(door: Door) -> None:
     answer = follow(door, f"/operations/{failed['id']}/retry", {"backup_id": good.id})
     door.world.drain()
 
-    assert "The restore has been asked for again." in answer
+    assert "Your restore is starting again." in answer
     assert door.state()["restore_failed"] is False
 
 
@@ -165,7 +165,6 @@ def test_page_is_not_kept_by_caches(door: Door) -> None:
 def test_page_is_found_with_and_without_the_last_slash(door: Door) -> None:
     assert door.get("").status_code == 200
     assert door.get("/").status_code == 200
-    assert door.client.get("/services/1/backups/create").status_code == 405
 
 
 def test_page_speaks_the_reader_s_language_and_zone(door: Door) -> None:

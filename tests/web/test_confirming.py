@@ -86,7 +86,7 @@ def test_silence_of_proxmox_is_admitted_and_the_form_stays(door: Door, path: str
     shown = door.get(path)
 
     assert UNREACHABLE in said(shown)
-    assert "All snapshots of the virtual machine are deleted." in said(shown)
+    assert "All snapshots of the server are deleted." in said(shown)
     assert 'name="confirm"' in shown.text
 
 
@@ -127,14 +127,14 @@ def test_after_a_failed_restore_no_copy_of_the_ruin_is_offered(door: Door, path:
     assert "safety_copy" not in door.get(path).text
 
     page = door.get()
-    assert "The machine becomes what it was on" in said(page)
+    assert "Your server becomes what it was" in said(page)
     assert "Safety copy from before the restore of" in said(page)
     assert "Removed on" in said(page)
     assert door.post(f"/operations/{failed.id}/back").status_code == 303
     door.world.drain()
 
     assert door.world.service().restore_failed is None
-    assert "The state before the restore is back." in said(door.get())
+    assert "The restore was undone." in said(door.get())
 
 
 def test_ways_on_are_closed_with_the_reason_where_they_lead_nowhere(door: Door, path: str) -> None:
@@ -145,7 +145,7 @@ def test_ways_on_are_closed_with_the_reason_where_they_lead_nowhere(door: Door, 
 
     shown = door.get()
 
-    assert "No safety copy was made before this restore." in said(shown)
+    assert "Undo the restore" not in said(shown)
     assert "Reinstalling is not set up here. Please ask the provider's support." in said(shown)
     assert re.search(r'<button type="button"[^>]*id="puqb-retry-open"(?![^>]*disabled)', shown.text)
     assert door.post(f"/operations/{operation.id}/back").status_code == 409

@@ -42,7 +42,7 @@ def test_custom_function_does_what_the_forms_own_address_does(door: Door, path: 
     answer = custom(door, "BackupNow", path=path, note="as WHMCS does", id="2", serviceid="2")
 
     assert (answer.status_code, answer.location) == (303, "/services/1/backups/")
-    assert "The backup has been asked for." in said(door.get())
+    assert "Your backup is starting." in said(door.get())
     [operation] = door.world.operations()
     assert (operation.note, operation.actor) == ("as WHMCS does", "client alice (Alice)")
     assert door.world.operations("2") == []

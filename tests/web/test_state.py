@@ -77,7 +77,15 @@ def test_state_of_a_backup_that_is_there(door: Door) -> None:
     assert (type(backup["size"]), backup["kind"], backup["note"]) == (int, "manual", "a note")
     assert MOMENT.fullmatch(backup["created_at"])
     last = state["last_operation"]
-    assert set(last) == {*OPERATION, "progress", "transferred", "queue_position", "reason"}
+    assert set(last) == {
+        *OPERATION,
+        "progress",
+        "bytes",
+        "seconds_left",
+        "queue_position",
+        "expected_start",
+        "reason",
+    }
     types_of(last, OPERATION)
     assert (last["kind"], last["state"], last["queue_position"]) == ("backup", "done", None)
     assert state["quota"]["used"] == 1

@@ -4,7 +4,20 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import EVERY_STATE, WHEN, Elements, a_backup, an_operation, fields, page, values, words
+from .pages import (
+    BUSY,
+    EVERY_STATE,
+    WHEN,
+    Elements,
+    a_backup,
+    an_operation,
+    button,
+    confirmation,
+    fields,
+    page,
+    values,
+    words,
+)  # fmt: skip
 
 KINDS = ("backup", "restore", "remove", "reinstall")
 ENDS = ("done", "failed", "cancelled", "missed", "refused", "skipped")
@@ -15,14 +28,14 @@ def test_running_operation_shows_step_and_share() -> None:
 
     assert 'value="42"' in html
     assert "42%" in html
-    assert "Creating a backup" in html
+    assert "Making a backup" in html
     assert "Reading the disks" in html
 
 
 def test_waiting_operation_shows_its_place_and_can_be_cancelled() -> None:
     html = page(operation=an_operation(state="waiting", queue_position=2, cancellable=True))
 
-    assert "place 2 in the queue" in html
+    assert "place 2 on this node" in html
     assert "/s/1/backups/operations/o1/cancel" in fields(html)
 
 
@@ -55,17 +68,15 @@ def test_failed_restore_offers_the_ways_on_and_tells_the_reason() -> None:
     text = words(html)
 
     assert "The storage nfs is full." in text
-    assert text.index("Retry restore") < text.index("Back to the state before") < text.index("Reinstall")
-    assert "what it was on Jul 1, 2026" in text
+    assert text.index("Undo the restore") < text.index("Retry restore") < text.index("Reinstall")
+    assert "Your server becomes what it was Wed, Jul 1, 5:00 AM, from its safety copy." in text
     assert "disabled" not in Elements(html).one("puqb-back")
 
 
 def test_way_on_that_is_closed_says_why_and_the_lost_backup_is_not_offered() -> None:
     failed = EVERY_STATE["restore failed"]["restore_failed"]
     why = Message("No safety copy was made before this restore.")
-    html = page(
-        restore_failed={**failed, "same": Message("Gone."), "safety_copy": None}, may={**values()["may"], "back": why}
-    )
+    html = page(restore_failed={**failed, "same": Message("Gone.")}, may={**values()["may"], "back": why})
 
     assert Elements(html).one("puqb-back")["aria-describedby"] == "puqb-why-back"
     assert "No safety copy was made before this restore." in words(html)
@@ -73,18 +84,22 @@ def test_way_on_that_is_closed_says_why_and_the_lost_backup_is_not_offered() -> 
 
 
 def test_restore_in_progress_says_how_many_bytes_are_there() -> None:
-    moved = {"done": 13 * 1024**3 + 2**29, "total": 32 * 1024**3, "disk": None, "disks": 1}
+    moved = {"done": 13 * 1024**3 + 2**29, "total": 32 * 1024**3, "rate": 142 * 1024**2}
+    text = words(page(operation=an_operation(kind="restore", bytes=moved, seconds_left=145)))
 
-    assert "13.5 GiB of 32 GiB" in words(page(operation=an_operation(kind="restore", transferred=moved)))
+    assert "13.5 GiB of 32 GiB" in text
+    assert "42%, 2 min left" in text
+    assert "142 MiB/s" in text
 
 
 def test_next_run_names_the_backups_it_removes_with_keep_beside_each() -> None:
     html = page(**EVERY_STATE["removal ahead"])
-    keep = next(attributes for tag, attributes in Elements(html).all if attributes.get("form") == "puqb-keep-b1")
+    text = words(html[html.index('id="puqb-live-next"') :])
 
-    assert "This backup will be removed to make room for it:" in html
-    assert keep["type"] == "submit"
-    assert "Removed at the next run" in html
+    assert "The next run removes nothing." in text
+    assert "the oldest goes: Tue, Jun 30, 5:00 AM , Note 1" in text
+    assert button(html[: html.index("puqb-schedule-title")], "b1/keep")["value"] == "1"
+    assert text.count("Removes Tue, Jun 30") == 1
 
 
 def test_marks_tell_kind_kept_missing_and_not_restorable() -> None:
@@ -120,22 +135,43 @@ def test_schedule_error_stands_beside_its_field_with_what_was_entered() -> None:
     assert elements.one("puqb-time_2")["aria-describedby"] == "puqb-time_2-error"
     assert "checked" in elements.one("puqb-day_2")
     assert "checked" not in elements.one("puqb-day_1")
-    assert "<option selected>Mars/X</option>" in html
+    assert elements.one("puqb-timezone")["value"] == "Mars/X"
 
 
-@pytest.mark.parametrize("field", ["confirm", "note"])
-def test_error_in_a_dialog_opens_it_again_with_what_was_entered(field: str) -> None:
+def test_wrong_description_is_said_in_its_row_with_what_was_entered() -> None:
     html = page(
         backups=[a_backup(1), a_backup(2)],
-        errors={field: Message("That is not it.")},
-        form={"backup_id": "b2", field: "entered"},
+        errors={"note": Message("That is not it.")},
+        form={"backup_id": "b2", "note": "entered"},
     )
-    elements = Elements(html)
-    dialog = "puqb-restore-b2" if field == "confirm" else "puqb-edit-b2"
 
-    assert [attributes["id"] for tag, attributes in elements.all if "open" in attributes] == [dialog]
-    assert elements.one(f"puqb-{field}-b2")["value"] == "entered"
-    assert elements.one(f"puqb-{field}-b2-error")
+    assert Elements(html).one("puqb-note-b2")["value"] == "entered"
+    assert Elements(html).one("puqb-note-b2-error")
+    assert "/s/1/backups/b1/note" not in fields(html)
+
+
+def test_wrong_name_is_said_beside_its_field_with_what_was_entered() -> None:
+    html = confirmation(errors={"confirm": Message("That is not it.")}, form={"confirm": "entered"})
+
+    assert Elements(html).one("puqb-confirm")["value"] == "entered"
+    assert Elements(html).one("puqb-confirm")["aria-describedby"] == "puqb-confirm-error"
+
+
+def test_binned_backup_has_undo_and_delete_and_nothing_else() -> None:
+    html = page(**EVERY_STATE["in the bin"])
+    row = html[html.index('id="puqb-backup-b1"') : html.index('id="puqb-backup-b2"')]
+
+    assert [of["formaction"] for tag, of in Elements(row).all if tag == "button"] == [
+        "/s/1/backups/b1/undo", "/s/1/backups/b1/remove"
+    ]  # fmt: skip
+    assert "In the bin until Wed, Jul 1, 5:00 AM" in words(row)
+
+
+@pytest.mark.parametrize(("outcome", "said"), [("refused", "is refused."), ("skipped", "is skipped.")])
+def test_run_that_makes_nothing_says_why(outcome: str, said: str) -> None:
+    text = words(page(**EVERY_STATE[f"{outcome} next"]))
+
+    assert f"{said} {BUSY}" in text
 
 
 @pytest.mark.parametrize(("kind", "role"), [("message", "status"), ("refusal", "alert")])

@@ -6,7 +6,20 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import BUSY, EVERY_STATE, NOTHING_AGAINST, WHEN, Elements, a_backup, fields, page, values, words
+from .pages import (
+    BUSY,
+    EVERY_STATE,
+    NOTHING_AGAINST,
+    WHEN,
+    Elements,
+    a_backup,
+    button,
+    confirmation,
+    fields,
+    page,
+    values,
+    words,
+)  # fmt: skip
 
 SCHEDULE_NOTE = "If the schedule is configured, the system will automatically create backups and delete old backups."
 RESTORE_NOTE = "In the case of a backup restore, all snapshots of Virtual Machine will be deleted."
@@ -59,7 +72,7 @@ def test_quota_and_size_read_as_in_the_feature_text() -> None:
 
 
 def test_backup_shows_date_and_time_in_the_readers_zone() -> None:
-    assert "Jun 30, 2026 5:00:05 AM" in words(page())
+    assert "Made Jun 30, 2026, 5:00:05 AM." in words(page())
 
 
 def test_backups_are_listed_as_handed_in() -> None:
@@ -93,12 +106,14 @@ def test_week_runs_from_sunday_to_saturday_with_box_and_time() -> None:
     assert ["checked" in elements.one(f"puqb-day_{day}") for day in range(7)] == [day == 1 for day in range(7)]
     assert {elements.one(f"puqb-time_{day}")["type"] for day in range(7)} == {"time"}
     assert set(fields(html)["/s/1/backups/schedule"]) == {
-        "csrf_token", "timezone", *(f"{what}_{day}" for what in ("day", "time") for day in range(7)),
+        "csrf_token", "schedule_version", "timezone", None,
+        *(f"{what}_{day}" for what in ("day", "time") for day in range(7)),
     }  # fmt: skip
 
 
 def test_sections_follow_the_feature_text() -> None:
-    text = words(page())
+    html = page()
+    text = words(html[html.index('id="puqb-schedule-title"') :])
     order = [
         "Scheduled Automatic Backups", "Sunday", SCHEDULE_NOTE, "Save Schedule", "1/10", "Backups notes",
         "Backup now", RESTORE_NOTE, "Date and time", "Description", "Size", "300 GiB", "Restore", "Remove",
@@ -117,11 +132,10 @@ def test_forms_carry_the_fields_of_the_addresses() -> None:
         "/s/1/backups/reinstall": ["csrf_token", "confirm"],
         "/s/1/backups/operations/o1/retry": ["csrf_token", "backup_id"],
         "/s/1/backups/operations/o1/back": ["csrf_token"],
-        "/s/1/backups/b1/restore": ["csrf_token", "confirm"],
-        "/s/1/backups/b1/remove": ["csrf_token"],
-        "/s/1/backups/b1/note": ["csrf_token", "note"],
-        "/s/1/backups/b1/keep": ["csrf_token", "kept"],
     }
+    for action in ("restore", "remove", "keep"):
+        assert button(html, f"b1/{action if action != 'restore' else 'look'}")["form"]
+    assert fields(page(edit="b1"))["/s/1/backups/b1/note"] == ["csrf_token", "note"]
     assert Elements(html).one("puqb-note")["maxlength"] == "255"
     assert "Type REINSTALL to confirm" in words(html)
 
@@ -130,13 +144,13 @@ def test_restore_dialog_lists_what_will_be_lost_and_asks_for_the_name() -> None:
     text = words(page(snapshots=["before-upgrade", "friday"]))
 
     assert "Everything that changed on web-1 after this backup is lost." in text
-    assert "All snapshots of the virtual machine are deleted. before-upgrade, friday" in text
+    assert "All snapshots of the server are deleted. before-upgrade, friday" in text
     assert "Type web-1 to confirm" in text
 
 
 @pytest.mark.parametrize("rule", ["offer", "always", "off"])
 def test_safety_copy_is_offered_said_or_left_out(rule: str) -> None:
-    html = page(safety_copy=rule)
+    html = confirmation(safety_copy=rule)
 
     assert ("safety_copy" in fields(html)["/s/1/backups/b1/restore"]) is (rule == "offer")
     assert ("A safety copy of the present state is made first." in html) is (rule == "always")
@@ -161,9 +175,10 @@ def test_reason_for_the_whole_list_is_said_once_and_one_backups_own_in_its_row()
 
     assert html.count(f"<span>{BUSY}</span>") == 1
     assert html.count(f"<span>{own}</span>") == 1
-    assert elements.one("puqb-restore-b1-open")["aria-describedby"] == "puqb-why-restore"
-    assert elements.one("puqb-remove-b1-open")["aria-describedby"] == "puqb-why-remove-b1"
-    assert "disabled" not in elements.one("puqb-remove-b2-open")
+    assert button(html, "b1/look")["aria-describedby"] == "puqb-why-restore"
+    assert button(html, "b1/remove")["aria-describedby"] == "puqb-why-remove-b1"
+    assert elements.one("puqb-why-remove-b1")
+    assert "disabled" not in button(html, "b2/remove")
 
 
 def test_lock_says_why_and_the_buttons_point_to_it() -> None:
@@ -173,5 +188,5 @@ def test_lock_says_why_and_the_buttons_point_to_it() -> None:
         may=dict.fromkeys(values()["may"], BUSY),
     )
 
-    assert Elements(html).one("puqb-restore-b1-open")["aria-describedby"] == "puqb-lock"
+    assert button(html, "b1/look")["aria-describedby"] == "puqb-lock"
     assert str(BUSY) in html[html.index('id="puqb-lock"') :]

@@ -17,7 +17,7 @@ from ...models import Operation, Service, is_valid_id
 from ...rules import wall_time
 from ...staff import adopt, live_status, resolve
 from ...staff import service as service_facts
-from .. import client, forms, restore_preview
+from .. import client, confirm_pages, forms
 from . import layout
 
 AT = "/services/<service_id>"
@@ -58,8 +58,10 @@ def add_pages(blueprint: Blueprint, context: Context) -> None:
     blueprint.add_url_rule(f"{AT}/proxmox", "live_status", pages.live_status)
     blueprint.add_url_rule(f"{AT}/operations/<operation_id>/task/<int:number>", "task", pages.task)
     for path, function, _ in client.FORMS:
+        if path in client.CONFIRMED:
+            continue
         blueprint.add_url_rule(f"{AT}/{path}", function, pages.client_form(function), methods=["POST"])
-    restore_preview.add_route(blueprint, context, AT, pages.error_page)
+    confirm_pages.add_routes(blueprint, context, AT, pages.error_page)
     for path, endpoint, action, back, said in STAFF_ACTIONS:
         blueprint.add_url_rule(f"{AT}/{path}", endpoint, pages.staff_form(action, back, said), methods=["POST"])
 
@@ -75,12 +77,13 @@ class Pages:
     ) -> ResponseReturnValue:
         with self.context.database.open() as session:
             service = self._found(service_id)
-            found = page_facts.facts(session, self.context, service, g.puq_backups_actor)
+            found = page_facts.facts(session, self.context, service, g.puq_backups_actor, request.values)
             more = service_facts.facts(session, self.context, service, layout.cursor())
+        found = client.with_urls(found, service_id)
+        found |= client.request_facts(found, error, form or {})
         return layout.page(
             self.context, "services", "service.html", error=error, form=form, details=more,
-            timezones=sorted(wall_time.zones()), trouble=Message.from_json(service.problem),
-            **client.with_urls(found, service_id),
+            timezones=sorted(wall_time.zones()), trouble=Message.from_json(service.problem), **found,
         )  # fmt: skip
 
     def state(self, service_id: str) -> ResponseReturnValue:

@@ -1,0 +1,108 @@
+"""What a failure means for a customer: the texts of Proxmox, and the sentence and next step shown instead."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..errors import Message
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A plain sentence and what to do next. `damaged`: the archive itself cannot be used again."""
+
+    sentence: Message
+    advice: Message
+    damaged: bool = False
+
+
+SUPPORT = Message("Contact support.")
+AGAIN = Message("Try again. If it fails again, contact support.")
+BY_ITSELF = Message("We try again by ourselves.")
+
+DAMAGED = Cause(Message("The file of this backup is damaged."), Message("Restore another backup."), damaged=True)
+FULL = Cause(Message("The backup storage is full."), Message("Remove a backup you do not need, or contact support."))
+UNREADABLE = Cause(Message("The disk of your server could not be read."), AGAIN)
+INTERRUPTED = Cause(Message("It was interrupted."), AGAIN)
+LOCKED = Cause(Message("Another task blocked your server."), Message("Try again in a few minutes."))
+SILENT = Cause(Message("The server does not answer."), BY_ITSELF)
+STORAGE_AWAY = Cause(Message("The backup storage is not available."), SUPPORT)
+DENIED = Cause(Message("The provider's system may not do this."), SUPPORT)
+PROTECTED = Cause(Message("It is protected against changes."), SUPPORT)
+TOO_MANY_KEPT = Cause(
+    Message("No more backups can be kept on this storage."), Message("Choose “Do not keep” for another backup first.")
+)
+LIMIT = Cause(Message("The storage takes no more backups of this server."), SUPPORT)
+NO_FILE = Cause(Message("The file of this backup is no longer there."), Message("Choose another backup."))
+NO_SERVER = Cause(Message("Your server was not found."), SUPPORT)
+STILL_ON = Cause(Message("Your server did not stop."), Message("Shut it down yourself, then try again."))
+NO_START = Cause(Message("Your server did not start."), SUPPORT)
+NO_TEMPLATE = Cause(Message("The system to install could not be copied."), SUPPORT)
+SETTINGS = Cause(Message("The settings of your package were not accepted."), SUPPORT)
+HIGH_AVAILABILITY = Cause(Message("Backups of this kind are not possible on this server."), SUPPORT)
+UNEXPLAINED = Cause(Message("It ended without a reason."), AGAIN)
+UNKNOWN = Cause(Message("Something went wrong."), SUPPORT)
+
+TABLE: tuple[tuple[tuple[str, ...], Cause], ...] = (
+    (("number of protected backups",), TOO_MANY_KEPT),
+    (("max backup limit",), LIMIT),
+    (("No space left", "no space", "not enough (free )?space", "has no room", "disk quota",
+      r"exit status 70\b"), FULL),
+    (("premature end", "Read error", "corrupt", "VMA header", "unexpected end", "crc error",
+      "invalid (block )?header", "checksum error", "unable to (open|parse) (file .*archive|VMA)",
+      "zstd.*(decod|decompress)", "does not match digest"), DAMAGED),
+    (("interrupted by signal", "received interrupt", "was stopped", "aborting",
+      "got unexpected control message"), INTERRUPTED),
+    ((r"err -5\b", "Input/output error", "I/O error"), UNREADABLE),
+    (("VM is locked", "can't lock file", "can't acquire lock", "lock request timeout",
+      "-locked command timed out", "checksum mismatch", "another backup is already running",
+      "unable to acquire lock", "file change by other user", "cfs-lock"), LOCKED),
+    (("cannot be reached", "cannot reach", "No route", "Connection (refused|reset|timed out)", "timed out",
+      "hostname lookup", "no quorum", "Remote end closed", "certificate", "does not answer", "never came",
+      "Name or service", "595", "596", "599", "qmp command", "broken pipe", "too many redirects",
+      "Network is unreachable", "got timeout reading", "communication failure"), SILENT),
+    (("powerdown failed", "could not be powered off", "vm is running", "is running - destroy",
+      "already running", "still running"), STILL_ON),
+    (("HA managed",), HIGH_AVAILABILITY),
+    (("Permission check failed", "permission", "API token", "authentication", "may not", "[Oo]nly root",
+      r"SDN\.Use", r"\b40[13]\b"), DENIED),
+    (("protection mode", "protected"), PROTECTED),
+    (("could not activate", "unable to activate", "mount point", "storage '[^']*' (does not exist|is )",
+      "wrong content type", "fetching datastores", "Cannot find datastore", "listing snapshots",
+      "connection check", "could not get storage", r"storage \S+ (is offline|is not)",
+      r"Content type '\w+' is not available", "content type needs"), STORAGE_AWAY),
+    (("volume '[^']*' does not exist", "can't find file", "no format", "is no longer on (its|the) storage",
+      "no such file", "not on the storage"), NO_FILE),
+    (("unable to find (VM|configuration)", "Configuration file .* does not exist", "is no longer there",
+      "no such VM"), NO_SERVER),
+    (("start failed", "would not start", "does not run", "QEMU exited", "bridge '[^']*' does not exist",
+      "not running"), NO_START),
+    (("template", "clone", "base volume", "already exists"), NO_TEMPLATE),
+    (("Parameter verification", "too large", "not allowed", "shrink", "does not exist", "not supported",
+      "not available", "hotplug", "no options specified", "snapshot", "can't set",
+      "unable to (parse|use|create)", "option", "only backups can", "config", "not implemented"), SETTINGS),
+    ((r"exit code 1\b", "unexpected status", "job errors", "without a reason", "no longer knows the task",
+      "exit (code|status)"), UNEXPLAINED),
+)  # fmt: skip
+"""Patterns of texts and what they mean; the first that fits counts, in any case."""
+
+PATTERNS = tuple((re.compile("|".join(patterns), re.IGNORECASE), cause) for patterns, cause in TABLE)
+
+
+def cause_of(text: str) -> Cause:
+    """The cause of a failure by the text of Proxmox; UNKNOWN for one that is not in the table."""
+    return next((cause for pattern, cause in PATTERNS if pattern.search(text)), UNKNOWN)
+
+
+def raw_text(message: Message | None) -> str | None:
+    """The text of Proxmox inside a message of ours; None where the message holds none."""
+    if message is None:
+        return None
+    for name, value in message.values.items():
+        if isinstance(value, Message):
+            if inner := raw_text(value):
+                return inner
+        elif name == "proxmox":
+            return str(value)
+    return None

@@ -1,0 +1,71 @@
+"""Every text of Proxmox that is known has a cause in plain words, and the sentences are short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from puq_backups.errors import Message
+from puq_backups.rules import failure_causes
+from puq_backups.rules.failure_causes import Cause, cause_of, raw_text
+
+TEXTS = (Path(__file__).parent / "failure_texts.txt").read_text().splitlines()
+"""The ends of failed tasks, refusals and log lines recorded from Proxmox 8 and 9, and those of its source."""
+CAUSES = [value for value in vars(failure_causes).values() if isinstance(value, Cause)]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_known_text_has_a_cause(text: str) -> None:
+    assert cause_of(text) is not failure_causes.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("job failed with err -5 - Input/output error", failure_causes.UNREADABLE),
+        ("vma_queue_write: write error - No space left on device", failure_causes.FULL),
+        ("zstd: error 70 : Write error : cannot write block : No space left on device", failure_causes.FULL),
+        ("vma-qemu-100.vma.zst : Read error (39) : premature end", failure_causes.DAMAGED),
+        ("got timeout reading VMA header - corrupted?", failure_causes.DAMAGED),
+        ("VM is locked (backup)", failure_causes.LOCKED),
+        ("unable to restore VM 100 - can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout",
+         failure_causes.LOCKED),
+        ("command 'zstd -d -c x.zst | vma extract' failed: interrupted by signal", failure_causes.INTERRUPTED),
+        ("Permission check failed (/vms/101, VM.Backup)", failure_causes.DENIED),
+        ("unable to restore VM 102 - - protection mode enabled", failure_causes.PROTECTED),
+        ("unable to restore VM 100 - vm is running", failure_causes.STILL_ON),
+        ("VM quit/powerdown failed - got timeout", failure_causes.STILL_ON),
+        ("storage 'nope' does not exist", failure_causes.STORAGE_AWAY),
+        ("volume 'local:backup/x.vma.zst' does not exist", failure_causes.NO_FILE),
+        ("unable to find VM '999'", failure_causes.NO_SERVER),
+        ("start failed: QEMU exited with code 1", failure_causes.NO_START),
+        ("bridge 'vmbr9' does not exist", failure_causes.NO_START),
+        ("Proxmox cannot be reached at 127.0.0.1: [Errno 111] Connection refused", failure_causes.SILENT),
+        ("unexpected status", failure_causes.UNEXPLAINED),
+        ("There is a max backup limit of 2 enforced by the target storage", failure_causes.LIMIT),
+        ("a text that nobody has seen", failure_causes.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_cause_is_the_one_a_person_would_name(text: str, cause: Cause) -> None:
+    assert cause_of(text) is cause
+
+
+def test_only_a_damaged_file_is_called_damaged() -> None:
+    assert [cause for cause in CAUSES if cause.damaged] == [failure_causes.DAMAGED]
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_sentences_are_short_and_hold_no_word_of_the_machine_room(cause: Cause) -> None:
+    for sentence in (cause.sentence.text, cause.advice.text):
+        assert len(sentence.split()) < 20
+        assert not {"Proxmox", "VM", "task", "node", "exit"} & set(sentence.replace(".", "").split()) - {"task"}
+
+
+def test_text_of_proxmox_is_found_inside_our_sentences() -> None:
+    inner = Message("{proxmox}", proxmox="VM is locked (backup)")
+
+    assert raw_text(Message("The restore failed: {proxmox}", proxmox="x y")) == "x y"
+    assert raw_text(Message("It failed: {reason}", reason=inner)) == "VM is locked (backup)"
+    assert raw_text(Message("All is kept.")) is None
+    assert raw_text(None) is None
