@@ -134,8 +134,12 @@ def limit_zone_change_gap(
     if old is None or last is None or old.timezone == new.timezone:
         return new
     new = replace(new, early=None)
-    stayed, moved = next_run(replace(old, days=new.days), now, taken=taken), next_run(new, since, taken=taken)
+    unmoved = replace(old, days=new.days)
+    stayed, moved = next_run(unmoved, now, taken=taken), next_run(new, since, taken=taken)
     limit = last + LONGEST_GAP
-    if stayed and moved and stayed[1] <= limit < moved[1] <= limit + ZONE_SPAN:
-        return replace(new, early=SlotTime(moved[0], limit))
-    return new
+    if stayed is None or moved is None or not stayed[1] <= limit < moved[1]:
+        return new
+    # A slot that an earlier move brought forward is compared by its wall time: that is what the zones are apart from.
+    if moved[1] - max(limit, _planned_time(unmoved, stayed[0]) or limit) > ZONE_SPAN:
+        return new
+    return replace(new, early=SlotTime(moved[0], limit))

@@ -73,6 +73,9 @@ def decide(facts: Facts) -> RunDecision:
         return RunDecision("skipped", TODAYS)
     if facts.unfinished:
         return RunDecision("skipped", UNFINISHED)
+    # Only where a new one is to be made: a day that has its backup needs no place.
+    if retention.blocked_by_kept(facts.backups, limit=facts.limit):
+        return RunDecision("refused", Message(ALL_KEPT, limit=facts.limit))
     before, after = retention.next_removals(facts.backups, limit=facts.limit, rotation=facts.rotation)
     gone = {*before, *after}
     left = [backup for backup in facts.backups if backup.id not in gone]
@@ -93,8 +96,4 @@ def _refused(facts: Facts) -> Message | None:
         return facts.problem
     if facts.restore_failed:
         return RESTORE_FAILED
-    if facts.limit == 0:
-        return NO_BACKUPS
-    if retention.blocked_by_kept(facts.backups, limit=facts.limit):
-        return Message(ALL_KEPT, limit=facts.limit)
-    return None
+    return NO_BACKUPS if facts.limit == 0 else None

@@ -174,6 +174,11 @@ MOVES = st.lists(st.tuples(st.integers(0, 4000), zone_names), min_size=1, max_si
 @settings(max_examples=examples(10_000))
 @given(zone_names, clock, MOVES, anytime, st.integers(0, 24))
 @example("Pacific/Kiritimati", NOON, [(24 * 60 + 700, "Pacific/Pago_Pago")], at("2026-11-21T22:00"), 12)
+@example(
+    "Africa/Abidjan", "17:00",
+    [(0, "Pacific/Kiritimati"), (0, "Pacific/Pago_Pago"), (726, "Pacific/Kiritimati"), (62, "Pacific/Pago_Pago")],
+    at("2000-01-01T15:52"), 0,
+)  # fmt: skip
 @example("Pacific/Pago_Pago", "00:15", [(3000, "Pacific/Kiritimati"), (1430, "Pacific/Pago_Pago")], at(CHANGE), 0)
 def test_moves_run_no_date_twice_and_leave_no_gap_over_36_hours(
     zone: str, time: str, moves: list[tuple[int, str]], start: datetime, catch_up: int
