@@ -126,7 +126,7 @@ class BackupData:
         share = min(max(0.01, room / max(total if self.compress == "0" else needed, 1)), 0.99)
         if self.compress == "0":
             return share, "vma_queue_write: write error - No space left on device"
-        if room and needed - room > PIPED:
+        if needed - room > PIPED:
             return share, "vma_queue_write: write error - Broken pipe"
         return 1.0, None
 
