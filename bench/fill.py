@@ -14,8 +14,12 @@ from puq_backups.context import Context
 from puq_backups.models import Backup, Base, Operation, Server, Service, now
 
 BATCH = 5000
-SCHEDULE = {"timezone": "UTC", "days": [{"day": day, "enabled": True, "time": "02:00"} for day in range(7)]}
 PACKAGE = {"backups": 3, "storage": "pbs"}
+
+
+def schedule(time: str) -> dict[str, Any]:
+    """A schedule with a backup each day at `time` (HH:MM, UTC)."""
+    return {"timezone": "UTC", "days": [{"day": day, "enabled": True, "time": time} for day in range(7)]}
 
 
 def add_rows(session: Session, model: type[Base], rows: Iterable[dict[str, Any]]) -> None:
@@ -45,7 +49,7 @@ def service(
         "id": f"s{number}", "client_id": f"c{number // clients}", "server_id": server_id, "vmid": 100 + number,
         "active_vmid": 100 + number, "node": f"pve{number % nodes}", "token": f"t{number}", "status": "active",
         "created_at": at - timedelta(days=500), "domain": f"host{number}.example", "client": {}, "package": PACKAGE,
-        "quota": 3, "schedule": SCHEDULE, "next_run_at": at + timedelta(hours=5),
+        "quota": 3, "schedule": schedule("02:00"), "next_run_at": at + timedelta(hours=5),
         "next_run_date": (at + timedelta(hours=5)).date().isoformat(), "slots_from": at, **more,
     }  # fmt: skip
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
 from sqlalchemy.orm import Session
 
 from ..config import Settings
 from ..models import ACTIVE_STATES, Backup, Operation, Service, now
 from ..rules.next_run import upcoming
-from ..rules.protection import Facts, Good, Slot, judge
+from ..rules.protection import Facts, Good, Protection, Slot, judge
 from ..rules.run_decision import TODAYS
 from ..rules.schedule import Schedule
 from . import run_decision
-from .service_backups import load_inventory
+from .service_backups import Inventory, load_inventories
 
 SLOTS = 3
 """How many scheduled runs are looked at: two that came to nothing leave a service unprotected."""
@@ -31,43 +31,65 @@ GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
 """Conditions on Backup for a good one. `Inventory.restorable` also checks that its storage is online now."""
 
 
-def update(session: Session, settings: Settings, service: Service) -> None:
-    """Compute how the service is protected and store it, in the caller's transaction.
+def update(session: Session, settings: Settings, services: Collection[Service]) -> dict[str, Exception]:
+    """Compute how services are protected and store it, in the caller's transaction.
 
-    It is called before each commit that changes what counts, and by the tick at `protection_changes_at`.
+    It is called before each commit that changes what counts, and by the tick at `protection_changes_at`. Returns the
+    errors of those that cannot be computed, by id. The number of queries does not depend on that of the services.
     """
-    at = now()
-    found = judge(_facts(session, settings, service, at), at, settings.catch_up)
+    at, errors = now(), {}
+    inventories, claimed = load_inventories(session, services), _claimed(session, services)
+    for service in services:
+        try:
+            facts = _facts(settings, inventories[service.id], claimed[service.id], at)
+            _store(service, judge(facts, at, settings.catch_up), at)
+        except Exception as error:  # noqa: BLE001 - whatever a row holds, the others are computed
+            errors[service.id] = error
+    return errors
+
+
+def _store(service: Service, found: Protection, at: datetime) -> None:
     if service.protection != found.state or service.protection_since is None:
         service.protection, service.protection_since = found.state, at
     service.protection_reason = found.reason.to_json()
     service.last_good_at, service.protection_changes_at = found.last_good_at, found.changes_at
 
 
-def _facts(session: Session, settings: Settings, service: Service, at: datetime) -> Facts:
-    inventory = load_inventory(session, service)
+def _facts(settings: Settings, inventory: Inventory, claimed: list[Slot], at: datetime) -> Facts:
+    service = inventory.service
     good = [backup for backup in inventory.backups if inventory.is_good(backup)]
     schedule = Schedule.from_json(service.schedule) if service.schedule else None
     planned = schedule is not None and any(day.enabled for day in schedule.days)
     unseen = [inventory.unseen_since(backup) for backup in good]
     return Facts(
         status=service.status, limit=service.quota, planned=planned,
-        slots=[*_unclaimed(schedule, service, settings, at), *_claimed(session, service)],
+        slots=[*_unclaimed(schedule, service, settings, at), *claimed],
         good=[Good(backup.created_at, since is None) for backup, since in zip(good, unseen, strict=True)],
         next_at=service.next_run_at, next_run=run_decision.decide_run(settings, inventory, service.next_run_date),
         unseen_since=max(filter(None, unseen), default=None),
     )  # fmt: skip
 
 
-def _claimed(session: Session, service: Service) -> list[Slot]:
-    """The last scheduled runs that have a row, newest first."""
-    rows = select(Operation.due_at, Operation.state, Operation.reason).where(
-        Operation.service_id == service.id, Operation.slot_date.is_not(None)
+def _claimed(session: Session, services: Collection[Service]) -> dict[str, list[Slot]]:
+    """The last scheduled runs of services that have a row, newest first, by service id. One query."""
+    found: dict[str, list[Slot]] = {service.id: [] for service in services}
+    # The rows of each service are read by themselves, so that a long history is not.
+    parts = [_last_slots(service_id) for service_id in found]
+    rows = session.execute(union_all(*parts)).all() if parts else []
+    for service_id, _, due_at, state, reason in sorted(rows, key=lambda row: str(row.slot_date), reverse=True):
+        skipped = state == "skipped" and (reason or {}).get("text") == TODAYS.text
+        found[service_id].append(Slot(due_at, skipped, state in ACTIVE_STATES))
+    return found
+
+
+def _last_slots(service_id: str) -> Select[Any]:
+    rows = (
+        select(Operation.service_id, Operation.slot_date, Operation.due_at, Operation.state, Operation.reason)
+        .where(Operation.service_id == service_id, Operation.slot_date.is_not(None))
+        .order_by(Operation.slot_date.desc())
+        .limit(SLOTS)
     )
-    return [
-        Slot(due_at, state == "skipped" and (reason or {}).get("text") == TODAYS.text, state in ACTIVE_STATES)
-        for due_at, state, reason in session.execute(rows.order_by(Operation.slot_date.desc()).limit(SLOTS))
-    ]
+    return select(rows.subquery())
 
 
 def _unclaimed(schedule: Schedule | None, service: Service, settings: Settings, at: datetime) -> list[Slot]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -129,17 +130,30 @@ class Inventory:
 
 def load_inventory(session: Session, service: Service) -> Inventory:
     """Load the backups of a service's present owner, its storages and live operations, in three queries."""
-    rows = select(Backup).where(
-        Backup.service_id == service.id, Backup.client_id == service.client_id, Backup.removed_at.is_(None)
-    )
-    live = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))
-    storages = select(Storage).where(Storage.server_id == service.server_id)
-    return Inventory(
-        service,
-        session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)).all(),
-        {(storage.name, storage.node): storage for storage in session.scalars(storages)},
-        session.scalars(live.order_by(Operation.created_at)).all(),
-    )
+    return load_inventories(session, [service])[service.id]
+
+
+def load_inventories(session: Session, services: Collection[Service]) -> dict[str, Inventory]:
+    """Load the inventories of services, by id, in three queries for all of them."""
+    ids = [service.id for service in services]
+    rows = select(Backup).where(Backup.service_id.in_(ids), Backup.removed_at.is_(None))
+    live = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(ACTIVE_STATES))
+    storages = select(Storage).where(Storage.server_id.in_({service.server_id for service in services}))
+    backups, operations = defaultdict(list), defaultdict(list)
+    for backup in session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)):
+        backups[backup.service_id].append(backup)
+    seen = session.scalars(storages).all()
+    for operation in session.scalars(live.order_by(Operation.created_at)):
+        operations[operation.service_id].append(operation)
+    return {
+        service.id: Inventory(
+            service,
+            [backup for backup in backups[service.id] if backup.client_id == service.client_id],
+            {(storage.name, storage.node): storage for storage in seen if storage.server_id == service.server_id},
+            operations[service.id],
+        )
+        for service in services
+    }
 
 
 def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:

@@ -25,15 +25,23 @@ def refresh(session: Session, context: Context, service_ids: Iterable[str]) -> N
     One that cannot be computed is logged and left as it was: it must not keep an operation from ending.
     """
     rows = select(Service).where(Service.id.in_(service_ids)).order_by(Service.id)
-    for service in session.scalars(rows).all():
-        try:
-            protection.update(session, context.settings, service)
-            _tell(session, context, service)
-        except SQLAlchemyError:
-            raise
-        except Exception:
-            log.exception("how service %s is protected could not be computed", service.id)
+    services = session.scalars(rows).all()
+    errors = protection.update(session, context.settings, services)
+    for service in services:
+        error = errors.get(service.id) or _tell_safely(session, context, service)
+        if error:
+            log.error("how service %s is protected could not be computed", service.id, exc_info=error)
             service.protection_changes_at = None
+
+
+def _tell_safely(session: Session, context: Context, service: Service) -> Exception | None:
+    try:
+        _tell(session, context, service)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - hooks and stored values may raise anything
+        return error
+    return None
 
 
 def _tell(session: Session, context: Context, service: Service) -> None:

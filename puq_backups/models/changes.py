@@ -40,9 +40,9 @@ def note(session: Session, _: UOWTransaction, __: Any) -> None:
     found = {
         service_id for row in (*session.new, *session.dirty, *session.deleted) if (service_id := _concerned(row))
     }
-    for service_id in sorted(found - known):
+    if found - known:
         session.connection().execute(
-            update(Service).where(Service.id == service_id).values(version=Service.version + 1)
+            update(Service).where(Service.id.in_(sorted(found - known))).values(version=Service.version + 1)
         )
     known |= found
 
