@@ -140,7 +140,7 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
     assert (operation.state, operation.why) == ("done", None)
     is_whole(world)
     vm = world.proxmox.vm(100)
-    assert (vm.ha, vm.ha_options, world.proxmox.world.pool_of(100)) == ("started", HA, "customers")
+    assert (vm.ha, vm.ha_options, world.proxmox.world.pools_of("/vms/100")) == ("started", HA, ["customers"])
     assert [volume.volid for volume in world.proxmox.volumes("local")] == [backup.volid]
     assert "Please set a new one" in str(operation.warnings)
     for told in ("not carried over: startup", "disks of the virtual machine are gone: scsi2"):
@@ -196,9 +196,7 @@ REFUSALS: dict[str, tuple[Callable[[worlds.World], None], str]] = {
         lambda world: world.proxmox.control("acl", path="/vms/9000", user="panel@pve!reinstall", role="PVEAuditor"),
         "The token lacks VM.Clone on /vms/9000,",
     ),
-    "no right on the bridge": (
-        denied("/sdn/zones/localnetwork/vmbr1"), "The token lacks SDN.Use on /sdn/zones/localnetwork/vmbr1,",
-    ),
+    "no right on the bridge": (denied("/sdn/zones/localnetwork/vmbr1"), "The bridge vmbr1 is not on node pve1"),
     "no right on storages": (denied("/storage"), "The storage local"),
     "template gone": (
         lambda world: world.proxmox.control("vm-destroyed", vmid=9000), "The template 9000 is not there",
@@ -299,7 +297,7 @@ def test_copy_that_fails_leaves_a_way_on(world: worlds.World) -> None:
     ]  # fmt: skip
     assert ask(world).state == "done"
     is_whole(world)
-    assert (world.proxmox.vm(100).ha, world.proxmox.world.pool_of(100)) == ("started", "customers")
+    assert (world.proxmox.vm(100).ha, world.proxmox.world.pools_of("/vms/100")) == ("started", ["customers"])
 
 
 def test_template_that_goes_after_the_vm_leaves_the_restore_as_a_way_on(world: worlds.World) -> None:
@@ -320,7 +318,7 @@ def test_template_that_goes_after_the_vm_leaves_the_restore_as_a_way_on(world: w
     vm, restored = world.proxmox.vm(100), world.operations()[-1]
     assert (restored.state, restored.why, world.service().restore_failed) == ("done", None, None)
     assert {key: vm.config.get(key) for key in SETTINGS} == {key: OWN[key] for key in SETTINGS}
-    assert (vm.running, vm.ha, world.proxmox.world.pool_of(100)) == (True, "started", "customers")
+    assert (vm.running, vm.ha, world.proxmox.world.pools_of("/vms/100")) == (True, "started", ["customers"])
 
 
 def test_vm_that_somebody_makes_in_between_is_left_alone(world: worlds.World) -> None:
