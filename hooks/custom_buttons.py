@@ -130,8 +130,8 @@ def BackToBefore(context: Context, params: Mapping[str, Any], actor: Actor) -> s
 
 @module_function
 def Reinstall(context: Context, params: Mapping[str, Any], actor: Actor) -> str:
-    """Request a reinstallation after a failed restore. `confirm` is the word REINSTALL."""
-    reinstall.reinstall(context, service_id(params), actor, params.get("confirm"))
+    """Request a reinstallation after a failed restore. `confirm` is REINSTALL; `safety_copy` "1" keeps the state."""
+    reinstall.reinstall(context, service_id(params), actor, params.get("confirm"), params.get("safety_copy"))
     return SUCCESS
 
 

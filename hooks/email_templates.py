@@ -5,6 +5,7 @@ from typing import Any
 from puq_backups.hook_registry.decorators import email_template
 
 STAYS_OFF = ("vm_stays_off",)
+NEXT_RUN = ("next_run_planned", "support_told")
 
 
 @email_template("Backup restored", event="restore.done", folder="backup_restored")
@@ -13,7 +14,7 @@ def backup_restored(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Restore failed", event="restore.failed", folder="restore_failed", own=STAYS_OFF)
+@email_template("Restore failed", event="restore.failed", folder="restore_failed", own=(*STAYS_OFF, "may_reinstall"))
 def restore_failed(service: Any, **_: Any) -> dict[str, Any]:
     """To the client: why the restore failed, whether the VM stays off, and what can be done."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
@@ -27,7 +28,9 @@ def restore_failed_staff(service: Any, **_: Any) -> dict[str, Any]:
     return {"vm_stays_off": int(bool(service.restore_failed))}
 
 
-@email_template("Restore refused", event="restore.refused", folder="restore_failed", own=STAYS_OFF)
+@email_template(
+    "Restore refused", event="restore.refused", folder="restore_failed", own=(*STAYS_OFF, "may_reinstall")
+)
 def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
     """To the client: why the restore was refused before the VM was touched."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
@@ -39,6 +42,22 @@ def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
 def restore_refused_staff(service: Any, **_: Any) -> dict[str, Any]:
     """To staff: the same, with details of the service."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
+
+
+@email_template(
+    "Restored, but not started", event="restore.not_started", folder="vm_not_started", own=("may_reinstall",)
+)  # fmt: skip
+def vm_not_started(**_: Any) -> dict[str, Any]:
+    """To the client: the data is restored, the VM does not start, and why."""
+    return {}
+
+
+@email_template(
+    "Restored, but not started (staff)", event="restore.not_started", folder="vm_not_started_staff", to="staff"
+)  # fmt: skip
+def vm_not_started_staff(**_: Any) -> dict[str, Any]:
+    """To staff: the same, with details of the service."""
+    return {}
 
 
 @email_template("Virtual machine reinstalled", event="reinstall.done", folder="vm_reinstalled")
@@ -69,13 +88,13 @@ def reinstall_refused(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Backup failed", event="backup.failed", folder="backup_failed")
+@email_template("Backup failed", event="backup.failed", folder="backup_failed", own=NEXT_RUN)
 def backup_failed(**_: Any) -> dict[str, Any]:
     """To the client: a backup failed, and why."""
     return {}
 
 
-@email_template("Scheduled backup missed", event="backup.missed", folder="scheduled_backup_missed")
+@email_template("Scheduled backup missed", event="backup.missed", folder="scheduled_backup_missed", own=NEXT_RUN[:1])
 def scheduled_backup_missed(**_: Any) -> dict[str, Any]:
     """To the client: a scheduled backup did not run at its time."""
     return {}
@@ -84,6 +103,12 @@ def scheduled_backup_missed(**_: Any) -> dict[str, Any]:
 @email_template("Quota full of kept backups", event="backup.quota_kept", folder="quota_full_of_kept")
 def quota_full_of_kept(**_: Any) -> dict[str, Any]:
     """To the client: the quota is full of kept backups, so no scheduled backup can be made."""
+    return {}
+
+
+@email_template("Proxmox needs attention", event="operation.trouble", folder="operation_trouble", to="staff")
+def operation_trouble(**_: Any) -> dict[str, Any]:
+    """To staff: an operation waits or failed for a reason only they can mend; once a day for each reason."""
     return {}
 
 
@@ -125,6 +150,12 @@ def service_protected(service: Any, **_: Any) -> dict[str, Any]:
 @email_template("Service needs attention", event="service.problem", folder="service_problem", to="staff")
 def service_problem(**_: Any) -> dict[str, Any]:
     """To staff: the VM is not the registered one; no operation runs on it. Once for each problem."""
+    return {}
+
+
+@email_template("Server trouble", event="server.trouble", folder="server_trouble", to="staff")
+def server_trouble(**_: Any) -> dict[str, Any]:
+    """To staff: a Proxmox server does not answer or refuses the token; once a day for each reason."""
     return {}
 
 

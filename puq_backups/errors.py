@@ -150,6 +150,10 @@ class ProxmoxDenied(ProxmoxRefused):
     """The token was refused, or lacks a privilege: nothing was started."""
 
 
+class StorageMissing(ProxmoxRefused):
+    """The storage is not available on that node."""
+
+
 class VmMissing(ProxmoxRefused):
     """The VM's configuration is not on that node: it moved or is gone."""
 

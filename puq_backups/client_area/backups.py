@@ -12,10 +12,11 @@ from ..clock.tick import start_waiting
 from ..context import Context
 from ..errors import BadInput, ProxmoxError, Refused
 from ..host import Actor
-from ..inventory import service_backups
+from ..inventory import backup_marks, service_backups
 from ..models import Backup, Operation, Server, Service, now
 from ..models.audit_log import audit
 from ..pve import archives, notes
+from ..pve.client import Proxmox
 from . import requests
 
 NOTE_MAX_LENGTH = 255
@@ -123,12 +124,27 @@ def edit_note(context: Context, service_id: str, actor: Actor, backup_id: str, n
         return
     written = notes.plain(text, notes.marker(service.token, made_by.token))
     try:
-        archives.set_notes(context.connect(server), backup.node or service.node, backup.volid, written)
+        proxmox, node = _find_volume(context, server, service, backup)
+        archives.set_notes(proxmox, node, backup.volid, written)
     except ProxmoxError as error:
         # The database holds the note; Proxmox's copy is only for people who look there.
         raise Refused(
             "The note is saved here, but Proxmox did not take it: {proxmox}", proxmox=error.message
         ) from error
+
+
+def _find_volume(context: Context, server: Server, service: Service, backup: Backup) -> tuple[Proxmox, str]:
+    """The client and the node by which the backup's volume is reached.
+
+    Raises Refused if the volume is gone, which marks the backup as missing. Raises ProxmoxError.
+    """
+    proxmox = context.connect(server)
+    node, seen = archives.readable_from(proxmox, backup.node or service.node, backup.storage)
+    if seen.active and archives.find(proxmox, node, backup.volid) is None:
+        with context.database.begin() as session:
+            backup_marks.mark_missing(session, backup.id)
+        raise Refused("The file of this backup is no longer on its storage.")
+    return proxmox, node
 
 
 def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: Any) -> None:
@@ -142,7 +158,8 @@ def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: 
         requests.require_possible("keep", service_backups.load_inventory(session, service), actor, backup)
         server = session.get_one(Server, service.server_id)
     try:
-        archives.set_protected(context.connect(server), backup.node or service.node, backup.volid, str(kept) == "1")
+        proxmox, node = _find_volume(context, server, service, backup)
+        archives.set_protected(proxmox, node, backup.volid, str(kept) == "1")
     except ProxmoxError as error:
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
     with context.database.begin() as session:

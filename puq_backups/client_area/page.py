@@ -19,6 +19,7 @@ from ..operations import queue
 from ..operations import reinstall as reinstall_steps
 from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
+from ..pve import vms
 from ..rules import retention
 from ..rules.failure_causes import cause_of, raw_text
 from ..rules.schedule import Schedule
@@ -79,7 +80,7 @@ def facts(
         "last_operation": _operation(session, context, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
-        "restore_failed": _failed_restore(inventory, actor, failed) if failed else None,
+        "restore_failed": _failed_restore(context, inventory, actor, failed) if failed else None,
         "may": {name: _reason_against(name, inventory, actor) for name in ACTIONS}
         | _after_failed_restore(context, inventory, actor, failed),
         "safety_copy": policy.safety_copy_mode(context.settings, service),
@@ -183,8 +184,14 @@ def _failure(operation: Operation) -> dict[str, Any]:
     return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}
 
 
-def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: Operation) -> dict[str, Any]:
-    """The failed restore. `same` is why its backup cannot be restored again, or None."""
+def _failed_restore(
+    context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation
+) -> dict[str, Any]:
+    """The failed restore.
+
+    `same` is why its backup cannot be restored again, or None. `data_restored`: the disks hold the backup, and only
+    what came after failed. `disks` are the slots that a reinstallation would delete.
+    """
     own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
     copy = inventory.safety_copy_of(failed)
     gone = Message("The backup that was restored is no longer there.")
@@ -201,7 +208,15 @@ def _failed_restore(inventory: service_backups.Inventory, actor: Actor, failed: 
         "choices": [{"id": one.id, "created_at": one.created_at, "note": one.note} for one in choices[:MOST_CHOICES]],
         "same": _reason_against("retry", inventory, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
+        "data_restored": bool(failed.data.get("restored")), "disks": _disks_of(failed),
+        "safety_copy_first": policy.reinstall_safety_copy(context.settings, context.host, inventory.service, failed),
     }  # fmt: skip
+
+
+def _disks_of(failed: Operation) -> list[str]:
+    """The slots of the disks that a reinstallation would delete."""
+    before = vms.disks(failed.data.get("before") or {})
+    return sorted({*before, *failed.data.get("preflight", {}).get("sizes", {}), *(failed.data.get("added") or {})})
 
 
 def _after_failed_restore(

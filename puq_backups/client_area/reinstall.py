@@ -14,17 +14,23 @@ from ..clock.tick import start_waiting
 from ..context import Context
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
-from ..inventory import policy, service_backups
+from ..inventory import backup_marks, policy, service_backups
 from ..models import Operation, Service, database_now, leases
 from ..models.audit_log import audit
 from . import requests
+from .restore import wants_safety_copy
 
 log = logging.getLogger("puq_backups.client_area")
 REINSTALL_LEASE = timedelta(hours=1)
 
 
-def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> str | None:
-    """Request a reinstall, confirmed by the word REINSTALL. Returns the operation's id; None if the host did it."""
+def reinstall(
+    context: Context, service_id: str, actor: Actor, confirm: Any, safety_copy: Any = None
+) -> str | None:  # fmt: skip
+    """Request a reinstall, confirmed by the word REINSTALL. Returns the operation's id; None if the host did it.
+
+    `safety_copy` "1" backs up the current state first, where that is offered: only the start of the VM had failed.
+    """
     requests.require_permission("reinstall", actor)
     own = hosts.host_reinstall(context.host)
     if own is not None:
@@ -35,15 +41,19 @@ def reinstall(context: Context, service_id: str, actor: Actor, confirm: Any) -> 
         service = _lock_confirmed(session, service_id, actor, confirm)
         if against := policy.reinstall_unavailable(context.host, service):
             raise Refused(against.text, **against.values)
-        operation = _create_reinstall(session, service, actor)
+        operation = _create_reinstall(context, session, service, actor, safety_copy)
     start_waiting(context)
     return operation.id
 
 
-def _create_reinstall(session: Session, service: Service, actor: Actor) -> Operation:
-    """Create the operation. It takes over the safety copy of the failed restore, because it may fail too."""
+def _create_reinstall(
+    context: Context, session: Session, service: Service, actor: Actor, safety_copy: Any
+) -> Operation:  # fmt: skip
+    """Create the operation. It takes over the safety copy of the failed restore, or makes a new one."""
     failed = session.get_one(Operation, service.restore_failed)
-    handed_on = {"safety": failed.data.get("safety")}
+    rule = policy.reinstall_safety_copy(context.settings, context.host, service, failed)
+    new_copy = wants_safety_copy(safety_copy, rule)
+    handed_on = {"safety_copy": True} if new_copy else {"safety": failed.data.get("safety")}
     return requests.create_operation(session, service, actor, "reinstall", backup_id=failed.backup_id, data=handed_on)
 
 
@@ -74,7 +84,8 @@ def _reinstall_by_host(
     finally:
         with context.database.begin() as session:
             service = requests.lock_service(session, service_id)
-            service.restore_failed = None if done else service.restore_failed
+            if done:
+                backup_marks.settle_failed_restore(session, service)
             if service.vm_lease_owner == owner:
                 service.vm_lease_owner = service.vm_lease_until = None
 

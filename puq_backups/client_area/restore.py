@@ -29,7 +29,7 @@ def restore(
         backup = service_backups.find_backup(session, service_id, backup_id)
         requests.require_possible("restore", service_backups.load_inventory(session, service), actor, backup)
         _require_confirmation(service, confirm)
-        wanted = _wants_safety_copy(safety_copy, policy.safety_copy_mode(context.settings, service))
+        wanted = wants_safety_copy(safety_copy, policy.safety_copy_mode(context.settings, service))
         operation = _create_restore(session, service, actor, backup, data={"safety_copy": wanted})
     start_waiting(context)
     return operation.id
@@ -40,7 +40,8 @@ def _require_confirmation(service: Service, confirm: Any) -> None:
         raise BadInput("confirm", "Type the name of the virtual machine, {name}, to confirm.", name=service.vm_name)
 
 
-def _wants_safety_copy(sent: Any, rule: str) -> bool:
+def wants_safety_copy(sent: Any, rule: str) -> bool:
+    """Whether a safety copy is made, by what was sent and by the rule `offer`, `always` or `off`; raises BadInput."""
     text = str(sent or "0").strip()
     if text not in {"0", "1"}:
         raise BadInput("safety_copy", "safety_copy must be 1 or 0.")

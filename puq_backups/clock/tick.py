@@ -8,8 +8,9 @@ from functools import partial
 from sqlalchemy import select
 
 from ..context import Context
+from ..errors import ProxmoxError
 from ..inventory import sync
-from ..mail import delivery
+from ..mail import delivery, events
 from ..models import Server
 from ..operations import dispatch, queue, state_changes
 from . import empty_bin, expire_safety_copies, periodic, protection, purge_history, purge_terminated, slots
@@ -56,6 +57,16 @@ def sync_all(context: Context) -> None:
         sync.refresh_vms(context, server)
 
 
+def _refresh_vms(context: Context, server: Server) -> None:
+    """Update the VMs of a server. Staff get a mail if it cannot be read: the clients' page shows old facts then."""
+    try:
+        sync.refresh_vms(context, server)
+    except ProxmoxError as error:
+        with context.database.begin() as session:
+            events.on_server_trouble(session, context, server, error.message)
+        raise
+
+
 def _run_periodic(context: Context) -> None:
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
@@ -63,7 +74,7 @@ def _run_periodic(context: Context) -> None:
         periodic.run_due(
             context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)
         )
-        periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(sync.refresh_vms, context, server))
+        periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server))
     protection.note_silent_storages(context)
     protection.refresh_due(context)
     periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))

@@ -41,6 +41,16 @@ def safety_copy_mode(settings: Settings, service: Service) -> str:
     return Package.from_json(service.package).safety_copy or settings.safety_copy
 
 
+def reinstall_safety_copy(settings: Settings, host: Host, service: Service, failed: Operation) -> str:
+    """Whether a reinstallation after the failed restore `failed` makes a safety copy first: `offer`, `always`, `off`.
+
+    It is `off` if the disks are incomplete, or if the host reinstalls by itself.
+    """
+    if not failed.data.get("restored") or host_reinstall(host):
+        return "off"
+    return Package.from_json(service.package).safety_copy or settings.safety_copy
+
+
 def reinstall_unavailable(host: Host, service: Service) -> Message | None:
     """Why the VM cannot be reinstalled: the host has no reinstall function and the package no template. Or None."""
     if host_reinstall(host) or Package.from_json(service.package).template:

@@ -184,7 +184,7 @@ def record_archive(
 
     The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count.
     """
-    safety = operation.kind == "restore"
+    safety = operation.kind != "backup"
     delete_removed_row(session, service.server_id, volid)
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()

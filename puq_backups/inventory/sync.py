@@ -51,7 +51,7 @@ def sync_backups(context: Context, server: Server) -> Message | None:
     proxmox, trouble, began = context.connect(server), None, now()
     for storage, node, holder in _storages_to_list(context, server, proxmox):
         try:
-            seen = archives.storage_status(proxmox, node, storage)
+            node, seen = archives.readable_from(proxmox, node, storage)  # noqa: PLW2901 - a node that has it
             # An offline storage cannot be listed, but its status is stored.
             found = archives.listing(proxmox, node, storage) if seen.active else []
             listed = {archive.volid: archive for archive in found}

@@ -14,20 +14,27 @@ from ..context import Context
 from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
-from ..models import Mail, Operation, Service, new_id, now
+from ..models import ACTIVE_STATES, Mail, Operation, Server, Service, new_id, now
 from ..rules.package import Package
 from ..rules.run_decision import ALL_KEPT
 from . import merge_values, templates
 from .merge_values import Records
 
 log = logging.getLogger("puq_backups.mail")
+ABORTED = "{reason}"
+"""Text of the reason that a `Pre…` hook gives."""
 NO_ADDRESS = N_("There is no e-mail address that could be used.")
 
 
 def on_operation_end(session: Session, context: Context, operation: Operation, service: Service) -> None:
     """Add the mails about the end of an operation, in the caller's transaction."""
     records = merge_values.operation_records(session, operation, service)
-    _write(session, context, f"{operation.kind}.{operation.state}", _attempt_key(operation), records)
+    event = f"{operation.kind}.{operation.state}"
+    if event == "restore.failed" and operation.data.get("restored"):
+        event = "restore.not_started"
+    _write(session, context, event, _attempt_key(operation), records)
+    if operation.state == "failed" and operation.why:
+        on_trouble(session, context, operation, service, operation.why)
     if operation.state == "refused":
         _on_refusal(session, context, operation, service)
 
@@ -50,6 +57,38 @@ def _on_refusal(session: Session, context: Context, operation: Operation, servic
         # The storage's retention refuses the backups of all its services: one mail a day for all of them.
         same = hashlib.sha256(f"{service.server_id} {operation.storage} {reason}".encode()).hexdigest()[:24]
         _write(session, context, "slot.refused", f"{same} {operation.slot_date}", records)
+    elif operation.kind == "backup" and operation.attempts and operation.why and reason.get("text") != ABORTED:
+        on_trouble(session, context, operation, service, operation.why)
+
+
+def on_trouble(
+    session: Session,
+    context: Context,
+    operation: Operation,
+    service: Service,
+    reason: Message,
+    *,
+    of_vm: bool = False,
+) -> None:
+    """Add the mail to staff about a backup or removal that waits or failed for a reason only they can mend.
+
+    One mail a day for each reason and server, or for each service if the reason is one `of_vm` alone. Restores and
+    reinstallations that failed have mails of their own.
+    """
+    if operation.kind in {"restore", "reinstall"} and operation.state not in ACTIVE_STATES:
+        return
+    whose = service.id if of_vm else f"{service.server_id} {operation.storage}"
+    same = hashlib.sha256(f"{whose} {reason.to_json()}".encode()).hexdigest()[:24]
+    records = merge_values.operation_records(session, operation, service)
+    facts = {"reason": reason}
+    _write(session, context, "operation.trouble", f"{same} {now().date().isoformat()}", records, facts)
+
+
+def on_server_trouble(session: Session, context: Context, server: Server, reason: Message) -> None:
+    """Add the mail to staff about a server that cannot be read; one a day for each reason."""
+    same = hashlib.sha256(f"{server.id} {reason.to_json()}".encode()).hexdigest()[:24]
+    facts = {"service_server_hostname": server.hosts.split(",")[0], "reason": reason}
+    _write(session, context, "server.trouble", f"{same} {now().date().isoformat()}", Records(), facts)
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:

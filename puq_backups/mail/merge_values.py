@@ -14,6 +14,7 @@ from ..context import Context
 from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n import locales
+from ..inventory import policy
 from ..models import Backup, Operation, Server, Service, now
 from ..setting_types import is_address
 
@@ -86,7 +87,13 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
     service = records.service
     if service is None:
         return {}
-    found = email.fields(service=service, operation=records.operation, backup=records.backup)
+    known = {
+        "may_reinstall": bool(service.restore_failed) and policy.reinstall_unavailable(context.host, service) is None,
+        "next_run_planned": service.next_run_at is not None and service.status == "active",
+        "support_told": bool(context.settings.staff_email),
+    }
+    own = {name: int(value) for name, value in known.items() if name in email.own}
+    found = {**own, **email.fields(service=service, operation=records.operation, backup=records.backup)}
     if email.event == "service.terminated":
         ended = service.terminated_at or now()
         kept = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import Message
+from ..errors import Message, ProxmoxBusy
+from ..mail import events
 from ..models import Backup, Operation, Server, Service
 from . import errors, state_changes, task_watch
 from .claim import LeaseLost, claim, commit, pause
@@ -111,7 +112,17 @@ def _handle_error(step: StepContext, owner: str, error: Exception) -> bool:
         commit(step, owner, release=True)
         return True
     step.operation.reason = decision.why.to_json() if decision.why else None
+    if decision.why and errors.is_lasting(step):
+        _tell_staff(step, decision.why, error)
     return pause(step, owner, decision.seconds)
+
+
+def _tell_staff(step: StepContext, why: Message, error: Exception) -> None:
+    """Mail staff about what holds the operation up, and say so to the client."""
+    of_vm = isinstance(error, ProxmoxBusy)
+    events.on_trouble(step.session, step.context, step.operation, step.service, why, of_vm=of_vm)
+    if step.context.settings.staff_email:
+        step.operation.reason = Message("Our support has been told: {reason}", reason=why).to_json()
 
 
 def _end(step: StepContext, owner: str, state: str, reason: Message | None) -> bool:

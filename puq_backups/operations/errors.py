@@ -14,6 +14,8 @@ log = logging.getLogger("puq_backups.operations")
 
 MAX_FAULTS = 5
 MAX_PAUSE_SECONDS = 60.0
+TOLD_AFTER_SECONDS = 180.0
+"""Time after which staff are told what holds an operation up. With the longest pause that is within 5 minutes."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,12 @@ def _retry_later(step: StepContext, error: ProxmoxError) -> Decision:
     operation.store(troubled_since=since, tries=tries + 1)
     pause = min(step.context.settings.poll.total_seconds() * 2 ** min(tries, 6), MAX_PAUSE_SECONDS)
     return Wait(pause, error.message)
+
+
+def is_lasting(step: StepContext) -> bool:
+    """Whether the operation has been held up for so long that staff are told."""
+    since = step.operation.data.get("troubled_since")
+    return since is not None and time.time() - float(since) > TOLD_AFTER_SECONDS
 
 
 def _count_fault(step: StepContext, error: Exception) -> Decision:

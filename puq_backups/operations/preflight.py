@@ -1,4 +1,4 @@
-"""Checks before a restore and describes what it would do. Only reads."""
+"""Checks before a restore, and the plan of what it would do. Only reads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import Message, ProxmoxDenied, ProxmoxRefused
+from ..errors import Message, ProxmoxDenied, ProxmoxRefused, StorageMissing
+from ..i18n.translator import N_
 from ..models import Backup, Service
-from ..pve import archives, notes, permissions, vms
+from ..pve import archives, nodes, notes, permissions, storages, vms
 from ..pve.client import Proxmox
+from ..rules import vm_options
 from ..rules.package import Package
-from .steps import backup_contents, disks
+from . import restore_effects
+from .restore_effects import RestoreFacts
+from .steps import backup_contents, networks
 from .steps.backup_contents import Contents
+from .steps.networks import NO_BRIDGE
+
+ARCHIVE_GONE = Message("The file of this backup is no longer on its storage.")
+TOO_MANY_CPUS = N_("The server would have {wanted} CPUs, and node {node} has {there}: it would not start.")
+LACKS = N_("The API token lacks {privilege} on {path}, which a restore needs. The provider has to grant it.")
 
 
 @dataclass(frozen=True)
@@ -60,21 +69,6 @@ class Plan:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What was read from Proxmox. `lost`: an earlier restore failed; `gone`: no VM is left."""
-
-    proxmox: Proxmox
-    service: Service
-    backup: Backup
-    package: Package
-    config: dict[str, Any]
-    lost: bool
-    gone: bool
-    status: vms.VmStatus
-    snapshots: list[str]
-
-
 def plan_restore(
     proxmox: Proxmox, service: Service, backup: Backup, package: Package, *, kept: dict[str, Any] | None = None
 ) -> Plan:
@@ -86,7 +80,7 @@ def plan_restore(
     found = vms.config_if_any(proxmox, service.node, service.vmid) if kept else None
     gone = bool(kept) and found is None
     found = {} if gone else found or vms.config(proxmox, service.node, service.vmid)
-    facts = _Facts(
+    facts = RestoreFacts(
         proxmox, service, backup, package, kept or found, bool(kept), gone,
         vms.NO_VM if gone else vms.status(proxmox, service.node, service.vmid),
         [] if gone else vms.snapshots(proxmox, service.node, service.vmid),
@@ -96,22 +90,25 @@ def plan_restore(
     if read_failure and not read_failure.passable:
         against.append(read_failure.message)
     targets = backup_contents.targets(proxmox, service.node, inside, package) if inside else backup_contents.Targets()
+    against += _against_cpus(facts) if inside else []
+    against += _against_networks(facts, inside.config) if inside else []
+    against += _against_target_rights(facts, targets) if inside else []
     room = backup_contents.room(inside, targets, facts.config, backup) if inside else backup_contents.Room()
     return Plan(
         reasons_against=(*against, *targets.reasons, *room.reasons),
         warnings=(
-            *_warnings(facts, found, inside),
+            *restore_effects.warnings(facts, found, inside),
             *([read_failure.message] if read_failure else []),
             *room.warnings,
         ),
-        happens=tuple(_describe(facts, inside)),
+        happens=tuple(restore_effects.describe(facts, inside)),
         running=facts.status.status == "running",
         snapshots=tuple(facts.snapshots),
         sizes=inside.sizes if inside else {},
     )
 
 
-def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
+def _reason_against(facts: RestoreFacts, found: dict[str, Any]) -> Iterator[Message]:
     """Reasons against the restore that are known without reading the backup's configuration."""
     backup, service = facts.backup, facts.service
     if backup.service_id != service.id or backup.server_id != service.server_id or backup.removed_at:
@@ -130,13 +127,26 @@ def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
             "The virtual machine is protected against changes, and the API token lacks the privilege "
             "VM.Config.Options to lift that."
         )
-    storage = archives.storage_status(facts.proxmox, service.node, backup.storage)
+    yield from _against_archive(facts)
+
+
+def _against_archive(facts: RestoreFacts) -> Iterator[Message]:
+    """Reasons against the archive: its storage is not there or offline, the file is gone, another's or damaged."""
+    backup, service = facts.backup, facts.service
+    try:
+        storage = archives.storage_status(facts.proxmox, service.node, backup.storage)
+    except StorageMissing as error:
+        yield error.message
+        return
+    if not storage.enabled:
+        yield storages.not_on_node(backup.storage, service.node)
+        return
     if not storage.active:
         yield Message("The storage {storage} is offline.", storage=backup.storage)
         return
     archive = _archive(facts, on_pbs=storage.type == "pbs")
     if archive is None:
-        yield Message("The file of this backup is no longer on its storage.")
+        yield ARCHIVE_GONE
         return
     marker = notes.find_marker(archive.notes)
     if marker and marker[0] != service.token and backup.kind != "adopted":
@@ -145,7 +155,39 @@ def _reason_against(facts: _Facts, found: dict[str, Any]) -> Iterator[Message]:
         yield Message("The storage found this backup to be damaged.")
 
 
-def _archive(facts: _Facts, *, on_pbs: bool) -> archives.Archive | None:
+def _against_cpus(facts: RestoreFacts) -> list[Message]:
+    """A reason if the VM would have more CPUs than its node, because Proxmox starts no such VM."""
+    wanted = facts.package.cores or vm_options.cpu_count(facts.config)
+    there = nodes.cpu_count(facts.proxmox, facts.service.node)
+    if there is None or wanted <= there:
+        return []
+    return [Message(TOO_MANY_CPUS, wanted=wanted, node=facts.service.node, there=there)]
+
+
+def _against_networks(facts: RestoreFacts, archived: dict[str, Any]) -> list[Message]:
+    """Reasons against the networks: a bridge that the node lacks, or that the token may not use."""
+    node = facts.service.node
+    there = networks.bridges(facts.proxmox, node)
+    wanted = networks.wanted_cards(facts.package, facts.config)
+    if missing := networks.missing_bridge(there, wanted):
+        return [Message(NO_BRIDGE, bridge=missing, node=node)]
+    for paths in networks.sdn_paths(there, wanted, networks.cards(archived)):
+        if permissions.missing_privileges(facts.proxmox, paths, ("SDN.Use",)):
+            return [Message(LACKS, privilege="SDN.Use", path=paths[0])]
+    return []
+
+
+def _against_target_rights(facts: RestoreFacts, targets: backup_contents.Targets) -> list[Message]:
+    """Reasons against the storages of the disks: Proxmox refuses the restore only after the VM was powered off."""
+    needed = ("Datastore.AllocateSpace",)
+    paths = [f"/storage/{name}" for name in targets.seen]
+    return [
+        Message(LACKS, privilege=needed[0], path=path)
+        for path in paths if permissions.missing_privileges(facts.proxmox, (path,), needed)
+    ]  # fmt: skip
+
+
+def _archive(facts: RestoreFacts, *, on_pbs: bool) -> archives.Archive | None:
     """The archive on its storage, or None. On PBS only the listing includes the verification state."""
     proxmox, node, volid = facts.proxmox, facts.service.node, facts.backup.volid
     if not on_pbs:
@@ -154,7 +196,7 @@ def _archive(facts: _Facts, *, on_pbs: bool) -> archives.Archive | None:
     return next((archive for archive in listed if archive.volid == volid), None)
 
 
-def _may(facts: _Facts, privilege: str) -> bool:
+def _may(facts: RestoreFacts, privilege: str) -> bool:
     path = f"/vms/{facts.service.vmid}"
     return privilege in permissions.permissions(facts.proxmox, path).get(path, {})
 
@@ -167,7 +209,7 @@ class _ReadFailure:
     passable: bool
 
 
-def _read_contents(facts: _Facts) -> tuple[Contents | None, _ReadFailure | None]:
+def _read_contents(facts: RestoreFacts) -> tuple[Contents | None, _ReadFailure | None]:
     try:
         config = archives.archived_config(facts.proxmox, facts.service.node, facts.backup.volid)
     except ProxmoxDenied as error:
@@ -178,53 +220,3 @@ def _read_contents(facts: _Facts) -> tuple[Contents | None, _ReadFailure | None]
             raise
         return None, _ReadFailure(Message("This backup cannot be read: {proxmox}", proxmox=error), passable=False)
     return Contents.of(config), None
-
-
-def _warnings(facts: _Facts, found: dict[str, Any], inside: Contents | None) -> Iterator[Message]:
-    if found.get("lock"):
-        yield Message(
-            "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
-        )
-    if facts.backup.damaged_at:
-        yield Message("The last restore from this backup failed, because the backup is damaged.")
-    if facts.snapshots:
-        yield Message(
-            "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(facts.snapshots)
-        )
-    if inside is None:
-        return
-    for slot in sorted(set(inside.left_out) - set(vms.disks(facts.config))):
-        yield Message("The disk {slot} was left out of this backup and does not come back.", slot=slot)
-    for slot, wanted in inside.wanted(facts.package).items():
-        size = inside.sizes.get(slot)
-        if size and size > wanted * disks.GIB:
-            yield disks.stays_larger(slot, size, wanted)
-
-
-def _describe(facts: _Facts, inside: Contents | None) -> Iterator[Message]:
-    if facts.status.status == "running":
-        yield Message("The virtual machine is running: it is shut down first, and started again at the end.")
-    else:
-        yield Message("The virtual machine is off; it is started at the end.")
-    yield from _disks(facts, inside) if inside else ()
-    yield Message("CPU, memory, disks and network are set to what your package has.")
-    yield Message("Name, notes, options, addresses and firewall rules stay as they are now.")
-
-
-def _disks(facts: _Facts, inside: Contents) -> Iterator[Message]:
-    has = vms.disks(facts.config)
-    for slot in inside.slots:
-        size = disks.to_gib(inside.sizes[slot]) if slot in inside.sizes else "?"
-        if slot in has:
-            yield Message("The disk {slot} ({size} GiB) goes back to its state in this backup.", slot=slot, size=size)
-        else:
-            text = "The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now."
-            yield Message(text, slot=slot, size=size)
-    # After a failed restore it is unknown which of the other disks still exist.
-    for slot in sorted(set(has) - set(inside.slots)) if not facts.lost else ():
-        yield Message("The disk {slot} is not in this backup: it keeps its data and is attached again.", slot=slot)
-    for slot, wanted in inside.wanted(facts.package).items():
-        if 0 < inside.sizes.get(slot, 0) < wanted * disks.GIB:
-            yield Message("The disk {slot} is enlarged to {wanted} GiB.", slot=slot, wanted=wanted)
-    if facts.package.additional_disk and not inside.additional and not disks.additional_slot(facts.config):
-        yield Message("A new, empty additional disk of {size} GiB is added.", size=facts.package.additional_disk)

@@ -22,6 +22,7 @@ from .steps.firewall import put_back_firewall
 from .steps.high_availability import is_managed, put_back_ha, read_ha_entry, remove_from_ha
 from .steps.keep_settings import lift_protection, put_back_protection, put_back_settings
 from .steps.power import power_off, power_on
+from .steps.safety_copy import make_safety_copy, plan_safety_copy, see_safety_copy
 
 
 def check(step: StepContext) -> None:
@@ -66,7 +67,8 @@ PACKAGE: tuple[Step, ...] = (
 )  # fmt: skip
 """Steps skipped if the VM could not be destroyed: the old one still exists and stays off."""
 STEPS: tuple[Step, ...] = (
-    check, skip_if("gone", power_off), skip_if("gone", lift_protection), skip_if("gone", remove_from_ha), destroy_vm,
+    check, skip_if("gone", plan_safety_copy), skip_if("gone", power_off), skip_if("gone", make_safety_copy),
+    skip_if("gone", see_safety_copy), skip_if("gone", lift_protection), skip_if("gone", remove_from_ha), destroy_vm,
     clone_template, carry_over, put_back_settings, put_back_firewall, put_back_ha, put_back_protection,
     *(skip_if("ending", step) for step in PACKAGE), power_on,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from ..errors import StorageMissing
 from ..i18n.translator import N_
 from ..models import Backup, Operation
 from ..pve import archives
@@ -46,6 +47,10 @@ def remove_volume(step: StepContext) -> Start | None:
         common.run_pre_hooks(step, "PreRemove", backup_id=backup.id)
         if (backup.server_id, backup.machine) == (step.service.server_id, step.service.machine):
             common.check_identity(step)
+    if backup.missing_at and not _is_storage_usable(step, backup):
+        # Its file was seen to be gone before the storage went: only the row is left.
+        common.mark_removed(step, backup)
+        return None
     return replace(common.start_removal(step, backup), still=lambda session: _may_go(session, step.operation))
 
 
@@ -53,6 +58,13 @@ def _may_go(session: Session, operation: Operation) -> bool:
     """Whether the backup may still be removed: it is not kept by now, nor brought back from the bin."""
     backup = session.get_one(Backup, operation.backup_id)
     return not backup.kept and (operation.origin != "bin" or backup.binned_until is not None)
+
+
+def _is_storage_usable(step: StepContext, backup: Backup) -> bool:
+    try:
+        return archives.readable_from(step.proxmox, backup.node or step.node, backup.storage)[1].active
+    except StorageMissing:
+        return False
 
 
 STEPS: tuple[Step, ...] = (stop_keeping, remove_volume)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import update
-
-from ..errors import Message, ProxmoxBusy, ProxmoxRefused, VmMissing
+from ..errors import Message
 from ..i18n.translator import N_
-from ..models import Backup, Operation, now
-from ..pve import archives, tasks, vms
+from ..inventory import backup_marks
+from ..models import Backup, Operation
+from ..pve import tasks, vms
+from ..rules import vm_options
 from ..rules.package import Package
+from ..rules.vm_options import FROM_BACKUP
 from . import preflight
-from .errors import may_succeed_later
-from .step import GiveUp, GoTo, Outcome, RepeatStep, Start, Step, StepContext
+from .step import GiveUp, GoTo, Outcome, Start, Step, StepContext
 from .steps import keep_settings, safety_copy
 from .steps.common import (
     check_identity,
@@ -34,19 +34,11 @@ from .steps.reapply import (
     limit_additional_disk,
     limit_system_disk,
     make_additional_disk,
-    restore_options,
     set_cpu_and_memory,
     set_network,
 )
+from .steps.restore_call import DENIED, nothing_changed, send, send_fewer_overrides
 from .steps.safety_copy import make_safety_copy, plan_safety_copy, see_safety_copy
-
-OVERRIDE_LEVELS = ("all", "machine", "none")
-"""Options sent with the restore call, reduced by one level at each refusal.
-
-`all`: kept options, CPU, memory and network; `machine`: CPU, memory and network; `none`: nothing.
-"""
-DENIED = "Permission check failed"
-TAKEN = "already exists on node"
 
 
 def check(step: StepContext) -> None:
@@ -61,6 +53,8 @@ def check(step: StepContext) -> None:
     step.operation.store(preflight=plan.to_json())
     if plan.reasons_against:
         reason = plan.reasons_against[0]
+        if reason == preflight.ARCHIVE_GONE:
+            backup_marks.mark_missing(step.session, backup.id)
         raise GiveUp(reason.text, state="refused", **reason.values)
     keep_settings.keep(step, config or {}, failed)
     step.operation.store(
@@ -91,7 +85,7 @@ def restore_disks(step: StepContext) -> Outcome:
             return GoTo("power_off")
     step.operation.store(touched=True)
     return Start(
-        call=lambda: _send(step, backup.volid),
+        call=lambda: send(step, backup.volid),
         type="qmrestore",
         id=str(step.vmid),
         audit=f"restore of VM {step.vmid} from {backup.volid}",
@@ -114,57 +108,6 @@ def _is_gone(step: StepContext) -> bool:
     return config is None
 
 
-def _send(step: StepContext, volid: str) -> Any:
-    data = step.operation.data
-    storage = Package.from_json(data["package"]).restore_storage or None
-    made_again = data.get("made_again") or {}
-    try:
-        return archives.restore(
-            step.proxmox, step.node, step.vmid, archive=volid, storage=storage, overrides=_overrides(step),
-            fresh=bool(data.get("gone")), pool=made_again.get("pool"),
-        )  # fmt: skip
-    except ProxmoxRefused as error:
-        step.operation.store(touched=False)
-        if may_succeed_later(error):
-            raise
-        if TAKEN in str(error):
-            # It was moved, or somebody created one, after the check: the next run of the step finds out.
-            raise ProxmoxBusy(str(error)) from error
-        if error.http_status == 403 and _moved(step):  # noqa: PLR2004 - HTTP status
-            # The right to back up is enough to restore over a VM, but only on the VM's node.
-            raise VmMissing(str(error)) from error
-        if error.http_status in {400, 403} and _send_fewer_overrides(step, str(error)):
-            raise RepeatStep from error
-        raise _nothing_changed(str(error)) from error
-
-
-def _moved(step: StepContext) -> bool:
-    return not step.operation.data.get("gone") and vms.find_node(step.proxmox, step.vmid) != step.node
-
-
-def _overrides(step: StepContext) -> dict[str, Any]:
-    """Options that replace the backup's values in the restore call."""
-    data = step.operation.data
-    level = data.get("overrides", OVERRIDE_LEVELS[0])
-    machine = (
-        restore_options(Package.from_json(data["package"]), data["before"]) if level != OVERRIDE_LEVELS[-1] else {}
-    )
-    return {**keep_settings.restore_options(data["before"]), **machine} if level == OVERRIDE_LEVELS[0] else machine
-
-
-def _send_fewer_overrides(step: StepContext, reason: str) -> bool:
-    """Reduce the options sent with the restore by one level. Returns False if none were sent."""
-    at = OVERRIDE_LEVELS.index(step.operation.data.get("overrides", OVERRIDE_LEVELS[0]))
-    if at + 1 == len(OVERRIDE_LEVELS):
-        return False
-    step.operation.store(overrides=OVERRIDE_LEVELS[at + 1], refused=reason)
-    return True
-
-
-def _nothing_changed(reason: str) -> GiveUp:
-    return GiveUp("The restore failed before anything was changed: {proxmox}", proxmox=reason)
-
-
 def _handle_result(step: StepContext) -> GoTo | None:
     """Handle the end of the restore task.
 
@@ -179,13 +122,15 @@ def _handle_result(step: StepContext) -> GoTo | None:
         if reason := step.operation.data.get("refused"):
             text = "Not all values could be sent with the restore, they are set after it: {proxmox}"
             step.operation.add_warning(Message(text, proxmox=reason))
+        if options := vm_options.from_backup(step.operation.data["before"], config):
+            step.operation.add_warning(Message(FROM_BACKUP, options=", ".join(options)))
         step.service.vm_identity = vms.identity(config)
         step.operation.store(gone=False)
-        _note_damage(step, damaged=False)
+        backup_marks.mark_damaged(step.session, str(step.operation.backup_id), damaged=False)
         return None
     damaged = tasks.is_damaged(ended.lines)
     if damaged:
-        _note_damage(step, damaged=True)
+        backup_marks.mark_damaged(step.session, str(step.operation.backup_id), damaged=True)
     if not _untouched(step, config):
         if damaged:
             raise GiveUp("The restore failed: this backup is damaged. {proxmox}", proxmox=ended.reason)
@@ -194,15 +139,9 @@ def _handle_result(step: StepContext) -> GoTo | None:
     if ended.reason.endswith(" - vm is running"):
         # Somebody started the VM after the check.
         return GoTo("power_off")
-    if DENIED in ended.reason and _send_fewer_overrides(step, ended.reason):
+    if DENIED in ended.reason and send_fewer_overrides(step, ended.reason):
         return GoTo("restore_disks")
-    raise _nothing_changed(ended.reason)
-
-
-def _note_damage(step: StepContext, *, damaged: bool) -> None:
-    """Mark the backup as damaged, so that it counts as no good one; a restore that succeeds takes the mark away."""
-    mark = update(Backup).where(Backup.id == step.operation.backup_id)
-    step.session.execute(mark.values(damaged_at=now() if damaged else None))
+    raise nothing_changed(ended.reason)
 
 
 def _rewritten(step: StepContext, config: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message, Refused
+from ..inventory import backup_marks
 from ..mail import events
 from ..models import Operation, Server, Service, after_commit, database_now, leases, now
 from ..models.audit_log import audit
@@ -105,17 +106,19 @@ def end(
         again = now() + delays[max(operation.attempts, 1) - 1]
         if again <= operation.due_at + context.settings.catch_up and service.status == "active":
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
+            if reason:
+                events.on_trouble(session, context, operation, service, reason)
             return
     operation.state, operation.finished_at = state, now()
     if operation.kind in {"restore", "reinstall"}:
-        _note_restore(operation, service)
+        _note_restore(session, operation, service)
     events.on_operation_end(session, context, operation, service)
     after_commit(session, lambda: _tell_hooks(context, operation))
 
 
-def _note_restore(operation: Operation, service: Service) -> None:
+def _note_restore(session: Session, operation: Operation, service: Service) -> None:
     if operation.state == "done":
-        service.restore_failed = None
+        backup_marks.settle_failed_restore(session, service)
     elif operation.data.get("touched"):
         service.restore_failed = operation.id
 

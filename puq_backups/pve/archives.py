@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import BadInput, ProxmoxRefused
 from . import paths
 from .client import Proxmox
-from .storages import StorageStatus, keeps_all, storage_config, storage_status, storages
+from .storages import StorageStatus, keeps_all, other_node, readable_from, storage_config, storage_status, storages
 from .upid import Upid
 from .vm_config import parse_config
 
@@ -22,6 +22,8 @@ __all__ = [
     "find",
     "keeps_all",
     "listing",
+    "other_node",
+    "readable_from",
     "remove",
     "restore",
     "set_notes",

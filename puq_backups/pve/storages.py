@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import Message, ProxmoxRefused, StorageMissing
+from ..i18n.translator import N_
 from . import paths
 from .client import Proxmox
+from .error_mapping import with_message
 from .property_strings import options
+
+NOT_ON_NODE = N_("The storage {storage} is not available on node {node}. The provider has to look at it.")
+MISSING = re.compile(r"No such storage|storage '[^']*' (?:is not available on node|does not exist)")
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,47 @@ class StorageStatus:
 
 
 def storage_status(proxmox: Proxmox, node: str, storage: str) -> StorageStatus:
-    """Read a storage's status; raises ProxmoxRefused if there is none of that name."""
-    row = proxmox.get_dict("nodes", paths.node(node), "storage", paths.storage(storage), "status")
+    """Read a storage's status; raises StorageMissing if the node has none of that name."""
+    try:
+        row = proxmox.get_dict("nodes", paths.node(node), "storage", paths.storage(storage), "status")
+    except ProxmoxRefused as error:
+        if not is_missing(error):
+            raise
+        facts = {"http_status": error.http_status, "call": error.call}
+        raise with_message(StorageMissing, not_on_node(storage, node), **facts) from error
     return _status(row | {"storage": storage})
+
+
+def is_missing(error: ProxmoxRefused) -> bool:
+    """Whether Proxmox refused because the node does not have the storage."""
+    return bool(MISSING.search(str(error)))
+
+
+def other_node(proxmox: Proxmox, node: str, storage: str) -> str | None:
+    """Another node than `node` that has the storage, by its configuration; None if there is none."""
+    nodes = str((storage_config(proxmox, storage) or {}).get("nodes") or "").split(",")
+    return next((other for other in sorted(nodes) if other not in {"", node}), None)
+
+
+def readable_from(proxmox: Proxmox, node: str, storage: str) -> tuple[str, StorageStatus]:
+    """The storage's status with the node it was read from: `node`, or another one if that does not have it."""
+    try:
+        seen = storage_status(proxmox, node, storage)
+        missing = None
+    except StorageMissing as error:
+        seen, missing = None, error
+    if seen is not None and seen.enabled:
+        return node, seen
+    if other := other_node(proxmox, node, storage):
+        return other, storage_status(proxmox, other, storage)
+    if seen is None:
+        raise missing or StorageMissing
+    return node, seen
+
+
+def not_on_node(storage: str, node: str) -> Message:
+    """The message about a storage that a node does not have: its status says `enabled: 0`."""
+    return Message(NOT_ON_NODE, storage=storage, node=node)
 
 
 def storages(proxmox: Proxmox, node: str) -> list[StorageStatus]:

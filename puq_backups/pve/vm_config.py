@@ -10,7 +10,9 @@ from .property_strings import Drive, options, parse_drive, parse_net
 
 DISK = re.compile(r"(?:ide[0-3]|sata[0-5]|scsi(?:[12]?\d|30)|virtio(?:\d|1[0-5]))")
 UNUSED = re.compile(r"unused\d+")
-FALLBACK = ("scsi0", "virtio0", "sata0", "ide0")
+STATE = re.compile(r"(?:efidisk|tpmstate)0")
+FALLBACK = ("scsi", "virtio", "sata", "ide")
+"""Buses by priority if the boot order names no disk and several disks have the same number."""
 
 
 def identity(config: dict[str, Any]) -> str:
@@ -39,16 +41,28 @@ def _is_disk(drive: Drive) -> bool:
     return not re.search(r"-cloudinit(?:\.\w+)?$|:cloudinit$", drive.volid)
 
 
+def volumes(config: dict[str, Any]) -> dict[str, Drive]:
+    """The hard disks, EFI disk and TPM state by slot."""
+    state = {key: parse_drive(str(value)) for key, value in config.items() if STATE.fullmatch(key)}
+    return {**disks(config), **state}
+
+
 def unused(config: dict[str, Any]) -> dict[str, Drive]:
     """The volumes that belong to the VM but are not attached, by `unusedN`."""
     return {key: parse_drive(str(value)) for key, value in config.items() if UNUSED.fullmatch(key)}
 
 
 def boot_disk(config: dict[str, Any]) -> str | None:
-    """The slot of the system disk: the first in the boot order, else `bootdisk`, else the usual first slots."""
+    """The slot of the system disk: the first in the boot order, else `bootdisk`, else the lowest number."""
     order = options(str(config.get("boot") or "")).get("order", "").split(";")
     present = disks(config)
-    return next((slot for slot in (*order, str(config.get("bootdisk") or ""), *FALLBACK) if slot in present), None)
+    others = sorted(present, key=_fallback_order)
+    return next((slot for slot in (*order, str(config.get("bootdisk") or ""), *others) if slot in present), None)
+
+
+def _fallback_order(slot: str) -> tuple[int, int]:
+    bus = slot.rstrip("0123456789")
+    return int(slot.removeprefix(bus)), FALLBACK.index(bus)
 
 
 def memory_mib(config: dict[str, Any]) -> int:

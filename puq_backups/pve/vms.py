@@ -11,7 +11,7 @@ from . import paths
 from .client import Proxmox
 from .property_strings import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
 from .upid import Upid
-from .vm_config import DISK, backed_up_disks, boot_disk, disks, identity, memory_mib, unused
+from .vm_config import DISK, backed_up_disks, boot_disk, disks, identity, memory_mib, unused, volumes
 
 __all__ = [
     "NO_VM",
@@ -42,6 +42,7 @@ __all__ = [
     "status",
     "stop",
     "unused",
+    "volumes",
 ]  # fmt: skip
 
 

@@ -33,7 +33,12 @@ CHOICES = {
     "safety_copy": SAFETY_COPY_CHOICES,
 }
 
-MAXIMUM = {"vlan": 4094}
+MINIMUM = {"memory": 16, "template": 100}
+MAXIMUM = {
+    "vlan": 4094, "cores": 4096, "memory": 4178944, "system_disk": 131072, "additional_disk": 131072,
+    "template": 999999999,
+}  # fmt: skip
+"""What Proxmox takes. 0 is always allowed: it removes a limit, or leaves the VM's value."""
 STORAGE_NAME = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
 NAME_PATTERNS = {
     "storage": STORAGE_NAME, "additional_storage": STORAGE_NAME, "restore_storage": STORAGE_NAME,
@@ -139,7 +144,7 @@ def _read_value(title: str, name: str, text: str) -> Any:
     kind = str(Package.__dataclass_fields__[name].type)
     if kind == "str":
         return _read_name(title, name, text)
-    return _read_number(title, text, float if kind.startswith("float") else int, MAXIMUM.get(name))
+    return _read_number(title, text, float if kind.startswith("float") else int, name)
 
 
 def _read_name(title: str, name: str, text: str) -> str:
@@ -149,13 +154,14 @@ def _read_name(title: str, name: str, text: str) -> str:
     return text
 
 
-def _read_number(title: str, text: str, kind: type[int | float], highest: int | None) -> int | float:
+def _read_number(title: str, text: str, kind: type[int | float], name: str) -> int | float:
     good = (DECIMAL if kind is float else INTEGER).fullmatch(text)
-    if good and kind(text) < 10**9 and (highest is None or kind(text) <= highest):
+    lowest, highest = MINIMUM.get(name, 0), MAXIMUM.get(name)
+    if good and (kind(text) == 0 or lowest <= kind(text) <= (highest or 10**9 - 1)):
         return kind(text)
     if highest is not None:
         raise BadInput(
-            title, "{title} must be a number from 0 to {highest}; it is {value}.",
-            title=title, highest=highest, value=text,
+            title, "{title} must be a number from {lowest} to {highest}; it is {value}.",
+            title=title, lowest=lowest, highest=highest, value=text,
         )  # fmt: skip
     raise BadInput(title, "{title} must be a number from 0; it is {value}.", title=title, value=text)

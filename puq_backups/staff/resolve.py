@@ -8,6 +8,7 @@ from ..client_area.requests import lock_service
 from ..context import Context
 from ..errors import Refused
 from ..host import Actor
+from ..inventory import backup_marks
 from ..models import Operation, Server, Service
 from ..models.audit_log import audit
 from ..pve import vms
@@ -28,7 +29,7 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
         if session.scalar(running):
             raise Refused("A restore or reinstallation of this virtual machine is running; wait for its end.")
         said = f"the failed restore {service.restore_failed} is settled"
-        service.restore_failed = None
+        backup_marks.settle_failed_restore(session, service)
         audit(session, service_id, None, "settle", said, actor=actor.label)
 
 

@@ -92,9 +92,20 @@ def test_a_readable_quota_is_taken(quota: Any) -> None:
 NUMBERS = [name for name, value in EACH.items() if isinstance(value, int | float) and name not in {"backups", "vlan"}]
 WHOLE = [name for name in NUMBERS if isinstance(EACH[name], int)]
 STORAGES = ("storage", "additional_storage", "restore_storage")
+WRONG_NUMBERS = ("two", "-1", "2 GB", "nan", "1_0", 10**9)
+RANGES = {
+    "cores": "a number from 0 to 4096", "memory": "a number from 16 to 4178944",
+    "system_disk": "a number from 0 to 131072", "additional_disk": "a number from 0 to 131072",
+    "template": "a number from 100 to 999999999",
+}  # fmt: skip
+BEYOND = (
+    ("cores", 4097), ("memory", 15), ("memory", 4178945), ("system_disk", 131073), ("additional_disk", 131073),
+    ("template", 99),
+)  # fmt: skip
 WRONG = [
-    *((name, value, "a number from 0") for name in NUMBERS for value in ("two", "-1", "2 GB", "nan", "1_0", 10**9)),
-    *((name, "1.5", "a number from 0") for name in WHOLE),
+    *((name, value, RANGES.get(name, "a number from 0")) for name in NUMBERS for value in WRONG_NUMBERS),
+    *((name, "1.5", RANGES.get(name, "a number from 0")) for name in WHOLE),
+    *((name, value, RANGES[name]) for name, value in BEYOND),
     *(("vlan", value, "a number from 0 to 4094") for value in ("4095", "-1", "x")),
     ("mode", "hot", "one of snapshot, suspend, stop"),
     ("compression", "zip", "one of zstd, lzo, gzip, 0"),

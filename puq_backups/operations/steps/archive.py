@@ -12,7 +12,7 @@ from ...errors import Message, ProxmoxRefused
 from ...i18n.translator import N_
 from ...inventory import service_backups
 from ...models import Backup, Service, now
-from ...pve import archives, notes, tasks, vms
+from ...pve import archives, notes, storages, tasks, vms
 from ...pve.client import Proxmox
 from ...rules import retention
 from ...rules.package import Package
@@ -55,6 +55,9 @@ def check_storage(
     last backup on that storage. An unknown size is no reason to refuse.
     """
     seen = archives.storage_status(proxmox, service.node, name)
+    if not seen.enabled:
+        missing = storages.not_on_node(name, service.node)
+        raise GiveUp(missing.text, **missing.values)
     if not seen.active:
         raise GiveUp("The storage {storage} is offline.", storage=name)
     if limits is None:

@@ -13,6 +13,8 @@ from ...pve.client import Proxmox
 from ...rules.package import Package
 from . import disks
 
+DEFAULT_STORAGE = "local"
+"""The storage to which Proxmox restores a disk for which the backup names none."""
 THICK = {"lvm"}
 """Storage types that allocate a disk's whole size at once; the others allocate what is written."""
 
@@ -22,8 +24,9 @@ class Contents:
     """The disks in a backup.
 
     `slots` are in the order of the configuration; `sizes` holds bytes, where known; `storages` names the storage each
-    disk was on. `left_out` are disks in the configuration that were excluded from the backup. `system` and
-    `additional` are the slots of the two disks that a package describes.
+    disk was on, "" for a disk of the node itself. `left_out` are disks in the configuration that were excluded from
+    the backup. `system` and `additional` are the slots of the two disks that a package describes. `config` is the
+    whole configuration in the backup.
     """
 
     slots: tuple[str, ...] = ()
@@ -32,6 +35,7 @@ class Contents:
     left_out: tuple[str, ...] = ()
     system: str | None = None
     additional: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Contents:
@@ -44,18 +48,23 @@ class Contents:
             slots=tuple(held),
             sizes={slot: size for slot, drive in held.items() if (size := _size(drive))},
             storages={
-                slot: sources.get(slot, {}).get("storage") or drive.volid.partition(":")[0]
-                for slot, drive in held.items()
+                slot: sources.get(slot, {}).get("storage") or _storage_of(drive) for slot, drive in held.items()
             },
             left_out=tuple(slot for slot in found if slot not in held),
             system=vms.boot_disk(without),
             additional=disks.additional_slot(without),
+            config=config,
         )
 
     def wanted(self, package: Package) -> dict[str, int]:
         """The sizes in GiB that the package gives the disks in the backup, by slot."""
         sizes = {self.system: package.system_disk, self.additional: package.additional_disk}
         return {slot: gib for slot, gib in sizes.items() if slot and gib}
+
+
+def _storage_of(drive: vms.Drive) -> str:
+    """The storage of a disk; "" for a disk of the node itself, which is named by its path."""
+    return "" if drive.volid.startswith("/") else drive.volid.partition(":")[0]
 
 
 def _size(drive: vms.Drive) -> int:
@@ -78,7 +87,7 @@ def targets(proxmox: Proxmox, node: str, inside: Contents, package: Package) -> 
     """Read the status of each target storage: the package's restore storage, else the one the disk was on."""
     if not inside.slots:
         return Targets(reasons=(Message("This backup holds no disk."),))
-    of = {slot: package.restore_storage or inside.storages[slot] for slot in inside.slots}
+    of = {slot: package.restore_storage or inside.storages[slot] or DEFAULT_STORAGE for slot in inside.slots}
     seen: dict[str, archives.StorageStatus] = {}
     reasons = []
     for name in dict.fromkeys(of.values()):

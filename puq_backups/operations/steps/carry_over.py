@@ -7,20 +7,21 @@ from typing import Any
 
 from ...errors import Message
 from ...pve import vms
+from ...rules import vm_options
 from ...rules.package import Package
 from ..step import Outcome, StepContext
-from . import disks, keep_settings
+from . import disks
 from .common import require_unlocked
+from .disks import GONE
 
-SIZE = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
-"""CPU and memory options. If the old VM did not set one, the template's value is dropped."""
-CARRIED_OVER = re.compile(rf"{SIZE.pattern}|net0|cpu|numa|localtime|citype|ciuser|ciupgrade|cicustom|sshkeys")
-KNOWN = re.compile(
-    rf"{CARRIED_OVER.pattern}|protection|boot|bootdisk|scsihw|bios|machine|ostype|meta|vmgenid|smbios1|digest|template"
-    r"|parent|lock|vga|cdrom|rng0|tablet|acpi|kvm|keyboard|hotplug|cipassword"
-    r"|(ide|sata|scsi|virtio|unused|serial|efidisk|tpmstate)\d+"
+DROPPED = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
+"""CPU and memory options of the template that are dropped if the old VM did not set them."""
+CARRIED_OVER = ("cpu", "memory", "cloud_init")
+"""Groups of `rules.vm_options` that are set first, together with the network card; the others are put back later."""
+FROM_TEMPLATE = re.compile(
+    r"bios|machine|scsihw|ostype|smbios1|vga|rng0|acpi|kvm|serial\d+|boot|bootdisk|arch|audio0"
 )
-"""Options that are carried over, or that belong to the installed system and come from the template."""
+"""Options that belong to the installed system and come from the template."""
 
 
 def carry_over(step: StepContext) -> Outcome:
@@ -29,10 +30,9 @@ def carry_over(step: StepContext) -> Outcome:
     config = vms.config(step.proxmox, step.node, step.vmid)
     require_unlocked(config)
     _warn_about_losses(step, before)
-    changes = {
-        key: value for key, value in before.items() if CARRIED_OVER.fullmatch(key) and config.get(key) != value
-    }
-    dropped = [key for key in config if SIZE.fullmatch(key) and key not in before]
+    carried_over = {key for group in CARRIED_OVER for key in vm_options.group_options(before, group)} | {"net0"}
+    changes = {key: value for key, value in before.items() if key in carried_over and config.get(key) != value}
+    dropped = [key for key in config if DROPPED.fullmatch(key) and key not in before]
     return disks.set_once(step, config, changes, "card, keys and size", dropped)
 
 
@@ -43,12 +43,8 @@ def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:
             Message("The password that was set at the installation cannot be carried over. Please set a new one.")
         )
     if others := _other_disks(step, before):
-        step.operation.add_warning(
-            Message("These disks of the virtual machine are gone: {slots}.", slots=", ".join(others))
-        )
-    left = sorted(
-        set(before) - set(keep_settings.restore_options(before)) - {key for key in before if KNOWN.fullmatch(key)}
-    )
+        step.operation.add_warning(Message(GONE, slots=", ".join(others)))
+    left = [key for key in vm_options.from_backup(before, {}) if not FROM_TEMPLATE.fullmatch(key)]
     if left:
         step.operation.add_warning(
             Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from ...errors import Message, ProxmoxBusy, ProxmoxError
-from ...models import Backup, now
+from sqlalchemy import select
+
+from ...errors import Message, ProxmoxBusy, ProxmoxError, StorageMissing
+from ...models import Backup, Operation, now
 from ...pve import archives, vms
 from ..step import GiveUp, Outcome, Start, Step, StepContext
 
@@ -92,8 +94,8 @@ def require_storage_online(step: StepContext, name: str) -> archives.StorageStat
 
 def volume_is_gone(step: StepContext, backup: Backup) -> bool:
     """Whether the volume no longer exists. An inactive storage proves nothing: an unmounted directory looks empty."""
-    node = backup.node or step.node
-    if not archives.storage_status(step.proxmox, node, backup.storage).active:
+    node, seen = archives.readable_from(step.proxmox, backup.node or step.node, backup.storage)
+    if not seen.active:
         return False
     return archives.find(step.proxmox, node, backup.volid) is None
 
@@ -104,7 +106,7 @@ def start_removal(step: StepContext, backup: Backup) -> Start:
     `data["removing"]` names the backup until `finish_removal` has seen the end of the task.
     """
     step.operation.store(removing=backup.id)
-    node = backup.node or step.node
+    node = _node_of_volume(step, backup)
     return Start(
         call=lambda: archives.remove(step.proxmox, node, backup.volid),
         type="imgdel",
@@ -130,6 +132,20 @@ def mark_removed(step: StepContext, backup: Backup) -> None:
     rotated = data.get("rotated", 0) + (backup.binned_until is None)
     step.operation.store(removed=[*data.get("removed", []), backup.id], rotated=rotated)
     backup.removed_at, backup.expires_at, backup.binned_until = now(), None, None
+
+
+def _node_of_volume(step: StepContext, backup: Backup) -> str:
+    """The node by which a backup's volume is reached. The VM may have moved to one that lacks the storage."""
+    if backup.node:
+        return backup.node
+    with step.context.database.open() as session:
+        made_on = session.scalar(select(Operation.node).where(Operation.id == backup.operation_id))
+    if made_on in {None, "", step.node}:
+        return step.node
+    try:
+        return archives.readable_from(step.proxmox, step.node, backup.storage)[0]
+    except StorageMissing:
+        return step.node
 
 
 def run_pre_hooks(step: StepContext, point: str, **facts: Any) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import Message
+from ...i18n.translator import N_
 from ...pve import vms
 from ...rules.package import Package
 from ..step import GiveUp, Start, StepContext
 
 GIB = 1024**3
+DETACHED = N_("These disks are not part of the backup and are no longer attached: {slots}.")
+GONE = N_("These disks of the virtual machine are gone: {slots}.")
 SLOTS = {"ide": 4, "sata": 6, "scsi": 31, "virtio": 16}
 
 
@@ -117,6 +120,8 @@ def attach_or_add(step: StepContext, config: dict[str, Any], package: Package) -
     """Re-attach the disks that the backup lacked, with their data; else add the package's disk if the VM has none."""
     if lost := _detached_disks(step, config):
         return set_options(step, config, lost, "re-attach what the backup lacked")
+    if step.operation.kind == "restore":
+        _tell_losses(step, config)
     if not package.additional_disk or additional_slot(config):
         return None
     storage = package.additional_storage or vms.disks(config)[_boot(config)].volid.partition(":")[0]
@@ -129,8 +134,22 @@ def _detached_disks(step: StepContext, config: dict[str, Any]) -> dict[str, str]
     Left out are those whose slot is taken by a disk from the backup.
     """
     left = {drive.volid for drive in vms.unused(config).values()}
-    before = vms.disks(step.operation.data["before"])
-    return {slot: drive.format() for slot, drive in before.items() if drive.volid in left and slot not in config}
+    added = {slot: vms.parse_drive(text) for slot, text in (step.operation.data.get("added") or {}).items()}
+    former = added | vms.disks(step.operation.data["before"])
+    return {slot: drive.format() for slot, drive in former.items() if drive.volid in left and slot not in config}
+
+
+def _tell_losses(step: StepContext, config: dict[str, Any]) -> None:
+    """Add a warning for each disk from before the restore that is gone or no longer attached."""
+    before, left = step.operation.data["before"], vms.unused(config)
+    known = {drive.volid for drive in vms.unused(before).values()}
+    slots = {drive.volid: slot for slot, drive in vms.volumes(before).items()}
+    detached = [slots.get(drive.volid, key) for key, drive in left.items() if drive.volid not in known]
+    if detached:
+        step.operation.add_warning(Message(DETACHED, slots=", ".join(sorted(detached))))
+    gone = sorted(set(vms.disks(before)) - set(config) - set(detached))
+    if gone:
+        step.operation.add_warning(Message(GONE, slots=", ".join(gone)))
 
 
 def _boot(config: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ dropped. Settings that Proxmox refuses to put back become warnings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,31 +15,14 @@ from ...errors import ProxmoxRefused
 from ...i18n.translator import N_
 from ...models import Operation
 from ...pve import vms
+from ...rules import vm_options
+from ...rules.package import Package
 from ..errors import may_succeed_later
 from ..step import GiveUp, GoTo, Outcome, RepeatStep, Start, StepContext
 from . import disks, firewall
 from .common import require_unlocked
 from .refused import is_skipped, skip
 
-GROUPS: dict[str, tuple[re.Pattern[str], str]] = {
-    "options": (
-        re.compile(r"name|onboot|description|agent"),
-        N_("Name, description, agent and start at boot could not all be put back: {proxmox}"),
-    ),
-    "tags": (
-        re.compile(r"tags"),
-        N_("The tags could not be put back: {proxmox}"),
-    ),
-    "addresses": (
-        re.compile(r"nameserver|searchdomain|ipconfig\d+"),
-        N_("Addresses and name servers could not be put back: {proxmox}"),
-    ),
-    "cards": (
-        re.compile(r"net[1-9]\d*"),
-        N_("The further network cards could not be put back: {proxmox}"),
-    ),
-}
-"""Options put back in one call, because the same privilege allows them, and the warning if that is refused."""
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
 
 
@@ -51,20 +33,25 @@ def keep(step: StepContext, config: dict[str, Any], failed: Operation | None = N
     """
     if failed is not None and failed.data.get("before"):
         handed_on = {name: failed.data.get(name) for name in ("before", "firewall", "made_again")}
-        step.operation.store(**handed_on)
+        step.operation.store(**handed_on, added=_added_disks(config, failed))
         return
     step.operation.store(before=config, firewall=firewall.read(step))
 
 
-def group_options(config: dict[str, Any], group: str) -> dict[str, str]:
-    """The options of a group in a configuration."""
-    pattern = GROUPS[group][0]
-    return {key: str(value).strip() for key, value in config.items() if pattern.fullmatch(key)}
+def _added_disks(config: dict[str, Any], failed: Operation) -> dict[str, str]:
+    """The disks that failed attempts added for the package, by slot; they are attached again instead of another one.
+
+    Disks of the backup that the last attempt restored are none of them.
+    """
+    known = {*vms.disks(failed.data["before"]), *failed.data.get("preflight", {}).get("sizes", {})}
+    found = {slot: drive.format() for slot, drive in vms.disks(config).items() if slot not in known}
+    return {**(failed.data.get("added") or {}), **found}
 
 
-def restore_options(before: dict[str, Any]) -> dict[str, Any]:
-    """The stored options that are sent with the restore call, so that the VM never lacks them."""
-    return {key: value for key, value in before.items() if any(group.fullmatch(key) for group, _ in GROUPS.values())}
+def restore_options(before: dict[str, Any], package: Package) -> dict[str, Any]:
+    """The kept options that are sent with the restore call, so that the VM never lacks them."""
+    sent = [group for group, facts in vm_options.GROUPS.items() if facts.sent]
+    return {key: value for group in sent for key, value in vm_options.kept(before, package, group).items()}
 
 
 def lift_protection(step: StepContext) -> Outcome:
@@ -72,7 +59,7 @@ def lift_protection(step: StepContext) -> Outcome:
     config = _config(step)
     if not _protected(config):
         return None
-    return _set_or_refused(step, config, {"protection": 0}, "lift the protection", _lift_refused)
+    return set_or_refused(step, config, {"protection": 0}, "lift the protection", _lift_refused)
 
 
 def _lift_refused(step: StepContext, reason: object) -> None:
@@ -86,7 +73,7 @@ def put_back_protection(step: StepContext) -> Outcome:
     if _protected(config) == wanted or is_skipped(step, "protection"):
         return None
     changes = {"protection": int(wanted)}
-    return _set_or_refused(step, config, changes, "put back the protection", _protection_left)
+    return set_or_refused(step, config, changes, "put back the protection", _protection_left)
 
 
 def _protection_left(step: StepContext, reason: object) -> None:
@@ -98,26 +85,41 @@ def _protected(config: dict[str, Any]) -> bool:
 
 
 def put_back_settings(step: StepContext) -> Outcome:
-    """Put name, description, agent, start at boot, tags, addresses and further cards back where they differ."""
-    config, before = _config(step), step.operation.data["before"]
-    for group in GROUPS:
-        now_it_is, wanted = group_options(config, group), group_options(before, group)
-        if now_it_is == wanted or is_skipped(step, group):
+    """Put the kept options back where they differ, group by group, and drop those that came with the backup."""
+    config, data = _config(step), step.operation.data
+    package = Package.from_json(data["package"])
+    for group in vm_options.GROUPS:
+        if group == "boot" and step.operation.kind == "reinstall":
+            # The template's disks are not the old VM's.
             continue
-        if step.task_result is not None and step.task_result.ok and step.operation.data.get("putting") == group:
+        changes, dropped = _differences(config, data["before"], package, group)
+        if not (changes or dropped) or is_skipped(step, group):
+            continue
+        if step.task_result is not None and step.task_result.ok and data.get("putting") == group:
             # Proxmox may store a value in another form than it was given, so it is not set twice.
             skip(step, group)
             continue
         step.operation.store(putting=group)
-        changes = {key: before[key] for key, value in wanted.items() if now_it_is.get(key) != value}
-        dropped = [key for key in now_it_is if key not in wanted]
-        return _set_or_refused(step, config, changes, f"put back {group}", _group_left, dropped)
+        return set_or_refused(step, config, changes, f"put back {group}", _group_left, dropped)
     return None
+
+
+def _differences(
+    config: dict[str, Any], before: dict[str, Any], package: Package, group: str
+) -> tuple[dict[str, Any], list[str]]:
+    """The options of a group to change and to drop."""
+    package_sets = vm_options.set_by_package(package)
+    now_it_is, wanted = vm_options.group_options(config, group), vm_options.kept(before, package, group)
+    if group == "boot" and not (wanted and vm_options.bootable(wanted, config)):
+        return {}, []
+    raw = {key: before[key] if str(before.get(key)).strip() == value else value for key, value in wanted.items()}
+    changes = {key: value for key, value in raw.items() if now_it_is.get(key) != wanted[key]}
+    return changes, [key for key in now_it_is if key not in wanted and key not in package_sets]
 
 
 def _group_left(step: StepContext, reason: object) -> None:
     group = step.operation.data["putting"]
-    skip(step, group, GROUPS[group][1], reason)
+    skip(step, group, vm_options.GROUPS[group].refusal, reason)
 
 
 def _config(step: StepContext) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def _config(step: StepContext) -> dict[str, Any]:
     return config
 
 
-def _set_or_refused(
+def set_or_refused(
     step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str,
     refused: Callable[[StepContext, object], None], dropped: Sequence[str] = (),
 ) -> Start | GoTo | None:  # fmt: skip

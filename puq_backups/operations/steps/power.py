@@ -87,6 +87,8 @@ def power_on(step: StepContext) -> Outcome:
     if not data.get("ending") and step.service.package != data["package"] and not data.get("applied_again"):
         step.operation.store(package=step.service.package, applied_again=True)
         return GoTo("set_cpu_and_memory")
+    # From here on a failure concerns the start alone: the disks hold the backup.
+    step.operation.store(restored=step.operation.kind == "restore" and not data.get("ending"))
     status = refresh_status(step)
     if status.status == "running":
         if not data.get("ending") and not data.get("on_sent"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...pve import networks, permissions, vms
+from ...pve import permissions, vms
 from ...rules.package import Package
 from ..step import GiveUp, StepContext
-from . import placement
+from . import networks, placement
 from .common import require_unlocked
 from .placement import ReinstallFacts
 
@@ -16,7 +16,6 @@ VM_PRIVILEGES = (
     "VM.Allocate", "VM.Audit", "VM.PowerMgmt", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Disk",
     "VM.Config.Network", "VM.Config.Options", "VM.Config.Cloudinit",
 )  # fmt: skip
-ZONE = "/sdn/zones/localnetwork"
 
 
 def check_all(
@@ -70,24 +69,11 @@ def _required_privileges(facts: ReinstallFacts) -> Iterator[tuple[tuple[str, ...
 def _networks(facts: ReinstallFacts) -> Iterator[tuple[tuple[str, ...], Sequence[str]]]:
     """The SDN paths of the networks of VM and template; raises GiveUp if a bridge is missing."""
     there = networks.bridges(facts.step.proxmox, facts.step.node)
-    wanted = {key: net.options for key, net in _cards(facts.before)}
-    if facts.package.bridge:
-        wanted["net0"] = {"bridge": facts.package.bridge, "tag": str(facts.package.vlan or "")}
-    for card in wanted.values():
-        if card.get("bridge", "") not in {"", *there}:
-            raise _refused(
-                "The bridge {bridge} is not on node {node}, or the token may not use it. The provider has to look "
-                "at it.",
-                bridge=card["bridge"], node=facts.step.node,
-            )  # fmt: skip
-    cards = [*wanted.values(), *(net.options for _, net in (*_cards(facts.before), *_cards(facts.original)))]
-    for bridge, tag in {(card["bridge"], card.get("tag", "")) for card in cards if card.get("bridge")}:
-        if there.get(bridge) != "vnet":
-            yield (f"{ZONE}/{bridge}", *([f"{ZONE}/{bridge}/{tag}"] if tag else [])), ("SDN.Use",)
-
-
-def _cards(config: dict[str, Any]) -> list[tuple[str, vms.Net]]:
-    return [(key, vms.parse_net(str(config[key]))) for key in config if key.startswith("net") and key[3:].isdigit()]
+    wanted = networks.wanted_cards(facts.package, facts.before)
+    if missing := networks.missing_bridge(there, wanted):
+        raise _refused(networks.NO_BRIDGE, bridge=missing, node=facts.step.node)
+    cards = wanted, networks.cards(facts.before), networks.cards(facts.original)
+    yield from ((paths, ("SDN.Use",)) for paths in networks.sdn_paths(there, *cards))
 
 
 def _storage(facts: ReinstallFacts) -> str | None:

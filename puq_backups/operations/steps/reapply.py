@@ -5,13 +5,21 @@ They read the operation's `data["package"]` and `data["before"]`, the configurat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from ...i18n.translator import N_
 from ...pve import vms
+from ...rules import vm_options
 from ...rules.package import Package
 from ..step import Outcome, StepContext
 from . import disks
 from .common import require_unlocked
+from .keep_settings import set_or_refused
+from .refused import is_skipped, skip
+
+NOT_SET = N_("Proxmox refuses a value of the package, so it was not set: {proxmox}")
 
 
 def restore_options(package: Package, before: dict[str, Any]) -> dict[str, Any]:
@@ -19,7 +27,7 @@ def restore_options(package: Package, before: dict[str, Any]) -> dict[str, Any]:
 
     The steps after the restore set what is not known before it (the backup's balloon value).
     """
-    found: dict[str, Any] = {"cores": package.cores, "sockets": 1} if package.cores else {}
+    found: dict[str, Any] = _cores(package, before)
     if package.memory:
         found["memory"] = package.memory
         if before.get("balloon") is not None:
@@ -29,20 +37,40 @@ def restore_options(package: Package, before: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def package_options(package: Package) -> set[str]:
+    """The options of the restore call that hold values of the package."""
+    found = {"cores", "sockets"} if package.cores else set()
+    found |= {"memory", "balloon"} if package.memory else set()
+    network = package.bridge or package.vlan is not None or package.rate is not None or package.mac
+    return found | ({"net0"} if network else set())
+
+
+def _cores(package: Package, config: dict[str, Any]) -> dict[str, Any]:
+    """Cores and sockets for the package's number of CPUs. Sockets stay if they hold that number."""
+    if not package.cores:
+        return {}
+    if package.cores == vm_options.cpu_count(config):
+        return {key: int(config[key]) for key in ("cores", "sockets") if config.get(key)}
+    return {"cores": package.cores, "sockets": 1}
+
+
 def set_cpu_and_memory(step: StepContext) -> Outcome:
-    """Set CPU and RAM if different from the restored values."""
+    """Set CPU and RAM if different from the restored values.
+
+    `vcpus` of the backup is dropped: fewer than the cores were not bought, and QEMU does not start with more.
+    """
     package, config = _package_and_config(step)
     changes: dict[str, Any] = {}
-    total = int(config.get("cores") or 1) * int(config.get("sockets") or 1)
-    if package.cores and package.cores != total:
+    if package.cores and package.cores != vm_options.cpu_count(config):
         changes |= {"cores": package.cores, "sockets": 1}
+    dropped = ["vcpus"] if package.cores and int(config.get("vcpus") or package.cores) != package.cores else []
     if package.memory and package.memory != vms.memory_mib(config):
         changes["memory"] = package.memory
     memory = package.memory or vms.memory_mib(config)
     if int(config.get("balloon") or 0) > memory:
         # Proxmox refuses a balloon above the memory, so both go in one call.
         changes["balloon"] = memory
-    return disks.set_once(step, config, changes, "CPU and memory")
+    return _apply(step, config, changes, "CPU and memory", dropped)
 
 
 def grow_system_disk(step: StepContext) -> Outcome:
@@ -82,7 +110,23 @@ def set_network(step: StepContext) -> Outcome:
     wanted = _network(package, vms.parse_net(before or found or "virtio"))
     same = bool(found) and same_net(wanted, vms.parse_net(found))
     changes = {} if same or not wanted.options.get("bridge") else {"net0": wanted.format()}
-    return disks.set_once(step, config, changes, "network")
+    return _apply(step, config, changes, "network")
+
+
+def _apply(
+    step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
+) -> Outcome:
+    """Set values of the package. After a failed restore a refused value is told, because the VM is wanted back."""
+    retry = step.operation.kind == "restore" and step.service.restore_failed
+    if not retry or (step.task_result is not None and step.task_result.ok):
+        return disks.set_once(step, config, changes, what, dropped)
+    if is_skipped(step, what):
+        return None
+    return set_or_refused(step, config, changes, what, partial(_leave, what), dropped)
+
+
+def _leave(what: str, step: StepContext, reason: object) -> None:
+    skip(step, what, NOT_SET, reason)
 
 
 def _network(package: Package, net: vms.Net) -> vms.Net:

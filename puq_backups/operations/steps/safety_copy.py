@@ -1,4 +1,4 @@
-"""Steps that make the safety copy: a backup of the current state, made before a restore overwrites it.
+"""Steps that make the safety copy: a backup of the current state, before a restore or reinstallation overwrites it.
 
 It is outside the quota, never rotated, and expires. If it cannot be made, the restore fails and nothing is changed.
 """
@@ -22,6 +22,7 @@ from .archive import MadeArchive
 from .common import check_identity, require_unlocked
 
 NOTE = N_("Safety copy from before the restore of {when}")
+REINSTALL_NOTE = N_("Safety copy from before the reinstallation, with the backup of {when}")
 
 
 def plan_safety_copy(step: StepContext) -> None:
@@ -36,7 +37,8 @@ def plan_safety_copy(step: StepContext) -> None:
     except GiveUp as error:
         raise _without_copy(error) from error
     translator = step.context.translator(*merge_values.client_locale(step.context, step.service))
-    operation.note = translator.gettext(NOTE, when=source.created_at)
+    text = NOTE if operation.kind == "restore" else REINSTALL_NOTE
+    operation.note = translator.gettext(text, when=source.created_at)
     operation.store(safety_storage=name, safety_days=step.context.settings.safety_copy_days)
     service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
 
@@ -108,6 +110,7 @@ def see_safety_copy(step: StepContext) -> Wait | None:
 
 
 def _without_copy(error: GiveUp) -> GiveUp:
+    # For a reinstallation too: what was restored before stays as it is.
     text = "No safety copy could be made, so nothing was restored: {reason}"
     return GiveUp(text, reason=error.message)
 
