@@ -19,19 +19,16 @@ from ..operations import queue
 from ..operations import reinstall as reinstall_steps
 from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
-from ..pve import vms
 from ..rules import retention
-from ..rules.failure_causes import cause_of, raw_text
 from ..rules.schedule import Schedule
-from . import activity, backup_list, history, next_runs
+from . import activity, backup_list, failed_restore, history, next_runs
+from .reasons import failure, for_client, reason_against
 from .schedule import version_of
 
 LABELS: dict[str, dict[str, str]] = {
     "backup": backup_steps.LABELS, "restore": restore_steps.LABELS, "remove": remove_steps.LABELS,
     "reinstall": reinstall_steps.LABELS,
 }  # fmt: skip
-MOST_CHOICES = 50
-"""How many backups the list of a retry holds."""
 ACTIONS = ("create", "schedule", "restore", "remove", "keep", "cancel")
 
 OF_A_BACKUP = ("restore", "remove", "keep", "note", "undo", "delete", "release")
@@ -80,9 +77,9 @@ def facts(
         "last_operation": _operation(session, context, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
-        "restore_failed": _failed_restore(context, inventory, actor, failed) if failed else None,
-        "may": {name: _reason_against(name, inventory, actor) for name in ACTIONS}
-        | _after_failed_restore(context, inventory, actor, failed),
+        "restore_failed": failed_restore.facts(context, inventory, actor, failed) if failed else None,
+        "may": {name: reason_against(name, inventory, actor) for name in ACTIONS}
+        | failed_restore.ways_on(context, inventory, actor, failed),
         "safety_copy": policy.safety_copy_mode(context.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
@@ -108,14 +105,6 @@ def _protection(service: Service) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reason_against(
-    action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
-) -> Message | None:
-    return policy.forbidden(action, actor) or policy.reason_against(
-        action, inventory, backup, is_staff=actor.is_staff
-    )
-
-
 def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
     stored = Schedule.from_json(service.schedule).to_json()
     decided = run_decision.decide_run(context.settings, inventory, service.next_run_date)
@@ -139,7 +128,7 @@ def _backup(inventory: service_backups.Inventory, actor: Actor, backup: Backup) 
         "restorable": inventory.restorable(backup) and backup.binned_until is None,
         "damaged": service_backups.is_damaged(backup), "binned_until": backup.binned_until,
         "earlier": inventory.is_earlier(backup), "counts": inventory.counts(backup),
-        "reason_against": {name: _reason_against(name, inventory, actor, backup) for name in OF_A_BACKUP},
+        "reason_against": {name: reason_against(name, inventory, actor, backup) for name in OF_A_BACKUP},
     }  # fmt: skip
 
 
@@ -163,74 +152,12 @@ def _operation(
     return {
         "id": operation.id, "kind": operation.kind, "origin": operation.origin, "state": operation.state,
         "step": step_label(operation), "progress": operation.progress,
-        "queue_position": place, "reason": _for_client(operation.reason), **_failure(operation),
+        "queue_position": place, "reason": for_client(operation.reason), **failure(operation),
         **activity.times(session, context.settings, operation, service, place, usual),
-        "warnings": [_for_client(warning) for warning in operation.warnings],
+        "warnings": [for_client(warning) for warning in operation.warnings],
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
     }  # fmt: skip
-
-
-def _for_client(stored: dict[str, Any] | None) -> Message | None:
-    message = Message.from_json(stored)
-    return message.without_paths() if message else None
-
-
-def _failure(operation: Operation) -> dict[str, Any]:
-    """`cause` and `advice` in plain words if Proxmox gave the reason, and its text as `raw`; each None otherwise."""
-    reason = _for_client(operation.reason) if operation.finished_at else None
-    text = raw_text(reason)
-    cause = cause_of(text) if text else None
-    return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}
-
-
-def _failed_restore(
-    context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation
-) -> dict[str, Any]:
-    """The failed restore.
-
-    `same` is why its backup cannot be restored again, or None. `data_restored`: the disks hold the backup, and only
-    what came after failed. `disks` are the slots that a reinstallation would delete.
-    """
-    own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
-    copy = inventory.safety_copy_of(failed)
-    gone = Message("The backup that was restored is no longer there.")
-    choices = [
-        backup for backup in inventory.backups
-        if backup.kind != "safety" and inventory.restorable(backup)
-        and not _reason_against("retry", inventory, actor, backup)
-    ]  # fmt: skip
-    return {
-        **_failure(failed), "damaged": own is not None and service_backups.is_damaged(own),
-        "reason": _for_client(failed.reason), "operation_id": failed.id, "kind": failed.kind,
-        "at": failed.finished_at,
-        "backup": {"created_at": own.created_at, "note": own.note} if own else None,
-        "choices": [{"id": one.id, "created_at": one.created_at, "note": one.note} for one in choices[:MOST_CHOICES]],
-        "same": _reason_against("retry", inventory, actor, own) if own else gone,
-        "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
-        "data_restored": bool(failed.data.get("restored")), "disks": _disks_of(failed),
-        "safety_copy_first": policy.reinstall_safety_copy(context.settings, context.host, inventory.service, failed),
-    }  # fmt: skip
-
-
-def _disks_of(failed: Operation) -> list[str]:
-    """The slots of the disks that a reinstallation would delete."""
-    before = vms.disks(failed.data.get("before") or {})
-    return sorted({*before, *failed.data.get("preflight", {}).get("sizes", {}), *(failed.data.get("added") or {})})
-
-
-def _after_failed_restore(
-    context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation | None
-) -> dict[str, Message | None]:
-    """Why retry, going back to the safety copy and reinstall are not possible, by action; None where they are."""
-    against = [_reason_against("retry", inventory, actor, backup) for backup in inventory.backups]
-    none = Message("There is no backup that could be restored.")
-    retry = _reason_against("retry", inventory, actor) or (none if all(against) else None)
-    copy = inventory.safety_copy_of(failed) if failed else None
-    reinstall = _reason_against("reinstall", inventory, actor) or policy.reinstall_unavailable(
-        context.host, inventory.service
-    )
-    return {"retry": retry, "back": _reason_against("back", inventory, actor, copy), "reinstall": reinstall}
 
 
 def state_json(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,32 @@
+"""Why an action is not possible, and why an operation failed, in words for the client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Message
+from ..host import Actor
+from ..inventory import policy, service_backups
+from ..models import Backup, Operation
+from ..rules.failure_causes import cause_of, raw_text
+
+
+def reason_against(
+    action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
+) -> Message | None:
+    return policy.forbidden(action, actor) or policy.reason_against(
+        action, inventory, backup, is_staff=actor.is_staff
+    )
+
+
+def for_client(stored: dict[str, Any] | None) -> Message | None:
+    message = Message.from_json(stored)
+    return message.without_paths() if message else None
+
+
+def failure(operation: Operation) -> dict[str, Any]:
+    """`cause` and `advice` in plain words if Proxmox gave the reason, and its text as `raw`; each None otherwise."""
+    reason = for_client(operation.reason) if operation.finished_at else None
+    text = raw_text(reason)
+    cause = cause_of(text) if text else None
+    return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}
