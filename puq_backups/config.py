@@ -127,9 +127,6 @@ class Settings:
     signature: str = ""
     """Signature at the end of mails."""
 
-    unprotected_after: timedelta = timedelta(hours=48)
-    """A service whose scheduled backups fail is listed for staff when its last good backup is older than this."""
-
     lang_overrides: str = "lang/overrides"
     """Directory of the provider's translations, `<locale>/LC_MESSAGES/puq_backups.po`. A relative path starts at the
     directory of the application's module and need not exist."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
@@ -21,8 +21,7 @@ from .service_backups import Inventory, load_inventories
 SLOTS = 3
 """How many scheduled runs are looked at: two that came to nothing leave a service unprotected."""
 FAILED_STATES = ("failed", "missed", "refused")
-LOOK_BACK = timedelta(days=21)
-"""Failed slots older than this are ignored: a weekly schedule has had three slots since then."""
+
 
 GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
     Backup.size > 0, Backup.disks > 0, Backup.verification != "failed", Backup.missing_at.is_(None),
@@ -102,36 +101,15 @@ def _unclaimed(schedule: Schedule | None, service: Service, settings: Settings, 
     return [Slot(moment) for moment in reversed(late)]
 
 
-def unprotected(settings: Settings) -> Select[Any]:
-    """Select active services with a failed, missed or refused slot and no good backup since.
-
-    Services with a good backup within the setting `unprotected_after` are left out. The query starts from the ended
-    slots, by their index, because most services have no failed one.
-    """
-    broken = (
-        select(Operation.service_id, func.max(Operation.due_at).label("due_at"))
-        .where(
-            Operation.state.in_(FAILED_STATES),
-            Operation.finished_at >= now() - LOOK_BACK,
-            Operation.slot_date.is_not(None),
-        )
-        .group_by(Operation.service_id)
-        .subquery()
-    )  # fmt: skip
-    lately = now() - settings.unprotected_after
-    return (
-        select(Service)
-        .join(broken, broken.c.service_id == Service.id)
-        .where(Service.status == "active", Service.quota > 0)
-        .where(~_has_good_backup(Backup.created_at > broken.c.due_at), ~_has_good_backup(Backup.created_at >= lately))
-    )
+def unprotected() -> Select[Any]:
+    """Services whose stored state is `unprotected`, found by its index."""
+    return select(Service).where(Service.protection == "unprotected")
 
 
 def without_good_backup_since(since: datetime) -> Select[Any]:
     """Select active services with a quota and a schedule that have no good backup since `since`.
 
-    Services created after `since` are left out. This also finds what `unprotected` cannot: a clock that does not run
-    records no slots.
+    Services created after `since` are left out.
     """
     planned = (Service.status == "active", Service.quota > 0, Service.next_run_at.is_not(None))
     return select(Service).where(*planned, Service.created_at < since, ~_has_good_backup(Backup.created_at >= since))

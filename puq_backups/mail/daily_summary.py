@@ -30,7 +30,7 @@ def write(context: Context) -> None:
         if _first_run(session):
             return
         since = _since(session)
-        events.on_day_end(session, context, collect(session, context, since))
+        events.on_day_end(session, context, collect(session, since))
 
 
 def _first_run(session: Session) -> bool:
@@ -48,10 +48,10 @@ def _since(session: Session) -> datetime:
     return max(last or now() - DAY, now() - MAX_PERIOD)
 
 
-def collect(session: Session, context: Context, since: datetime) -> dict[str, Any]:
+def collect(session: Session, since: datetime) -> dict[str, Any]:
     """Return the merge fields of the summary for the period that starts at `since`."""
     backups = _counts(session, since, "backup")
-    unprotected = protection.unprotected(context.settings)
+    unprotected = protection.unprotected()
     return {
         "since": since,
         **{f"{state}_count": backups.get(state, 0) for state in ("done", "failed", "missed", "refused")},

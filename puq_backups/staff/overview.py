@@ -34,13 +34,13 @@ class Overview:
 
 
 def facts(session: Session, context: Context, lately: int) -> Overview:
-    """Return the overview. Ended operations and good backups of the last `lately` hours count."""
+    """Return the overview. Ended operations of the last `lately` hours count."""
     since = now() - timedelta(hours=lately)
     lists = {
         state: operation_lists.in_state(session, context, state, since=since, size=SHOWN).rows for state in STATES
     }
     # One query gives both the count and the first ids. Ordered by id: an order by time scans the whole index.
-    unprotected = protection.without_good_backup_since(since).with_only_columns(Service.id).order_by(Service.id)
+    unprotected = protection.unprotected().with_only_columns(Service.id).order_by(Service.id)
     ids = session.scalars(unprotected.limit(paging.COUNT_LIMIT + 1)).all()
     first = session.scalars(select(Service).where(Service.id.in_(ids[:SHOWN]))).all()
     return Overview(

@@ -23,6 +23,7 @@ TROUBLES = {
     "restore_failed": N_("The last restore failed"),
     "stuck": N_("An operation is stuck"),
     "other_vm": N_("The virtual machine is not the registered one"),
+    "unprotected": N_("Not protected by backups"),
     "no_good_backup": N_("No good backup lately"),
 }
 """Problems that services can be filtered by, with labels."""
@@ -71,6 +72,7 @@ def _troubled(trouble: str, since: datetime) -> Select[Any]:
         "restore_failed": rows.where(Service.restore_failed > ""),
         "stuck": rows.where(Service.id.in_(stuck)),
         "other_vm": rows.where(Service.problem_since > LONG_AGO),
+        "unprotected": protection.unprotected(),
         "no_good_backup": protection.without_good_backup_since(since),
     }
     return found.get(trouble, rows)

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support import services
 from support import world as worlds
 
 from puq_backups.clock import tick
 from puq_backups.errors import Message
-from puq_backups.inventory import protection
 from puq_backups.mail import daily_summary, delivery
-from puq_backups.models import Backup, Mail, Operation, Service, Storage, new_id, now
+from puq_backups.models import Mail, Operation, Service, Storage, new_id, now
 from puq_backups.simulator import Simulator
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -46,60 +45,6 @@ def slot(world: worlds.World, ago: timedelta, state: str, service_id: str = "1",
         )  # fmt: skip
 
 
-def backup(world: worlds.World, ago: timedelta, service_id: str = "1", **more: Any) -> None:
-    given = {"size": 1, "disks": 1, **more}
-    with world.context.database.begin() as session:
-        service = session.get_one(Service, service_id)
-        session.add(
-            Backup.of(
-                service, volid=f"nfs:{new_id()}", storage="nfs", kind="scheduled",
-                local_date="2026-01-01", created_at=now() - ago, **given,
-            )
-        )  # fmt: skip
-
-
-def unprotected(world: worlds.World) -> list[str]:
-    with world.context.database.open() as session:
-        return [one.id for one in session.scalars(protection.unprotected(world.context.settings))]
-
-
-def test_service_is_unprotected_when_its_slots_come_to_nothing_for_long(world: worlds.World) -> None:
-    assert unprotected(world) == []  # nothing was planned
-
-    slot(world, HOUR, "failed")
-    backup(world, 25 * HOUR)
-    assert unprotected(world) == []  # one night
-
-    with world.context.database.begin() as session:
-        session.query(Backup).update({"created_at": now() - 49 * HOUR})
-    assert unprotected(world) == ["1"]
-
-    for bad in (
-        {"size": None},
-        {"disks": 0},
-        {"verification": "failed"},
-        {"missing_at": now()},
-        {"removed_at": now()},
-    ):
-        backup(world, HOUR / 2, **bad)
-        assert unprotected(world) == ["1"], bad
-    backup(world, HOUR / 2)
-    assert unprotected(world) == []
-
-
-def test_weekly_schedule_is_protected_until_a_slot_fails(world: worlds.World) -> None:
-    backup(world, 6 * DAY)
-    slot(world, 6 * DAY, "done")
-    slot(world, 13 * DAY, "failed")
-    assert unprotected(world) == []
-
-    slot(world, HOUR, "missed")
-    assert unprotected(world) == ["1"]
-    with world.context.database.begin() as session:
-        session.get_one(Service, "1").status = "suspended"
-    assert unprotected(world) == []
-
-
 def test_summary_tells_staff_of_the_day_once(world: worlds.World, mailbox: services.Mailbox) -> None:
     for state, count in (("done", 3), ("failed", 2), ("missed", 1), ("refused", 1)):
         for _ in range(count):
@@ -119,6 +64,9 @@ def test_summary_tells_staff_of_the_day_once(world: worlds.World, mailbox: servi
                 created_at=now(), wake_at=now(), service_id="1", fields={},
             )
         )  # fmt: skip
+
+    with world.context.database.begin() as session:
+        session.execute(update(Service).where(Service.id == "1").values(protection="unprotected"))
 
     world.backups.hooks.run("DailyCronJob")
     world.backups.hooks.run("DailyCronJob")
@@ -169,5 +117,5 @@ def test_lists_of_the_summary_are_cut_and_its_counts_are_not(world: worlds.World
         slot(world, HOUR, "failed")
 
     with world.context.database.open() as session:
-        facts = daily_summary.collect(session, world.context, now() - DAY)
+        facts = daily_summary.collect(session, now() - DAY)
     assert (facts["failed_count"], len(facts["failed"])) == (daily_summary.MAX_ROWS + 5, daily_summary.MAX_ROWS)

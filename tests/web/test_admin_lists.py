@@ -120,6 +120,15 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, des
     assert "1 Failed restores to settle" in desk.read()
 
 
+def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: worlds.World, desk: Desk) -> None:
+    assert "Not protected by backups" not in desk.read()
+    changed(world, protection="unprotected")
+
+    assert "Not protected by backups 1" in desk.read()
+    assert "Client alice" in desk.read("/services", trouble="unprotected")
+    assert "Client bob" not in desk.read("/services", trouble="unprotected")
+
+
 def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world: worlds.World, desk: Desk) -> None:
     backup = world.back_up()
     changed(world, created_at=now() - 100 * HOUR, next_run_at=now() + HOUR)
@@ -135,7 +144,6 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world
     backed_up(created_at=now() - 50 * HOUR)
     assert is_listed()
     assert not is_listed(51)
-    assert "No good backup for 48 hours 1" in desk.read()
     for values in ({"verification": "failed"}, {"size": None}, {"missing_at": now()}, {"removed_at": now()}):
         backed_up(created_at=now(), **values)
         assert is_listed(), values
