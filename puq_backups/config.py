@@ -39,6 +39,21 @@ class Settings:
     operations_url_prefix: str = "/backups"
     """URL prefix of `/healthz`, `/readyz` and `/metrics`, for operators' monitoring."""
 
+    rate_limits: tuple[str, ...] = (
+        "create 20/minute",
+        "restore 20/minute",
+        "preview 30/minute",
+        "keep 60/minute",
+        "note 60/minute",
+        "test_mail 10/minute",
+    )
+    """Requests allowed for each service and actor, as `action count/period`; an action that is not named is not
+    limited. Above it they are refused (429)."""
+
+    csp: str = ""
+    """Content-Security-Policy of our pages. Empty: a strict one where the host did not replace our base template,
+    none where it did."""
+
     ca_file: str = ""
     """Path of a PEM file with the CA that signed Proxmox's certificates; empty: the system's CAs. A server with a
     fingerprint (`serveraccesshash`) is checked against the fingerprint instead."""

@@ -12,6 +12,7 @@ from .i18n.translator import Translator
 from .models import Database, Server
 from .pve.client import Access, Proxmox
 from .pve.connections import Connections
+from .rate_limits import RateLimiter
 from .vault import Vault
 
 
@@ -22,7 +23,8 @@ class Context:
     `enqueue(operation_ids)` enqueues a job for each operation, `enqueue_polls` one for each node given as (server id,
     node); neither raises. `note_watched(service_id)` notes that somebody looks at a service's page and returns
     whether nobody did before; `watched(service_ids)` returns those that somebody looks at. `signed_in()` returns the
-    signed-in actor, None within a request where nobody is signed in, and SYSTEM outside a request.
+    signed-in actor, None within a request where nobody is signed in, and SYSTEM outside a request. `limiter`
+    counts requests.
     """
 
     settings: Settings
@@ -30,6 +32,7 @@ class Context:
     hooks: Hooks
     host: Host
     vault: Vault
+    limiter: RateLimiter
     enqueue: Callable[[Iterable[str]], None]
     enqueue_polls: Callable[[Iterable[tuple[str, str]]], None]
     note_watched: Callable[[str], bool]

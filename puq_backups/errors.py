@@ -109,6 +109,16 @@ class NotSignedIn(Refused):
     status = 404
 
 
+class TooManyRequests(Refused):
+    """Too many requests in a short time; `retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("That was too often. Try again in {seconds} seconds.", seconds=retry_after)
+        self.retry_after = retry_after
+
+
 class NotFound(Refused):
     """There is nothing here."""
 

@@ -23,6 +23,7 @@ from .inventory import locks
 from .jobs.watching import Watching
 from .mail import protection
 from .models import AuditEntry, Database
+from .rate_limits import RateLimiter
 from .vault import Vault
 from .web import admin
 from .whmcs import command_hooks, dispatch
@@ -77,6 +78,7 @@ class Backups:
         self._context = Context(
             settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
             hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs_queue.enqueue,
+            limiter=RateLimiter(settings.rate_limits, settings.redis_url, settings.queue),
             enqueue_polls=jobs_queue.enqueue_polls, note_watched=watching.note, watched=watching.watched,
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip

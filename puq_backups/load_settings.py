@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 
 from .config import PREFIX, SAFETY_COPY_CHOICES, Settings
 from .errors import SettingError
+from .rate_limits import read_limits
 from .setting_types import READERS, is_address
 
 KEY_COMMAND = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
@@ -60,6 +61,9 @@ def _check(settings: Settings) -> None:
         ZoneInfo(settings.timezone)
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise SettingError("PUQ_BACKUPS_TIMEZONE: there is no zone {zone}.", zone=settings.timezone) from None
+    read_limits(settings.rate_limits)
+    if not settings.csp.isprintable():
+        raise SettingError("PUQ_BACKUPS_CSP must be one line.")
     if settings.safety_copy not in SAFETY_COPY_CHOICES:
         choices = ", ".join(SAFETY_COPY_CHOICES)
         raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)

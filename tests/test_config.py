@@ -138,6 +138,10 @@ WRONG: list[tuple[str, Any]] = [
     ("SMTP_URL", "smtp://mail.example.org:post"),
     ("SMTP_URL", "smtp://["),
     ("HOOKS", 7),
+    ("RATE_LIMITS", "create"),
+    ("RATE_LIMITS", "create often"),
+    ("RATE_LIMITS", "shout 3/minute"),
+    ("CSP", "default-src 'self'\r\nX-Evil: 1"),
 ]
 
 

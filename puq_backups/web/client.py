@@ -126,7 +126,7 @@ def page(
     found |= {"errors": errors, "refusal": refusal, "message": forms.take_message(), "form": form or {}}
     found |= request_facts(found, error, form or {})
     html = render(context, area["templatefile"], found, found["schedule"]["timezone"])
-    return html, error.status if error else 200
+    return html, error.status if error else 200, forms.retry_after(error)
 
 
 def request_facts(found: dict[str, Any], error: BackupsError | None, form: dict[str, str]) -> dict[str, Any]:
@@ -186,6 +186,6 @@ def state(context: Context, service_id: str) -> ResponseReturnValue:
     if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
         node_watch.note_watched(context, service_id)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
-    answer = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
+    answer = Response(body, mimetype="application/json", headers={"Cache-Control": "private, no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
     return answer.make_conditional(request)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from flask import current_app, flash, get_flashed_messages, request
 from flask_wtf.csrf import ValidationError, generate_csrf, validate_csrf
 
-from ..errors import BackupsError, BadInput, Message
+from ..errors import BackupsError, BadInput, Message, TooManyRequests
+from . import security
 
 log = logging.getLogger("puq_backups.web")
 FLASH = "puq_backups"
@@ -29,7 +30,12 @@ def csrf_token() -> CsrfToken:
 
 
 def csrf_error() -> BadInput | None:
-    """Return BadInput if the request's CSRF token is missing or wrong, else None. Works without CSRFProtect."""
+    """Return BadInput if the request's CSRF token is missing or wrong, or if another site sent the form, else None.
+
+    Works without CSRFProtect.
+    """
+    if security.comes_from_elsewhere():
+        return BadInput("csrf_token", "Another site sent this form. Nothing was done.")
     if current_app.testing and not current_app.config.get("WTF_CSRF_ENABLED", True):
         return None
     try:
@@ -52,6 +58,11 @@ def catch_error(work: Callable[[], object]) -> BackupsError | None:
         log.exception("a form failed: %s", request.endpoint)
         return BackupsError("Something went wrong on our side; the provider's staff can see it in the log.")
     return None
+
+
+def retry_after(error: BackupsError | None) -> dict[str, str]:
+    """Return the Retry-After header of an answer with this error."""
+    return {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
 
 
 def set_message(text: str) -> None:

@@ -29,6 +29,12 @@ PRODUCT_FUNCTIONS = frozenset({
 HOST_FUNCTIONS = frozenset({*LIFECYCLE, *PRODUCT_FUNCTIONS})
 """Functions that only the host's own code calls, often within the request of the client who ordered."""
 
+RATE_LIMITED = {
+    "BackupNow": "create", "RestoreBackup": "restore", "RetryRestore": "restore", "BackToBefore": "restore",
+    "Reinstall": "restore", "KeepBackup": "keep", "EditNote": "note",
+}  # fmt: skip
+"""Functions with a rate limit, and the action of `PUQ_BACKUPS_RATE_LIMITS` that they count as."""
+
 STAFF_FUNCTIONS = frozenset({"AdminServicesTabFields"})
 """Read-only functions that show a service to staff."""
 

@@ -17,7 +17,7 @@ from ..host import Actor
 from ..migrations import running
 from ..models import Service
 from . import command_hooks
-from .callers import HOST_FUNCTIONS, LIFECYCLE, PRODUCT_FUNCTIONS, STAFF_FUNCTIONS, caller
+from .callers import HOST_FUNCTIONS, LIFECYCLE, PRODUCT_FUNCTIONS, RATE_LIMITED, STAFF_FUNCTIONS, caller
 from .masking import find_secrets, mask_text, mask_values
 
 log = logging.getLogger("puq_backups.whmcs.dispatch")
@@ -59,13 +59,16 @@ def call(context: Context, name: str, params: Mapping[str, Any] | None, actor: A
 def call_or_raise(context: Context, name: str, params: Mapping[str, Any] | None, actor: Actor) -> Any:
     """Call a module function for `actor`, with access checks. Raises its errors (NotFound, Refused, BadInput, …)."""
     with _logged(name, params) as answers:
-        answers.append(_run_with_hooks(context, name, _check_caller(context, name, params, actor), actor))
+        given = _check_caller(context, name, params, actor)
+        _check_rate(context, name, given, actor)
+        answers.append(_run_with_hooks(context, name, given, actor))
     return answers[0]
 
 
 def call_authorized(context: Context, name: str, params: Mapping[str, Any], actor: Actor) -> Any:
     """Like `call_or_raise`, for an actor whose access to the service was checked already."""
     with _logged(name, params) as answers:
+        _check_rate(context, name, params, actor)
         answers.append(_run_with_hooks(context, name, params, actor))
     return answers[0]
 
@@ -96,6 +99,11 @@ def _check_caller(context: Context, name: str, params: Mapping[str, Any] | None,
         if not actor.may("view"):
             raise NotAllowed
     return given
+
+
+def _check_rate(context: Context, name: str, params: Mapping[str, Any], actor: Actor) -> None:
+    if name in RATE_LIMITED:
+        context.limiter.check(RATE_LIMITED[name], service_id(params), actor)
 
 
 def _check_owner(context: Context, key: str, actor: Actor) -> None:

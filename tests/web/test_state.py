@@ -145,7 +145,7 @@ def test_unchanged_state_is_304_without_a_body(door: Door) -> None:
     changed = door.get("/state", headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["ETag"] != tag
-    assert changed.headers["Cache-Control"] == "no-cache"
+    assert changed.headers["Cache-Control"] == "private, no-cache"
 
 
 def add_backups(world: worlds.World, count: int) -> None:

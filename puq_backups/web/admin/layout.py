@@ -47,7 +47,7 @@ def page(
         errors={wrong.field: wrong.message} if wrong else {}, refusal=error.message if error and not wrong else None,
         stylesheets=[url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")],
     )  # fmt: skip
-    return Response(html, status=error.status if error else 200, headers={"Cache-Control": "no-store"})
+    return Response(html, status=error.status if error else 200, headers=forms.retry_after(error))
 
 
 def cursor() -> paging.Cursor:
