@@ -57,7 +57,8 @@ def sync_backups(context: Context, server: Server) -> Message | None:
             listed = {archive.volid: archive for archive in found}
             gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
             disks = _count_disks(context, proxmox, server, node, listed)
-        except ProxmoxError as error:
+        except (ProxmoxError, ValueError, TypeError, OverflowError) as error:
+            # Whatever one storage answers, the others are compared.
             values = {"storage": storage, "node": node, "reason": error}
             trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", values)
             log.warning("%s", trouble)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import requests
+import urllib3
 from proxmoxer import ProxmoxAPI
 from requests import Response
 from requests.adapters import HTTPAdapter
@@ -18,6 +20,12 @@ from urllib3.util import create_urllib3_context
 from .access import Access
 
 logging.getLogger("proxmoxer").setLevel(logging.WARNING)
+
+MAX_BODY = 64 << 20
+"""Largest body of an answer in bytes; a task's log of a large VM has a few MiB."""
+MAX_SECONDS = 120.0
+"""Longest time for the whole body of an answer."""
+CHUNK = 1 << 16
 
 IDLE_SECONDS = 4
 """Seconds after which an idle connection is not reused. Proxmox closes it after 5."""
@@ -46,7 +54,7 @@ class Serializer:
         """The `data` of a successful answer; raises NotProxmox if there is none."""
         try:
             body = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NotProxmox(f"{response.status_code} without JSON") from None
         if not isinstance(body, dict) or "data" not in body:
             raise NotProxmox(f"{response.status_code} without data")
@@ -56,7 +64,7 @@ class Serializer:
         """The message and field errors of an answer with a status of 400 or above."""
         try:
             body = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Refusal()
         if not isinstance(body, dict):
             return Refusal()
@@ -86,6 +94,34 @@ class VerifyingAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Pass the trust settings to urllib3."""
         super().init_poolmanager(*args, **{**kwargs, **self.trust})
+
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        """Send a request and read its answer. Raises NotProxmox above MAX_BODY or MAX_SECONDS."""
+        response = super().send(*args, **{**kwargs, "stream": True})
+        try:
+            response._content = _read_body(response)  # noqa: SLF001 - requests itself would read without a limit
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+
+def _read_body(response: Response) -> bytes:
+    parts, size, deadline = [], 0, time.monotonic() + MAX_SECONDS
+    try:
+        # One read of the socket each time: a node that sends a byte now and then cannot hold the process.
+        while part := response.raw.read1(CHUNK, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > MAX_BODY:
+                raise NotProxmox(f"an answer of more than {MAX_BODY >> 20} MiB")
+            if time.monotonic() > deadline:
+                raise NotProxmox(f"an answer that takes longer than {MAX_SECONDS:.0f} seconds")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    return b"".join(parts)
 
 
 class HostConnection:
