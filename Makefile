@@ -7,7 +7,7 @@ BIN = .venv/bin
 PYTEST = bin/pytest --numprocesses 4 --dist loadfile
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test quick thorough newest lowest bench cases check lint lang lock browser clean
+.PHONY: demo test quick thorough newest lowest bench faults cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -32,6 +32,9 @@ lowest: build/lowest/bin/python browser  ## All tests on the lowest versions tha
 
 bench: .venv/test.done  ## The figures of docs/scale.md: queries, calls, and times as ratios in one run
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+faults: .venv/test.done  ## Fault runs against the rules of tests/faults/README.md; SEEDS=17 plays one again
+	@cd tests && ../$(BIN)/python -m faults --seeds $(or $(SEEDS),1-1000)
 
 cases: .venv/test.done  ## What comes of a restore that goes wrong, each case played; docs/restore-failures.md has it
 	@cd tests && ../$(BIN)/python -m restore_failures

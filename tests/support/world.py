@@ -31,6 +31,7 @@ BOB = Actor(client_id="bob", name="Bob")
 CHARLIE = Actor(client_id="charlie", name="Charlie")
 STAFF = Actor(is_staff=True, name="Steve")
 KEY = Fernet.generate_key().decode()
+QUICK = {"poll": 0.02, "settle": 0.5, "shutdown_timeout": 5, "bin_hours": 0}
 
 
 @dataclass
@@ -142,9 +143,8 @@ def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | Non
     app.testing = True
     app.config.update(
         SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=database_url, PUQ_BACKUPS_KEYS=[KEY],
-        PUQ_BACKUPS_REDIS_URL=redis_url, PUQ_BACKUPS_POLL=0.02, PUQ_BACKUPS_SETTLE=0.5,
-        PUQ_BACKUPS_SHUTDOWN_TIMEOUT=5,
-        **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in ({"bin_hours": 0} | settings).items()},
+        PUQ_BACKUPS_REDIS_URL=redis_url,
+        **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in (QUICK | settings).items()},
     )  # fmt: skip
     db, host, backups = SQLAlchemy(), host or Host(), Backups()
     db.init_app(app)

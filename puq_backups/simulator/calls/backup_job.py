@@ -242,6 +242,7 @@ class Backup:
         if self.call.params.get("protected"):
             self._info("marking backup as protected")
             volume.protected = True
+        self.world.volumes.report("changed", volume)
         self._prune()
         self._unlock(guest)
         if self.was_running and self.mode == "suspend":

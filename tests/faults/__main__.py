@@ -1,0 +1,44 @@
+"""Plays fault runs and checks the rules: `python -m faults --seeds 1-1000` in tests/, or `--seeds 17` for one."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections import Counter
+
+from .play import play
+
+
+def main() -> int:
+    """Play, print each broken rule with the command that repeats it, then the figures. 1 where a rule is broken."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--seeds", default="1-10", help="one seed, or the first and the last")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--rounds", type=int, default=12, help="rounds of a run")
+    given = parser.parse_args()
+    first, _, last = given.seeds.partition("-")
+    seeds = [(seed, given.rounds) for seed in range(int(first), int(last or first) + 1)]
+    figures: Counter[str] = Counter(runs=len(seeds))
+    with multiprocessing.get_context("spawn").Pool(given.jobs, maxtasksperchild=20) as pool:
+        for seed, found, sentences in pool.imap(play, seeds):
+            figures.update(found)
+            figures["broken"] += len(sentences)
+            for sentence in sentences:
+                sys.stdout.write(f"seed {seed}: {sentence}\n")
+            if sentences:
+                sys.stdout.write(
+                    f"  again: cd tests && PYTHONHASHSEED=0 ../.venv/bin/python -m faults --seeds {seed}\n"
+                )
+                sys.stdout.flush()
+    sys.stdout.write("".join(f"{name:32}{figures[name]:>8}\n" for name in sorted(figures)))
+    return int(bool(figures["broken"]))
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Sets of texts are ordered by it, and a seed must repeat.
+        again = [sys.executable, "-m", "faults", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606 - this very program
+    sys.exit(main())

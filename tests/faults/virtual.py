@@ -1,0 +1,80 @@
+"""A host application, a simulated Proxmox and a database that share one virtual clock.
+
+Waiting costs no time. Requests to Proxmox are function calls, and the database's own clock is the virtual one too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import time_machine
+from sqlalchemy import event
+from support import services
+from support import world as worlds
+
+from puq_backups.simulator import Simulator, start
+
+BEGIN = 1_767_268_800.0
+"""2026-01-01 12:00 UTC."""
+NOWHERE = "unix:///nowhere/redis"
+
+
+class Time:
+    """Moves the virtual clock. The product's clock may be off by `offset` seconds; the simulator's never is."""
+
+    def __init__(self, proxmox: Simulator, traveller: Any) -> None:
+        self.proxmox, self.offset, self._traveller = proxmox, 0.0, traveller
+        proxmox.clock.listeners.append(self._moved)
+
+    def _moved(self, moment: float) -> None:
+        self._traveller.move_to(moment + self.offset)
+
+    def now(self) -> float:
+        """The simulator's time in seconds since the epoch."""
+        return self.proxmox.clock.now()
+
+    def jump(self, seconds: float) -> None:
+        """Set the product's clock so many seconds ahead of the simulator's, or behind it."""
+        self.offset = seconds
+        self._moved(self.now())
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.proxmox.clock.advance(max(seconds, 0.0))
+
+
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[tuple[worlds.World, Time]]:
+    """A world on virtual time, with a SQLite file in `folder` and without Redis, whose loss costs only time."""
+    with ExitStack() as stack:
+        proxmox = stack.enter_context(start(virtual_time=BEGIN, https=False))
+        stack.enter_context(proxmox.in_process())
+        traveller = stack.enter_context(time_machine.travel(BEGIN, tick=False))
+        clock = Time(proxmox, traveller)
+        stack.enter_context(mock.patch.object(time, "sleep", clock.advance))
+        defaults = {"poll": 5, "settle": 45, "shutdown_timeout": 60, "bin_hours": 24}
+        world = worlds.make(proxmox, services.sqlite_file(folder), NOWHERE, **(defaults | settings))
+        _share_clock(world)
+        stack.callback(world.context.database.engine.dispose)
+        yield world, clock
+
+
+def _share_clock(world: worlds.World) -> None:
+    """Let SQLite read the virtual clock, and skip its fsyncs: nothing here loses power."""
+    engine = world.context.database.engine
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.create_function("strftime", 2, _strftime)
+
+
+def _strftime(_form: str, _moment: str) -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
