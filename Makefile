@@ -10,7 +10,7 @@ PIP = bin/python -m pip --quiet --disable-pip-version-check
 .PHONY: demo test quick thorough newest lowest bench faults cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
-	@exec $(BIN)/python demo/tether.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
+	@exec $(BIN)/python demo/end_with_parent.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
 
 test: .venv/test.done browser  ## All tests; what could not be tested is said at the end
 	.venv/$(PYTEST) $(ARGS)

@@ -15,7 +15,7 @@ SAFETY_COPY_CHOICES = ("offer", "always", "off")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one application. Immutable; `load_settings.load` reads and checks them at start-up."""
+    """Settings of one application. Immutable; `settings.load` reads and checks them at start-up."""
 
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Fernet keys that encrypt the Proxmox token secrets in the database, newest first. Required; separated by commas

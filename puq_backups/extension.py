@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import cli, config, jobs, load_settings, web
+from . import cli, config, jobs, web
 from . import host as hosts
 from .context import Context
 from .hook_registry.registry import Hooks
@@ -24,6 +24,7 @@ from .jobs.watching import Watching
 from .mail import protection
 from .models import AuditEntry, Database
 from .rate_limits import RateLimiter
+from .settings import load
 from .vault import Vault
 from .web import admin
 from .whmcs import command_hooks, dispatch
@@ -32,7 +33,7 @@ NAME = "puq_backups"
 
 
 def _settings(app: Flask) -> config.Settings:
-    settings = load_settings.load(app.config, os.environ)
+    settings = load.load(app.config, os.environ)
     folder = settings.lang_overrides
     return replace(settings, lang_overrides=str(Path(app.root_path, folder)) if folder else "")
 

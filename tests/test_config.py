@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 
 from puq_backups.config import PREFIX, Settings
 from puq_backups.errors import SettingError
-from puq_backups.load_settings import load
+from puq_backups.settings.load import load
 
 KEY = urlsafe_b64encode(bytes(32)).decode()
 

@@ -16,7 +16,7 @@ from ..hook_registry.decorators import Email
 from ..i18n import locales
 from ..inventory import policy
 from ..models import Backup, Operation, Server, Service, now
-from ..setting_types import is_address
+from ..settings.value_types import is_address
 
 
 @dataclass(frozen=True)

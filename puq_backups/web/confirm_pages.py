@@ -76,7 +76,7 @@ def _preview(
         actor = g.puq_backups_actor
         if function not in offered_functions(context, actor):
             raise NotAllowed(NOT_OFFERED.text)
-        context.limiter.check("preview", service_id, actor)
+        context.limiter.check("preview", service_id, actor.label)
         found.append(preview(context, service_id, actor, backup_id))
 
     return forms.catch_error(look) or found[0]

@@ -13,7 +13,7 @@ from typing import Any
 from ..accounts.params import service_id
 from ..context import Context
 from ..errors import BackupsError, BadInput, Message, NotAllowed, NotFound, Refused
-from ..host import Actor
+from ..host import SYSTEM, Actor
 from ..migrations import running
 from ..models import Service
 from . import command_hooks
@@ -102,8 +102,8 @@ def _check_caller(context: Context, name: str, params: Mapping[str, Any] | None,
 
 
 def _check_rate(context: Context, name: str, params: Mapping[str, Any], actor: Actor) -> None:
-    if name in RATE_LIMITED:
-        context.limiter.check(RATE_LIMITED[name], service_id(params), actor)
+    if name in RATE_LIMITED and actor != SYSTEM:
+        context.limiter.check(RATE_LIMITED[name], service_id(params), actor.label)
 
 
 def _check_owner(context: Context, key: str, actor: Actor) -> None:

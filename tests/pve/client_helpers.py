@@ -6,9 +6,7 @@ import pytest
 import requests
 import urllib3
 
-from puq_backups.errors import (
-    ProxmoxError,
-)
+from puq_backups.errors import ProxmoxError
 from puq_backups.pve import paths
 from puq_backups.pve.client import Proxmox
 

@@ -11,9 +11,7 @@ import pytest
 import requests
 import responses
 
-from puq_backups.errors import (
-    ProxmoxRefused,
-)
+from puq_backups.errors import ProxmoxRefused
 from puq_backups.pve import client
 
 from .answers import API, SECRET, good, proxmox, refused

@@ -6,10 +6,7 @@ import pytest
 import requests
 import responses
 
-from puq_backups.errors import (
-    ProxmoxUnreachable,
-    UnknownOutcome,
-)
+from puq_backups.errors import ProxmoxUnreachable, UnknownOutcome
 from puq_backups.pve import client
 
 from .answers import API, good, proxmox, refused

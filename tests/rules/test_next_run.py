@@ -11,18 +11,7 @@ from support.thorough import examples
 from puq_backups.rules import next_run
 from puq_backups.rules.schedule import Day, Schedule, SlotTime
 
-from .schedule_helpers import (
-    CATCH_UP,
-    HOUR,
-    TODAY,
-    TOMORROW,
-    anytime,
-    at,
-    daily,
-    only,
-    weeks,
-    zone_names,
-)
+from .schedule_helpers import CATCH_UP, HOUR, TODAY, TOMORROW, anytime, at, daily, only, weeks, zone_names
 
 
 def test_next_run_is_strictly_after() -> None:

@@ -8,14 +8,7 @@ from typing import Any
 from puq_backups.rules import next_run
 from puq_backups.rules.schedule import Day, Schedule
 
-from .schedule_helpers import (
-    CATCH_UP,
-    TODAY,
-    TOMORROW,
-    at,
-    daily,
-    only,
-)
+from .schedule_helpers import CATCH_UP, TODAY, TOMORROW, at, daily, only
 
 
 def saved(old: Schedule | None, new: Schedule, now: str, *, taken: tuple[str, ...] = (), made: bool = False) -> Any:

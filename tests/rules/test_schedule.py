@@ -15,13 +15,7 @@ from hypothesis import strategies as st
 from puq_backups.errors import BadInput
 from puq_backups.rules.schedule import Day, Schedule, SlotTime
 
-from .schedule_helpers import (
-    daily,
-    only,
-    read,
-    weeks,
-    zone_names,
-)
+from .schedule_helpers import daily, only, read, weeks, zone_names
 
 
 def form(**fields: Any) -> dict[str, Any]:

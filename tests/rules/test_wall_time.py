@@ -12,16 +12,7 @@ from support.thorough import examples
 
 from puq_backups.rules import next_run, wall_time
 
-from .schedule_helpers import (
-    HOUR,
-    MINUTE,
-    ZONES,
-    at,
-    clock,
-    daily,
-    only,
-    zone_names,
-)
+from .schedule_helpers import HOUR, MINUTE, ZONES, at, clock, daily, only, zone_names
 
 
 def clock_changes(zone: str, first: int, last: int) -> list[datetime]:

@@ -4,7 +4,7 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import (
+from .pages import (  # fmt: skip
     BUSY,
     EVERY_STATE,
     WHEN,
@@ -17,7 +17,7 @@ from .pages import (
     page,
     values,
     words,
-)  # fmt: skip
+)
 
 KINDS = ("backup", "restore", "remove", "reinstall")
 ENDS = ("done", "failed", "cancelled", "missed", "refused", "skipped")

@@ -6,7 +6,7 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import (
+from .pages import (  # fmt: skip
     BUSY,
     EVERY_STATE,
     NOTHING_AGAINST,
@@ -19,7 +19,7 @@ from .pages import (
     page,
     values,
     words,
-)  # fmt: skip
+)
 
 SCHEDULE_NOTE = "If the schedule is configured, the system will automatically create backups and delete old backups."
 RESTORE_NOTE = "In the case of a backup restore, all snapshots of Virtual Machine will be deleted."

@@ -6,12 +6,7 @@ from typing import Any
 
 from ..answers import failed
 from ..http.router import Call, needs, needs_any, route
-from ..schema.vm_options import (
-    ANY_CONFIG_PRIVILEGE,
-    CHANGE,
-    CLOUDINIT_KEYS,
-    IPCONFIGS,
-)
+from ..schema.vm_options import ANY_CONFIG_PRIVILEGE, CHANGE, CLOUDINIT_KEYS, IPCONFIGS
 from ..world.locks import config_lock, flock, refuse_locked, release, take_config_lock
 from ..world.model import Config, Guest
 from ..world.task import Task

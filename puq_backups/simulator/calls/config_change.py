@@ -16,23 +16,9 @@ from ..schema.property_strings import (
     print_drive,
     print_net,
 )
-from ..schema.vm_options import (
-    CLOUDINIT_KEYS,
-    DRIVE_SLOTS,
-    FAST,
-    IPCONFIGS,
-    NETS,
-    UNUSED_SLOTS,
-)
+from ..schema.vm_options import CLOUDINIT_KEYS, DRIVE_SLOTS, FAST, IPCONFIGS, NETS, UNUSED_SLOTS
 from ..world import access
-from ..world.disks import (
-    CLOUDINIT_SIZE,
-    Log,
-    allocate,
-    is_cdrom,
-    referenced,
-    with_size,
-)
+from ..world.disks import CLOUDINIT_SIZE, Log, allocate, is_cdrom, referenced, with_size
 from ..world.model import Config, Guest
 from ..world.qemu import keep_replaced, register_unused
 from ..world.state import World, new_mac

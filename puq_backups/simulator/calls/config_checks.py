@@ -7,26 +7,10 @@ from collections.abc import Iterable
 
 from ..answers import bad_parameters, failed
 from ..http.router import Call
-from ..schema.property_strings import (
-    NEW_DISK,
-    contradicts,
-    memory_mib,
-    net_parts,
-    parse_drive,
-)
-from ..schema.vm_options import (
-    DRIVE_SLOTS,
-    NETS,
-    UNUSED_SLOTS,
-    option,
-    privileges_for,
-)
+from ..schema.property_strings import NEW_DISK, contradicts, memory_mib, net_parts, parse_drive
+from ..schema.vm_options import DRIVE_SLOTS, NETS, UNUSED_SLOTS, option, privileges_for
 from ..world import access
-from ..world.disks import (
-    image_storage,
-    is_cdrom,
-    is_cloudinit,
-)
+from ..world.disks import image_storage, is_cdrom, is_cloudinit
 from ..world.model import Caller, Config
 from ..world.state import World
 

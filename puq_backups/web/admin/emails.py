@@ -106,7 +106,7 @@ class Pages:
         template_editing.save(self.context, email, new, request.form.get("seen", ""), g.puq_backups_actor)
 
     def _test(self, email: Email) -> None:
-        self.context.limiter.check("test_mail", "", g.puq_backups_actor)
+        self.context.limiter.check("test_mail", "", g.puq_backups_actor.label)
         service_id, to = (request.form.get(name, "").strip() for name in ("service_id", "to"))
         mail_preview.send_test(self.context, email, _locale(), service_id, to, g.puq_backups_actor)
 

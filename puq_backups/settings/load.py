@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
 
-from .config import PREFIX, SAFETY_COPY_CHOICES, Settings
-from .errors import SettingError
-from .rate_limits import read_limits
-from .setting_types import READERS, is_address
+from ..config import PREFIX, SAFETY_COPY_CHOICES, Settings
+from ..errors import SettingError
+from ..rate_limits import read_limits
+from .value_types import READERS, is_address
 
 KEY_COMMAND = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 VARIABLE = re.compile(r"<[^>]*>")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from puq_backups.config import Settings
-from puq_backups.setting_types import READERS, duration
+from puq_backups.settings.value_types import READERS, duration
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Reads the settings of an application and checks their values at start-up."""
