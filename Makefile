@@ -7,7 +7,7 @@ BIN = .venv/bin
 PYTEST = bin/pytest --numprocesses 4 --dist loadfile
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test quick thorough newest lowest bench faults cases check lint lang lock browser clean
+.PHONY: demo test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/end_with_parent.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -46,6 +46,9 @@ lint: .venv/dev.done
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+gallery: .venv/test.done browser  ## Every state of the pages as a picture, in build/gallery/index.html
+	@cd tests && ../$(BIN)/python -m gallery --out ../build/gallery
 
 # No lines of the sources and no dates in the catalogues: only words change them.
 lang: .venv/demo.done  ## The catalogues brought up to the sources; ADD=fr begins one

@@ -92,7 +92,7 @@ def set_a_schedule(page: Page) -> None:
 def back_up(page: Page, note: str) -> None:
     page.get_by_label("Backups notes").fill(note)
     page.get_by_role("button", name="Backup now").click()
-    expect(page.get_by_text("Your backup is starting.")).to_be_visible()
+    expect(page.locator("#puqb-live-messages")).to_contain_text("Your backup is starting.")
 
 
 def see_it_grow(page: Page) -> None:
@@ -104,7 +104,7 @@ def see_it_grow(page: Page) -> None:
 def see_in_the_list(page: Page, note: str, used: str) -> None:
     expect(outcome(page)).to_contain_text("The backup was made.")
     expect(outcome(page)).not_to_contain_text("Making a backup")
-    expect(page.get_by_text("Your backup is starting.")).to_have_count(0)
+    expect(page.locator("#puqb-live-messages")).not_to_contain_text("Your backup is starting.")
     made = datetime.fromisoformat(str(row(page, note).locator("time").get_attribute("datetime")))
     assert timedelta(0) < datetime.now(UTC) - made < timedelta(minutes=2)
     expect(row(page, note)).to_contain_text(re.compile(r"\d GiB"))
@@ -120,7 +120,7 @@ def ask_to_restore(page: Page, shot: Shot) -> None:
     dialog.get_by_label("Type bakery-web to confirm").fill("Bakery-Web ")
     dialog.get_by_role("button", name="Restore backup").click()
 
-    expect(page.get_by_text("Your restore is starting.")).to_be_visible()
+    expect(page.locator("#puqb-live-messages")).to_contain_text("Your restore is starting.")
     expect(page.locator("#puqb-lock")).to_contain_text(LOCKED)
     expect(page.get_by_role("button", name=re.compile(r"^Remove \W")).last).to_be_disabled()
     look(page, shot, "restoring")
@@ -163,7 +163,8 @@ def hurry(demo: Demo) -> None:
 def remove(page: Page, note: str, used: str) -> None:
     row(page, note).get_by_role("button", name=re.compile(r"^Remove \W")).click()
     page.get_by_role("dialog").get_by_role("button", name="Remove backup").click()
-    expect(outcome(page)).to_contain_text("The backup was removed.")
+    expect(row(page, "In the bin until")).to_be_visible()
+    expect(row(page, "In the bin until").get_by_role("button", name=re.compile(r"^Undo \W"))).to_be_enabled()
     expect(row(page, note)).to_have_count(0)
     expect(row(page, "before the upgrade")).to_be_visible()
     expect(quota(page)).to_have_text(used)

@@ -9,6 +9,7 @@ from puq_backups.errors import Message
 
 from .stage import GIB, NOW, Scene
 
+UNREADABLE = Message("{proxmox}", proxmox="job failed with err -5 - Input/output error").to_json()
 STATES: dict[str, Callable[[Scene], None]] = {}
 QUOTAS: dict[str, int] = {}
 ACTS: dict[str, str] = {}
@@ -138,8 +139,8 @@ def suspended(scene: Scene) -> None:
 @state()
 def backup_failed(scene: Scene) -> None:
     scene.schedule()
-    scene.slot(1, "failed", reason="job failed with err -5 - Input/output error", attempts=4)
-    scene.slot(0, "failed", reason="job failed with err -5 - Input/output error", attempts=4)
+    scene.slot(1, "failed", reason=UNREADABLE, attempts=4)
+    scene.slot(0, "failed", reason=UNREADABLE, attempts=4)
     scene.nightly(5, 4, 2)
     scene.month()
 

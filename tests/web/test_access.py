@@ -19,7 +19,7 @@ FORM = {
 }  # fmt: skip
 RIGHTS = {
     "/schedule": "schedule", "/create": "create", "/<backup_id>/restore": "restore", "/<backup_id>/remove": "remove",
-    "/<backup_id>/undo": "remove", "/<backup_id>/delete": "remove",
+    "/<backup_id>/undo": "remove", "/<backup_id>/delete": "remove", "/<backup_id>/release": "remove",
     "/<backup_id>/note": "create", "/<backup_id>/keep": "keep", "/reinstall": "restore",
     "/operations/<operation_id>/retry": "restore", "/operations/<operation_id>/back": "restore",
     "/operations/<operation_id>/cancel": "create",

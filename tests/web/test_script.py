@@ -207,6 +207,18 @@ def test_end_of_an_operation_shows_without_losing_what_is_typed(site: Site, tab:
     expect(tab.get_by_label("Time on Sunday")).to_have_value("04:30")
 
 
+def test_first_backup_that_appears_can_be_restored_at_once(site: Site, tab: Page) -> None:
+    site.vars, site.state = {"backups": []}, {"operation": None, "locked": False, "backups": []}
+    tab.goto(site.url)
+    expect(tab.get_by_text("There are no backups yet.")).to_be_visible()
+
+    site.vars, site.state = {}, {**site.state, "backups": [{"id": "b1"}]}
+    turn(site, tab, 15100)
+    tab.get_by_role("button", name="Restore").click()
+
+    expect(tab.get_by_label("Type web-1 to confirm")).to_be_focused()
+
+
 def test_change_between_page_and_first_poll_is_seen(site: Site, tab: Page) -> None:
     site.vars = {"operation": an_operation()}
     tab.goto(f"{site.url}#stale")
