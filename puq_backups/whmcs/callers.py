@@ -29,6 +29,14 @@ PRODUCT_FUNCTIONS = frozenset({
 HOST_FUNCTIONS = frozenset({*LIFECYCLE, *PRODUCT_FUNCTIONS})
 """Functions that only the host's own code calls, often within the request of the client who ordered."""
 
+CLIENT_PERMISSIONS = {
+    "ClientArea": "view", "BackupNow": "create", "EditNote": "create", "CancelOperation": "create",
+    "SaveSchedule": "schedule", "RestoreBackup": "restore", "RetryRestore": "restore", "BackToBefore": "restore",
+    "Reinstall": "restore", "RemoveBackup": "remove", "UndoRemove": "remove", "DeleteBackup": "remove",
+    "ReleaseBackup": "remove", "KeepBackup": "keep",
+}  # fmt: skip
+"""Our functions for clients, and the permission, beside `view`, that a sub-user needs. A host's own need `view`."""
+
 RATE_LIMITED = {
     "BackupNow": "create", "RestoreBackup": "restore", "RetryRestore": "restore", "BackToBefore": "restore",
     "Reinstall": "restore", "KeepBackup": "keep", "EditNote": "note",

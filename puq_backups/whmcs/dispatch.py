@@ -17,7 +17,15 @@ from ..host import SYSTEM, Actor
 from ..migrations import running
 from ..models import Service
 from . import command_hooks
-from .callers import HOST_FUNCTIONS, LIFECYCLE, PRODUCT_FUNCTIONS, RATE_LIMITED, STAFF_FUNCTIONS, caller
+from .callers import (
+    CLIENT_PERMISSIONS,
+    HOST_FUNCTIONS,
+    LIFECYCLE,
+    PRODUCT_FUNCTIONS,
+    RATE_LIMITED,
+    STAFF_FUNCTIONS,
+    caller,
+)
 from .masking import find_secrets, mask_text, mask_values
 
 log = logging.getLogger("puq_backups.whmcs.dispatch")
@@ -96,7 +104,7 @@ def _check_caller(context: Context, name: str, params: Mapping[str, Any] | None,
     given = params or {}
     if name not in HOST_FUNCTIONS:
         _check_owner(context, service_id(given), actor)
-        if not actor.may("view"):
+        if not actor.may("view") or not actor.may(CLIENT_PERMISSIONS.get(name, "view")):
             raise NotAllowed
     return given
 

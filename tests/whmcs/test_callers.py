@@ -13,8 +13,9 @@ from support.world import ALICE, BOB, STAFF
 
 from puq_backups import SYSTEM, Actor, Backups, SettingError
 from puq_backups.hook_registry.registry import Hooks
+from puq_backups.host import PERMISSIONS
 from puq_backups.simulator import Simulator
-from puq_backups.whmcs.callers import HOST_FUNCTIONS, STAFF_FUNCTIONS
+from puq_backups.whmcs.callers import CLIENT_PERMISSIONS, HOST_FUNCTIONS, STAFF_FUNCTIONS
 
 NOBODY = "Nobody is signed in."
 NO_RIGHT = "Your account does not have the right to do this."
@@ -84,6 +85,25 @@ def test_client_function_runs_for_the_signed_in_client_only(world: worlds.World,
     with world.app.test_request_context():
         assert said(world.backups.call(name, {"serviceid": "1"})) == NO_RIGHT
     assert (world.operations(), asked_of_proxmox(world)) == ([], 0)
+
+
+def test_every_client_function_has_its_permission_in_the_table() -> None:
+    assert sorted(CLIENT_PERMISSIONS) == FOR_CLIENTS
+    assert set(CLIENT_PERMISSIONS.values()) == PERMISSIONS
+
+
+@pytest.mark.parametrize("name", FOR_CLIENTS)
+def test_sub_user_needs_the_permission_of_the_table_and_no_other(world: worlds.World, name: str) -> None:
+    wanted = CLIENT_PERMISSIONS[name]
+    without, just = PERMISSIONS - {wanted}, frozenset({"view", wanted})
+
+    refused, taken = (
+        said(world.backups.call(name, {"serviceid": "1"}, actor=Actor(client_id="alice", permissions=permissions)))
+        for permissions in (without, just)
+    )
+
+    assert refused == NO_RIGHT
+    assert taken != NO_RIGHT
 
 
 @pytest.mark.parametrize("name", sorted(HOST_FUNCTIONS))
