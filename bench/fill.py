@@ -30,11 +30,11 @@ def add_rows(session: Session, model: type[Base], rows: Iterable[dict[str, Any]]
 
 
 def server(context: Context, server_id: str = "server") -> None:
-    """Add a server whose token's secret is `secret`."""
+    """Add a server where nothing listens."""
     with context.database.begin() as session:
         session.add(
             Server(
-                id=server_id, hosts=f"{server_id}.example", token_id="panel@pve!backups",  # noqa: S106 - a token's name
+                id=server_id, hosts="127.0.0.1", port=9, token_id=f"panel@pve!{server_id}",
                 sealed_secret=context.vault.seal("secret"),
             )
         )  # fmt: skip

@@ -216,7 +216,10 @@ def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
     """Copy size, protection and verification from the storage's listing, and clear the missing state."""
     backup.size, backup.kept = archive.size, archive.protected
     backup.verification = archive.verification or ""
-    backup.seen_at, backup.gone_since, backup.missing_at = now(), None, None
+    if backup.seen_at is None or backup.gone_since is not None:
+        # Not at each look: that the storage was listed stands on its own row.
+        backup.seen_at = now()
+    backup.gone_since = backup.missing_at = None
 
 
 def find_storage(session: Session, server: Server, name: str, node: str) -> Storage | None:

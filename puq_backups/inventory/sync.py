@@ -31,12 +31,15 @@ def refresh_vms(context: Context, server: Server) -> None:
         # The answer may still show the lock of an operation that ended during the call.
         just_ended = Operation.state.in_(ENDED_STATES), Operation.finished_at >= began
         busy |= set(session.scalars(select(Operation.service_id).where(*just_ended)))
-        ours = select(Service).where(Service.server_id == server.id, Service.active_vmid.is_not(None))
-        for service in session.scalars(ours):
-            place = places.get(service.vmid)
-            if place is not None and service.id not in busy:
-                service.node, service.vm_status = place.node, place.status
-                service.vm_lock = place.lock or ""
+        ours = select(Service.id, Service.vmid, Service.node, Service.vm_status, Service.vm_lock).where(
+            Service.server_id == server.id, Service.active_vmid.is_not(None)
+        )
+        for service_id, vmid, *known in session.execute(ours).all():
+            place = places.get(vmid)
+            if place is None or service_id in busy or known == [place.node, place.status, place.lock or ""]:
+                continue
+            service = session.get_one(Service, service_id)
+            service.node, service.vm_status, service.vm_lock = place.node, place.status, place.lock or ""
 
 
 def sync_backups(context: Context, server: Server) -> Message | None:

@@ -1,19 +1,22 @@
-"""Runs the migrations. They have their own version table beside the host's."""
+"""Runs the migrations. They have their own version table beside the host's.
+
+Alembic is imported where it is used: most processes never need it.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from ..errors import Message
 from ..models import VERSION_TABLE
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 OUTDATED = Message("The tables of puq-backups are not up to date: run `flask backups db upgrade`.")
 
@@ -26,6 +29,8 @@ def config(engine: Engine) -> Config:
 
 
 def _scripts() -> Config:
+    from alembic.config import Config
+
     found = Config()
     found.set_main_option("script_location", str(files("puq_backups.migrations")).replace("%", "%%"))
     found.set_main_option("path_separator", "os")
@@ -34,16 +39,22 @@ def _scripts() -> Config:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Upgrade our tables to `revision`."""
+    from alembic import command
+
     command.upgrade(config(engine), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Downgrade our tables to `revision`; "base" drops them."""
+    from alembic import command
+
     command.downgrade(config(engine), revision)
 
 
 def current(engine: Engine) -> str | None:
     """Return the current revision of our tables, None if there are none."""
+    from alembic.migration import MigrationContext
+
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         return context.get_current_revision()
@@ -52,6 +63,8 @@ def current(engine: Engine) -> str | None:
 @cache
 def head() -> str | None:
     """Return the revision that this version of the package needs."""
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_scripts()).get_current_head()
 
 
