@@ -20,7 +20,7 @@ MINUTES = 10
 """Assumed length of a backup. Its task is polled each 5 seconds in its first minute, then ever more rarely."""
 HOUSEKEEPING = TICKS_A_DAY // 10 * 2 + TICKS_A_DAY // 5
 """Calls a day for one server with one shared storage: status and listing each 10 minutes, places of VMs each 5."""
-ACTIVE = "/nodes/{node}/tasks"
+TASKS = "/nodes/{node}/tasks"
 NO_REDIS = "unix:///nowhere/redis"
 
 
@@ -33,7 +33,8 @@ def figures(database_url: str) -> list[Figure]:
             world.back_up()
         calls, writes = _scheduled(world)
         world.context.database.engine.dispose()
-    polls = sum(number for template, number in calls.items() if template == f"GET {ACTIVE}")
+    # What is asked of a task that runs or has just ended is a poll as well.
+    polls = sum(number for template, number in calls.items() if template.startswith(f"GET {TASKS}"))
     others = calls.total() - polls
     ours = VMS * (others + _polls_of_a_backup()) + HOUSEKEEPING
     return [

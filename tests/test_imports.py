@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 BEFORE = "import sys, flask, flask_sqlalchemy, sqlalchemy; before = set(sys.modules); "
-PRINT = "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+PRINT = "print(*{name.partition('.')[0] for name in sys.modules} - {name.partition('.')[0] for name in before})"
 THIRD_PARTY = {
-    "babel", "certifi", "charset_normalizer", "cryptography", "flask_wtf", "idna", "jinja2", "proxmoxer", "redis",
+    "babel", "certifi", "charset_normalizer", "cryptography", "deprecated", "flask_wtf", "idna", "jinja2", "limits", "packaging",
+    "proxmoxer", "redis", "wrapt",
     "requests", "rq", "urllib3", "wtforms",
 }  # fmt: skip
 LATE = {"alembic", "mako", "pygments", "prometheus_client"}

@@ -40,8 +40,8 @@ def context(any_database_url: str) -> Context:
             )
             for number, owner in enumerate(owners)
         ))  # fmt: skip
-    # Comparing with Proxmox is housekeeping of its own, which reads what it compares.
-    for name in ("sync server", "vms server"):
+    # Housekeeping of its own, which reads what it compares or deletes.
+    for name in ("sync server", "vms server", "history", "owners"):
         periodic.ensure_row(context, name)
         owner = "test"
         assert periodic.acquire_lease(context, name, owner, timedelta(hours=1))
@@ -93,7 +93,9 @@ def scans(connection: Connection, statement: Statement) -> list[str]:
         rows = connection.exec_driver_sql(f"EXPLAIN {text}", given).all()
         return [str(row[0]) for row in rows if "Seq Scan" in str(row[0]) and _grows(str(row[0]))]
     plan = connection.exec_driver_sql(f"EXPLAIN {text}", given).mappings().all()
-    return [str(dict(row)) for row in plan if row["type"] in {"ALL", "index"} and (row["rows"] or 0) > SERVICES / 2]
+    return [
+        str(dict(row)) for row in plan if row["type"] in {"ALL", "index"} and int(row["rows"] or 0) > SERVICES / 2
+    ]
 
 
 def _grows(line: str) -> bool:
@@ -102,7 +104,8 @@ def _grows(line: str) -> bool:
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh statistics", "no statistics"])
 def test_no_query_scans_a_table_that_grows(context: Context, fresh: bool) -> None:
-    if fresh:
+    # SQLite keeps no statistics unless somebody runs ANALYZE.
+    if fresh and context.database.engine.dialect.name != "sqlite":
         databases.fresh_statistics(context)
     asked = statements(context)
     with context.database.engine.connect() as connection:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import select
@@ -68,20 +69,22 @@ def _refresh_vms(context: Context, server: Server) -> None:
 
 
 def _run_periodic(context: Context) -> None:
+    resting = periodic.resting(context)
+
+    def run(name: str, again: timedelta | Callable[[datetime], datetime], work: Callable[[], object]) -> None:
+        if name not in resting:
+            periodic.run_due(context, name, again, work)
+
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in servers:
-        periodic.run_due(
-            context, f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)
-        )
-        periodic.run_due(context, f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server))
+        run(f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server))
+        run(f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server))
     protection.note_silent_storages(context)
     protection.refresh_due(context)
-    periodic.run_due(context, "purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
-    periodic.run_due(context, "owners", PURGE_INTERVAL, lambda: purge_terminated.purge_other_owners(context))
-    periodic.run_due(context, "history", HISTORY_INTERVAL, lambda: purge_history.purge(context))
-    periodic.run_due(context, "bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
-    periodic.run_due(context, "expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
-    periodic.run_due(
-        context, "daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context)
-    )
+    run("purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
+    run("owners", PURGE_INTERVAL, lambda: purge_terminated.purge_other_owners(context))
+    run("history", HISTORY_INTERVAL, lambda: purge_history.purge(context))
+    run("bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
+    run("expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
+    run("daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context))

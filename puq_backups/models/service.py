@@ -32,6 +32,7 @@ class Service(Base):
     __table_args__ = (
         UniqueConstraint("server_id", "active_vmid"),
         Index("ix_puq_backups_service_protection", "protection", "id"),
+        Index("ix_puq_backups_service_terminated", "status", "terminated_at"),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)

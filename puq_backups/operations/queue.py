@@ -63,17 +63,16 @@ class Running:
 
 def running_backups(session: Session, place: Place | None = None) -> Running:
     """Count the running backups, or those of one node. One query over the rows that run."""
-    rows = (
-        select(Operation.server_id, Operation.node, Operation.storage, func.count())
-        .where(Operation.state.in_(("running", "stuck")), Operation.kind == "backup")
-        .group_by(Operation.server_id, Operation.node, Operation.storage)
+    # Not grouped by the database: SQLite would read a whole index for its order.
+    rows = select(Operation.server_id, Operation.node, Operation.storage).where(
+        Operation.state.in_(("running", "stuck")), Operation.kind == "backup"
     )
     if place:
         rows = rows.where(Operation.server_id == place.server_id, Operation.node == place.node)
     found = Running()
-    for server_id, node, storage, number in session.execute(rows):
-        found.nodes[Place(server_id, node)] += number
-        found.storages[server_id, storage] += number
+    for server_id, node, storage in session.execute(rows):
+        found.nodes[Place(server_id, node)] += 1
+        found.storages[server_id, storage] += 1
     return found
 
 

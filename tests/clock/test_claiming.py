@@ -9,7 +9,7 @@ from sqlalchemy import select
 from support.hosting import mount
 
 from bench import counting, fill
-from puq_backups.clock import slots
+from puq_backups.clock import slots, tick
 from puq_backups.context import Context
 from puq_backups.models import Operation, Service, now
 
@@ -75,3 +75,20 @@ def test_tick_goes_on_where_claiming_takes_long(context: Context, monkeypatch: p
 
     monkeypatch.undo()
     assert slots.claim_due(context) == 2 * slots.BATCH
+
+
+def test_chores_that_are_not_due_cost_one_query(any_database_url: str) -> None:
+    _, backups = mount(any_database_url)
+    few = _queries_of_a_tick(backups.context, range(2))
+    many = _queries_of_a_tick(backups.context, range(2, 12))
+
+    assert many == few
+
+
+def _queries_of_a_tick(context: Context, servers: range) -> int:
+    for number in servers:
+        fill.server(context, f"server{number}")
+    tick.tick(context)
+    with counting.counted(context.database.engine) as cost:
+        tick.tick(context)
+    return cost.queries

@@ -118,6 +118,19 @@ def test_every_node_with_work_is_busy(context: Context) -> None:
     assert Counter(one.node for one in running(context)) == {f"pve{node}": 1 for node in range(20)}
 
 
+def test_work_of_all_nodes_is_done_in_as_many_rounds_as_the_fullest_has_backups(context: Context) -> None:
+    for node in range(6):
+        add_waiting(context, ["big", "big", "big", f"small{node}", "other"][: 5 - node % 2], f"pve{node}")
+
+    rounds = 0
+    while dispatch.start_waiting(context):
+        rounds += 1
+        for one in running(context):
+            end(context, one.id)
+
+    assert rounds == 5
+
+
 def test_waiting_operation_follows_its_machine_to_another_node(context: Context) -> None:
     (first,) = add_waiting(context, ["a"])
     with context.database.begin() as session:

@@ -103,6 +103,7 @@ def _create_service() -> None:
     op.create_index("ix_puq_backups_service_protection", "puq_backups_service", ["protection", "id"])
     op.create_index("ix_puq_backups_service_protection_changes_at", "puq_backups_service", ["protection_changes_at"])
     op.create_index("ix_puq_backups_service_restore_failed", "puq_backups_service", ["restore_failed"])
+    op.create_index("ix_puq_backups_service_terminated", "puq_backups_service", ["status", "terminated_at"])
 
 
 def _create_storage() -> None:
