@@ -8,9 +8,8 @@ import sys
 BEFORE = "import sys, flask, flask_sqlalchemy, sqlalchemy; before = set(sys.modules); "
 PRINT = "print(*{name.partition('.')[0] for name in sys.modules} - {name.partition('.')[0] for name in before})"
 THIRD_PARTY = {
-    "babel", "certifi", "charset_normalizer", "cryptography", "deprecated", "flask_wtf", "idna", "jinja2", "limits", "packaging",
-    "proxmoxer", "redis", "wrapt",
-    "requests", "rq", "urllib3", "wtforms",
+    "babel", "certifi", "charset_normalizer", "cryptography", "deprecated", "flask_wtf", "idna", "jinja2", "limits",
+    "packaging", "proxmoxer", "redis", "requests", "rq", "urllib3", "wrapt", "wtforms",
 }  # fmt: skip
 LATE = {"alembic", "mako", "pygments", "prometheus_client"}
 
