@@ -159,6 +159,12 @@ def server_trouble(**_: Any) -> dict[str, Any]:
     return {}
 
 
+@email_template("Row set aside", event="row.set_aside", folder="row_set_aside", to="staff")
+def row_set_aside(**_: Any) -> dict[str, Any]:
+    """To staff: a row of the database cannot be processed and is left out. Once for each row and kind of work."""
+    return {}
+
+
 @email_template(
     "Daily summary", event="day.ended", folder="daily_summary", to="staff",
     own=(

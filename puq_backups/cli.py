@@ -20,6 +20,7 @@ from . import jobs
 from .accounts.servers import rotate_secrets
 from .clock import heartbeats, periodic
 from .clock import tick as clock_tick
+from .clock.outage import Outage
 from .context import Context
 from .errors import BackupsError
 from .migrations import running
@@ -93,12 +94,17 @@ def _run_tick(context: Context) -> bool:
 @click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
 def clock(every: int) -> None:
     """Run `tick` repeatedly as a process. Of several, the one that holds the lease ticks."""
-    context, owner = _context(), leases.new_owner()
+    context, owner, outage = _context(), leases.new_owner(), Outage("the clock")
     while True:
-        if periodic.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
-            _run_tick(context)
-            periodic.record_heartbeat(context, "clock")
-        time.sleep(every)
+        pause: float = every
+        try:
+            if periodic.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
+                _run_tick(context)
+                periodic.record_heartbeat(context, "clock")
+            outage.over()
+        except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet
+            pause = outage.failed(error)
+        time.sleep(pause)
 
 
 @backups.command()

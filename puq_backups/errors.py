@@ -23,7 +23,10 @@ class Message:
         object.__setattr__(self, "values", {**(stored or {}), **values})
 
     def __str__(self) -> str:
-        return self.text.format_map(self.values) if self.values else self.text
+        try:
+            return self.text.format_map(self.values) if self.values else self.text
+        except (LookupError, ValueError, AttributeError):
+            return self.text
 
     def without_paths(self) -> Message:
         """Return the message for a client: files on the provider's servers are named without their directory."""
@@ -35,10 +38,16 @@ class Message:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> Message | None:
-        """Return the message stored by `to_json`, None for an empty value."""
+        """Return the message stored by `to_json`, None for an empty value, UNREADABLE for a damaged one."""
         if not stored:
             return None
-        return cls(stored["text"], {key: _from_json(value) for key, value in stored["values"].items()})
+        try:
+            return cls(str(stored["text"]), {key: _from_json(value) for key, value in stored["values"].items()})
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return UNREADABLE
+
+
+UNREADABLE = Message("The stored reason cannot be read.")
 
 
 def _without_paths(value: Any) -> Any:

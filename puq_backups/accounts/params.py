@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..context import Context
 from ..errors import BadInput
 from ..models import is_valid_id
+from ..pve import paths
 from ..pve.client import Access
 from ..rules.package import read_mapping
 
@@ -39,14 +41,15 @@ def _id(params: Mapping[str, Any], name: str) -> str:
 def vmid(params: Mapping[str, Any]) -> int:
     """The VMID of the service (`customfields.vmid`), 100 or higher."""
     found = str(read_mapping(params, "customfields").get("vmid") or "").strip()
-    if not (found.isascii() and found.isdigit() and 100 <= int(found) < 10**9):  # noqa: PLR2004 - Proxmox's own lowest
+    if not (re.fullmatch(r"[0-9]{1,9}", found) and int(found) >= 100):  # noqa: PLR2004 - Proxmox's own lowest
         raise BadInput("vmid", "customfields.vmid must be the number of the virtual machine, from 100.")
     return int(found)
 
 
 def node(params: Mapping[str, Any]) -> str:
-    """The node that the host names (`customfields.node`), or ""."""
-    return text(read_mapping(params, "customfields").get("node"))
+    """The node that the host names (`customfields.node`), or "". Raises BadInput if no node can have that name."""
+    found = text(read_mapping(params, "customfields").get("node"))
+    return str(paths.node(found)) if found else ""
 
 
 def client(params: Mapping[str, Any]) -> dict[str, str]:
@@ -56,18 +59,25 @@ def client(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def text(raw: Any) -> str:
-    """`raw` as text without NUL characters, at most 255 characters, as every database accepts."""
-    return str("" if raw is None else raw).replace("\0", "").strip()[:MAX_TEXT_LENGTH]
+    """`raw` as text without NUL characters and surrogates, at most 255 characters, as every database accepts."""
+    found = str("" if raw is None else raw).encode(errors="replace").decode()
+    return found.replace("\0", "").strip()[:MAX_TEXT_LENGTH]
 
 
 def server_access(params: Mapping[str, Any], context: Context) -> Access:
     """Addresses, API token and certificate of the server (`serverhostname`, `serverport`, `serverusername`, ...)."""
     port = str(params.get("serverport") or "8006")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004 - the ports there are
-        raise BadInput("serverport", "serverport must be a number from 1 to 65535; it is {port}.", port=port)
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):  # noqa: PLR2004 - the ports there are
+        raise BadInput("serverport", "serverport must be a number from 1 to 65535; it is {port}.", port=port[:40])
     hosts = tuple(host.strip() for host in str(params.get("serverhostname") or "").split(",") if host.strip())
     if not hosts:
         raise BadInput("serverhostname", "serverhostname is missing: the host name of the Proxmox node.")
+    for name, text_given, most in (
+        ("serverhostname", ",".join(hosts), 255), ("serverusername", str(params.get("serverusername") or ""), 190),
+        ("serveraccesshash", str(params.get("serveraccesshash") or ""), 2000),
+    ):  # fmt: skip
+        if len(text_given) > most:
+            raise BadInput(name, "{name} may have at most {most} characters.", name=name, most=most)
     if not params.get("serverpassword"):
         raise BadInput("serverpassword", "serverpassword is missing: the secret of the API token.")
     return Access(

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from ..pve import vms
 from ..pve.client import Access, Proxmox
 from ..rules import package as packages
 from ..rules.schedule import Schedule
+from ..rules.wall_time import zones
 from . import params as given
 from . import same_server
 from .servers import assign_server, save_server
@@ -48,6 +48,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     """
     given.service_id(params), given.client_id(params)
     access, vmid = given.server_access(params, context), given.vmid(params)
+    packages.check_quota(params)
     if not packages.read(params)[0].storage:
         raise BadInput("Backups storage", "The product setting Backups storage is empty.")
     machine = _find_vm(access, vmid, given.node(params))
@@ -83,7 +84,7 @@ def _write(
     update_from_params(session, service, params)
     if not service.schedule:
         zone = service.client.get("timezone")
-        known = zone if zone in available_timezones() else context.settings.timezone
+        known = zone if zone in zones() else context.settings.timezone
         service.schedule = Schedule.empty(known).to_json()
     session.flush()
     slots.plan_next(session, service, service.slots_from or now())

@@ -8,9 +8,11 @@ from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
+from ..errors import SettingError
 from ..inventory.service_backups import BY_OTHERS
-from ..models import Backup, Chore, HiddenVolume, Operation, Server, Service, Storage, new_id
+from ..models import Backup, Chore, HiddenVolume, Operation, Server, Service, Storage
 from ..models.audit_log import audit
+from ..models.upsert import insert_missing
 from ..pve.client import Access
 
 
@@ -19,7 +21,7 @@ def has_access(session: Session, context: Context, server_id: str, access: Acces
     server = session.get(Server, server_id)
     if server is None or _address(server) != (",".join(access.hosts), access.port, access.token_id):
         return False
-    secret = context.vault.open(server.sealed_secret) if server.sealed_secret else ""
+    secret = _stored_secret(context, server) if server.sealed_secret else ""
     return secret == access.secret and server.fingerprint == (access.fingerprint or "")
 
 
@@ -43,10 +45,11 @@ def save_server(session: Session, context: Context, access: Access, same_ids: Se
         if server is not None and other is not None:
             merge(session, server, other)
     if server is None:
-        server = Server(id=new_id(), hosts=hosts, port=access.port, token_id=access.token_id, sealed_secret=b"")
-        session.add(server)
+        row = {"hosts": hosts, "port": access.port, "token_id": access.token_id, "sealed_secret": b""}
+        insert_missing(session, Server, **row)
+        server = session.scalars(known.with_for_update()).one()
     server.hosts, server.port, server.token_id = hosts, access.port, access.token_id
-    if not server.sealed_secret or context.vault.open(server.sealed_secret) != access.secret:
+    if not server.sealed_secret or _stored_secret(context, server) != access.secret:
         server.sealed_secret = context.vault.seal(access.secret)
     server.fingerprint = access.fingerprint or ""
     session.flush()
@@ -94,6 +97,14 @@ def _keep_one(session: Session, one: Backup, other: Backup) -> Backup:
     return keep
 
 
+def _stored_secret(context: Context, server: Server) -> str | None:
+    try:
+        return context.vault.open(server.sealed_secret)
+    except SettingError:
+        # Its key is gone. What the host gives takes its place, so that a lost key can be mended by ChangePackage.
+        return None
+
+
 def assign_server(service: Service, to: Server) -> bool:
     """Assign the server `to` to a service. Returns whether it is another server than before."""
     before, service.server_id = service.server_id, to.id
@@ -101,17 +112,26 @@ def assign_server(service: Service, to: Server) -> bool:
 
 
 def rotate_secrets(context: Context) -> int:
-    """Encrypt each stored secret with the newest key. Returns how many; raises SettingError if a key is missing.
+    """Encrypt each stored secret with the newest key. Returns how many.
 
-    A secret that CreateAccount writes meanwhile is kept, because it is encrypted with the newest key already.
+    Raises SettingError after all others if the key of one is missing. A secret that CreateAccount writes meanwhile is
+    kept, because it is encrypted with the newest key already.
     """
     with context.database.open() as session:
         stored = session.execute(select(Server.id, Server.sealed_secret)).all()
+    missing: SettingError | None = None
     for server_id, sealed in stored:
+        try:
+            rotated = context.vault.rotate(sealed)
+        except SettingError as error:
+            missing = error
+            continue
         with context.database.begin() as session:
             session.execute(
                 update(Server)
                 .where(Server.id == server_id, Server.sealed_secret == sealed)
-                .values(sealed_secret=context.vault.rotate(sealed))
+                .values(sealed_secret=rotated)
             )
+    if missing:
+        raise missing
     return len(stored)

@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..clock.tick import start_waiting
+from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BadInput, ProxmoxError, Refused
 from ..host import Actor
 from ..inventory import backup_marks, service_backups
 from ..models import Backup, Operation, Server, Service, now
 from ..models.audit_log import audit
+from ..models.conflicts import repeated
 from ..pve import archives, notes
 from ..pve.client import Proxmox
 from . import requests
@@ -47,7 +48,7 @@ def back_up_now(context: Context, service_id: str, actor: Actor, note: Any) -> s
         service = requests.lock_service(session, service_id)
         requests.require_possible("create", service_backups.load_inventory(session, service), actor)
         operation = requests.create_operation(session, service, actor, "backup", note=text)
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 
@@ -67,7 +68,7 @@ def remove(context: Context, service_id: str, actor: Actor, backup_id: str) -> s
             audit(session, service_id, None, "bin", f"{backup.volid} by {actor.label}", actor=actor.label)
             return ""
         operation = _create_removal(session, service, actor, backup)
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 
@@ -79,7 +80,7 @@ def delete(context: Context, service_id: str, actor: Actor, backup_id: str) -> s
         backup = service_backups.find_backup(session, service_id, backup_id)
         requests.require_possible("delete", service_backups.load_inventory(session, service), actor, backup)
         operation = _create_removal(session, service, actor, backup)
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 
@@ -162,6 +163,12 @@ def keep(context: Context, service_id: str, actor: Actor, backup_id: str, kept: 
         archives.set_protected(proxmox, node, backup.volid, str(kept) == "1")
     except ProxmoxError as error:
         raise Refused("Proxmox did not take it: {proxmox}", proxmox=error.message) from error
+    _store_kept(context, service_id, actor, backup_id, kept=str(kept) == "1")
+
+
+@repeated
+def _store_kept(context: Context, service_id: str, actor: Actor, backup_id: str, *, kept: bool) -> None:
     with context.database.begin() as session:
-        service_backups.find_backup(session, service_id, backup_id).kept = str(kept) == "1"
-        audit(session, service_id, None, "keep", f"{backup.volid} kept={kept} by {actor.label}", actor=actor.label)
+        backup = service_backups.find_backup(session, service_id, backup_id)
+        backup.kept = kept
+        audit(session, service_id, None, "keep", f"{backup.volid} kept={kept:d} by {actor.label}", actor=actor.label)

@@ -13,7 +13,8 @@ from ..context import Context
 from ..errors import Message
 from ..host import Actor
 from ..inventory import locks, policy, run_decision, service_backups
-from ..models import ENDED_STATES, Backup, Operation, Service, now
+from ..inventory.displayable import displayable
+from ..models import ENDED_STATES, Backup, Operation, Service, SetAside, now
 from ..operations import backup as backup_steps
 from ..operations import queue
 from ..operations import reinstall as reinstall_steps
@@ -50,15 +51,18 @@ def facts(
 
     `view` selects the backups of the list: `kind` and `page`, see `backup_list.select_page`.
     """
-    inventory = service_backups.load_inventory(session, service)
+    inventory = service_backups.load_inventory(session, displayable(service))
+    for operation in inventory.live:
+        displayable(operation)
     current = inventory.running or next(iter(inventory.waiting), None)
     running = inventory.running
     lock = locks.lock_reason_of(service, running)
     failed = session.get(Operation, service.restore_failed) if service.restore_failed else None
+    failed = displayable(failed) if failed else None
     listed, listing = backup_list.select_page(inventory.backups, view or {})
     past = history.load(session, service, [backup.operation_id for backup in listed])
     took = history.durations(past)
-    schedule = _schedule(context, service, inventory)
+    schedule = _schedule(session, context, service, inventory)
     runs = next_runs.facts(context.settings, inventory, lambda backup: _backup(inventory, actor, backup))
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
@@ -105,7 +109,9 @@ def _protection(service: Service) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _schedule(context: Context, service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
+def _schedule(
+    session: Session, context: Context, service: Service, inventory: service_backups.Inventory
+) -> dict[str, Any]:
     stored = Schedule.from_json(service.schedule).to_json()
     decided = run_decision.decide_run(context.settings, inventory, service.next_run_date)
     skip = None
@@ -113,6 +119,9 @@ def _schedule(context: Context, service: Service, inventory: service_backups.Inv
         skip = Message("The next run will be skipped: there is a backup of that day already.")
     past = service.next_run_at is not None and service.next_run_at <= now()
     notice = Message("Today's time is already past: the backup of today starts now.") if past else None
+    # A service whose slot cannot be claimed stays past due, so the others need no query.
+    if past and session.scalar(select(SetAside.key).where(SetAside.service_id == service.id).limit(1)):
+        notice = Message("Scheduled backups cannot run at the moment. Support has been told.")
     return {
         **stored, "next_run": service.next_run_at, "next_removal": decided.removes, "emptied": list(decided.emptied),
         "next_outcome": decided.outcome, "next_reason": decided.reason, "skip_notice": skip, "notice": notice,
@@ -139,7 +148,7 @@ def _last_ended(session: Session, service: Service) -> Operation | None:
 
 def step_label(operation: Operation) -> str:
     """The label of an operation's current step, or "" before the first."""
-    return LABELS[operation.kind].get(operation.step, "")
+    return LABELS.get(operation.kind, {}).get(operation.step, "")
 
 
 def _operation(
@@ -147,6 +156,7 @@ def _operation(
 ) -> dict[str, Any] | None:
     if operation is None:
         return None
+    displayable(operation)
     place = queue.position(session, operation, service)
     stoppable = operation.kind == "backup" and operation.step == "make_archive" and bool(operation.upid)
     return {

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .. import host as hosts
-from ..clock.tick import start_waiting
+from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
@@ -42,7 +42,7 @@ def reinstall(
         if against := policy.reinstall_unavailable(context.host, service):
             raise Refused(against.text, **against.values)
         operation = _create_reinstall(context, session, service, actor, safety_copy)
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..clock.tick import start_waiting
+from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import Actor
@@ -31,7 +31,7 @@ def restore(
         _require_confirmation(service, confirm)
         wanted = wants_safety_copy(safety_copy, policy.safety_copy_mode(context.settings, service))
         operation = _create_restore(session, service, actor, backup, data={"safety_copy": wanted})
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 
@@ -57,7 +57,7 @@ def retry(context: Context, service_id: str, actor: Actor, operation_id: str, ba
         backup = service_backups.find_backup(session, service_id, str(backup_id or failed.backup_id))
         requests.require_possible("retry", service_backups.load_inventory(session, service), actor, backup)
         operation = _create_restore(session, service, actor, backup)
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 
@@ -71,7 +71,7 @@ def restore_safety_copy(context: Context, service_id: str, actor: Actor, operati
         requests.require_possible("back", inventory, actor, copy)
         assert copy is not None  # noqa: S101 - require_possible refuses without a copy
         operation = _create_restore(session, service, actor, copy, origin="back")
-    start_waiting(context)
+    start_accepted(context)
     return operation.id
 
 

@@ -14,6 +14,7 @@ from ..host import Actor
 from ..inventory import service_backups
 from ..models import now
 from ..models.audit_log import audit
+from ..models.conflicts import repeated
 from ..rules import next_run
 from ..rules.schedule import Schedule, read_form
 from ..rules.wall_time import local_date
@@ -37,6 +38,11 @@ def save_schedule(context: Context, service_id: str, actor: Actor, form: Any) ->
     Without it nothing is compared.
     """
     slots.claim_service(context, service_id)
+    _save(context, service_id, actor, form)
+
+
+@repeated
+def _save(context: Context, service_id: str, actor: Actor, form: Any) -> None:
     with context.database.begin() as session:
         service = requests.lock_service(session, service_id)
         inventory = service_backups.load_inventory(session, service)

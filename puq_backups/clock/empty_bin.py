@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import ColumnElement, select, update
 
 from ..context import Context
-from ..models import Backup, Operation, Service, now
+from ..models import Backup, Operation, Service, not_set_aside, now
 from ..models.audit_log import audit
+from ..operations.row_work import RowWork
 from .purge_terminated import removable
 
 BATCH = 100
@@ -14,10 +17,13 @@ BATCH = 100
 
 def empty(context: Context) -> int:
     """Ask for the removal of the backups that are due to leave the bin: how many. Only their index is read."""
-    due = select(Backup.id, Backup.service_id).where(*_over()).order_by(Backup.binned_until).limit(BATCH)
+    over = (*_over(), not_set_aside("bin", Backup.id))
+    due = select(Backup.id, Backup.service_id).where(*over).order_by(Backup.binned_until).limit(BATCH)
     with context.database.open() as session:
         found = session.execute(due).all()
-    return sum(_ask(context, backup_id, service_id) for backup_id, service_id in found)
+    return RowWork(context, "bin").count(
+        (backup_id, service_id, partial(_ask, context, backup_id, service_id)) for backup_id, service_id in found
+    )
 
 
 def _over() -> tuple[ColumnElement[bool], ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import ColumnElement, exists, select, update
 
 from ..context import Context
-from ..models import ACTIVE_STATES, Backup, Operation, Service, now
+from ..models import ACTIVE_STATES, Backup, Operation, Service, not_set_aside, now
 from ..models.audit_log import audit
+from ..operations.row_work import RowWork
 from .purge_terminated import removable
 
 BATCH = 100
@@ -20,8 +23,12 @@ def remove_expired(context: Context) -> int:
     """
     due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id).where(*_expired())
     with context.database.open() as session:
+        due = due.where(not_set_aside("expiry", Backup.id))
         found = session.execute(due.order_by(Backup.expires_at).limit(BATCH)).all()
-    return sum(_request_removal(context, backup_id, service_id) for backup_id, service_id in found)
+    return RowWork(context, "expiry").count(
+        (backup_id, service_id, partial(_request_removal, context, backup_id, service_id))
+        for backup_id, service_id in found
+    )
 
 
 def _expired() -> tuple[ColumnElement[bool], ...]:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
 
 from ..context import Context
 from ..errors import BackupsError, Message
 from ..models import Chore, database_now, leases, now
+from ..models.upsert import insert_missing
 
 log = logging.getLogger("puq_backups.clock.periodic")
 LEASE = timedelta(minutes=30)
@@ -20,13 +20,9 @@ LEASE = timedelta(minutes=30)
 
 def ensure_row(context: Context, name: str) -> None:
     """Create the row of a chore, due at once, if it does not exist."""
-    try:
-        with context.database.begin() as session:
-            if session.get(Chore, name) is None:
-                session.add(Chore(name=name, due_at=now()))
-    except IntegrityError:
-        # Another process made the row first.
-        return
+    with context.database.begin() as session:
+        if session.get(Chore, name) is None:
+            insert_missing(session, Chore, name=name, due_at=now())
 
 
 def acquire_lease(context: Context, name: str, owner: str, span: timedelta) -> bool:

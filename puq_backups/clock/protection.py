@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select, update
 
 from ..context import Context
 from ..inventory import service_backups
 from ..mail import protection
-from ..models import Service, Storage, now
+from ..models import Service, Storage, not_set_aside, now
+from ..operations.row_work import RowWork
 
 BATCH = 500
 SILENT_AFTER = timedelta(hours=1)
@@ -18,15 +20,21 @@ SILENT_AFTER = timedelta(hours=1)
 
 def refresh_due(context: Context) -> int:
     """Compute how those services are protected for which that is due to change: how many. Their index is read."""
-    rows = select(Service.id).where(Service.protection_changes_at <= now())
+    rows = select(Service.id).where(Service.protection_changes_at <= now(), not_set_aside("protection", Service.id))
     with context.database.open() as session:
         due = session.scalars(rows.order_by(Service.protection_changes_at).limit(BATCH)).all()
+    work = RowWork(context, "protection") if due else None
     for service_id in due:
-        with context.database.begin() as session:
-            # The row is locked first, as by requests: whoever changes what counts comes before or after.
-            session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
-            protection.refresh(session, context, [service_id])
+        if work:
+            work.run(service_id, partial(_refresh, context, service_id), service_id)
     return len(due)
+
+
+def _refresh(context: Context, service_id: str) -> None:
+    with context.database.begin() as session:
+        # The row is locked first, as by requests: whoever changes what counts comes before or after.
+        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        protection.refresh(session, context, [service_id])
 
 
 def note_silent_storages(context: Context) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..models import Backup, Operation, Service, now
+from ..models import Backup, Operation, Service, not_set_aside, now
 from ..operations import state_changes
+from ..operations.row_work import RowWork
 
 BATCH = 100
 RETRY_AFTER = timedelta(hours=1)
@@ -21,10 +23,13 @@ def purge_due(context: Context) -> int:
     """Create remove operations for services terminated before the grace period. Returns how many were created."""
     before = now() - context.settings.termination_grace
     left = exists().where(Backup.service_id == Service.id, *removable("purge"))
-    ended = select(Service.id).where(Service.status == "terminated", Service.terminated_at <= before, left)
+    due = (Service.status == "terminated", Service.terminated_at <= before, left, not_set_aside("purge", Service.id))
+    ended = select(Service.id).where(*due)
     with context.database.open() as session:
         found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
-    return sum(_purge_service(context, service_id) for service_id in found)
+    return RowWork(context, "purge").count(
+        (service_id, service_id, partial(_purge_service, context, service_id)) for service_id in found
+    )
 
 
 def removable(origin: str) -> tuple[ColumnElement[bool], ...]:

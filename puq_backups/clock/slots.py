@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,14 +15,15 @@ from ..context import Context
 from ..errors import Message
 from ..inventory import run_decision, service_backups
 from ..inventory.service_backups import Inventory
-from ..models import Operation, Service, now
+from ..models import Operation, Service, not_set_aside, now
 from ..operations import state_changes
+from ..operations.row_work import RowWork
 from ..rules import next_run
 from ..rules.package import Package
 from ..rules.schedule import Schedule
 
-log = logging.getLogger("puq_backups.clock.slots")
 BATCH = 100
+WORK = "slot"
 LONGEST_CLAIM = 20.0
 """Seconds after which a tick claims no further batch, so that the rest of the tick has its turn."""
 LOOK_BACK = timedelta(days=21)
@@ -66,37 +67,30 @@ def claim_due(context: Context) -> int:
        second process finds it advanced.
     3. Go on with the next batch, for at most LONGEST_CLAIM. The next tick does the rest.
 
-    A service that cannot be claimed is logged and left out; the others of its batch are claimed one by one.
+    A service that cannot be claimed is set aside; the others of its batch are claimed one by one.
     """
-    until, handled = time.monotonic() + LONGEST_CLAIM, 0
+    until, handled, rows = time.monotonic() + LONGEST_CLAIM, 0, RowWork(context, WORK)
     failed: set[str] = set()
     while time.monotonic() < until:
         with context.database.open() as session:
             due = select(Service.id).where(Service.next_run_at <= now(), Service.id.not_in(failed))
+            due = due.where(not_set_aside(WORK, Service.id))
             found = session.scalars(due.order_by(Service.next_run_at).limit(BATCH)).all()
-        failed |= _claim_batch(context, found)
+        failed |= _claim_batch(context, rows, found)
         handled += len(found)
         if len(found) < BATCH:
             break
     return handled
 
 
-def _claim_batch(context: Context, service_ids: Sequence[str]) -> set[str]:
+def _claim_batch(context: Context, rows: RowWork, service_ids: Sequence[str]) -> set[str]:
     """Claim the due slots of services. Returns the ids of those that cannot be claimed."""
     try:
         _claim(context, service_ids)
     except Exception:  # noqa: BLE001 - whichever row it was: each is tried by itself
-        return {service_id for service_id in service_ids if not _is_claimed(context, service_id)}
+        return {key for key in service_ids if not rows.run(key, partial(claim_service, context, key), key)}
+    rows.done(service_ids)
     return set()
-
-
-def _is_claimed(context: Context, service_id: str) -> bool:
-    try:
-        claim_service(context, service_id)
-    except Exception:
-        log.exception("the slots of service %s cannot be claimed", service_id)
-        return False
-    return True
 
 
 def claim_service(context: Context, service_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +15,12 @@ from ..inventory import sync
 from ..mail import delivery, events
 from ..models import Server
 from ..operations import dispatch, queue, state_changes
+from ..operations.row_work import RowWork
 from . import empty_bin, expire_safety_copies, periodic, protection, purge_history, purge_terminated, slots
 
+log = logging.getLogger("puq_backups.clock")
+Chore = tuple[str, timedelta | Callable[[datetime], datetime], Callable[[], object]]
+"""Name, pause (or next due time) and work of a periodic task."""
 PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
 HISTORY_INTERVAL = timedelta(hours=1)
 
@@ -31,22 +36,52 @@ def tick(context: Context) -> dict[str, int]:
     6. Run due chores: sync, VM status, purge, expiry of safety copies, daily tasks.
     7. Store the heartbeat.
 
-    Returns counts by the keys `slots` (services with a due slot), `started`, `rung` (jobs enqueued) and `mails`.
+    Returns counts by the keys `slots` (services with a due slot), `started`, `enqueued` (jobs) and `mails`. A part
+    that fails does not keep the others from running; its error is raised at the end.
     """
-    counts = {"slots": slots.claim_due(context)}
-    counts["started"] = start_waiting(context)
-    counts["enqueued"] = queue.enqueue_due(context, anyway=True)
-    with context.database.begin() as session:
-        state_changes.mark_stuck(session, context)
-    counts["mails"] = delivery.send_due(context)
-    _run_periodic(context)
+    parts: dict[str, Callable[[], int | None]] = {
+        "slots": lambda: slots.claim_due(context),
+        "started": lambda: start_waiting(context),
+        "enqueued": lambda: queue.enqueue_due(context, anyway=True),
+        "stuck": lambda: _mark_stuck(context),
+        "mails": lambda: delivery.send_due(context),
+        "periodic": lambda: _run_periodic(context),
+        # After the sync, which sees storages again.
+        "protection": lambda: protection.note_silent_storages(context) + protection.refresh_due(context),
+    }
+    counts: dict[str, int] = {}
+    errors: list[Exception] = []
+    for name, work in parts.items():
+        try:
+            counts[name] = work() or 0
+        except Exception as error:  # noqa: BLE001 - the other parts run all the same
+            log.error("tick: %s failed (%s)", name, type(error).__name__)  # noqa: TRY400 - the first one is raised
+            errors.append(error)
     periodic.record_heartbeat(context, "tick")
-    return counts
+    if errors:
+        raise errors[0]
+    return {name: counts[name] for name in ("slots", "started", "enqueued", "mails")}
+
+
+def _mark_stuck(context: Context) -> None:
+    with context.database.open() as session:
+        late = state_changes.overdue(session)
+    rows = RowWork(context, "stuck")
+    for operation_id, service_id in late:
+        rows.run(operation_id, partial(state_changes.mark_stuck, context, operation_id), service_id)
 
 
 def start_waiting(context: Context) -> int:
     """Start waiting operations in queue order where there is capacity. Returns how many were started."""
     return dispatch.start_waiting(context)
+
+
+def start_accepted(context: Context) -> None:
+    """Start what was asked for just now. It is accepted already: if this fails, the next tick starts it."""
+    try:
+        start_waiting(context)
+    except Exception:
+        log.exception("what was accepted could not be started; the next tick does it")
 
 
 def sync_all(context: Context) -> None:
@@ -69,22 +104,25 @@ def _refresh_vms(context: Context, server: Server) -> None:
 
 
 def _run_periodic(context: Context) -> None:
-    resting = periodic.resting(context)
-
-    def run(name: str, again: timedelta | Callable[[datetime], datetime], work: Callable[[], object]) -> None:
-        if name not in resting:
-            periodic.run_due(context, name, again, work)
-
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
+    chores: list[Chore] = []
     for server in servers:
-        run(f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server))
-        run(f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server))
-    protection.note_silent_storages(context)
-    protection.refresh_due(context)
-    run("purge", PURGE_INTERVAL, lambda: purge_terminated.purge_due(context))
-    run("owners", PURGE_INTERVAL, lambda: purge_terminated.purge_other_owners(context))
-    run("history", HISTORY_INTERVAL, lambda: purge_history.purge(context))
-    run("bin", PURGE_INTERVAL, lambda: empty_bin.empty(context))
-    run("expiry", PURGE_INTERVAL, lambda: expire_safety_copies.remove_expired(context))
-    run("daily", periodic.next_midnight, lambda: context.hooks.run("DailyCronJob", context=context))
+        chores += [
+            (f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)),
+            (f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server)),
+        ]
+    chores += [
+        ("purge", PURGE_INTERVAL, partial(purge_terminated.purge_due, context)),
+        ("owners", PURGE_INTERVAL, partial(purge_terminated.purge_other_owners, context)),
+        ("history", HISTORY_INTERVAL, partial(purge_history.purge, context)),
+        ("bin", PURGE_INTERVAL, partial(empty_bin.empty, context)),
+        ("expiry", PURGE_INTERVAL, partial(expire_safety_copies.remove_expired, context)),
+        ("daily", periodic.next_midnight, partial(context.hooks.run, "DailyCronJob", context=context)),
+    ]
+    resting = periodic.resting(context)
+    due = [chore for chore in chores if chore[0] not in resting]
+    rows = RowWork(context, "chore") if due else None
+    for name, again, work in due:
+        if rows:
+            rows.run(name, partial(periodic.run_due, context, name, again, work))

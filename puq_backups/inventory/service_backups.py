@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import NotFound
 from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, is_valid_id, now
+from ..models.upsert import insert_missing
 from ..pve import archives
 from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
@@ -234,8 +235,8 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
     storage = session.scalars(known).first()
     if storage is None:
-        storage = Storage(server_id=server.id, name=name, node=node, seen_at=now())
-        session.add(storage)
+        insert_missing(session, Storage, server_id=server.id, name=name, node=node, seen_at=now())
+        storage = session.scalars(known.with_for_update()).one()
     if seen.active:
         if storage.unseen:
             make_protection_due(session, storage)

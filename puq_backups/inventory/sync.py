@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import Message, ProxmoxError, ProxmoxRefused
+from ..errors import BackupsError, Message, ProxmoxError, ProxmoxRefused
 from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, Storage, now
-from ..pve import archives, notes, vms
+from ..pve import archives, notes, values, vms
 from ..pve.client import Proxmox
 from . import removed_volumes, service_backups
 
@@ -50,30 +51,41 @@ def sync_backups(context: Context, server: Server) -> Message | None:
     3. Ask by name for each that is not listed, because a listing may be incomplete.
     4. A backup gone in two syncs `missing_after` apart, with the storage active, is marked missing.
     5. A volume that we removed and that is there again, as after a share was mounted again, is removed again.
+
+    A storage that cannot be compared, for whatever reason, does not keep the others from being compared.
     """
     proxmox, trouble, began = context.connect(server), None, now()
     for storage, node, holder in _storages_to_list(context, server, proxmox):
         try:
-            node, seen = archives.readable_from(proxmox, node, storage)  # noqa: PLW2901 - a node that has it
-            # An offline storage cannot be listed, but its status is stored.
-            found = archives.listing(proxmox, node, storage) if seen.active else []
-            listed = {archive.volid: archive for archive in found}
-            gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
-            disks = _count_disks(context, proxmox, server, node, listed)
-        except (ProxmoxError, ValueError, TypeError, OverflowError) as error:
-            # Whatever one storage answers, the others are compared.
-            values = {"storage": storage, "node": node, "reason": error}
-            trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", values)
-            log.warning("%s", trouble)
-            continue
-        with context.database.begin() as session:
-            row = service_backups.save_storage(session, server, storage, node, seen)
-            known = _apply_listing(session, context, server, (storage, holder), listed, gone, disks)
-            removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
-            there = [backup for backup in known if backup.volid in listed]
-            row.synced_at, row.backup_count = now(), len(there)
-            row.backup_bytes = sum(backup.size or 0 for backup in there)
+            _compare_storage(context, proxmox, server, (storage, node, holder), began)
+        except Exception as error:
+            reason = error if isinstance(error, BackupsError) else f"{type(error).__name__}: {error}"[:300]
+            about = {"storage": storage, "node": node, "reason": reason}
+            trouble = Message("The storage {storage}, seen from {node}, was not compared: {reason}", about)
+            if isinstance(error, ProxmoxError):
+                log.warning("%s", trouble)
+            else:
+                log.exception("%s", trouble)
     return trouble
+
+
+def _compare_storage(
+    context: Context, proxmox: Proxmox, server: Server, place: tuple[str, str, str], began: datetime
+) -> None:
+    storage, node, holder = place
+    node, seen = archives.readable_from(proxmox, node, storage)
+    # An offline storage cannot be listed, but its status is stored.
+    found = archives.listing(proxmox, node, storage) if seen.active else []
+    listed = {archive.volid: archive for archive in found}
+    gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
+    disks = _count_disks(context, proxmox, server, node, listed)
+    with context.database.begin() as session:
+        row = service_backups.save_storage(session, server, storage, node, seen)
+        known = _apply_listing(session, context, server, (storage, holder), listed, gone, disks)
+        removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
+        there = [backup for backup in known if backup.volid in listed]
+        row.synced_at, row.backup_count = now(), len(there)
+        row.backup_bytes = min(sum(backup.size or 0 for backup in there), values.BIGGEST)
 
 
 def _storages_to_list(context: Context, server: Server, proxmox: Proxmox) -> list[tuple[str, str, str]]:
@@ -158,8 +170,13 @@ def _apply_listing(
             elif backup.missing_at is None and now() - backup.gone_since >= context.settings.missing_after:
                 backup.missing_at = now()
     recorded = set(session.scalars(select(Backup.volid).where(Backup.server_id == server.id)))
-    for volid in set(disks) - recorded:
-        _adopt_marked_archive(session, server, place[1], listed[volid], disks[volid])
+    for volid in sorted(set(disks) - recorded):
+        try:
+            with session.begin_nested():
+                _adopt_marked_archive(session, server, place[1], listed[volid], disks[volid])
+        except Exception:
+            # Its service or operation cannot be read: the other archives are compared all the same.
+            log.exception("the archive %s could not be recorded", volid)
     return known
 
 

@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
 from ..clock import periodic, tick
+from ..clock.outage import Outage
 from ..config import Settings
 from ..context import Context
 from ..mail import delivery
@@ -116,15 +117,18 @@ def job_limit(settings: Settings) -> int:
 
 def _enqueue_due_forever(context: Context, stop: threading.Event) -> None:
     """Enqueue due operations every second and store a heartbeat every BEAT_EVERY seconds, until `stop` is set."""
-    beaten = float("-inf")
-    while not stop.wait(1.0):
+    beaten, pause, outage = float("-inf"), 1.0, Outage("the worker")
+    while not stop.wait(pause):
         try:
             operation_queue.enqueue_due(context)
             if time.monotonic() - beaten > BEAT_EVERY:
                 periodic.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
-        except Exception:
-            log.exception("could not enqueue due operations")
+        except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet
+            pause = outage.failed(error)
+        else:
+            outage.over()
+            pause = 1.0
 
 
 def _work_until_idle(context: Context, rq_queue: Queue) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..inventory import protection
+from ..inventory.displayable import displayable
 from ..models import Chore, Mail, Operation, Server, Service, Storage, now
 from . import events, merge_values
 
@@ -100,9 +101,8 @@ def _unprotected(session: Session, services: Sequence[Service]) -> list[dict[str
 
 
 def _service_columns(service: Service) -> dict[str, str]:
-    return {
-        "service_id": service.id, "vm_name": service.vm_name, "client_name": merge_values.client_name(service),
-    }  # fmt: skip
+    name = merge_values.client_name(displayable(service))
+    return {"service_id": service.id, "vm_name": service.vm_name, "client_name": name}
 
 
 def _full(session: Session) -> list[dict[str, Any]]:

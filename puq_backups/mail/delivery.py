@@ -13,11 +13,13 @@ from email.message import EmailMessage
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import host as hosts
 from ..context import Context
 from ..i18n.translator import N_
 from ..models import Mail, now
+from ..models.conflicts import is_conflict
 from . import compose, merge_fields, smtp
 from .templates import RenderedEmail
 
@@ -63,7 +65,7 @@ def send_due(context: Context) -> int:
         ids = session.scalars(due.limit(BATCH)).all()
     sent = 0
     for mail_id in ids:
-        outcome = _send(context, mail_id)
+        outcome = _send_or_set_aside(context, mail_id)
         sent += outcome.state == "sent"
         if outcome.unreachable:
             break
@@ -83,6 +85,20 @@ def _fail_interrupted(context: Context) -> None:
             session.execute(
                 update(Mail).where(Mail.id == mail_id, *lost).values(state="failed", error=WORKER_STOPPED)
             )
+
+
+def _send_or_set_aside(context: Context, mail_id: str) -> Outcome:
+    """Send one mail. One that cannot be handled at all fails, with the reason for staff, and the others go on."""
+    try:
+        return _send(context, mail_id)
+    except Exception as error:
+        log.exception("mail %s could not be handled", mail_id)
+        if isinstance(error, SQLAlchemyError) and is_conflict(error):
+            return Outcome("waiting")
+        said = f"{type(error).__name__}: {error}"[:2000]
+        with context.database.begin() as session:
+            session.execute(update(Mail).where(Mail.id == mail_id).values(state="failed", error=said, wake_at=now()))
+        return Outcome("failed", said)
 
 
 def _send(context: Context, mail_id: str) -> Outcome:

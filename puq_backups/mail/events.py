@@ -14,7 +14,8 @@ from ..context import Context
 from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
-from ..models import ACTIVE_STATES, Mail, Operation, Server, Service, new_id, now
+from ..models import ACTIVE_STATES, Mail, Operation, Server, Service, SetAside, now
+from ..models.upsert import insert_missing
 from ..rules.package import Package
 from ..rules.run_decision import ALL_KEPT
 from . import merge_values, templates
@@ -119,6 +120,18 @@ def on_termination(session: Session, context: Context, service: Service) -> None
         _write(session, context, "service.terminated", key, Records(service))
 
 
+def on_set_aside(session: Session, context: Context, row: SetAside, service: Service | None) -> None:
+    """Add the mail to staff about a row that cannot be processed; one until it is processed again."""
+    said = Message("{work} {key}: {reason}", work=row.work, key=row.key, reason=Message.from_json(row.reason))
+    key = f"{row.work} {row.key} {row.since.isoformat()}"
+    try:
+        with session.begin_nested():
+            _write(session, context, "row.set_aside", key, Records(service), {"reason": said, "finished_at": now()})
+    except LookupError:
+        # The service itself cannot be read: the mail goes without it.
+        _write(session, context, "row.set_aside", key, Records(), {"reason": said, "finished_at": now()})
+
+
 def on_day_end(session: Session, context: Context, facts: Mapping[str, Any]) -> None:
     """Add the daily summary for staff; one per UTC day."""
     _write(session, context, "day.ended", now().date().isoformat(), Records(), facts)
@@ -153,14 +166,13 @@ def _add_to_outbox(
     }
     if email.to == "client":
         fields |= _without_paths(fields)
-    mail = Mail(
-        id=new_id(), event=event, service_id=records.service.id if records.service else None, name=email.name,
-        folder=email.folder, recipient=merge_values.recipient(context, email, records.service), locale=locale,
-        timezone=zone, fields=fields, state="waiting", attempts=0, error="", created_at=now(), wake_at=now(),
+    to = merge_values.recipient(context, email, records.service)
+    insert_missing(
+        session, Mail, event=event, service_id=records.service.id if records.service else None, name=email.name,
+        folder=email.folder, recipient=to, locale=locale,
+        timezone=zone, fields=fields, state="waiting" if to else "failed", attempts=0, error="" if to else NO_ADDRESS,
+        created_at=now(), wake_at=now(),
     )  # fmt: skip
-    if not mail.recipient:
-        mail.state, mail.error = "failed", NO_ADDRESS
-    session.add(mail)
 
 
 def _without_paths(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from .mail import Mail
 from .operation import ACTIVE_STATES, ENDED_STATES, Operation
 from .server import Server
 from .service import PROTECTION, Service
+from .set_aside import SetAside, not_set_aside
 from .storage import Storage
 
 __all__ = [
@@ -30,11 +31,13 @@ __all__ = [
     "Operation",
     "Server",
     "Service",
+    "SetAside",
     "Storage",
     "UTCDateTime",
     "after_commit",
     "database_now",
     "is_valid_id",
     "new_id",
+    "not_set_aside",
     "now",
 ]

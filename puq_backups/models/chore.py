@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import PREFIX, Base, UTCDateTime
+from .json_column import Json
 
 
 class Chore(Base):
@@ -23,6 +24,6 @@ class Chore(Base):
     name: Mapped[str] = mapped_column(String(190), primary_key=True)
     due_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(Json)
     lease_owner: Mapped[str | None] = mapped_column(String(190))
     lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,10 +11,14 @@ from functools import partial
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
-from . import changes
+from . import changes, conflicts
 from .audit import AuditEntry
 from .moved_services import move_waiting
 
+MOST_CLOSED = 50
+ASK_AGAIN = 1.0
+"""A connection that answered so many seconds ago is not asked again."""
+ASKED = "puq_backups_asked"
 UTC_NOW_SQL = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
     "postgresql": "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD HH24:MI:SS.US')",
@@ -37,6 +42,7 @@ class Database:
         self._engine = engine
         self._on_audit = on_audit
         self._on_change = on_change
+        self._checked: tuple[Engine, Engine] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -44,7 +50,7 @@ class Database:
 
     def open(self) -> Session:
         """Return a session without an open transaction. Its objects stay readable after a commit."""
-        session = Session(self.engine, expire_on_commit=False)
+        session = Session(self._with_check(self.engine), expire_on_commit=False)
         event.listen(session, "after_begin", _after_begin)
         event.listen(session, "after_flush", self._after_flush)
         event.listen(session, "after_flush", move_waiting)
@@ -54,6 +60,17 @@ class Database:
         event.listen(session, "after_commit", _mark_committed)
         event.listen(session, "after_transaction_end", _after_end)
         return session
+
+    def _with_check(self, engine: Engine) -> Engine:
+        """The same engine, on which a connection that the database has closed is replaced before it is used.
+
+        It shares the host's pool; the host's own use of it is not changed.
+        """
+        if self._checked is None or self._checked[0] is not engine:
+            checked = engine.execution_options()
+            event.listen(checked, "engine_connect", _replace_closed)
+            self._checked = engine, checked
+        return self._checked[1]
 
     def _after_flush(self, session: Session, _: UOWTransaction) -> None:
         if self._on_audit:
@@ -65,6 +82,26 @@ class Database:
         """Open a session with one transaction: committed at the end, rolled back on an error."""
         with self.open() as session, session.begin():
             yield session
+
+
+def _replace_closed(connection: Connection) -> None:
+    """Ask a pooled connection whether it is alive, and take others until one is; without one the error is raised."""
+    if connection.dialect.name == "sqlite":
+        return
+    # As many as a pool may hold; those made anew answer.
+    for _ in range(MOST_CLOSED):
+        asked = time.monotonic()
+        if asked - connection.info.get(ASKED, float("-inf")) < ASK_AGAIN or _answers(connection):
+            connection.info[ASKED] = asked
+            return
+        connection.invalidate()
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        return bool(connection.dialect.do_ping(connection.connection.dbapi_connection))  # type: ignore[arg-type]  # it is open
+    except connection.dialect.loaded_dbapi.Error:
+        return False
 
 
 def _after_begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001 - SQLAlchemy's signature
@@ -83,7 +120,9 @@ def after_commit(session: Session, call: Callable[[], object]) -> None:
 
 
 def _mark_committed(session: Session) -> None:
-    session.info["committed"] = True
+    # The release of a savepoint is reported as a commit too.
+    if not session.in_nested_transaction():
+        session.info["committed"] = True
 
 
 def _after_end(session: Session, transaction: SessionTransaction) -> None:
@@ -92,6 +131,8 @@ def _after_end(session: Session, transaction: SessionTransaction) -> None:
     session.info["in_transaction"] = False
     changes.forget(session)
     calls, committed = session.info.pop("after_commit", []), session.info.pop("committed", False)
+    if committed:
+        conflicts.commits.set(conflicts.commits.get() + 1)
     for call in calls if committed else []:
         call()
 

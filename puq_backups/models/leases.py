@@ -31,8 +31,8 @@ def is_dead(owner: str) -> bool:
 
     In any other case the lease has to expire.
     """
-    machine, pid, started, _ = owner.split("|")
-    return bool(machine) and machine == _machine() and _start_time(int(pid)) != started
+    machine, pid, started, *_ = [*owner.split("|"), "", "", ""]
+    return pid.isdecimal() and bool(machine) and machine == _machine() and _start_time(int(pid)) != started
 
 
 @cache

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..errors import Message
 from .base import ID, PREFIX, Base, UTCDateTime, new_id, now
+from .json_column import Json
 from .service import Service
 
 ACTIVE_STATES = ("waiting", "running", "stuck")
@@ -53,9 +54,9 @@ class Operation(Base):
     state: Mapped[str] = mapped_column(String(16), default="waiting")
     step: Mapped[str] = mapped_column(String(40), default="")
     progress: Mapped[int | None]
-    reason: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    data: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    reason: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
+    data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     attempts: Mapped[int] = mapped_column(default=0)
     cancel_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
 
@@ -63,7 +64,7 @@ class Operation(Base):
     server_id: Mapped[str] = mapped_column(ID, default="")
     node: Mapped[str] = mapped_column(String(64), default="")
     storage: Mapped[str] = mapped_column(String(128), default="")
-    intent: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    intent: Mapped[dict[str, Any] | None] = mapped_column(Json)
     upid: Mapped[str | None] = mapped_column(String(255))
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

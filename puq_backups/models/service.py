@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from .base import ID, PREFIX, Base, UTCDateTime, now
+from .json_column import Json
 
 PROTECTION = ("protected", "at_risk", "unprotected", "unknown", "unscheduled", "starting", "paused")
 
@@ -49,18 +50,18 @@ class Service(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
     domain: Mapped[str] = mapped_column(String(255), default="")
-    client: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    package: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    client: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    package: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     quota: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
 
-    schedule: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    schedule: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     slots_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     next_run_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     next_run_date: Mapped[str | None] = mapped_column(String(10))
 
     protection: Mapped[str] = mapped_column(String(16), default="starting")
-    protection_reason: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    protection_reason: Mapped[dict[str, Any] | None] = mapped_column(Json)
     protection_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     protection_changes_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     last_good_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -70,7 +71,7 @@ class Service(Base):
     vm_status: Mapped[str] = mapped_column(String(16), default="unknown")
     vm_lock: Mapped[str] = mapped_column(String(32), default="")
     vm_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    problem: Mapped[dict[str, Any] | None] = mapped_column(Json)
     problem_since: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     restore_failed: Mapped[str | None] = mapped_column(ID, index=True)
     vm_lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)

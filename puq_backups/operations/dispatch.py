@@ -6,6 +6,7 @@ from ..context import Context
 from ..models import Operation
 from . import queue, state_changes
 from .queue import Place, Running, Waiting
+from .row_work import RowWork
 
 MOST_TRIES = 100
 """Operations tried per node and call. The rest is left to the next call."""
@@ -25,19 +26,22 @@ def start_waiting(context: Context, operation_id: str | None = None) -> int:
         waiting = {only: True} if only else queue.places_waiting(session)
         open_to = [place for place, others in waiting.items() if others or running.nodes[place] < settings.per_node]
         queues = queue.in_order(session, open_to)
-    started = [one for order in queues.values() for one in _start_node(context, running, order)]
+    rows = RowWork(context, "start") if any(queues.values()) else None
+    started = [one for order in queues.values() if rows for one in _start_node(context, running, order, rows)]
     context.enqueue(started)
     return len(started)
 
 
-def _start_node(context: Context, running: Running, order: list[Waiting]) -> list[str]:
+def _start_node(context: Context, running: Running, order: list[Waiting], rows: RowWork) -> list[str]:
     started: list[str] = []
     tries = 0
     for one in order:
         if one.blocked or tries == MOST_TRIES or not _has_room(context, running, one):
             continue
         tries += 1
-        if not state_changes.start(context, one.id):
+        begun: list[bool] = []
+        rows.run(one.id, lambda key=one.id, begun=begun: begun.append(state_changes.start(context, key)))  # type: ignore[misc]  # the defaults bind the row
+        if not any(begun):
             continue
         started.append(one.id)
         if one.kind == "backup":

@@ -6,10 +6,12 @@ worker looks for its task instead of repeating the call.
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import Message, ProxmoxBusy
+from ..errors import BackupsError, Message, ProxmoxBusy
 from ..mail import events
 from ..models import Backup, Operation, Server, Service
 from . import errors, state_changes, task_watch
@@ -17,6 +19,8 @@ from .claim import LeaseLost, claim, commit, pause
 from .kinds import STEPS
 from .proxmox_calls import make_change, start_task
 from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
+
+log = logging.getLogger("puq_backups.operations")
 
 
 def advance(context: Context, operation_id: str, *, task_runs: bool = False) -> bool:
@@ -33,19 +37,18 @@ def advance(context: Context, operation_id: str, *, task_runs: bool = False) -> 
         operation = claim(context, session, operation_id)
         if operation is None:
             return False
-        service = session.get_one(Service, operation.service_id)
-        server = session.get_one(Server, _server_id(session, operation, service))
         owner = str(operation.lease_owner)
-        session.commit()
         try:
-            proxmox = context.connect(server)
-            # A call to Proxmox inside a transaction would hold row locks for seconds (on SQLite the whole database).
-            proxmox.on_call = lambda call: _refuse_in_transaction(session, call)
-            step = StepContext(context, session, operation, service, server, proxmox, task_runs=task_runs)
+            step = _load(context, session, operation)
+            step.task_runs = task_runs
+            session.commit()
             return _run_step(step, owner)
         except LeaseLost:
             session.rollback()
             return False
+        except Exception as error:  # noqa: BLE001 - whatever a step or the database raises
+            session.rollback()
+            return _recover(context, operation_id, owner, error)
 
 
 def _server_id(session: Session, operation: Operation, service: Service) -> str:
@@ -54,9 +57,28 @@ def _server_id(session: Session, operation: Operation, service: Service) -> str:
     return backup.server_id if backup else service.server_id
 
 
-def _refuse_in_transaction(session: Session, call: str) -> None:
-    if session.info.get("in_transaction"):
-        raise RuntimeError(f"{call} inside a transaction")
+def _load(context: Context, session: Session, operation: Operation) -> StepContext:
+    service = session.get_one(Service, operation.service_id)
+    return StepContext(
+        context, session, operation, service, session.get_one(Server, _server_id(session, operation, service))
+    )
+
+
+def _recover(context: Context, operation_id: str, owner: str, error: Exception) -> bool:
+    """Handle an unexpected error in a session of its own, because a failed flush leaves that of the step unusable.
+
+    If nothing can be stored at all, the lease runs out and the step is run again.
+    """
+    log.error("operation %s: a fault of puq-backups", operation_id, exc_info=error)
+    try:
+        with context.database.open() as session:
+            step = _load(context, session, session.get_one(Operation, operation_id))
+            return _act_on_decision(step, owner, errors.count_fault(step, error), error)
+    except LeaseLost:
+        return False
+    except Exception as second:  # noqa: BLE001 - as above
+        log.error("operation %s: the fault could not be stored (%.300s)", operation_id, second)  # noqa: TRY400 - one line
+        return False
 
 
 def _run_step(step: StepContext, owner: str) -> bool:
@@ -71,10 +93,8 @@ def _run_step(step: StepContext, owner: str) -> bool:
                 return pause(step, owner, task_watch.pause_seconds(step.context.settings, operation, watched=watched))
         outcome = _step(step)(step)
         return _act_on_outcome(step, owner, outcome)
-    except LeaseLost:
-        raise
-    except Exception as error:  # noqa: BLE001 - errors of all kinds are handled in one place
-        return _handle_error(step, owner, error)
+    except BackupsError as error:
+        return _act_on_decision(step, owner, errors.decide(step, error), error)
 
 
 def _step(step: StepContext) -> Step:
@@ -102,8 +122,7 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     return True
 
 
-def _handle_error(step: StepContext, owner: str, error: Exception) -> bool:
-    decision = errors.decide(step, error)
+def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, error: Exception) -> bool:
     if isinstance(decision, errors.End):
         return _end(step, owner, decision.state, decision.reason)
     if isinstance(decision, GoTo):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ..errors import BackupsError, Message, NotStarted, ProxmoxError, Refused, VmMissing
+from ..models.conflicts import is_conflict
 from ..pve import vms
 from .step import GiveUp, GoTo, RepeatStep, StepContext, Wait
 
-log = logging.getLogger("puq_backups.operations")
-
 MAX_FAULTS = 5
+MAX_CONFLICTS = 60
+"""Deadlocks and lost connections after which an operation fails; they pass by themselves."""
 MAX_PAUSE_SECONDS = 60.0
 TOLD_AFTER_SECONDS = 180.0
 """Time after which staff are told what holds an operation up. With the longest pause that is within 5 minutes."""
+CONFLICT_PAUSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ CANNOT_FAIL = {("backup", "drop_surplus")}
 Decision = Wait | GoTo | End
 
 
-def decide(step: StepContext, error: Exception) -> Decision:
-    """Decide what to do after a step, or the check of its task, raised `error`."""
+def decide(step: StepContext, error: BackupsError) -> Decision:
+    """Decide what to do after a step, or the check of its task, raised `error`. Others go to `count_fault`."""
     if isinstance(error, RepeatStep):
         return Wait(0)
     if isinstance(error, (VmMissing, NotStarted)):
@@ -45,9 +48,7 @@ def decide(step: StepContext, error: Exception) -> Decision:
         return _retry_later(step, error)
     if isinstance(error, GiveUp):
         return undo_or_end(step, error.state, error.message, error.after)
-    if isinstance(error, BackupsError):
-        return undo_or_end(step, "refused" if isinstance(error, Refused) else "failed", error.message)
-    return _count_fault(step, error)
+    return undo_or_end(step, "refused" if isinstance(error, Refused) else "failed", error.message)
 
 
 def may_succeed_later(error: ProxmoxError) -> bool:
@@ -122,15 +123,16 @@ def is_lasting(step: StepContext) -> bool:
     return since is not None and time.time() - float(since) > TOLD_AFTER_SECONDS
 
 
-def _count_fault(step: StepContext, error: Exception) -> Decision:
-    """Handle an unexpected exception: log it, retry each minute, fail after MAX_FAULTS unless a task may run."""
+def count_fault(step: StepContext, error: Exception) -> Decision:
+    """Handle an unexpected exception: retry within a minute, fail after MAX_FAULTS unless a task may run.
+
+    `step` must have a session of its own. A deadlock or a lost connection is retried sooner and more often.
+    """
     operation = step.operation
-    log.error("operation %s, step %s: a fault of puq-backups", operation.id, operation.step, exc_info=error)
-    step.session.rollback()
-    step.session.refresh(operation)
+    passing = isinstance(error, SQLAlchemyError) and is_conflict(error)
     faults = int(operation.data.get("faults") or 0) + 1
     operation.store(faults=faults)
     reason = Message("Something went wrong on our side; the provider's staff can see it in the log.")
-    if faults >= MAX_FAULTS and not operation.upid and not operation.intent:
+    if faults >= (MAX_CONFLICTS if passing else MAX_FAULTS) and not operation.upid and not operation.intent:
         return undo_or_end(step, "failed", reason)
-    return Wait(MAX_PAUSE_SECONDS, reason)
+    return Wait(CONFLICT_PAUSE_SECONDS if passing else MAX_PAUSE_SECONDS, reason)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..context import Context
@@ -14,8 +16,11 @@ from ..inventory import backup_marks
 from ..mail import events
 from ..models import Operation, Server, Service, after_commit, database_now, leases, now
 from ..models.audit_log import audit
+from ..models.conflicts import is_conflict
 from . import start_conditions
 from .kinds import STEPS
+
+log = logging.getLogger("puq_backups.operations")
 
 
 def start(context: Context, operation_id: str) -> bool:
@@ -112,8 +117,20 @@ def end(
     operation.state, operation.finished_at = state, now()
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(session, operation, service)
-    events.on_operation_end(session, context, operation, service)
+    _write_mails(session, operation, lambda: events.on_operation_end(session, context, operation, service))
     after_commit(session, lambda: _tell_hooks(context, operation))
+
+
+def _write_mails(session: Session, operation: Operation, write: Callable[[], None]) -> None:
+    """Queue mails about an operation; a failure must not keep it, and with it the lock, from changing its state."""
+    session.flush()
+    try:
+        with session.begin_nested():
+            write()
+    except Exception as error:
+        if isinstance(error, SQLAlchemyError) and is_conflict(error):
+            raise
+        log.exception("operation %s: its mails could not be written", operation.id)
 
 
 def _note_restore(session: Session, operation: Operation, service: Service) -> None:
@@ -149,18 +166,26 @@ def cancel(session: Session, context: Context, operation: Operation, service: Se
     end(session, context, operation, service, "cancelled", None)
 
 
-def mark_stuck(session: Session, context: Context) -> None:
-    """Mark running operations past their deadline as stuck, mail staff. They keep their lock and are watched."""
-    late = select(Operation).where(Operation.state == "running", Operation.deadline_at <= now()).limit(200)
-    for operation in session.scalars(late).all():
+def overdue(session: Session) -> list[tuple[str, str]]:
+    """The running operations past their deadline, as (operation id, service id)."""
+    late = select(Operation.id, Operation.service_id).where(
+        Operation.state == "running", Operation.deadline_at <= now()
+    )
+    return [(row.id, row.service_id) for row in session.execute(late.limit(200))]
+
+
+def mark_stuck(context: Context, operation_id: str) -> None:
+    """Mark a running operation as stuck and mail staff. It keeps its lock and is watched."""
+    with context.database.begin() as session:
         marked = session.execute(
             update(Operation)
-            .where(Operation.id == operation.id, Operation.state == "running")
+            .where(Operation.id == operation_id, Operation.state == "running")
             .values(state="stuck", deadline_at=None)
             .execution_options(synchronize_session=False)
         )
         # No row: its worker ended it meanwhile.
         if marked.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-            continue
-        session.refresh(operation)
-        events.on_stuck(session, context, operation, session.get_one(Service, operation.service_id))
+            return
+        operation = session.get_one(Operation, operation_id)
+        service = session.get_one(Service, operation.service_id)
+        _write_mails(session, operation, lambda: events.on_stuck(session, context, operation, service))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..errors import BackupsError, Message
+from ..errors import BackupsError, Message, ProxmoxError
 from ..models import Base, Operation, Server, Service
 from ..pve import vms
 from ..pve.client import Proxmox
@@ -99,6 +100,16 @@ class RepeatStep(BackupsError):
     """The call was refused and changed nothing. The step is run again at once and makes another call."""
 
 
+class NotConnected(ProxmoxError):
+    """The stored access to Proxmox cannot be used, for example because its key is missing."""
+
+    retryable = True
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(str(reason))
+        self.message = reason
+
+
 @dataclass
 class StepContext:
     """What a step works with: the operation, its service and server, a Proxmox client, and the result of its task.
@@ -113,10 +124,24 @@ class StepContext:
     operation: Operation
     service: Service
     server: Server
-    proxmox: Proxmox
     task_result: TaskResult | None = None
     other_node: str = ""
     task_runs: bool = False
+
+    @cached_property
+    def proxmox(self) -> Proxmox:
+        """The client of the service's server. Raises NotConnected if its stored access cannot be used."""
+        try:
+            found = self.context.connect(self.server)
+        except BackupsError as error:
+            raise NotConnected(error.message) from error
+        # A call to Proxmox inside a transaction would hold row locks for seconds (on SQLite the whole database).
+        found.on_call = self._refuse_in_transaction
+        return found
+
+    def _refuse_in_transaction(self, call: str) -> None:
+        if self.session.info.get("in_transaction"):
+            raise RuntimeError(f"{call} inside a transaction")
 
     def load(self, model: type[Row], key: object) -> Row:
         """Load a row by its primary key and end the transaction. Must come before the step changes anything."""

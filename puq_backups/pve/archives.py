@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadInput, ProxmoxRefused
-from . import paths
+from . import paths, values
 from .client import Proxmox
 from .storages import StorageStatus, keeps_all, other_node, readable_from, storage_config, storage_status, storages
 from .upid import Upid
@@ -125,15 +125,15 @@ def _listed(row: dict[str, Any]) -> Archive:
     volid = str(row["volid"])
     verification = row.get("verification")
     state = verification.get("state") if isinstance(verification, dict) else None
-    size = row.get("size")
+    size = values.size(row.get("size"))
     return Archive(
         volid=volid,
-        vmid=int(row.get("vmid") or _vmid_of(volid)),
+        vmid=values.number(row.get("vmid")) or int(_vmid_of(volid)),
         # PBS reports 1 if it cannot read the manifest.
-        size=None if size is None or (int(size) == 1 and "/vm/" in volid) else int(size),
-        created_at=int(row["ctime"]) if row.get("ctime") is not None else None,
+        size=None if size == 1 and "/vm/" in volid else size,
+        created_at=values.size(row.get("ctime")),
         notes=str(row.get("notes") or ""),
-        protected=bool(int(row.get("protected") or 0)),
+        protected=values.flag(row.get("protected")),
         verification=state if state in {"ok", "failed"} else None,
         format=str(row.get("format") or ""),
     )

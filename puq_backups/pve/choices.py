@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
-from . import networks, vms
+from . import networks, values, vms
+from . import storages as node_storages
 from .client import Proxmox
 
 GIB = 1024**3
@@ -17,13 +17,27 @@ def storages(proxmox: Proxmox, content: str) -> dict[str, str]:
     able = [row for row in rows if content in str(row.get("content", "")).split(",")]
     # The list has a row per node; a node where the storage is available is sorted last and wins.
     able.sort(key=lambda row: (str(row["storage"]), row.get("status") == "available"))
-    return {str(row["storage"]): f"{row['storage']} ({row.get('plugintype', '')}, {_room(row)})" for row in able}
+    chosen = {str(row["storage"]): row for row in able}
+    online = {name: str(row["node"]) for name, row in chosen.items() if row.get("status") == "available"}
+    free = _free(proxmox, online)
+    return {
+        name: f"{name} ({values.text(row.get('plugintype'), 32)}, {_room(free.get(name))})"
+        for name, row in chosen.items()
+    }
 
 
-def _room(row: dict[str, Any]) -> str:
-    if row.get("status") != "available":
-        return "offline"
-    return f"{(int(row.get('maxdisk') or 0) - int(row.get('disk') or 0)) / GIB:.1f} GiB free"
+def _free(proxmox: Proxmox, nodes: dict[str, str]) -> dict[str, int]:
+    """Available bytes by storage, one call a node. Not total less used: file systems reserve some for root."""
+    found: dict[str, int] = {}
+    for node in sorted(set(nodes.values())):
+        for storage in node_storages.storages(proxmox, node):
+            if nodes.get(storage.storage) == node and storage.active:
+                found[storage.storage] = storage.avail
+    return found
+
+
+def _room(free: int | None) -> str:
+    return "offline" if free is None else f"{free / GIB:.1f} GiB free"
 
 
 def bridges(proxmox: Proxmox) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import Message, ProxmoxRefused, StorageMissing
 from ..i18n.translator import N_
-from . import paths
+from . import paths, values
 from .client import Proxmox
 from .error_mapping import with_message
 from .property_strings import options
@@ -83,12 +83,12 @@ def storages(proxmox: Proxmox, node: str) -> list[StorageStatus]:
 def _status(row: dict[str, Any]) -> StorageStatus:
     return StorageStatus(
         storage=str(row.get("storage", "")),
-        type=str(row.get("type", "")),
-        active=bool(int(row.get("active") or 0)),
-        enabled=bool(int(row.get("enabled") or 0)),
-        shared=bool(int(row.get("shared") or 0)),
-        avail=int(row.get("avail") or 0),
-        total=int(row.get("total") or 0),
+        type=values.text(row.get("type"), 32),
+        active=values.flag(row.get("active")),
+        enabled=values.flag(row.get("enabled")),
+        shared=values.flag(row.get("shared")),
+        avail=values.number(row.get("avail")),
+        total=values.number(row.get("total")),
         content=frozenset(filter(None, str(row.get("content", "")).split(","))),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadInput, ProxmoxUnreachable, VmMissing
-from . import paths
+from . import paths, values
 from .client import Proxmox
 from .property_strings import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
 from .upid import Upid
@@ -86,15 +86,15 @@ def online_nodes(proxmox: Proxmox) -> list[str]:
 def locate(proxmox: Proxmox) -> dict[int, VmPlace]:
     """All VMs that the token may see, by VMID. Expensive on a large cluster: call it at most once a minute."""
     rows = proxmox.get_list("cluster", "resources", type="vm")
-    return {int(row["vmid"]): _place(row) for row in rows if row.get("type") == "qemu" and "vmid" in row}
+    return {values.number(row["vmid"]): _place(row) for row in rows if row.get("type") == "qemu" and "vmid" in row}
 
 
 def _place(row: dict[str, Any]) -> VmPlace:
     return VmPlace(
-        node=str(row.get("node", "")),
-        name=str(row.get("name", "")),
-        status=str(row.get("status", "unknown")),
-        lock=row.get("lock") or None,
+        node=values.text(row.get("node"), 64),
+        name=values.text(row.get("name"), 255),
+        status=values.text(row.get("status", "unknown"), 16),
+        lock=values.text(row.get("lock"), 32) or None,
         template=_yes(row.get("template")),
         pool=row.get("pool") or None,
     )
@@ -127,11 +127,11 @@ def status(proxmox: Proxmox, node: str, vmid: int) -> VmStatus:
     row = proxmox.get_dict(*_vm(node, vmid), "status", "current")
     ha = row.get("ha")
     return VmStatus(
-        status=str(row.get("status", "")),
-        qmpstatus=str(row.get("qmpstatus") or row.get("status", "")),
-        lock=row.get("lock") or None,
-        name=str(row.get("name", "")),
-        uptime=int(row.get("uptime") or 0),
+        status=values.text(row.get("status"), 16),
+        qmpstatus=values.text(row.get("qmpstatus") or row.get("status"), 32),
+        lock=values.text(row.get("lock"), 32) or None,
+        name=values.text(row.get("name"), 255),
+        uptime=values.number(row.get("uptime")),
         ha_managed=isinstance(ha, dict) and _yes(ha.get("managed")),
     )
 
@@ -139,7 +139,7 @@ def status(proxmox: Proxmox, node: str, vmid: int) -> VmStatus:
 def snapshots(proxmox: Proxmox, node: str, vmid: int) -> list[str]:
     """The names of the VM's snapshots, oldest first."""
     rows = [row for row in proxmox.get_list(*_vm(node, vmid), "snapshot") if row.get("name") != "current"]
-    return [str(row["name"]) for row in sorted(rows, key=lambda row: int(row.get("snaptime") or 0))]
+    return [str(row["name"]) for row in sorted(rows, key=lambda row: values.number(row.get("snaptime")))]
 
 
 def start(proxmox: Proxmox, node: str, vmid: int) -> Upid:

@@ -39,14 +39,15 @@ MAXIMUM = {
     "template": 999999999,
 }  # fmt: skip
 """What Proxmox takes. 0 is always allowed: it removes a limit, or leaves the VM's value."""
-STORAGE_NAME = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]"), "the name of a Proxmox storage")
+MOST_BACKUPS = 999_999
+STORAGE_NAME = (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,98}[A-Za-z0-9]"), "the name of a Proxmox storage")
 NAME_PATTERNS = {
     "storage": STORAGE_NAME, "additional_storage": STORAGE_NAME, "restore_storage": STORAGE_NAME,
     "bridge": (re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}"), "the name of a bridge, such as vmbr0"),
 }  # fmt: skip
 """The pattern of a name and its description in error messages."""
 
-INTEGER, DECIMAL = re.compile(r"[0-9]+"), re.compile(r"[0-9]+(\.[0-9]+)?")
+INTEGER, DECIMAL = re.compile(r"[0-9]{1,15}"), re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 MAC = re.compile(r"(?i)[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 """Unicast addresses only: the lowest bit of the first byte marks a multicast address."""
 
@@ -102,15 +103,29 @@ def read(params: Mapping[str, Any]) -> tuple[Package, bool]:
     found: dict[str, Any] = {}
     product = {title: params.get(f"configoption{position}") for position, (title, _) in enumerate(OPTIONS, 1)}
     for title, name in (*OPTIONS, *CONFIGURABLE_ONLY):
-        raw = bought.get(title, product.get(title))
-        # A configurable option may have a label after a "|".
-        text = "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
+        text = _text(bought.get(title, product.get(title)))
         if name == "backups":
             found[name] = _read_quota(text)
         elif text:
             found[name] = _read_value(title, name, text)
     found["mac"] = _read_mac(str(read_mapping(params, "customfields").get("mac") or "").strip())
     return Package(**found), found["backups"] is not None
+
+
+def check_quota(params: Mapping[str, Any]) -> None:
+    """Raise BadInput for a quota that is given and cannot be read, such as "3 Backups" or "5.00"."""
+    title = OPTIONS[0][0]
+    text = _text(read_mapping(params, "configoptions").get(title, params.get("configoption1")))
+    if text and _read_quota(text) is None:
+        raise BadInput(
+            title, "{title} must be a number from 0 to {highest}; it is {value}.",
+            title=title, highest=MOST_BACKUPS, value=text,
+        )  # fmt: skip
+
+
+def _text(raw: Any) -> str:
+    # A configurable option may have a label after a "|".
+    return "" if raw is None else str(raw).split("|", maxsplit=1)[0].strip()
 
 
 def read_mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -122,7 +137,7 @@ def read_mapping(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _read_quota(text: str) -> int | None:
-    return int(text) if INTEGER.fullmatch(text) and int(text) < 10**6 else None
+    return int(text) if INTEGER.fullmatch(text) and int(text) <= MOST_BACKUPS else None
 
 
 def _read_mac(text: str) -> str:

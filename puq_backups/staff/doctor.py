@@ -12,6 +12,7 @@ from ..context import Context
 from ..errors import Message, SettingError
 from ..mail import smtp
 from ..models import Server
+from ..models.charset import narrow
 from . import readiness
 from .finding import Finding
 from .server_checks import check_server
@@ -53,7 +54,17 @@ def _smtp(url: str) -> Finding:
 
 def _processes(context: Context) -> Iterator[Finding]:
     with context.database.open() as session:
+        charset, tables = narrow(session)
         components = heartbeats.components(session)
+    if charset:
+        yield Finding("error", Message(
+            "The connection to the database uses {charset}: add charset=utf8mb4 to SQLALCHEMY_DATABASE_URI.",
+            charset=charset,
+        ))  # fmt: skip
+    if tables:
+        yield Finding("error", Message(
+            "These tables cannot hold every text, convert them to utf8mb4: {tables}.", tables=", ".join(tables)
+        ))  # fmt: skip
     for part in components:
         yield Finding(part.level, part.advice or Message(part.label))
 

@@ -14,6 +14,7 @@ from ..config import Settings
 from ..context import Context
 from ..errors import Message
 from ..inventory import policy
+from ..inventory.displayable import displayable
 from ..models import ACTIVE_STATES, ENDED_STATES, Operation, Server, Service, database_now, leases, now
 from ..operations import queue, start_conditions
 from . import paging
@@ -77,7 +78,13 @@ def rows_of(session: Session, operations: Sequence[Operation]) -> list[Row]:
     of = {service.server_id for service in services.values()}
     servers = {one.id: one for one in session.scalars(select(Server).where(Server.id.in_(of)))}
     return [
-        Row(operation, service, servers[service.server_id], page.step_label(operation), operation.why)
+        Row(
+            displayable(operation),
+            displayable(service),
+            servers[service.server_id],
+            page.step_label(operation),
+            operation.why,
+        )
         for operation in operations
         for service in (services[operation.service_id],)
     ]

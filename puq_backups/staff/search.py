@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..i18n.translator import N_
 from ..inventory import protection
+from ..inventory.displayable import displayable
 from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, now
 from . import paging
 
@@ -100,7 +101,13 @@ def hits(session: Session, found: Any) -> list[Hit]:
     for operation in session.scalars(running.order_by(Operation.lock.is_(None), Operation.created_at)):
         live.setdefault(operation.service_id, operation)
     return [
-        Hit(service, servers[service.server_id], used[service.id], last.get(service.id), live.get(service.id))
+        Hit(
+            displayable(service),
+            servers[service.server_id],
+            used[service.id],
+            last.get(service.id),
+            live.get(service.id),
+        )
         for service in found
     ]
 

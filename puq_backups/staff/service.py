@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from ..client_area import page
 from ..context import Context
 from ..errors import Message
+from ..inventory.displayable import displayable
 from ..inventory.policy import RUNNING_REASONS
-from ..models import AuditEntry, Operation, Server, Service, database_now, leases
+from ..models import AuditEntry, Operation, Server, Service, SetAside, database_now, leases
 from ..rules import package as packages
 from ..rules.package import Package
 from . import live_status, operation_lists, paging
@@ -38,11 +39,15 @@ class OperationDetails:
 
 @dataclass(frozen=True)
 class ServiceDetails:
-    """Data of the page. `locks` says what locks the VM, as last seen; `purge_at` when backups are purged."""
+    """Data of the page. `set_aside` is what cannot be done for the service, and why.
+
+    `locks` says what locks the VM, as last seen; `purge_at` when backups are purged.
+    """
 
     service: Service
     server: Server
     package: list[tuple[str, Any]]
+    set_aside: list[tuple[str, Message | None]]
     locks: list[tuple[Message, datetime | None]]
     purge_at: datetime | None
     operations: paging.Page[OperationDetails]
@@ -54,15 +59,23 @@ def facts(session: Session, context: Context, service: Service, at: paging.Curso
     found = paging.page(session, rows, ORDER, at, SHOWN)
     terminated, grace = service.terminated_at, context.settings.termination_grace
     return ServiceDetails(
-        service, session.get_one(Server, service.server_id), _package(service), _locks(session, service),
+        service, session.get_one(Server, service.server_id), _package(service),
+        _set_aside(session, service),
+        _locks(session, service),
         terminated + grace if terminated else None,
         paging.Page(_with_logs(session, context, service, found.rows), found.before, found.after),
     )  # fmt: skip
 
 
+def _set_aside(session: Session, service: Service) -> list[tuple[str, Message | None]]:
+    rows = select(SetAside).where(SetAside.service_id == service.id).order_by(SetAside.since)
+    return [(row.work, Message.from_json(row.reason)) for row in session.scalars(rows)]
+
+
 def _package(service: Service) -> list[tuple[str, Any]]:
     """Return the product settings that are not empty, by their titles."""
-    package, titles = Package.from_json(service.package), {name: title for title, name in packages.OPTIONS}
+    package = Package.from_json(displayable(service).package)
+    titles = {name: title for title, name in packages.OPTIONS}
     named = [(titles.get(field.name, "MAC"), getattr(package, field.name)) for field in fields(package)]
     return [(title, value) for title, value in named if value not in {None, ""}]
 
@@ -95,7 +108,11 @@ def _with_logs(
     }
     return [
         OperationDetails(
-            one, page.step_label(one), whys.get(one.id, one.why), logs.get(one.id, []), live_status.upids(one)
+            displayable(one),
+            page.step_label(one),
+            whys.get(one.id, one.why),
+            logs.get(one.id, []),
+            live_status.upids(one),
         )
         for one in operations
     ]

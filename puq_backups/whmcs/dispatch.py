@@ -16,6 +16,7 @@ from ..errors import BackupsError, BadInput, Message, NotAllowed, NotFound, Refu
 from ..host import SYSTEM, Actor
 from ..migrations import running
 from ..models import Service
+from ..models.conflicts import repeated
 from . import command_hooks
 from .callers import (
     CLIENT_PERMISSIONS,
@@ -146,7 +147,7 @@ def _call_function(context: Context, name: str, params: Mapping[str, Any], actor
     function = context.hooks.functions[name]
     given = {"context": context, "params": params, "actor": actor}
     wanted = inspect.signature(function).parameters
-    return function(**{argument: value for argument, value in given.items() if argument in wanted})
+    return repeated(function)(**{argument: value for argument, value in given.items() if argument in wanted})
 
 
 @contextmanager

@@ -284,6 +284,47 @@ def test_quota_that_cannot_be_read_keeps_the_last_one_and_staff_is_told(world: w
     ]
 
 
+@pytest.mark.parametrize("quota", ["3 Backups", "5.00", "Unlimited", "-1", "1000000", "9" * 5000])
+def test_quota_that_cannot_be_read_is_refused_at_create_account(world: worlds.World, quota: str) -> None:
+    for params in (
+        world.params("2", 101, "bob", backups=quota),
+        world.params("2", 101, "bob") | {"configoptions": {"Backups": quota}},
+    ):
+        answer = world.backups.call("CreateAccount", params)
+        assert answer == f"Backups must be a number from 0 to 999999; it is {quota}."
+
+    with world.context.database.open() as session:
+        assert session.get(Service, "2") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("serverport", "9" * 5000), ("serverhostname", ",".join(["pve1.example.org"] * 40)),
+        ("serverusername", f"u@pve!{'x' * 300}"), ("serveraccesshash", "AB:" * 900),
+        ("customfields", {"vmid": "1" * 5000}), ("customfields", {"vmid": 100, "node": "n" * 65}),
+        ("configoption2", "s" * 200), ("configoption6", "9" * 5000),
+    ],
+)  # fmt: skip
+def test_value_longer_than_the_database_holds_is_refused_by_its_name(
+    world: worlds.World, name: str, value: Any
+) -> None:
+    answer = world.backups.call("CreateAccount", world.params("2", 101, "bob") | {name: value})
+
+    named = {"customfields": ("vmid", "node"), "configoption2": ("storage",), "configoption6": ("RAM MiB",)}
+    assert any(word in answer for word in named.get(name, (name,))), answer
+    assert "our side" not in answer
+
+
+@pytest.mark.parametrize("zone", ["Factory", "localtime", "Mars/Phobos"])
+def test_zone_that_no_schedule_may_have_is_not_taken_from_the_client(world: worlds.World, zone: str) -> None:
+    params = world.params("2", 101, "bob")
+    params["clientsdetails"]["timezone"] = zone
+    assert world.backups.call("CreateAccount", params) == "success"
+
+    assert world.service("2").schedule["timezone"] == "UTC"
+
+
 def test_vm_that_is_the_registered_one_again_is_no_trouble_any_more(world: worlds.World) -> None:
     real = world.service().vm_identity
     for identity, troubled in (("uuid=another", True), (real, False)):

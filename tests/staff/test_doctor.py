@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from support import services
 from support import world as worlds
 
 from puq_backups.simulator import Simulator
@@ -91,3 +94,18 @@ def test_doctor_says_whether_vms_can_be_reinstalled(world: worlds.World) -> None
     assert "the template 9000 is not there" in "\n".join(doctor(world)[1])
     world.host.reinstall = print  # type: ignore[attr-defined]  # optional in a host
     assert "9000" not in "\n".join(doctor(world)[1])
+
+
+def test_doctor_names_what_cannot_hold_every_text(proxmox: Simulator, redis_url: str) -> None:
+    if reason := services.why_no_database("mariadb"):
+        pytest.skip(reason)
+    with services.scratch_database("mariadb", Path()) as url:
+        world = worlds.make(proxmox, url.replace("utf8mb4", "latin1"), redis_url)
+        with world.context.database.begin() as session:
+            session.execute(text("ALTER TABLE puq_backups_email_template CONVERT TO CHARACTER SET latin1"))
+        status, lines = doctor(world)
+        world.context.database.engine.dispose()
+
+    assert status == 1
+    assert "error: These tables cannot hold every text, convert them to utf8mb4: puq_backups_email_template." in lines
+    assert any("add charset=utf8mb4 to SQLALCHEMY_DATABASE_URI" in line for line in lines)

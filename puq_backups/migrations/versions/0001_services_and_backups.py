@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import DATETIME
 
+from puq_backups.migrations.table_options import TABLE_OPTIONS
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -33,6 +35,7 @@ def _create_server() -> None:
         sa.Column("fingerprint", sa.String(2000), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_server"),
         sa.UniqueConstraint("hosts", "port", "token_id", name="uq_puq_backups_server_hosts_port_token_id"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -49,6 +52,7 @@ def _create_hidden_volume() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_hidden_volume"),
         sa.UniqueConstraint("server_id", "volid", name="uq_puq_backups_hidden_volume_server_id_volid"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -95,6 +99,7 @@ def _create_service() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_service"),
         sa.UniqueConstraint("server_id", "active_vmid", name="uq_puq_backups_service_server_id_active_vmid"),
         sa.UniqueConstraint("token", name="uq_puq_backups_service_token"),
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_puq_backups_service_client_id", "puq_backups_service", ["client_id"])
     op.create_index("ix_puq_backups_service_created_at", "puq_backups_service", ["created_at"])
@@ -128,6 +133,7 @@ def _create_storage() -> None:
         sa.ForeignKeyConstraint(["server_id"], ["puq_backups_server.id"], name="fk_puq_backups_storage_server_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_storage"),
         sa.UniqueConstraint("server_id", "name", "node", name="uq_puq_backups_storage_server_id_name_node"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -166,6 +172,7 @@ def _create_backup() -> None:
         sa.ForeignKeyConstraint(["service_id"], ["puq_backups_service.id"], name="fk_puq_backups_backup_service_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_backup"),
         sa.UniqueConstraint("server_id", "volid", name="uq_puq_backups_backup_server_id_volid"),
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_puq_backups_backup_binned_until", "puq_backups_backup", ["binned_until"])
     op.create_index("ix_puq_backups_backup_removed_at", "puq_backups_backup", ["removed_at"])
@@ -219,6 +226,7 @@ def _create_operation() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_operation"),
         sa.UniqueConstraint("lock", name="uq_puq_backups_operation_lock"),
         sa.UniqueConstraint("service_id", "slot_date", name="uq_puq_backups_operation_service_id_slot_date"),
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_puq_backups_operation_due", "puq_backups_operation", ["state", "wake_at"])
     op.create_index("ix_puq_backups_operation_ended", "puq_backups_operation", ["state", "finished_at"])

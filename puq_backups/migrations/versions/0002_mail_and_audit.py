@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import DATETIME
 
+from puq_backups.migrations.table_options import TABLE_OPTIONS
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -18,6 +20,7 @@ def upgrade() -> None:
     _create_chore()
     _create_email_template()
     _create_mail()
+    _create_set_aside()
 
 
 def _create_audit() -> None:
@@ -31,6 +34,7 @@ def _create_audit() -> None:
         sa.Column("action", sa.String(40), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_audit"),
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_puq_backups_audit_action", "puq_backups_audit", ["action", "at"])
     op.create_index("ix_puq_backups_audit_actor", "puq_backups_audit", ["actor", "at"])
@@ -48,6 +52,7 @@ def _create_chore() -> None:
         sa.Column("lease_owner", sa.String(190), nullable=True),
         sa.Column("lease_until", UTC_DATETIME, nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_puq_backups_chore"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -65,6 +70,7 @@ def _create_email_template() -> None:
         sa.Column("changed_by", sa.String(190), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_email_template"),
         sa.UniqueConstraint("name", "locale", name="uq_puq_backups_email_template_name_locale"),
+        **TABLE_OPTIONS,
     )
 
 
@@ -90,13 +96,29 @@ def _create_mail() -> None:
         sa.Column("sent_at", UTC_DATETIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_mail"),
         sa.UniqueConstraint("event", name="uq_puq_backups_mail_event"),
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_puq_backups_mail_created_at", "puq_backups_mail", ["created_at"])
     op.create_index("ix_puq_backups_mail_due", "puq_backups_mail", ["state", "wake_at"])
     op.create_index("ix_puq_backups_mail_of_state", "puq_backups_mail", ["state", "created_at"])
 
 
+def _create_set_aside() -> None:
+    op.create_table(
+        "puq_backups_set_aside",
+        sa.Column("work", sa.String(24), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("service_id", sa.String(64), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=False),
+        sa.Column("since", UTC_DATETIME, nullable=False),
+        sa.Column("again_at", UTC_DATETIME, nullable=False),
+        sa.PrimaryKeyConstraint("work", "key", name="pk_puq_backups_set_aside"),
+        **TABLE_OPTIONS,
+    )
+    op.create_index("ix_puq_backups_set_aside_service_id", "puq_backups_set_aside", ["service_id"])
+
+
 def downgrade() -> None:
     # DROP TABLE drops the indexes too; MariaDB refuses to drop an index alone while a foreign key needs it.
-    for name in ("mail", "email_template", "chore", "audit"):
+    for name in ("set_aside", "mail", "email_template", "chore", "audit"):
         op.drop_table(f"puq_backups_{name}")

@@ -16,6 +16,7 @@ from ...i18n.translator import N_, Translator
 from ...mail import outbox, template_editing, template_source, templates
 from ...mail import preview as mail_preview
 from ...models import EmailTemplate
+from ...models.conflicts import repeated
 from .. import forms
 from . import layout
 
@@ -59,27 +60,27 @@ class Pages:
 
     def save(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
-        error = forms.catch_error(lambda: self._save(email))
+        error = forms.catch_error(repeated(lambda: self._save(email)))
         return self._text(email, error) if error else self._done(N_("The text is saved."), slug)
 
     def restore(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
         error = forms.catch_error(
-            lambda: template_editing.restore(self.context, email, _locale(), g.puq_backups_actor)
+            repeated(lambda: template_editing.restore(self.context, email, _locale(), g.puq_backups_actor))
         )
         return self._text(email, error) if error else self._done(N_("The shipped text is back."), slug)
 
     def switch(self, slug: str) -> ResponseReturnValue:
         email, disabled = self._find(slug), request.form.get("disabled") == "1"
         error = forms.catch_error(
-            lambda: template_editing.disable(self.context, email, disabled, g.puq_backups_actor)
+            repeated(lambda: template_editing.disable(self.context, email, disabled, g.puq_backups_actor))
         )
         said = N_("The mail is disabled: it is written no more.") if disabled else N_("The mail is enabled.")
         return self._text(email, error) if error else self._done(said, slug)
 
     def test(self, slug: str) -> ResponseReturnValue:
         email = self._find(slug)
-        error = forms.catch_error(lambda: self._test(email))
+        error = forms.catch_error(repeated(lambda: self._test(email)))
         said = N_("The test is in the outbox and goes out with the next tick.")
         return self._text(email, error) if error else self._done(said, slug)
 

@@ -13,6 +13,7 @@ from ...host import Actor
 from ...i18n.translator import N_
 from ...mail import outbox
 from ...models import Mail
+from ...models.conflicts import repeated
 from .. import forms
 from . import layout
 
@@ -59,7 +60,7 @@ def _find(context: Context, mail_id: str) -> Mail:
 def _poster(context: Context, decide: Decision, said: str) -> Callable[[str], ResponseReturnValue]:
     def post(mail_id: str) -> ResponseReturnValue:
         mail = _find(context, mail_id)
-        error = forms.catch_error(lambda: decide(context, mail, g.puq_backups_actor))
+        error = forms.catch_error(repeated(lambda: decide(context, mail, g.puq_backups_actor)))
         return _mail(context, mail_id, error) if error else layout.redirect_to(said, "mail", mail_id=mail_id)
 
     return post

@@ -14,6 +14,7 @@ from ...errors import BackupsError, Message
 from ...host import Actor
 from ...i18n.translator import N_
 from ...models import Operation, Service, is_valid_id
+from ...models.conflicts import repeated
 from ...rules import wall_time
 from ...staff import adopt, live_status, resolve
 from ...staff import service as service_facts
@@ -132,7 +133,7 @@ class Pages:
 
         def post(service_id: str) -> ResponseReturnValue:
             key, form = self._found(service_id).id, request.form.to_dict()
-            error = forms.catch_error(lambda: action(self.context, key, g.puq_backups_actor, form))
+            error = forms.catch_error(lambda: repeated(action)(self.context, key, g.puq_backups_actor, form))
             if error:
                 return (
                     self.live_status(service_id, error=error)
