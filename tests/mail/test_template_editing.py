@@ -16,7 +16,7 @@ HOOKS = Hooks()
 HOOKS.load_package("puq_backups.hooks")
 MAILS = HOOKS.emails
 TO_CLIENTS = [mail for mail in MAILS if mail.to == "client"]
-ABOUT_A_SERVICE = [mail for mail in MAILS if mail.event != "day.ended"]
+ABOUT_A_SERVICE = [mail for mail in MAILS if mail.event not in {"day.ended", "server.trouble"}]
 URL = "https://billing.example/services/7/backups/?a=1&b=2"
 ENGLISH = Translator("en", "UTC")
 

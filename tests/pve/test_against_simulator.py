@@ -12,6 +12,7 @@ from puq_backups.errors import (
     ProxmoxError,
     ProxmoxRefused,
     ProxmoxUnreachable,
+    StorageMissing,
     UnknownOutcome,
     VmMissing,
 )
@@ -459,7 +460,7 @@ def test_storages_are_told(simulator: Simulator, proxmox: Proxmox) -> None:
     assert (away.active, away.enabled, away.shared, away.avail) == (False, True, False, 0)
     assert {one.storage for one in archives.storages(proxmox, "pve2")} == {"local", "nfs", "away"}
     assert archives.keeps_all(str((archives.storage_config(proxmox, "nfs") or {}).get("prune-backups", "")))
-    with pytest.raises(ProxmoxRefused, match="No such storage"):
+    with pytest.raises(StorageMissing):
         archives.storage_status(proxmox, "pve1", "nope")
 
 

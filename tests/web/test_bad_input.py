@@ -6,11 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support import world as worlds
 from support.world import ALICE, STAFF
 from werkzeug.test import TestResponse
 
 from puq_backups.clock import tick
+from puq_backups.models import Server
 
 from .conftest import Door, said
 
@@ -184,9 +186,9 @@ def test_kept_backup_is_not_removed(door: Door) -> None:
 
 
 TROUBLES: dict[str, tuple[dict[str, Any], str]] = {
-    "unreachable": ({"serverport": 1}, "Proxmox cannot be reached at 127.0.0.1"),
-    "wrong token": ({"serverpassword": SECRET}, "Proxmox refused the API token"),
-    "wrong fingerprint": ({"serveraccesshash": "AB:" * 31 + "AB"}, "certificate"),
+    "unreachable": ({"port": 1}, "Proxmox cannot be reached at 127.0.0.1"),
+    "wrong token": ({"sealed_secret": SECRET}, "Proxmox refused the API token"),
+    "wrong fingerprint": ({"fingerprint": "AB:" * 31 + "AB"}, "certificate"),
 }
 
 
@@ -196,7 +198,10 @@ def test_backup_that_proxmox_does_not_take_is_told_on_the_page(
 ) -> None:
     wrong, sentence = TROUBLES[case]
     world = door.world
-    assert world.backups.call("ChangePackage", world.params() | wrong) == "success"
+    with world.context.database.begin() as session:
+        server = session.scalars(select(Server)).one()
+        for column, value in wrong.items():
+            setattr(server, column, world.context.vault.seal(value) if column == "sealed_secret" else value)
 
     assert door.post("/create", {"note": "now"}).status_code == 303
     world.context.settings.__dict__["busy_patience"] *= 0
