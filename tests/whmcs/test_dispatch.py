@@ -317,7 +317,7 @@ def test_status_is_taken_whatever_is_wrong_with_the_package(
 def test_change_package_with_a_wrong_setting_is_named_and_changes_nothing(world: worlds.World) -> None:
     answer = world.backups.call("ChangePackage", world.params(backups=9, cores="many"))
 
-    assert answer == "CPU cores must be a number from 0; it is many."
+    assert answer == "CPU cores must be a number from 0 to 4096; it is many."
     assert world.service().quota == 3
 
 
