@@ -62,7 +62,10 @@ def test_messages_are_equal_by_what_they_say() -> None:
     assert Message("{a}", a=1) != Message("{a}", a=2)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not BadInput], ids=lambda kind: kind.__name__)
+WITH_A_TEXT = [kind for kind in ALL if kind not in {BadInput, TooManyRequests}]
+
+
+@pytest.mark.parametrize("kind", WITH_A_TEXT, ids=lambda kind: kind.__name__)
 def test_error_says_its_docstring_or_its_text(kind: type[BackupsError]) -> None:
     assert str(kind("Said by hand.")) == "Said by hand."
     assert str(kind()) == (kind.__doc__ or "").strip()
@@ -81,9 +84,15 @@ def test_statuses_are_those_that_the_pages_answer() -> None:
     assert (NotAllowed.status, NotFound.status) == (403, 404)
 
 
+def test_too_many_requests_says_when_to_try_again() -> None:
+    error = TooManyRequests(40)
+
+    assert (str(error), error.status) == ("That was too often. Try again in 40 seconds.", 429)
+
+
 def test_refused_covers_all_that_a_person_may_hear() -> None:
     assert {kind for kind in ALL if issubclass(kind, Refused)} == {
-        Refused, BadInput, NotAllowed, NotFound, NotSignedIn,
+        Refused, BadInput, NotAllowed, NotFound, NotSignedIn, TooManyRequests,
     }  # fmt: skip
 
 
