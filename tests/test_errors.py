@@ -16,6 +16,7 @@ from puq_backups.errors import (
     NotFound,
     NotSignedIn,
     ProxmoxError,
+    TooManyRequests,
     UnknownOutcome,
 )
 
