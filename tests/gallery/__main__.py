@@ -61,7 +61,7 @@ def build(world: stage.worlds.World, names: list[str]) -> dict[str, str]:
             found = stage.scene(session, name, number, states.QUOTAS[name])
             states.STATES[name](found)
             session.flush()
-            protection.update(session, world.context.settings, found.service)
+            protection.update(session, world.context.settings, [found.service])
             paths[name] = f"/services/{name}/backups{found.path}"
     return paths
 
