@@ -66,7 +66,8 @@ def facts(
     runs = next_runs.facts(context.settings, inventory, lambda backup: _backup(inventory, actor, backup))
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
-        "quota": _quota(service, inventory),
+        "quota": {"used": inventory.used(), "limit": service.quota},
+        "quota_places": _places(service, inventory),
         "protection": _protection(service),
         "schedule": schedule,
         "runs": runs,
@@ -89,12 +90,12 @@ def facts(
     }
 
 
-def _quota(service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
-    """`used` and `limit`; how many of the used places are `coming` or `kept`; `blocked` if kept backups fill all."""
+def _places(service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
+    """How many of the quota's used places are `coming` or `kept`; `blocked` if kept backups fill all."""
     held = inventory.for_rotation()
     counted = [backup for backup in inventory.backups if inventory.counts(backup)]
     return {
-        "used": inventory.used(), "limit": service.quota, "coming": inventory.used() - retention.used_places(held),
+        "coming": inventory.used() - retention.used_places(held),
         "kept": sum(backup.kept for backup in counted),
         "blocked": retention.blocked_by_kept(held, limit=service.quota),
     }  # fmt: skip
@@ -197,7 +198,7 @@ def state_json(found: dict[str, Any]) -> dict[str, Any]:
 
     return {
         "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
-        "quota": {key: found["quota"][key] for key in ("used", "limit")},
+        "quota": found["quota"],
         "protection": {name: _json_value(found["protection"][name]) for name in protection_keys},
         "locked": found["locked"],
         "lock_reason": _json_value(found["lock_reason"]),

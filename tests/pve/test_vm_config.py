@@ -47,7 +47,7 @@ def test_the_system_disk_is_the_first_disk_to_boot_from(boot: str | None, slot: 
         ({"bootdisk": "scsi1", "scsi0": "a:b", "scsi1": "a:c"}, "scsi1"),
         ({"boot": "c", "bootdisk": "ide2", "ide2": "a:x,media=cdrom", "virtio0": "a:c"}, "virtio0"),
         ({"sata0": "a:b", "ide0": "a:c"}, "sata0"),
-        ({"scsi5": "a:b"}, None),
+        ({"scsi5": "a:b"}, "scsi5"),
         ({"memory": "128"}, None),
     ],
 )

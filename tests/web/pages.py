@@ -110,6 +110,7 @@ def values(**changes: Any) -> dict[str, Any]:
         },
         "csrf_token": "the-token",
         "quota": {"used": 1, "limit": 10},
+        "quota_places": {"coming": 0, "kept": 0, "blocked": False},
         "protection": {
             "state": "protected",
             "tone": "ok",
