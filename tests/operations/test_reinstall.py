@@ -143,7 +143,7 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
     assert (vm.ha, vm.ha_options, world.proxmox.world.pools_of("/vms/100")) == ("started", HA, ["customers"])
     assert [volume.volid for volume in world.proxmox.volumes("local")] == [backup.volid]
     assert "Please set a new one" in str(operation.warnings)
-    for told in ("not carried over: startup", "disks of the virtual machine are gone: scsi2"):
+    for told in ("The start order could not be put back", "disks of the virtual machine are gone: scsi2"):
         assert told in " ".join(str(Message.from_json(warning)) for warning in operation.warnings)
     assert mails(world) == [("Virtual machine reinstalled", "alice@example.org")]
     assert world.back_up().size
@@ -212,7 +212,7 @@ REFUSALS: dict[str, tuple[Callable[[worlds.World], None], str]] = {
     "bridge gone": (lambda world: register(world, bridge="vmbr9"), "The bridge vmbr9 is not on node pve1"),
     "no room": (no_room, "The storage local has no room"),
     "no room for what is grown on a thick storage": (
-        lambda world: (thick(world, "ceph"), thick(world, "local"), register(world, system_disk=10**6)),
+        lambda world: (thick(world, "ceph"), thick(world, "local"), register(world, system_disk=10**5)),
         "The storage local has no room",
     ),
     "other machine": (foreign, "is not the one that was registered"),

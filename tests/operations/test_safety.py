@@ -261,6 +261,10 @@ def test_copy_stays_until_the_failed_restore_is_settled(world: worlds.World) -> 
         world.call("BackToBefore", operation_id=failed.id)
         assert expire_safety_copies.remove_expired(world.context) == 0
         world.drain()
+        # Its days count from the moment the failure is settled.
+        tick(world)
+        assert [one.id for one in copies(world)] == [copy.id]
+    with time_machine.travel(now() + timedelta(days=8)):
         tick(world)
 
     assert copies(world) == []
