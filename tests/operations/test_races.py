@@ -13,7 +13,7 @@ from support import world as worlds
 from traps.looking import advance_until, drain_while
 
 from puq_backups.clock import slots, tick
-from puq_backups.operations import engine, state_changes
+from puq_backups.operations import engine, node_watch, state_changes
 
 pytestmark = pytest.mark.databases
 AT_ONCE = 6
@@ -113,6 +113,7 @@ def test_backup_stopped_while_its_worker_looks_ends_cancelled(world: worlds.Worl
     world.proxmox.control("hold-task", type="vzdump", vmid=100, label="running")
     assert world.call("BackupNow") == "success"
     operation = advance_until(world, lambda operation: operation.upid)
+    node_watch.note_watched(world.context, "1")
     world.proxmox.control("hold", method="GET", path="*/tasks/*/log", label="looking")
     drain_while(world, "looking", lambda: world.call("CancelOperation", operation_id=operation.id))
 

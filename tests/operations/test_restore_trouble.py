@@ -14,6 +14,7 @@ from traps.looking import advance_until, drain_while, kinds, said, seen, warned
 from puq_backups.client_area import page
 from puq_backups.clock import tick
 from puq_backups.models import AuditEntry, Mail, Operation, now
+from puq_backups.operations import node_watch
 from puq_backups.operations.steps import power
 from puq_backups.simulator import Simulator
 
@@ -216,6 +217,7 @@ def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
 def test_progress_of_the_data_is_shown_in_percent_and_bytes(world: worlds.World) -> None:
     world.proxmox.control("slow-restore", vmid=100, seconds=2)
     begin(world, "restore_disks")
+    node_watch.note_watched(world.context, "1")
     advance_until(world, lambda operation: (operation.progress or 0) > 1)
 
     with world.context.database.open() as session:

@@ -16,6 +16,7 @@ from puq_backups.clock import expire_safety_copies, purge_terminated
 from puq_backups.clock import tick as clock_tick
 from puq_backups.inventory import sync
 from puq_backups.models import Backup, Operation, Server, Service, now
+from puq_backups.operations import node_watch
 from puq_backups.pve import notes
 
 WITHOUT = "No safety copy could be made, so nothing was restored: "
@@ -169,6 +170,8 @@ def test_wait_for_another_backup_of_the_node_is_shown_as_a_wait(world: worlds.Wo
     backup = world.back_up()
     world.proxmox.control("vzdump-lock-held", node="pve1")
     ask(world, backup.id)
+    # The log of a task is read only while somebody looks at the page.
+    node_watch.note_watched(world.context, "1")
     advance_until(world, lambda operation: operation.why)
 
     operation = seen(world)["operation"]
