@@ -121,7 +121,7 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, des
 
 
 def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: worlds.World, desk: Desk) -> None:
-    assert "Not protected by backups" not in desk.read()
+    assert "Not protected by backups 1" not in desk.read()
     changed(world, protection="unprotected")
 
     assert "Not protected by backups 1" in desk.read()
