@@ -26,7 +26,7 @@ from .desk import Desk
 FEW = 2500
 MANY = int(os.environ.get("ADMIN_SERVICES", "8000"))
 SERVERS, BACKUPS = 20, 5
-MOST_PER_SERVICE = 110
+MOST_PER_SERVICE = 140
 """Instructions of SQLite; a row that is looked at takes about ten."""
 PAGES: dict[str, dict[str, str]] = {
     "/": {}, "/operations": {"state": "waiting"}, "/operations#failed": {"state": "failed"}, "/services": {},
