@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import jobs
+from . import cli_init, jobs
 from .accounts.servers import rotate_secrets
 from .clock import heartbeats, periodic
 from .clock import tick as clock_tick
@@ -69,6 +69,10 @@ def _first_line(error: Exception) -> str:
 def _context() -> Context:
     found: Context = current_app.extensions["puq_backups"].context
     return found
+
+
+# It also runs where the application does not start for want of a setting.
+backups.command(with_appcontext=False)(cli_init.init)
 
 
 @backups.command()
@@ -172,7 +176,7 @@ def keys() -> None:
     """Keys that encrypt API token secrets in the database."""
 
 
-@keys.command()
+@keys.command(with_appcontext=False)
 def new() -> None:
     """Print a new key for PUQ_BACKUPS_KEYS."""
     click.echo(Fernet.generate_key().decode())

@@ -19,7 +19,6 @@ from ..errors import SettingError
 from ..rate_limits import read_limits
 from .value_types import READERS, is_address
 
-KEY_COMMAND = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 VARIABLE = re.compile(r"<[^>]*>")
 
 
@@ -82,7 +81,7 @@ def _check(settings: Settings) -> None:
 def _check_keys(settings: Settings) -> None:
     if not settings.keys:
         raise SettingError(
-            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. {new} makes one.", new=KEY_COMMAND
+            "PUQ_BACKUPS_KEYS is not set: it needs at least one Fernet key. `flask backups keys new` makes one."
         )
     for key in settings.keys:
         try:

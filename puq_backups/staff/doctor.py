@@ -20,17 +20,19 @@ from .server_checks import check_server
 
 def run_checks(context: Context) -> Iterator[Finding]:
     """Yield the findings about mail, Redis, database, keys, background processes and each server."""
-    yield from _mail(context)
+    yield from mail(context)
     parts = {part.name: part for part in readiness.check_parts(context)}
     for name in ("database", "migrations", "redis"):
         part = parts[name]
         yield Finding(part.level, Message("{part}: {text}", part=name, text=part.text))
     if parts["database"].level == parts["migrations"].level == "ok":
+        yield from charset(context)
         yield from _processes(context)
-        yield from _servers(context)
+        yield from servers(context)
 
 
-def _mail(context: Context) -> Iterator[Finding]:
+def mail(context: Context) -> Iterator[Finding]:
+    """Yield whether a mail can be sent, and a warning if staff have no address."""
     settings = context.settings
     if hasattr(context.host, "send_email"):
         yield Finding("ok", Message("Mails are sent by the host's send_email."))
@@ -52,27 +54,33 @@ def _smtp(url: str) -> Finding:
     return Finding("ok", Message("The mail server of PUQ_BACKUPS_SMTP_URL answers."))
 
 
-def _processes(context: Context) -> Iterator[Finding]:
+def charset(context: Context) -> Iterator[Finding]:
+    """Yield errors for a connection and for tables that cannot hold every text."""
     with context.database.open() as session:
-        charset, tables = narrow(session)
-        components = heartbeats.components(session)
-    if charset:
+        connected, tables = narrow(session)
+    if connected:
         yield Finding("error", Message(
             "The connection to the database uses {charset}: add charset=utf8mb4 to SQLALCHEMY_DATABASE_URI.",
-            charset=charset,
+            charset=connected,
         ))  # fmt: skip
     if tables:
         yield Finding("error", Message(
             "These tables cannot hold every text, convert them to utf8mb4: {tables}.", tables=", ".join(tables)
         ))  # fmt: skip
+
+
+def _processes(context: Context) -> Iterator[Finding]:
+    with context.database.open() as session:
+        components = heartbeats.components(session)
     for part in components:
         yield Finding(part.level, part.advice or Message(part.label))
 
 
-def _servers(context: Context) -> Iterator[Finding]:
+def servers(context: Context) -> Iterator[Finding]:
+    """Yield the findings about each server; none if no service was registered yet."""
     with context.database.open() as session:
-        servers = session.scalars(select(Server).order_by(Server.hosts)).all()
-    for server in servers:
+        known = session.scalars(select(Server).order_by(Server.hosts)).all()
+    for server in known:
         name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
         try:
             context.vault.open(server.sealed_secret)

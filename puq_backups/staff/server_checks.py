@@ -97,7 +97,19 @@ def _rights(proxmox: Proxmox, name: dict[str, str], path: str, wanted: dict[str,
         if privilege not in held:
             lacking = {**name, "privilege": privilege, "path": path, "calls": calls}
             text = N_("{server}: the token lacks {privilege} on {path}, needed for {calls}.")
-            yield Finding("error", Message(text, lacking))
+            yield Finding("error", Message(text, lacking), _grant(proxmox, path, privilege))
+
+
+def _grant(proxmox: Proxmox, path: str, privilege: str) -> tuple[str, ...]:
+    """Return the lines that give user and token a privilege: a token has only what its user has too.
+
+    Granted on all VMs: Proxmox drops the rights on a single VM when it is destroyed.
+    """
+    user, at = proxmox.access.token_id.partition("!")[0], "/vms" if path.startswith("/vms/") else path
+    return (
+        f"pveum role modify PuqBackups --append 1 --privs {privilege}",
+        f"pveum acl modify {at} --users '{user}' --tokens '{proxmox.access.token_id}' --roles PuqBackups",
+    )
 
 
 def _reinstall(proxmox: Proxmox, name: dict[str, str], packages: list[Package]) -> Iterator[Finding]:
@@ -131,4 +143,4 @@ def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
             "reached, or removes them behind our back. Set keep-all=1.",
             {**name, "limits": config["prune-backups"]},
         )
-        yield Finding("warning", finite)
+        yield Finding("warning", finite, (f"pvesm set {name['storage']} --prune-backups keep-all=1",))

@@ -1,0 +1,60 @@
+"""`flask backups init`: prints what the set-up lacks, in order, each with the lines to paste."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+from cryptography.fernet import Fernet
+from flask import current_app
+from flask.cli import ScriptInfo
+
+from .config import PREFIX
+from .errors import SettingError
+from .staff.setup_steps import MISSING, NOTE, OK, UNKNOWN, SetupStep, setup_steps
+
+MARKS = {OK: "ok", NOTE: "note", MISSING: "MISSING", UNKNOWN: "later"}
+NOT_MOUNTED = "puq-backups is not mounted: add this where your application is made; README.md has BillingHost."
+MOUNT = ("backups.init_app(app, db=db, host=BillingHost())",)
+
+
+@click.pass_context
+def init(ctx: click.Context) -> None:
+    """Print what is missing for backups to run, in order, each with the line to paste."""
+    info = ctx.ensure_object(ScriptInfo)
+    flask = f"flask --app {info.app_import_path}" if info.app_import_path else "flask"
+    blocked = False
+    for step in _steps(info):
+        blocked = blocked or step.level in {MISSING, UNKNOWN}
+        click.echo(f"{MARKS[step.level]:8}{step.name}: {step.text}")
+        for line in step.lines:
+            click.echo(f"            {line.replace('{flask}', flask)}")
+    if blocked:
+        raise SystemExit(1)
+    click.echo("ready")
+
+
+def _steps(info: ScriptInfo) -> Iterator[SetupStep]:
+    """Yield the steps, beginning with those without which the application does not start."""
+    try:
+        app = info.load_app()
+    except SettingError as error:
+        yield _setting(error)
+        return
+    with app.app_context():
+        found = current_app.extensions.get("puq_backups")
+        if found is None:
+            yield SetupStep("mount", MISSING, NOT_MOUNTED, MOUNT)
+            return
+        yield SetupStep("keys", OK, "PUQ_BACKUPS_KEYS is set.")
+        yield from setup_steps(found.context)
+
+
+def _setting(error: SettingError) -> SetupStep:
+    """Return the step of a setting, or of the host, that init_app refused; for the keys with a new key to paste."""
+    name = f"{PREFIX}KEYS"
+    if re.search(rf"{name}\b", str(error)):
+        text = "PUQ_BACKUPS_KEYS holds no usable key. Keep this one where the database's backups are not:"
+        return SetupStep("keys", MISSING, text, (f"{name}={Fernet.generate_key().decode()}",))
+    return SetupStep("settings", MISSING, str(error))

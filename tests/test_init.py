@@ -1,0 +1,146 @@
+"""`flask backups init` leads a host from an empty application to "ready", naming what is missing in order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography.fernet import Fernet
+from flask import Flask
+from flask.cli import FlaskGroup, ScriptInfo
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import NullPool
+from support import world as worlds
+from support.hosting import Host
+from support.services import ROOT
+
+from puq_backups import Backups
+from puq_backups.simulator import Simulator
+from puq_backups.staff import setup_steps
+
+SHOP = "shop:create_app"
+
+
+class Shop:
+    """A host application that is set up step by step: `config` is what its environment holds."""
+
+    def __init__(self, database_url: str) -> None:
+        self.config: dict[str, Any] = {"SQLALCHEMY_DATABASE_URI": database_url, "SECRET_KEY": "x"}
+        self.backups = Backups()
+
+    def create_app(self) -> Flask:
+        app, db = Flask("shop"), SQLAlchemy()
+        app.config.update(self.config, SQLALCHEMY_ENGINE_OPTIONS={"poolclass": NullPool})
+        db.init_app(app)
+        self.backups = Backups()
+        self.backups.init_app(app, db=db, host=Host())
+        return app
+
+    def run(self, *args: str) -> tuple[int, list[str]]:
+        """Run `flask backups …` as a shell does: the application is made by the command, if at all."""
+        info = ScriptInfo(app_import_path=SHOP, create_app=self.create_app)
+        found = CliRunner().invoke(FlaskGroup(), ["backups", *args], obj=info)
+        assert not found.exception or isinstance(found.exception, SystemExit), found.exception
+        return found.exit_code, found.output.splitlines()
+
+    def missing(self) -> dict[str, list[str]]:
+        """What `init` says is missing, each with the lines to paste."""
+        code, lines = self.run("init")
+        found: dict[str, list[str]] = {}
+        for line in lines:
+            if level := re.match(r"(ok|note|MISSING|later) +([a-z]+): \S", line):
+                name = level[2] if level[1] == "MISSING" else ""
+                found.setdefault(name, [])
+            elif line.startswith("  "):
+                found[name].append(line.strip())
+        found.pop("", None)
+        assert (code, lines[-1] == "ready") == ((1, False) if found else (0, True)), lines
+        return found
+
+
+def test_from_an_empty_application_to_ready(
+    proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: Any
+) -> None:
+    shop = Shop(sqlite_url)
+
+    [key] = shop.missing()["keys"]
+    shop.config.update([key.split("=", 1)])
+    shop.config["PUQ_BACKUPS_REDIS_URL"] = "redis://127.0.0.1:1/0"
+    lacking = shop.missing()
+    assert list(lacking) == ["database", "redis", "mail"]
+    assert lacking["database"] == [f"flask --app {SHOP} backups db upgrade"]
+    assert shop.run("db", "upgrade")[0] == 0
+    assert lacking["redis"] == ["PUQ_BACKUPS_REDIS_URL=redis://127.0.0.1:6379/0"]
+    shop.config["PUQ_BACKUPS_REDIS_URL"] = redis_url
+    lacking = shop.missing()
+    assert list(lacking) == ["mail", "proxmox", "worker", "clock"]
+    pasted = dict(line.split("=", 1) for line in lacking["mail"])
+    shop.config |= {**pasted, "PUQ_BACKUPS_SMTP_URL": mailbox.url}
+    params = worlds.World(shop.create_app(), shop.backups, worlds.Host(), proxmox).params()
+    assert shop.backups.call("CreateAccount", params) == "success"
+    lacking = shop.missing()
+    assert lacking == {
+        "worker": [f"flask --app {SHOP} backups worker"], "clock": [f"flask --app {SHOP} backups clock"]
+    }  # fmt: skip
+    assert shop.run("worker", "--burst")[0] == shop.run("tick")[0] == 0
+    assert shop.missing() == {}
+
+
+@pytest.fixture
+def shop(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Shop:
+    """A shop with keys, tables, Redis and one service."""
+    found = Shop(sqlite_url)
+    found.config |= {"PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(), "PUQ_BACKUPS_REDIS_URL": redis_url}
+    found.run("db", "upgrade")
+    params = worlds.World(found.create_app(), found.backups, worlds.Host(), proxmox).params()
+    assert found.backups.call("CreateAccount", params) == "success"
+    return found
+
+
+def test_a_lacking_right_comes_with_the_lines_that_grant_it(shop: Shop, proxmox: Simulator) -> None:
+    proxmox.control("acl", path="/", user="panel@pve!puq", role="Less", privileges=["VM.Audit", "Datastore.Audit"])
+    proxmox.control("acl", path="/", user="panel@pve!puq", role="Panel", delete=True)
+
+    lines = shop.missing()["proxmox"]
+
+    assert "pveum role modify PuqBackups --append 1 --privs VM.Backup" in lines
+    assert "pveum acl modify /vms --users 'panel@pve' --tokens 'panel@pve!puq' --roles PuqBackups" in lines
+
+
+def test_database_that_does_not_answer_is_named_first(shop: Shop, tmp_path: Path) -> None:
+    shop.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/nowhere/shop.sqlite"
+
+    lacking = shop.missing()
+
+    assert list(lacking) == ["database", "mail"]
+    assert lacking["database"][0].startswith("SQLALCHEMY_DATABASE_URI=")
+
+
+def test_wrong_setting_is_named(shop: Shop) -> None:
+    shop.config["PUQ_BACKUPS_KEYSS"] = "x"
+
+    assert shop.run("init") == (1, ["MISSING settings: PUQ_BACKUPS_KEYSS is not a setting of puq-backups."])
+    assert "Error: PUQ_BACKUPS_KEYSS is not a setting of puq-backups." in shop.run("tick")[1]
+
+
+def test_application_that_does_not_mount_us_is_told_the_line(shop: Shop) -> None:
+    found = CliRunner().invoke(FlaskGroup(), ["backups", "init"], obj=ScriptInfo(create_app=lambda: Flask("empty")))
+
+    assert found.exit_code == 1
+    assert "backups.init_app(app, db=db, host=BillingHost())" in found.output
+
+
+def test_new_key_needs_no_application() -> None:
+    found = CliRunner().invoke(FlaskGroup(), ["backups", "keys", "new"], obj=ScriptInfo())
+
+    assert (found.exit_code, len(Fernet(found.output.strip()).encrypt(b"x")) > 0) == (0, True)
+
+
+def test_role_is_that_of_the_documentation() -> None:
+    page = (ROOT / "docs" / "proxmox-access.md").read_text().replace("\\\n", "")
+
+    for line in setup_steps.PROXMOX[:3]:
+        assert line in page
