@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from support import services
+from support import databases as servers
 from support.hosting import mount
 
 from . import calls, databases, report
@@ -16,18 +16,18 @@ def main() -> None:
     """Measure each database that is there, then the calls, and print a table."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--services", type=int, default=100_000, help="number of services; default 100000")
-    parser.add_argument("--databases", default=",".join(services.DATABASES), help="which to measure; default all")
+    parser.add_argument("--databases", default=",".join(servers.DATABASES), help="which to measure; default all")
     given = parser.parse_args()
     found: list[report.Figure] = []
     with tempfile.TemporaryDirectory() as name:
         for kind in given.databases.split(","):
-            if reason := services.why_no_database(kind):
+            if reason := servers.why_no_database(kind):
                 print(f"{kind} left out: {reason}")
                 continue
-            with services.scratch_database(kind, Path(name)) as url:
+            with servers.scratch_database(kind, Path(name)) as url:
                 _, backups = mount(url)
                 found += databases.figures(backups.context, given.services, kind)
-        found += calls.figures(services.sqlite_file(Path(name)))
+        found += calls.figures(servers.sqlite_file(Path(name)))
     print(report.table(found))
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
-from support import services
+from support import databases, services
 
 # The demo is imported from the checkout; at the end of the path, so that an installed package goes first.
 sys.path.append(str(services.ROOT))
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, mark, kinds in (
-        ("database_url", "databases", services.DATABASES),
+        ("database_url", "databases", databases.DATABASES),
         ("redis_url", "redises", services.REDISES),
     ):
         asked = f"any_{fixture}" in metafunc.fixturenames or metafunc.definition.get_closest_marker(mark)
@@ -63,9 +63,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     kind = getattr(request, "param", "sqlite")
-    if reason := services.why_no_database(kind):
+    if reason := databases.why_no_database(kind):
         pytest.skip(reason)
-    with services.scratch_database(kind, tmp_path) as url:
+    with databases.scratch_database(kind, tmp_path) as url:
         yield url
 
 
@@ -76,7 +76,7 @@ def any_database_url(database_url: str) -> str:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    return services.sqlite_file(tmp_path)
+    return databases.sqlite_file(tmp_path)
 
 
 @pytest.fixture(scope="session")

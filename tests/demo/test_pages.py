@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
-from support import services
+from support import databases
 
 from demo import mails
 from demo.app import create_app
@@ -43,7 +43,7 @@ def app(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {
             "SECRET_KEY": "for tests",
-            "DATABASE_URL": services.sqlite_file(folder),
+            "DATABASE_URL": databases.sqlite_file(folder),
             "DEMO_ADDRESS": "http://127.0.0.1:5000",
             "DEMO_MAILS": str(folder),
             "DEMO_PROXMOX_URL": running.url,

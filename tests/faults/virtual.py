@@ -15,7 +15,7 @@ from unittest import mock
 
 import time_machine
 from sqlalchemy import event
-from support import services
+from support import databases
 from support import world as worlds
 
 from puq_backups.simulator import Simulator, start
@@ -59,7 +59,7 @@ def opened(folder: Path, **settings: Any) -> Iterator[tuple[worlds.World, Time]]
         clock = Time(proxmox, traveller)
         stack.enter_context(mock.patch.object(time, "sleep", clock.advance))
         defaults = {"poll": 5, "settle": 45, "shutdown_timeout": 60, "bin_hours": 24}
-        world = worlds.make(proxmox, services.sqlite_file(folder), NOWHERE, **(defaults | settings))
+        world = worlds.make(proxmox, databases.sqlite_file(folder), NOWHERE, **(defaults | settings))
         _share_clock(world)
         stack.callback(world.context.database.engine.dispose)
         yield world, clock

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import OperationalError
-from support import services
+from support import databases
 from support import world as worlds
 
 from puq_backups.clock import periodic, tick
@@ -156,7 +156,7 @@ def close_all(world: worlds.World) -> None:
     if engine.dialect.name == "sqlite":
         return
     kind, listed, kill = KILLS[engine.dialect.name]
-    with services._admin(kind) as admin:
+    with databases.admin(kind) as admin:
         for number in admin.scalars(text(listed), {"name": engine.url.database}).all():
             admin.execute(text(kill), {"number": number})
 

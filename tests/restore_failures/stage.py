@@ -102,10 +102,10 @@ class Stage:
 @contextmanager
 def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[Stage]:
     """A stage with a database of its own in `folder`; tasks take no time, and lost ones are given up soon."""
-    from support import services
+    from support import databases
 
     world = worlds.make(
-        proxmox, services.sqlite_file(folder), redis_url, staff_email="staff@example.net",
+        proxmox, databases.sqlite_file(folder), redis_url, staff_email="staff@example.net",
         smtp_url="smtp://127.0.0.1:1", mail_from="backups@example.net",
     )  # fmt: skip
     settings = world.context.settings

