@@ -1,10 +1,18 @@
-"""The Flask application of a host. It compiles what builds a URL at first use, since few tests build all of them."""
+"""The Flask application of a host and its Flask-SQLAlchemy, cheap to make many times in one process.
+
+What an application compiles for itself (URL builders, templates, SQL) is compiled once for all of them here, and
+SQLite does not wait for the disk: no test takes away the power.
+"""
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any
 
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Engine, event
 from werkzeug.routing import Rule
 
 
@@ -24,7 +32,52 @@ class LateRule(Rule):
         return build
 
 
+class TemplatesOfProcess(BytecodeCache):
+    """Compiled templates, by name, file and source."""
+
+    found: dict[tuple[str, str], CodeType]
+
+    def __init__(self) -> None:
+        self.found = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.found.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self.found[bucket.key, bucket.checksum] = bucket.code
+
+
 class HostApp(Flask):
     """A Flask application for tests."""
 
     url_rule_class = LateRule
+    jinja_options = {"bytecode_cache": TemplatesOfProcess()}  # noqa: RUF012 - Flask's
+
+
+class StatementsOfSQLite(dict[Any, Any]):
+    """Compiled statements, used by all engines: SQLAlchemy's keys begin with the engine's own dialect object."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key[1:], value)
+
+
+STATEMENTS = StatementsOfSQLite()
+
+
+class HostDatabase(SQLAlchemy):
+    """Flask-SQLAlchemy for tests."""
+
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
+        engine = super()._make_engine(bind_key, options, app)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _without_sync)
+            engine.update_execution_options(compiled_cache=STATEMENTS)
+        return engine
+
+
+def _without_sync(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")

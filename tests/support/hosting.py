@@ -6,10 +6,9 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import NullPool
 from support.databases import make_tables
-from support.host_app import HostApp
+from support.host_app import HostApp, HostDatabase
 
 from puq_backups import Actor, Backups
 
@@ -28,7 +27,7 @@ class Host:
 
 def mount(database_url: str, *, tables: bool = True, **settings: Any) -> tuple[Flask, Backups]:
     """A host application that mounts us; `settings` by their names without PUQ_BACKUPS_."""
-    app, db, backups = HostApp("host"), SQLAlchemy(), Backups()
+    app, db, backups = HostApp("host"), HostDatabase(), Backups()
     app.testing = True
     given = {"keys": [KEY], "redis_url": "unix:///nowhere/redis", **settings}
     app.config.update(

@@ -11,10 +11,9 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 from support.databases import make_tables
-from support.host_app import HostApp
+from support.host_app import HostApp, HostDatabase
 from support.waiting import PATIENCE
 
 from puq_backups import Actor, Backups
@@ -147,7 +146,7 @@ def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | Non
         PUQ_BACKUPS_REDIS_URL=redis_url,
         **{f"PUQ_BACKUPS_{name.upper()}": value for name, value in (QUICK | settings).items()},
     )  # fmt: skip
-    db, host, backups = SQLAlchemy(), host or Host(), Backups()
+    db, host, backups = HostDatabase(), host or Host(), Backups()
     db.init_app(app)
     backups.init_app(app, db=db, host=host)
     make_tables(backups.context.database.engine)
