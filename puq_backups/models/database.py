@@ -26,6 +26,13 @@ UTC_NOW_SQL = {
 }
 
 
+class OurSession(Session):
+    """A session of ours. Its listeners are the class's: adding them to each session costs more than most queries."""
+
+    on_audit: Callable[[AuditEntry], object] | None = None
+    on_change: changes.OnChange | None = None
+
+
 class Database:
     """Opens sessions on the host's engine.
 
@@ -50,15 +57,8 @@ class Database:
 
     def open(self) -> Session:
         """Return a session without an open transaction. Its objects stay readable after a commit."""
-        session = Session(self._with_check(self.engine), expire_on_commit=False)
-        event.listen(session, "after_begin", _after_begin)
-        event.listen(session, "after_flush", self._after_flush)
-        event.listen(session, "after_flush", move_waiting)
-        if self._on_change:
-            event.listen(session, "before_flush", changes.note)
-            event.listen(session, "before_commit", partial(changes.tell, on_change=self._on_change))
-        event.listen(session, "after_commit", _mark_committed)
-        event.listen(session, "after_transaction_end", _after_end)
+        session = OurSession(self._with_check(self.engine), expire_on_commit=False)
+        session.on_audit, session.on_change = self._on_audit, self._on_change
         return session
 
     def _with_check(self, engine: Engine) -> Engine:
@@ -71,11 +71,6 @@ class Database:
             event.listen(checked, "engine_connect", _replace_closed)
             self._checked = engine, checked
         return self._checked[1]
-
-    def _after_flush(self, session: Session, _: UOWTransaction) -> None:
-        if self._on_audit:
-            for entry in (row for row in session.new if isinstance(row, AuditEntry)):
-                after_commit(session, partial(self._on_audit, entry))
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -111,6 +106,22 @@ def _after_begin(session: Session, transaction: SessionTransaction, connection: 
         connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
 
 
+def _note_audit(session: OurSession, _: UOWTransaction) -> None:
+    if session.on_audit:
+        for entry in (row for row in session.new if isinstance(row, AuditEntry)):
+            after_commit(session, partial(session.on_audit, entry))
+
+
+def _note_changes(session: OurSession, flushing: UOWTransaction, rows: object) -> None:
+    if session.on_change:
+        changes.note(session, flushing, rows)
+
+
+def _tell_changes(session: OurSession) -> None:
+    if session.on_change:
+        changes.tell(session, session.on_change)
+
+
 def after_commit(session: Session, call: Callable[[], object]) -> None:
     """Call `call` as soon as the session's transaction has been committed and closed.
 
@@ -135,6 +146,15 @@ def _after_end(session: Session, transaction: SessionTransaction) -> None:
         conflicts.commits.set(conflicts.commits.get() + 1)
     for call in calls if committed else []:
         call()
+
+
+event.listen(OurSession, "after_begin", _after_begin)
+event.listen(OurSession, "after_flush", _note_audit)
+event.listen(OurSession, "after_flush", move_waiting)
+event.listen(OurSession, "before_flush", _note_changes)
+event.listen(OurSession, "before_commit", _tell_changes)
+event.listen(OurSession, "after_commit", _mark_committed)
+event.listen(OurSession, "after_transaction_end", _after_end)
 
 
 def database_now(session: Session) -> datetime:
