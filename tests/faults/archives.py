@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from puq_backups.simulator.world.journal import Entry
 
 from .diary import Diary, Row
 
 MARKER = re.compile(r"\[puqb:(\w+)\.(\w+)\]\s*$")
-GRACE = 900.0
-"""Seconds for which an archive that somebody else removed may still have been seen by us."""
+GRACE = 150.0
+"""Seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its call."""
+AWAY = {"storage-offline", "storage-removed"}
+"""Controls by which a storage cannot be read; one that is empty has no files in the journal either."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class File:
-    """An archive as Proxmox held it."""
+    """An archive as Proxmox held it at a moment. `away_since`: since when its storage cannot be read."""
 
     volid: str
     vmid: int
     notes: str = ""
+    made_at: float = 0.0
     made_by: str = ""
     protected: bool = False
-    verification: str = ""
+    unprotected_at: float | None = None
+    unprotected_by: str = ""
+    failed_since: float | None = None
+    damaged: bool = False
     removed_at: float | None = None
     removed_by: str = ""
+    away_since: float | None = None
 
     @property
     def tokens(self) -> tuple[str, str] | None:
@@ -34,51 +41,69 @@ class File:
         found = MARKER.search(self.notes)
         return (found[1], found[2]) if found else None
 
-
-def there(diary: Diary, moment: Entry) -> list[File]:
-    """The files at a moment of the journal, those removed a little before included."""
-    found: dict[str, File] = {}
-    for entry, file in changes(diary):
-        if entry is moment:
-            break
-        found[file.volid] = file
-    return [file for file in found.values() if file.removed_at is None or file.removed_at >= moment.at - GRACE]
+    @property
+    def storage(self) -> str:
+        """The storage's name."""
+        return self.volid.partition(":")[0]
 
 
-def changes(diary: Diary) -> Iterator[tuple[Entry, File]]:
-    """Each coming and going of a file, in order; the File has the state of its end."""
-    known = files(diary)
+Files = dict[str, File]
+
+
+def replay(diary: Diary) -> Iterator[tuple[Entry, Files]]:
+    """Each entry of the journal with all files as they were just before it, those removed meanwhile included."""
+    known: Files = {}
+    away: dict[str, float] = {}
     for entry in diary.journal:
-        if entry.what in {"added", "removed"} and entry.subject in known:
-            yield entry, known[entry.subject]
+        yield entry, known
+        if entry.what == "control":
+            _control(entry, known, away)
+        elif ":backup/" in entry.subject and entry.what in {"added", "changed", "removed"}:
+            known[entry.subject] = _changed(known.get(entry.subject), entry)
 
 
-def files(diary: Diary) -> dict[str, File]:
+def _control(entry: Entry, known: Files, away: dict[str, float]) -> None:
+    facts, undone = entry.details, entry.subject == "undo"
+    name = str(facts.get("of")) if undone else entry.subject
+    if name in AWAY or name == "storage-online":
+        storages = [str(facts["storage"])] if "storage" in facts else list(away)
+        for storage in storages:
+            away.pop(storage, None)
+            if name in AWAY and not undone:
+                away[storage] = entry.at
+            for volid, file in known.items():
+                if file.storage == storage:
+                    known[volid] = replace(file, away_since=away.get(storage))
+    found = known.get(str(facts.get("volid")))
+    if found and name == "verification":
+        failed = facts.get("state", "failed") == "failed" and not undone
+        known[found.volid] = replace(found, failed_since=entry.at if failed else None)
+    if found and name == "archive-damaged":
+        known[found.volid] = replace(found, damaged=not undone)
+
+
+def _changed(before: File | None, entry: Entry) -> File:
+    facts = entry.details
+    file = before or File(entry.subject, int(facts.get("vmid") or 0), made_at=entry.at, made_by=entry.by)
+    if entry.what == "removed":
+        return replace(file, removed_at=entry.at, removed_by=entry.by)
+    protected = bool(facts.get("protected"))
+    if file.protected and not protected:
+        file = replace(file, unprotected_at=entry.at, unprotected_by=entry.by)
+    return replace(file, notes=str(facts.get("notes") or ""), protected=protected, removed_at=None, removed_by="")
+
+
+def files(diary: Diary) -> Files:
     """All files of the journal by volid, each with the state of its end."""
-    found: dict[str, File] = {}
-    for entry in diary.journal:
-        if entry.what == "control" and entry.subject == "verification" and entry.details.get("volid") in found:
-            found[entry.details["volid"]].verification = str(entry.details.get("state"))
-        if ":backup/" not in entry.subject or entry.what not in {"added", "changed", "removed"}:
-            continue
-        facts = entry.details
-        file = found.setdefault(entry.subject, File(entry.subject, int(facts.get("vmid") or 0), made_by=entry.by))
-        if entry.what == "removed":
-            file.removed_at, file.removed_by = entry.at, entry.by
-            continue
-        file.notes, file.protected = str(facts.get("notes") or ""), bool(facts.get("protected"))
-    return found
+    known: Files = {}
+    for _, known in replay(diary):  # noqa: B007 - the last one
+        pass
+    return known
 
 
 def ours(diary: Diary, what: str) -> Iterator[Entry]:
     """The entries of this kind that are of our token."""
     return (entry for entry in diary.journal if entry.what == what and entry.by == diary.token_id)
-
-
-def service_of(diary: Diary, file: File) -> Row | None:
-    """The service whose token is in the file's marker."""
-    tokens = file.tokens
-    return next((row for row in diary.rows["service"] if tokens and row["token"] == tokens[0]), None)
 
 
 def operation_of(diary: Diary, file: File) -> Row | None:
@@ -87,6 +112,11 @@ def operation_of(diary: Diary, file: File) -> Row | None:
     return next((row for row in diary.rows["operation"] if tokens and row["token"] == tokens[1]), None)
 
 
+def owner(diary: Diary, file: File) -> str | None:
+    """The id of the service whose token, present or earlier, is in the file's marker."""
+    return diary.history.tokens().get(file.tokens[0]) if file.tokens else None
+
+
 def file_of(diary: Diary, operation: Row) -> File | None:
     """The file that an operation made."""
-    return next((one for one in files(diary).values() if one.tokens and one.tokens[1] == operation["token"]), None)
+    return next((one for one in diary.files.values() if one.tokens and one.tokens[1] == operation["token"]), None)

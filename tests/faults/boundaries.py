@@ -20,13 +20,17 @@ class Killed(BaseException):
 
 
 class Boundaries:
-    """Counts boundaries. `kill_in` is the number of boundaries until the process is killed, None for never."""
+    """Counts boundaries. `kill_in` is the number of boundaries until the process is killed, None for never.
+
+    `look(method, url, body)` is called right before each request.
+    """
 
     def __init__(self) -> None:
         self.kill_in: int | None = None
         self.kills = 0
         self.places: list[str] = []
         self.meanwhile: Callable[[], None] | None = None
+        self.look: Callable[[str, str, str], None] | None = None
         self._nested = False
 
     def reached(self, place: str) -> None:
@@ -56,6 +60,9 @@ class Boundaries:
 
         def sent(adapter: HTTPAdapter, request: Any, *args: Any, **more: Any) -> Any:
             self.reached(f"before request {request.method}")
+            if self.look:
+                body = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
+                self.look(str(request.method), str(request.url), body)
             answer = send(adapter, request, *args, **more)
             self.reached(f"after request {request.method}")
             return answer

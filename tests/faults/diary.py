@@ -9,7 +9,8 @@ import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 from support import world as worlds
@@ -17,53 +18,94 @@ from support import world as worlds
 from puq_backups.simulator.world.journal import Entry
 from puq_backups.simulator.world.volumes import Volume
 
-TABLES = ("service", "operation", "backup", "audit", "mail", "chore", "hidden_volume", "storage")
+from .history import History
+
+if TYPE_CHECKING:
+    from .archives import File
+
+TABLES = ("service", "operation", "backup", "audit", "mail", "chore", "hidden_volume", "storage", "set_aside")
 STORAGES = ("nfs", "pbs", "local", "nfs-keep2")
 
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Intrusion:
+    """What a client asked of somebody else's backup: the answer, Proxmox calls, and whether a row was changed."""
+
+    function: str
+    answer: str
+    calls: int
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Destruction:
+    """A request that destroys something, with the committed audit rows that spoke of it just before it was sent."""
+
+    request: str
+    announced: int
+
+
 @dataclass
 class Diary:
-    """Notes of a run. Times are those of the simulator, in seconds since the epoch."""
+    """Notes of a run. Times are those of the simulator, in seconds since the epoch.
+
+    `skew`: how far the product's clock was ever off, in seconds. `ended_at`: when clock and worker ran last.
+    `faulty`: set while the database fails on purpose, so that an error of ours is no news.
+    """
 
     deeds: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     ticks: int = 0
     jumps: int = 0
+    skew: float = 60.0
     broken: list[str] = field(default_factory=list)
     quotas: dict[str, list[int]] = field(default_factory=dict)
-    statuses: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
-    schedules: dict[str, list[dict[int, str]]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    intrusions: list[Intrusion] = field(default_factory=list)
+    destructions: list[Destruction] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
     volumes: list[Volume] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
     token_id: str = ""
-    secret: str = ""
+    secrets: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
+    ended_at: float = 0.0
+    faulty: bool = False
 
-    def status(self, service_id: str, function: str, at: float) -> None:
-        """A lifecycle function was accepted."""
-        self.statuses.setdefault(service_id, []).append((at, function))
+    @cached_property
+    def files(self) -> dict[str, File]:
+        """All files of the journal by volid, each with the state of its end."""
+        from . import archives
 
-    def schedule(self, service_id: str, times: dict[int, str]) -> None:
-        """A schedule was accepted: times of day by weekday."""
-        self.schedules.setdefault(service_id, []).append(times)
+        return archives.files(self)
+
+    @cached_property
+    def results(self) -> dict[str, str]:
+        """How the tasks of the journal ended, by UPID: `OK`, or `failed`."""
+        return {
+            entry.subject: "OK" if str(entry.details["exitstatus"]).startswith(("OK", "WARNINGS")) else "failed"
+            for entry in self.journal
+            if entry.what == "ended"
+        }
 
     def log(self, record: logging.LogRecord) -> None:
         """Keep a log line; an error of ours that nobody expected breaks the rule 0."""
         line = logging.Formatter("%(levelname)s %(name)s %(message)s").format(record)
         self.lines.append(line)
-        if record.levelno >= logging.ERROR:
+        # A conflict passes by itself: whatever met it is tried again.
+        if record.levelno >= logging.ERROR and not self.faulty and "database is locked" not in line:
             self.broken.append(f"0: logged {line}")
 
-    def collect(self, world: worlds.World) -> None:
+    def collect(self, world: worlds.World, token: str) -> None:
         """Take what Proxmox and the database hold at the end."""
         proxmox = world.proxmox
         self.journal = proxmox.journal()
         self.volumes = [volume for storage in STORAGES for volume in proxmox.volumes(storage)]
-        self.token_id, self.secret = proxmox.tokens["panel"]
+        self.token_id, secret = proxmox.tokens[token]
+        self.secrets = [secret, *world.app.config["PUQ_BACKUPS_KEYS"]]
         self.crashes = list(proxmox.crashes)
         with world.context.database.engine.connect() as connection:
             for table in TABLES:
@@ -80,7 +122,12 @@ class Diary:
         for row in self.rows.get("operation", []):
             found[f"{row['kind']} {row['state']}"] += 1
             found[f"operations {row['kind']}"] += 1
+            found["operations"] += 1
             data = json.loads(row["data"]) if isinstance(row["data"], str) else row["data"] or {}
             found["rotations"] += len(data.get("removed", [])) if row["kind"] == "backup" else 0
+        for (name, answer), count in self.deeds.items():
+            found[f"asked {name}"] += count
+            found[f"accepted {name}"] += count if answer == "success" else 0
         found["ticks"], found["clock jumps"] = self.ticks, self.jumps
+        found["backups made"] = sum(file.tokens is not None for file in self.files.values())
         return found

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import requests
 from support import world as worlds
 
 from puq_backups import Actor
+from puq_backups.errors import BackupsError
 from puq_backups.models import Backup
+from puq_backups.staff import adopt, resolve
+
+from .diary import Intrusion
 
 if TYPE_CHECKING:
     from .run import Run, Tenant
 
 QUOTAS = (1, 2, 2, 2, 3)
 STORAGES = ("nfs", "nfs", "pbs", "local")
+ZONES = ("UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland")
+
 NOTES = ("", "before the update", "Ünïcode {{guestname}}", "a\tb", "x" * 255)
 STAFF = worlds.STAFF
 
@@ -54,12 +61,21 @@ def restore(run: Run, tenant: Tenant) -> str:
     """Restore, or what is offered after a failed restore."""
     service = run.world.service(tenant.id)
     if service.restore_failed and run.dice.random() < 0.8:
-        other = _some_backup(run, tenant) if run.dice.random() < 0.5 else ""
-        return run.call("RetryRestore", tenant, operation_id=service.restore_failed, backup_id=other)
+        return _after_failure(run, tenant, service.restore_failed)
     return run.call(
         "RestoreBackup", tenant, backup_id=_some_backup(run, tenant), confirm=service.vm_name,
-        safety_copy=run.dice.choice("001"),
+        safety_copy=run.dice.choice("011"),
     )  # fmt: skip
+
+
+def _after_failure(run: Run, tenant: Tenant, failed: str) -> str:
+    choice = run.dice.choice(("retry", "other", "back", "reinstall"))
+    if choice == "back":
+        return run.call("BackToBefore", tenant, operation_id=failed)
+    if choice == "reinstall":
+        return run.call("Reinstall", tenant, confirm="REINSTALL", safety_copy=run.dice.choice("01"))
+    other = _some_backup(run, tenant) if choice == "other" else ""
+    return run.call("RetryRestore", tenant, operation_id=failed, backup_id=other)
 
 
 def cancel(run: Run, tenant: Tenant) -> str:
@@ -69,13 +85,14 @@ def cancel(run: Run, tenant: Tenant) -> str:
 
 
 def save_schedule(run: Run, tenant: Tenant) -> str:
-    """Save a schedule: most days at some time, in UTC."""
+    """Save a schedule: most days at some time, at times in another zone."""
     days = [day for day in range(7) if run.dice.random() < 0.8]
-    at = f"{run.dice.randrange(24):02}:{run.dice.randrange(0, 60, 5):02}"
+    at, zone = f"{run.dice.randrange(24):02}:{run.dice.randrange(0, 60, 5):02}", run.dice.choice(ZONES)
     form = {f"day_{day}": "1" for day in days} | {f"time_{day}": at for day in range(7)}
-    answer = run.call("SaveSchedule", tenant, timezone="UTC", **form)
-    if answer == "success":
-        run.diary.schedule(tenant.id, dict.fromkeys(days, at))
+    answer = run.call("SaveSchedule", tenant, timezone=zone, **form)
+    saved = run.diary.history.at(tenant.id, run.clock.now())
+    if answer == "success" and saved and (saved.zone, dict(saved.days)) != (zone, dict.fromkeys(days, at)):
+        run.diary.broken.append(f"3: {zone} {days} {at} was saved as {saved}")
     return answer
 
 
@@ -83,7 +100,7 @@ def change_package(run: Run, tenant: Tenant) -> str:
     """Up- or downgrade."""
     tenant.package = {
         "backups": run.dice.choice(QUOTAS), "rotation": run.dice.choice(("before", "after")),
-        "storage": run.dice.choice(STORAGES), "cores": run.dice.choice((1, 2)),
+        "storage": run.dice.choice(STORAGES), "cores": run.dice.choice((1, 2)), "template": 9000,
     }  # fmt: skip
     run.diary.quotas.setdefault(tenant.id, []).append(int(tenant.package["backups"]))
     return run.host("ChangePackage", tenant)
@@ -103,18 +120,18 @@ def terminate(run: Run, tenant: Tenant) -> str:
 
 def intrude(run: Run, tenant: Tenant) -> str:
     """Ask for a backup of another client, by every function that takes one."""
-    others = [other for other in run.tenants if other.client != tenant.client]
-    other = run.dice.choice(others)
-    backup_id = _some_backup(run, other)
-    function = run.dice.choice(("RemoveBackup", "DeleteBackup", "EditNote", "KeepBackup", "RestoreBackup"))
-    asked = len(run.world.proxmox.requests())
-    service_id = run.dice.choice((tenant.id, other.id))
-    form = {"backup_id": backup_id, "note": "mine", "kept": "0", "confirm": run.world.service(other.id).vm_name}
-    answer = run.call_as(Actor(client_id=tenant.client), function, service_id, **form)
+    other = run.dice.choice([other for other in run.tenants if other.client != tenant.client])
+    backup_id = _some_backup(run, other) or _some_backup(run, tenant)
+    function = run.dice.choice(
+        ("RemoveBackup", "DeleteBackup", "UndoRemove", "EditNote", "KeepBackup", "RestoreBackup")
+    )
+    rows = "SELECT kept, note, binned_until FROM puq_backups_backup WHERE id = :id"
+    before, asked = run.sql(rows, id=backup_id), len(run.world.proxmox.requests())
+    form = {"backup_id": backup_id, "note": "mine", "kept": "1", "confirm": run.world.service(other.id).vm_name}
+    answer = run.call_as(Actor(client_id="nobody's"), function, run.dice.choice((tenant.id, other.id)), **form)
     calls = len(run.world.proxmox.requests()) - asked
-    if calls or answer == "success":
-        run.diary.broken.append(f"7: {function} on a foreign backup answered {answer!r} after {calls} calls")
-    return answer
+    run.diary.intrusions.append(Intrusion(function, answer, calls, run.sql(rows, id=backup_id) != before))
+    return "answered"
 
 
 def _backups(run: Run, tenant: Tenant) -> list[Backup]:
@@ -127,9 +144,63 @@ def _some_backup(run: Run, tenant: Tenant) -> str:
     return run.dice.choice([found[0], found[-1], *found]).id if found else ""
 
 
+def somebody_elses_archive(run: Run, tenant: Tenant) -> str:
+    """Somebody else backs the VM up by hand, and staff adopt an archive like this; later it may be released."""
+    adopted = [backup.id for backup in _backups(run, tenant) if backup.kind == "adopted" and not backup.released_at]
+    if adopted and run.dice.random() < 0.3:
+        return run.call("ReleaseBackup", tenant, backup_id=adopted[0])
+    foreign = [
+        volume for volume in run.world.proxmox.volumes("nfs") if volume.vmid == tenant.vmid and not volume.notes
+    ]
+    if not foreign:
+        return _back_up_by_hand(run, tenant)
+    try:
+        adopt.adopt(run.world.context, tenant.id, STAFF, run.dice.choice(foreign).volid, "1")
+    except BackupsError as error:
+        return str(error)
+    return "success"
+
+
+def _back_up_by_hand(run: Run, tenant: Tenant) -> str:
+    token, secret = run.world.proxmox.tokens["root"]
+    node = run.world.proxmox.vm(tenant.vmid).node
+    try:
+        answer = requests.post(
+            f"{run.world.proxmox.url}/api2/json/nodes/{node}/vzdump", data={"vmid": tenant.vmid, "storage": "nfs"},
+            headers={"Authorization": f"PVEAPIToken={token}={secret}"}, timeout=60,
+        )  # fmt: skip
+    except requests.RequestException:
+        return "not reached"
+    return f"by hand: {answer.status_code}"
+
+
+def change_client(run: Run, tenant: Tenant) -> str:
+    """The service goes to another client, or back to the one before."""
+    tenant.client = f"{tenant.client}x" if not tenant.client.endswith("x") else tenant.client[:-1]
+    return run.host("CreateAccount", tenant)
+
+
+def settle(run: Run, tenant: Tenant) -> str:
+    """Staff accept what a failed restore left, or a VM that is another one."""
+    try:
+        resolve.clear_failed_restore(run.world.context, tenant.id, STAFF)
+    except BackupsError as error:
+        return str(error)
+    return "success"
+
+
+def look(run: Run, tenant: Tenant) -> str:
+    """The client looks at the page."""
+    actor = Actor(client_id=tenant.client, name=tenant.client)
+    answer = run.world.backups.call("ClientArea", {"serviceid": tenant.id}, actor=actor)
+    run.diary.lines.append(str(answer)[:20_000])
+    return str(answer.get("templatefile"))
+
+
 Deed = Callable[["Run", "Tenant"], str]
 DEEDS: dict[Deed, int] = {
-    back_up: 8, restore: 14, remove: 6, delete: 10, undo: 2, keep: 4, note: 2, cancel: 3, save_schedule: 3,
-    change_package: 4, suspend: 1, terminate: 1, intrude: 2,
+    back_up: 8, restore: 16, remove: 6, delete: 12, undo: 2, keep: 4, note: 2, cancel: 3, save_schedule: 4,
+    change_package: 4, suspend: 1, terminate: 1, intrude: 2, somebody_elses_archive: 3, change_client: 1, settle: 1,
+    look: 1,
 }  # fmt: skip
 """What people do, and how often."""

@@ -5,28 +5,21 @@ Nothing of the product is used here: the marker, the schedule and what a backup 
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from urllib.parse import unquote
 
-from .archives import GRACE, MARKER, File, changes, file_of, files, operation_of, ours, service_of, there
-from .diary import Diary, Row
+from puq_backups.simulator.world.journal import Entry
 
-ENDED = {"done", "failed", "missed", "refused", "skipped", "cancelled"}
+from .archives import MARKER, operation_of, replay
+from .diary import Diary
+from .removals import floor_and_rotation
+from .slots import slots_end
+
 ON_ARCHIVES = {"imgdel"}
-REMOVERS = {"manual", "purge", "bin", "expiry"}
-"""Origins of remove operations: a person, the end of a service, of the time in the bin, of a safety copy."""
-
-
-@dataclass
-class Removal:
-    """A file that we had removed, with the files that were there at this moment."""
-
-    at: float
-    file: File
-    purpose: Row | None
-    others: list[File] = field(default_factory=list)
+OF_A_VM = re.compile(r"(?:POST|PUT|DELETE) /nodes/[^/]+/qemu/(\d+)(?!.*/(?:agent|clone))")
+NEW_TASK = re.compile(r"POST /nodes/[^/]+/(?:qemu|vzdump)$")
+NOT_FOUND = "There is nothing here."
 
 
 def broken(diary: Diary) -> list[str]:
@@ -38,59 +31,14 @@ def broken(diary: Diary) -> list[str]:
     ]
 
 
-def floor_and_rotation(diary: Diary) -> Iterator[str]:
-    """1. Our own removal never takes the last restorable backup, and no more than rotation may."""
-    before: Counter[str] = Counter()
-    for one in removals(diary):
-        # Rule 5 speaks of a removal without a purpose.
-        if one.purpose is None:
-            continue
-        yield from _wrongly_owned(diary, one)
-        if one.purpose["kind"] == "remove" or _binned(diary, one.file):
-            continue
-        yield from _wrongly_rotated(one)
-        made = file_of(diary, one.purpose)
-        before[one.purpose["id"]] += made is None or made not in one.others
-    for operation_id, count in before.items():
-        if count > 1:
-            yield f"1: operation {operation_id} removed {count} backups before it made its own"
-
-
-def _binned(diary: Diary, file: File) -> bool:
-    """Whether a person's Remove put it into the bin, which a new backup may empty."""
-    said = Counter(row["action"] for row in diary.rows["audit"] if row["text"].startswith(f"{file.volid} by "))
-    return said["bin"] > said["undo"]
-
-
-def _wrongly_owned(diary: Diary, one: Removal) -> Iterator[str]:
-    purpose, owner = one.purpose or {}, service_of(diary, one.file)
-    if owner is None or owner["id"] != purpose["service_id"]:
-        yield f"1: {one.file.volid} is not of service {purpose['service_id']}, whose operation removed it"
-    if purpose["kind"] == "remove" and purpose["origin"] not in REMOVERS:
-        yield f"1: {one.file.volid} was removed by an operation of origin {purpose['origin']}"
-
-
-def _wrongly_rotated(one: Removal) -> Iterator[str]:
-    purpose = one.purpose or {}
-    if (purpose["kind"], purpose["origin"]) != ("backup", "scheduled"):
-        yield f"1: {one.file.volid} was removed by {purpose['kind']} {purpose['origin']}"
-    if one.file.protected:
-        yield f"1: {one.file.volid} is kept and was rotated"
-    if not any(_survives(one, other) for other in one.others):
-        yield f"1: {one.file.volid} was the last restorable backup and was rotated at {one.at}"
-
-
-def _survives(removal: Removal, other: File) -> bool:
-    """Whether the other file is a restorable backup of the same service, or was until a moment ago."""
-    lost = other.removed_at is not None and other.removed_at < removal.at - GRACE
-    same = other.tokens is not None and removal.file.tokens is not None and other.tokens[0] == removal.file.tokens[0]
-    return same and not lost and other.verification != "failed"
-
-
 def one_writer(diary: Diary) -> Iterator[str]:
-    """2. Two tasks of ours never work on one VM at the same time."""
+    """2. While a task of ours works on a VM, no other one starts, and nothing asks to change this VM."""
     running: dict[str, set[str]] = defaultdict(set)
     for entry in diary.journal:
+        if entry.what == "asked" and entry.by == diary.token_id:
+            vmid = _written(entry)
+            if running[vmid]:
+                yield f"2: {entry.subject} was asked for while {', '.join(running[vmid])} ran"
         if entry.what not in {"started", "ended"} or diary.token_id not in entry.subject:
             continue
         kind, subject = entry.subject.split(":")[5:7]
@@ -105,18 +53,28 @@ def one_writer(diary: Diary) -> Iterator[str]:
         running[vmid].add(entry.subject)
 
 
-def slots_end(diary: Diary) -> Iterator[str]:
-    """3. Each slot ends, once."""
-    seen: Counter[tuple[str, str]] = Counter()
-    for row in diary.rows["operation"]:
-        if row["state"] not in ENDED:
-            what = f"{row['kind']} {row['id']} of service {row['service_id']}"
-            yield f"3: {what} is still {row['state']} ({row['step']})"
-        if row["slot_date"]:
-            seen[row["service_id"], row["slot_date"]] += 1
-    for (service_id, day), count in seen.items():
-        if count > 1:
-            yield f"3: service {service_id} has {count} slots on {day}"
+def _written(entry: Entry) -> str:
+    """The VM that a request changes, "" if it changes none."""
+    found = OF_A_VM.match(entry.subject)
+    if found:
+        return found[1]
+    return str(entry.details["params"].get("vmid", "")) if NEW_TASK.match(entry.subject) else ""
+
+
+def same_machine(diary: Diary) -> Iterator[str]:
+    """2. A VM of somebody else that has got the VMID is neither backed up nor changed."""
+    foreign: set[str] = set()
+    for entry in diary.journal:
+        if entry.what == "control" and entry.subject in {"vmid-reused", "undo"}:
+            reused = entry.subject == "vmid-reused" or entry.details.get("of") == "vmid-reused"
+            if reused and entry.subject == "undo":
+                foreign.clear()
+            elif reused:
+                foreign.add(str(entry.details["vmid"]))
+        if entry.what == "started" and diary.token_id in entry.subject:
+            kind, vmid = entry.subject.split(":")[5:7]
+            if kind not in ON_ARCHIVES and vmid in foreign:
+                yield f"2: {entry.subject} works on the VM of somebody else"
 
 
 def files_and_rows(diary: Diary) -> Iterator[str]:
@@ -126,7 +84,7 @@ def files_and_rows(diary: Diary) -> Iterator[str]:
     for row in diary.rows["backup"]:
         if row["removed_at"] is None and row["missing_at"] is None and row["volid"] not in held:
             yield f"4: {row['volid']} of service {row['service_id']} has a row and no file"
-    tokens = {row["token"] for row in diary.rows["service"]}
+    tokens = diary.history.tokens()
     for volid, volume in held.items():
         found = MARKER.search(volume.notes or "")
         if found and found[1] in tokens and volid not in known:
@@ -134,81 +92,80 @@ def files_and_rows(diary: Diary) -> Iterator[str]:
 
 
 def audited(diary: Diary) -> Iterator[str]:
-    """5. Each request that destroys something has an audit row with an actor, as often as it was asked."""
-    rows = Counter(row["text"] for row in diary.rows["audit"] if row["actor"] and row["action"] == "imgdel")
+    """5. Each request that destroys something was announced by a committed audit row with an actor."""
     asked: Counter[str] = Counter()
-    for entry in ours(diary, "asked"):
-        method, _, path = entry.subject.partition(" ")
-        if method == "DELETE" and "/content/" in path:
-            asked[unquote(path.partition("/content/")[2])] += 1
-    for volid, count in asked.items():
-        if rows[f"remove {volid}"] < count:
-            yield f"5: {volid} was asked to be removed {count} times with {rows[f'remove {volid}']} audit rows"
+    for one in diary.destructions:
+        asked[one.request] += 1
+        if one.announced < asked[one.request]:
+            yield f"5: {one.request} was sent for the {asked[one.request]}. time with {one.announced} audit rows"
 
 
 def nothing_twice(diary: Diary) -> Iterator[str]:
-    """6. No operation makes two archives, and none restores twice."""
+    """6. No operation makes two archives, and none restores or clones twice."""
     made: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for file in files(diary).values():
+    for file in diary.files.values():
         if file.tokens:
             made[file.tokens].add(file.volid)
     for (_, token), volids in made.items():
         if len(volids) > 1:
             yield f"6: the operation with token {token} made {sorted(volids)}"
-    restored = Counter(
-        entry.subject.split(":")[6]
-        for entry in diary.journal
-        if entry.what == "ended" and ":qmrestore:" in entry.subject and entry.details["exitstatus"] == "OK"
-    )
-    for service in diary.rows["service"]:
+    done: dict[str, Counter[str]] = {"qmrestore": Counter(), "qmclone": Counter()}
+    for upid, result in diary.results.items():
+        kind, subject = upid.split(":")[5:7]
+        if result == "OK" and kind in done:
+            done[kind][subject] += 1
+    vmids = {service_id: {str(state.vmid) for state in states} for service_id, states in diary.history.states.items()}
+    for vmid, count in done["qmrestore"].items():
         asked = sum(
-            row["service_id"] == service["id"] and row["kind"] == "restore" for row in diary.rows["operation"]
+            row["kind"] == "restore" and vmid in vmids.get(row["service_id"], ()) for row in diary.rows["operation"]
         )
-        if restored[str(service["vmid"])] > asked:
-            yield f"6: VM {service['vmid']} was restored {restored[str(service['vmid'])]} times of {asked} asked for"
+        if count > asked:
+            yield f"6: VM {vmid} was restored {count} times of {asked} asked for"
+    clones, wanted = done["qmclone"].total(), sum(row["kind"] == "reinstall" for row in diary.rows["operation"])
+    if clones > wanted:
+        yield f"6: {clones} VMs were cloned for {wanted} reinstallations"
+
+
+def strangers(diary: Diary) -> Iterator[str]:
+    """7. What is somebody else's is answered as if it were not there, without Proxmox and without a change."""
+    for one in diary.intrusions:
+        if one.answer != NOT_FOUND or one.calls or one.changed:
+            changed = " and a changed row" if one.changed else ""
+            yield f"7: {one.function} on a foreign backup: {one.answer!r} after {one.calls} calls{changed}"
 
 
 def no_secret(diary: Diary) -> Iterator[str]:
-    """8. The token's secret is in no log line, row, mail or answer."""
+    """8. Neither the token's secret nor our key is in a log line, row, mail or answer."""
     for line in diary.lines:
-        if diary.secret in line:
-            yield f"8: the log holds the secret: {line}"
+        if any(secret in line for secret in diary.secrets):
+            yield f"8: the log holds a secret: {line}"
     for table, rows in diary.rows.items():
         for row in rows:
-            if any(diary.secret in str(value) for value in row.values()):
-                yield f"8: a row of {table} holds the secret: {row['id']}"
+            if any(secret in str(value) for secret in diary.secrets for value in row.values()):
+                yield f"8: a row of {table} holds a secret: {row.get('id') or row}"
+    for name, answer in diary.deeds:
+        if any(secret in answer for secret in diary.secrets):
+            yield f"8: the answer of {name} holds a secret: {answer}"
 
 
 def quota(diary: Diary) -> Iterator[str]:
-    """Quota: a service never holds more than one file above the largest quota that it had."""
-    held: Counter[str] = Counter()
-    for entry, file in changes(diary):
-        service = service_of(diary, file)
-        made_by = operation_of(diary, file)
-        if service is None or made_by is None or made_by["kind"] != "backup":
+    """Quota: an owner of a service never holds more than one file above the largest quota that it had."""
+    held: Counter[tuple[str, str]] = Counter()
+    present: set[str] = set()
+    for entry, _ in replay(diary):
+        file = diary.files.get(entry.subject)
+        made = operation_of(diary, file) if file and entry.what in {"added", "removed"} else None
+        if made is None or made["kind"] != "backup":
             continue
-        held[service["id"]] += 1 if entry.what == "added" else -1
-        most = max(diary.quotas.get(service["id"], [0])) + 1
-        if held[service["id"]] > most:
-            yield f"quota: service {service['id']} holds {held[service['id']]} files at {entry.at}, of {most - 1}"
+        theirs = made["service_id"], made["client_id"]
+        held[theirs] += (entry.what == "added") - (entry.subject in present)
+        present = present | {entry.subject} if entry.what == "added" else present - {entry.subject}
+        most = max(diary.quotas.get(made["service_id"], [0])) + 1
+        if entry.what == "added" and held[theirs] > most:
+            yield f"quota: service {made['service_id']} holds {held[theirs]} files, of {most - 1}"
 
 
 RULES: tuple[Callable[[Diary], Iterator[str]], ...] = (
-    floor_and_rotation, one_writer, slots_end, files_and_rows, audited, nothing_twice, no_secret, quota,
+    floor_and_rotation, one_writer, same_machine, slots_end, files_and_rows, audited, nothing_twice, strangers,
+    no_secret, quota,
 )  # fmt: skip
-
-
-def removals(diary: Diary) -> list[Removal]:
-    """The files that tasks of ours removed, each with what was there then."""
-    found = []
-    for entry, file in changes(diary):
-        if entry.what == "removed" and ":imgdel:" in entry.by and diary.token_id in entry.by:
-            others = [other for other in there(diary, entry) if other.volid != file.volid]
-            found.append(Removal(entry.at, file, _purpose(diary, file), others))
-    return found
-
-
-def _purpose(diary: Diary, file: File) -> Row | None:
-    """The operation whose audit row announced the removal: the last one."""
-    rows = [row for row in diary.rows["audit"] if row["action"] == "imgdel" and row["text"] == f"remove {file.volid}"]
-    return diary.operation(max(rows, key=lambda row: row["at"])["operation_id"]) if rows else None

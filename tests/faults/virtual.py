@@ -20,8 +20,8 @@ from support import world as worlds
 
 from puq_backups.simulator import Simulator, start
 
-BEGIN = 1_767_268_800.0
-"""2026-01-01 12:00 UTC."""
+BEGINNINGS = (1_767_268_800.0, 1_774_526_400.0, 1_792_756_800.0)
+"""2026-01-01, and days before the changes of Europe's clocks: 2026-03-26 and 2026-10-23, each at 12:00 UTC."""
 NOWHERE = "unix:///nowhere/redis"
 
 
@@ -50,16 +50,18 @@ class Time:
 
 
 @contextmanager
-def opened(folder: Path, **settings: Any) -> Iterator[tuple[worlds.World, Time]]:
+def opened(
+    folder: Path, begin: float = BEGINNINGS[0], *, host: worlds.Host | None = None, **settings: Any
+) -> Iterator[tuple[worlds.World, Time]]:
     """A world on virtual time, with a SQLite file in `folder` and without Redis, whose loss costs only time."""
     with ExitStack() as stack:
-        proxmox = stack.enter_context(start(virtual_time=BEGIN, https=False))
+        proxmox = stack.enter_context(start(virtual_time=begin, https=False))
         stack.enter_context(proxmox.in_process())
-        traveller = stack.enter_context(time_machine.travel(BEGIN, tick=False))
+        traveller = stack.enter_context(time_machine.travel(begin, tick=False))
         clock = Time(proxmox, traveller)
         stack.enter_context(mock.patch.object(time, "sleep", clock.advance))
         defaults = {"poll": 5, "settle": 45, "shutdown_timeout": 60, "bin_hours": 24}
-        world = worlds.make(proxmox, databases.sqlite_file(folder), NOWHERE, **(defaults | settings))
+        world = worlds.make(proxmox, databases.sqlite_file(folder), NOWHERE, host, **(defaults | settings))
         _share_clock(world)
         stack.callback(world.context.database.engine.dispose)
         yield world, clock

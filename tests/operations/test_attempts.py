@@ -163,3 +163,21 @@ def test_disks_of_an_archive_without_its_log_come_from_its_configuration(world: 
     world.drain()
 
     assert [backup.disks for backup in world.held()] == [disks, disks]
+
+
+def test_backup_that_failed_its_verification_a_moment_ago_is_no_survivor(world: worlds.World) -> None:
+    """No sync has seen it yet, but the listing that rotation looks at says it."""
+    with time_machine.travel(SUNDAY, tick=True) as clock:
+        assert world.backups.call("ChangePackage", world.params(backups=2, storage="pbs")) == "success"
+        assert world.call("SaveSchedule", **NOON) == "success"
+        for day in (0, 1):
+            run(world, clock, days=day)
+        first, second = world.held()
+        # The sync of this hour has been.
+        run(world, clock, days=2, minutes=-5)
+        world.proxmox.control("verification", volid=second.volid, state="failed")
+        world.proxmox.control("backup-error", vmid=100, text="no luck")
+        for minutes in (1, 7, 23, 69):
+            run(world, clock, days=2, minutes=minutes)
+
+        assert first.volid in {volume.volid for volume in world.proxmox.volumes("pbs")}

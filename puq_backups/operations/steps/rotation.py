@@ -64,10 +64,13 @@ def settle(step: StepContext, backup_id: str) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """What the storages' listings showed: ids of backups that are not listed, that are protected, out of reach."""
+    """What the storages' listings showed: ids of backups that are not listed, that are protected, whose verification
+    failed, that are out of reach.
+    """
 
     unlisted: frozenset[str]
     protected: frozenset[str]
+    damaged: frozenset[str]
     unreachable: frozenset[str]
 
     def apply_to(self, backups: Sequence[BackupInfo]) -> list[BackupInfo]:
@@ -79,6 +82,8 @@ class Listed:
             return replace(backup, storage_usable=False, restorable=False)
         if backup.id in self.unlisted:
             return replace(backup, missing=True, restorable=False)
+        if backup.id in self.damaged:
+            backup = replace(backup, restorable=False)
         return replace(backup, kept=True) if backup.id in self.protected else backup
 
 
@@ -86,6 +91,7 @@ def list_backups(step: StepContext, inventory: Inventory) -> Listed:
     """List each storage that holds backups of the service; one call for each."""
     unlisted: set[str] = set()
     protected: set[str] = set()
+    damaged: set[str] = set()
     unreachable: set[str] = set()
     places: dict[tuple[str, str], list[Backup]] = {}
     for backup in inventory.backups:
@@ -101,5 +107,7 @@ def list_backups(step: StepContext, inventory: Inventory) -> Listed:
             continue
         found = {archive.volid: archive for archive in rows}
         unlisted.update(backup.id for backup in backups if backup.volid not in found)
-        protected.update(backup.id for backup in backups if backup.volid in found and found[backup.volid].protected)
-    return Listed(frozenset(unlisted), frozenset(protected), frozenset(unreachable))
+        seen = [(backup.id, found[backup.volid]) for backup in backups if backup.volid in found]
+        protected.update(key for key, archive in seen if archive.protected)
+        damaged.update(key for key, archive in seen if archive.verification == "failed")
+    return Listed(*(frozenset(ids) for ids in (unlisted, protected, damaged, unreachable)))

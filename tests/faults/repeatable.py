@@ -1,0 +1,51 @@
+"""What makes a run repeat by its seed, and keeps what the product logs."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+from support import world as worlds
+
+from .diary import Diary
+
+
+@contextmanager
+def ids(dice: random.Random) -> Iterator[None]:
+    """Draw ids from the seed too: rows of the same moment are ordered by them."""
+    own = random.Random(dice.random())  # noqa: S311 - repeatable on purpose
+
+    def drawn() -> uuid.UUID:
+        return uuid.UUID(int=own.getrandbits(128), version=4)
+
+    with mock.patch.object(uuid, "uuid4", drawn):
+        yield
+
+
+@contextmanager
+def log_kept(diary: Diary) -> Iterator[None]:
+    """Keep the product's log lines in the diary, and out of the output."""
+    handler, root = logging.Handler(), logging.getLogger("puq_backups")
+    handler.emit = diary.log  # type: ignore[method-assign]
+    before, root.propagate = root.propagate, False
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.propagate = before
+
+
+@contextmanager
+def aside(world: worlds.World) -> Iterator[Connection]:
+    """A connection to the run's database that shares neither pool nor dialect with the product."""
+    if "aside" not in world.extra:
+        world.extra["aside"] = create_engine(world.app.config["SQLALCHEMY_DATABASE_URI"], poolclass=NullPool)
+    with world.extra["aside"].connect() as connection:
+        yield connection
