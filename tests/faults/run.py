@@ -166,7 +166,7 @@ def _round(run: Run) -> None:
     run.boundaries.meanwhile = lambda: _interfere(run)
     for _ in range(run.dice.choice((1, 1, 2, 3))):
         _do_something(run)
-    processes.live(run, run.dice.choice((60, 600, 3600, 14_400, 43_200)))
+    processes.live(run, run.dice.choice((60, 600, 14_400, 43_200, 43_200)))
 
 
 def _do_something(run: Run) -> None:
