@@ -20,6 +20,9 @@ from ..rules.schedule import Schedule
 BY_OTHERS = frozenset({"adopted", "imported"})
 """Kinds of backups that others made: they count for nothing until they are released."""
 
+FRESH = timedelta(minutes=1)
+"""How long the free space of a storage counts as known."""
+
 
 def is_damaged(backup: Backup) -> bool:
     """Whether the storage's verification or a restore found it damaged."""
@@ -230,13 +233,19 @@ def find_storage(session: Session, server: Server, name: str, node: str) -> Stor
 
 
 def save_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
-    """Store the status of a storage as seen from `node`. The row of a shared storage has the node ""."""
+    """Store the status of a storage as seen from `node`. The row of a shared storage has the node "".
+
+    Operations of many nodes share that row: within FRESH it is not written again for its free space alone.
+    """
     node = "" if seen.shared else node
     known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
     storage = session.scalars(known).first()
     if storage is None:
         insert_missing(session, Storage, server_id=server.id, name=name, node=node, seen_at=now())
         storage = session.scalars(known.with_for_update()).one()
+    same = (storage.type, storage.active) == (seen.type, seen.active) and not (seen.active and storage.unseen)
+    if same and storage.total and now() - storage.seen_at < FRESH:
+        return storage
     if seen.active:
         if storage.unseen:
             make_protection_due(session, storage)

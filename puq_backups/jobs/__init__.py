@@ -62,8 +62,7 @@ class Enqueuer:
 def advance(operation_id: str) -> None:
     """The RQ job: run an operation's steps until it ends or waits; at its end start waiting ones and send mail."""
     context: Context = current_app.extensions["puq_backups"].context
-    while engine.advance(context, operation_id):
-        pass
+    engine.run(context, operation_id)
     with context.database.open() as session:
         state = session.scalar(select(Operation.state).where(Operation.id == operation_id))
     # A failed attempt that is repeated later leaves its place to others too.

@@ -32,7 +32,12 @@ OnChange = Callable[[Session, set[str]], object]
 
 
 def note(session: Session, _: UOWTransaction, __: Any) -> None:
-    """Before a flush: keep the ids of the services concerned, and lock their rows before any other row of theirs.
+    """Before a flush: keep the ids of the services concerned, and lock their rows before any other row of theirs."""
+    lock_services(session)
+
+
+def lock_services(session: Session) -> None:
+    """Keep the ids of the services whose protection the session's changes may change, and lock their rows.
 
     Requests lock the service first as well, so that two transactions never wait for each other.
     """

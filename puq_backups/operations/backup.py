@@ -33,10 +33,10 @@ def check(step: StepContext) -> GoTo | None:
         step.context, step.proxmox, step.service, name, going=_rotated_before(step, backups, step.service),
         spare=retention.binned(backups), limits=known.retention if known else None,
     )  # fmt: skip
+    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
     step.operation.store(emptied_first=place.emptied)
     if place.warning:
         step.operation.add_warning(place.warning)
-    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
     return None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import update
-from sqlalchemy.orm import Session
+from sqlalchemy import inspect, update
+from sqlalchemy.orm import InstanceState, Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from ..context import Context
-from ..models import Operation, database_now, leases, now
+from ..models import Operation, changes, database_now, leases, now
 from .step import StepContext
 
 
@@ -16,10 +18,10 @@ class LeaseLost(Exception):
     """The lease ran out and another worker took the operation over. This worker must not write any more."""
 
 
-def claim(context: Context, session: Session, operation_id: str) -> Operation | None:
-    """Lease a running operation for this process.
+def claim(context: Context, session: Session, operation_id: str, owner: str) -> Operation | None:
+    """Lease a running operation for `owner`, or return it if `owner` kept its lease from the step before.
 
-    Returns None if another process holds it, it has ended, or its `wake_at` has not come. The lease lasts
+    Returns None if another owner holds it, it has ended, or its `wake_at` has not come. The lease lasts
     `leases.duration_seconds()` by the database's clock.
     """
     operation = session.get(Operation, operation_id)
@@ -27,8 +29,8 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
         return None
     clock = database_now(session)
     if leases.is_held(operation.lease_owner, operation.lease_until, clock):
-        return None
-    before, owner = operation.lease_owner, leases.new_owner()
+        return operation if operation.lease_owner == owner else None
+    before = operation.lease_owner
     taken = session.execute(
         update(Operation)
         .where(
@@ -46,22 +48,49 @@ def claim(context: Context, session: Session, operation_id: str) -> Operation | 
 
 
 def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
-    """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out."""
-    clock = database_now(step.session)
-    until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
-    held = step.session.execute(
-        update(Operation)
-        .where(Operation.id == step.operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
-        .values(lease_owner=None if release else owner, lease_until=until, enqueued_at=None)
-        .execution_options(synchronize_session=False)
-    )
+    """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out.
+
+    The operation's own changes are written by the same UPDATE that checks the lease.
+    """
+    session, operation = step.session, step.operation
+    with session.no_autoflush:
+        changes.lock_services(session)
+        changed = _changed_columns(operation)
+        clock = database_now(session)
+        until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
+        held = session.execute(
+            update(Operation)
+            .where(Operation.id == operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+            .values({**changed, "lease_owner": None if release else owner, "lease_until": until, "enqueued_at": None})
+            .execution_options(synchronize_session=False)
+        )
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise LeaseLost
-    step.session.commit()
+    for name, value in changed.items():
+        set_committed_value(operation, name, value)
+    session.commit()
+
+
+def _changed_columns(operation: Operation) -> dict[str, Any]:
+    """The values of the operation's columns that differ from its row."""
+    state: InstanceState[Operation] = inspect(operation)
+    return {
+        column.key: getattr(operation, column.key)
+        for column in state.mapper.column_attrs
+        if state.attrs[column.key].history.has_changes()
+    }
+
+
+def go_on(step: StepContext, owner: str) -> bool:
+    """Commit before the next step, which can be run at once. Returns True."""
+    commit(step, owner, release=not step.keeps_lease)
+    return True
 
 
 def pause(step: StepContext, owner: str, seconds: float) -> bool:
-    """Commit, release the lease and set `wake_at` to `seconds` from now. Returns whether it can continue at once."""
+    """Commit and set `wake_at` to `seconds` from now. Returns whether it can continue at once."""
     step.operation.wake_at = now() + timedelta(seconds=seconds)
+    if seconds <= 0:
+        return go_on(step, owner)
     commit(step, owner, release=True)
-    return seconds <= 0
+    return False

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxBusy
 from ..mail import events
-from ..models import Backup, Operation, Server, Service
+from ..models import Backup, Operation, Server, Service, leases
 from . import errors, state_changes, task_watch
-from .claim import LeaseLost, claim, commit, pause
+from .claim import LeaseLost, claim, commit, go_on, pause
 from .kinds import STEPS
 from .proxmox_calls import make_change, start_task
 from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
@@ -23,7 +23,14 @@ from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
 log = logging.getLogger("puq_backups.operations")
 
 
-def advance(context: Context, operation_id: str, *, task_runs: bool = False) -> bool:
+def run(context: Context, operation_id: str) -> None:
+    """Run the steps of a running operation until it has to wait or ends, and keep its lease in between."""
+    owner = leases.new_owner()
+    while advance(context, operation_id, owner=owner):
+        pass
+
+
+def advance(context: Context, operation_id: str, *, task_runs: bool = False, owner: str | None = None) -> bool:
     """Run one step of a running operation. Returns whether the next step can be run at once.
 
     1. Claim the operation. If another worker holds it, or its `wake_at` has not come, return False.
@@ -32,15 +39,17 @@ def advance(context: Context, operation_id: str, *, task_runs: bool = False) -> 
     4. Act on the outcome: make the call, wait, or go to another step. Commit the result.
 
     `task_runs`: its task was seen running a moment ago, so that only its progress has to be read.
+    `owner`: who holds the lease; it is kept for the next step if that can be run at once. Default None: it is given
+    back after this step.
     """
+    keeps_lease, owner = owner is not None, owner or leases.new_owner()
     with context.database.open() as session:
-        operation = claim(context, session, operation_id)
+        operation = claim(context, session, operation_id, owner)
         if operation is None:
             return False
-        owner = str(operation.lease_owner)
         try:
             step = _load(context, session, operation)
-            step.task_runs = task_runs
+            step.task_runs, step.keeps_lease = task_runs, keeps_lease
             session.commit()
             return _run_step(step, owner)
         except LeaseLost:
@@ -118,8 +127,7 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     if at == len(steps):
         return _end(step, owner, "done", None)
     operation.step, operation.reason, operation.progress = steps[at], None, None
-    commit(step, owner, release=True)
-    return True
+    return go_on(step, owner)
 
 
 def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, error: Exception) -> bool:
@@ -128,8 +136,7 @@ def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, e
     if isinstance(decision, GoTo):
         task_watch.forget(step.operation)
         step.operation.step, step.operation.reason = decision.step, None
-        commit(step, owner, release=True)
-        return True
+        return go_on(step, owner)
     step.operation.reason = decision.why.to_json() if decision.why else None
     if decision.why and errors.is_lasting(step):
         _tell_staff(step, decision.why, error)

@@ -55,12 +55,13 @@ def _still_holds(step: StepContext, still: Callable[[Session], bool]) -> bool:
 
     Requests lock the same row, so each of them is either seen here or sees the intent.
     """
-    step.session.execute(
-        update(Service)
-        .where(Service.id == step.service.id)
-        .values(version=Service.version + 1)
-        .execution_options(synchronize_session=False)
-    )
+    with step.session.no_autoflush:
+        step.session.execute(
+            update(Service)
+            .where(Service.id == step.service.id)
+            .values(version=Service.version + 1)
+            .execution_options(synchronize_session=False)
+        )
     # A session of its own: the step's session would answer with the rows as it has read them before.
     with step.context.database.open() as fresh:
         if still(fresh):

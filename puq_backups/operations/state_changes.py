@@ -62,25 +62,20 @@ def start(context: Context, operation_id: str) -> bool:
 
 
 def _take(session: Session, context: Context, operation: Operation, service: Service) -> bool:
+    limit = context.settings.backup_deadline if operation.kind == "backup" else context.settings.restore_deadline
+    at = now()
     taken = session.execute(
         update(Operation)
         .where(Operation.id == operation.id, Operation.state == "waiting")
-        .values(state="running", lock=service.id)
+        .values(
+            state="running", lock=service.id, server_id=service.server_id, node=service.node,
+            step=STEPS[operation.kind][0].__name__, started_at=at, wake_at=at, deadline_at=at + limit,
+            data=_carried_over(operation), attempts=Operation.attempts + 1, reason=None,
+        )
         .execution_options(synchronize_session=False)
-    )
-    # No row: another worker started it first.
-    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-        return False
-    session.refresh(operation)
-    limit = context.settings.backup_deadline if operation.kind == "backup" else context.settings.restore_deadline
-    operation.server_id, operation.node = service.server_id, service.node
-    operation.step = STEPS[operation.kind][0].__name__
-    operation.started_at = operation.wake_at = now()
-    operation.deadline_at = now() + limit
-    operation.data = _carried_over(operation)
-    operation.attempts += 1
-    operation.reason = None
-    return True
+    )  # fmt: skip
+    # Another number of rows than one: another worker started it first.
+    return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 
 CARRIED_OVER = ("rotated", "removing", "asked", "upids")

@@ -116,7 +116,7 @@ class StepContext:
 
     The engine commits changes to `operation` and `service`, and rows added to `session`, together with the outcome. A
     step never commits. `task_result` is None unless a task that this step started has ended. `task_runs`: the task
-    was seen running a moment ago.
+    was seen running a moment ago. `keeps_lease`: the worker goes on with the next step by itself.
     """
 
     context: Context
@@ -127,6 +127,7 @@ class StepContext:
     task_result: TaskResult | None = None
     other_node: str = ""
     task_runs: bool = False
+    keeps_lease: bool = False
 
     @cached_property
     def proxmox(self) -> Proxmox:

@@ -107,8 +107,7 @@ class World:
             if quiet:
                 return
             for operation_id in due:
-                while engine.advance(self.context, operation_id):
-                    pass
+                engine.run(self.context, operation_id)
             time.sleep(0.01)
         raise AssertionError(f"still not quiet after {PATIENCE} s: {[vars(one) for one in self.operations()]}")
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from ...errors import Message, ProxmoxBusy, ProxmoxError, StorageMissing
-from ...models import Backup, Operation, now
+from ...models import Backup, Operation, Service, now
 from ...pve import archives, vms
 from ..step import GiveUp, Outcome, Start, Step, StepContext
 
@@ -23,15 +23,22 @@ def check_identity(step: StepContext) -> dict[str, Any]:
         raise identity_mismatch(step)
     step.service.vm_identity = step.service.vm_identity or identity
     step.service.vm_name = str(config.get("name") or f"VM {step.vmid}")
-    step.service.vm_lock, step.service.vm_seen_at = str(config.get("lock") or ""), now()
+    _store_lock(step.service, str(config.get("lock") or ""))
     return config
 
 
 def refresh_status(step: StepContext) -> vms.VmStatus:
     """Read the VM's status and store it on the service, for the page and for `lock_reason`."""
     status = vms.status(step.proxmox, step.node, step.vmid)
-    step.service.vm_status, step.service.vm_lock, step.service.vm_seen_at = status.status, status.lock or "", now()
+    step.service.vm_status = status.status
+    _store_lock(step.service, status.lock or "")
     return status
+
+
+def _store_lock(service: Service, lock: str) -> None:
+    # When it was seen is asked of a lock only; without one the row stays as it is.
+    if lock or service.vm_lock:
+        service.vm_lock, service.vm_seen_at = lock, now()
 
 
 def identity_mismatch(step: StepContext, *, state: str = "refused") -> GiveUp:
