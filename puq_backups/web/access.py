@@ -12,7 +12,8 @@ from . import forms
 def guard(blueprint: Blueprint, context: Context) -> None:
     """Add the check for client pages: 404 unless signed in as owner or staff, 403 without `view`.
 
-    Stores the actor in `g.puq_backups_actor` and, for a POST, the CSRF error or None in `g.puq_backups_csrf_error`.
+    Stores the actor in `g.puq_backups_actor`, the service in `g.puq_backups_service` and, for a POST, the CSRF error
+    or None in `g.puq_backups_csrf_error`.
     """
 
     @blueprint.before_request
@@ -27,7 +28,7 @@ def guard(blueprint: Blueprint, context: Context) -> None:
             abort(404)
         if not actor.may("view"):
             abort(403)
-        g.puq_backups_actor = actor
+        g.puq_backups_actor, g.puq_backups_service = actor, service
         if request.method == "POST":
             g.puq_backups_csrf_error = forms.csrf_error()
 

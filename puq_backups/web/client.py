@@ -12,10 +12,12 @@ from flask.typing import ResponseReturnValue
 
 from ..client_area import backup_list
 from ..client_area import page as page_facts
+from ..client_area.fingerprint import fingerprint
 from ..client_area.schedule import ScheduleChanged
 from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
+from ..models import Service
 from ..operations import node_watch
 from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
 from . import forms
@@ -54,7 +56,7 @@ CONFIRMED = frozenset({"<backup_id>/restore", "<backup_id>/remove"})
 def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the routes of the page, of `/state` and of each form in FORMS."""
     blueprint.add_url_rule("/", "page", lambda service_id: page(context, service_id), strict_slashes=False)
-    blueprint.add_url_rule("/state", "state", lambda service_id: state(context, service_id))
+    blueprint.add_url_rule("/state", "state", lambda **_: state(context, g.puq_backups_service))
     for path, function, _ in FORMS:
         if path in CONFIRMED:
             continue
@@ -180,12 +182,22 @@ def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
     return {**found, "urls": urls, "listing": {**found["listing"], **listing}}
 
 
-def state(context: Context, service_id: str) -> ResponseReturnValue:
-    """Return the page facts as JSON with an ETag. Makes no Proxmox call."""
-    area = call_authorized(context, "ClientArea", {"serviceid": service_id, "page": "all"}, g.puq_backups_actor)
+def state(context: Context, service: Service) -> ResponseReturnValue:
+    """Return the page facts as JSON with an ETag. Makes no Proxmox call.
+
+    The tag of a quiet service is its fingerprint, so that "unchanged" is said without making the answer.
+    """
+    with context.database.open() as session:
+        tag = fingerprint(session, service)
+    headers = {"Cache-Control": "private, no-cache"}
+    if tag and request.if_none_match.contains(tag):
+        unchanged = Response(status=304, headers=headers)
+        unchanged.set_etag(tag)
+        return unchanged
+    area = call_authorized(context, "ClientArea", {"serviceid": service.id, "page": "all"}, g.puq_backups_actor)
     if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
-        node_watch.note_watched(context, service_id)
+        node_watch.note_watched(context, service.id)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
-    answer = Response(body, mimetype="application/json", headers={"Cache-Control": "private, no-cache"})
-    answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
+    answer = Response(body, mimetype="application/json", headers=headers)
+    answer.set_etag(tag or hashlib.sha256(body.encode()).hexdigest()[:32])
     return answer.make_conditional(request)

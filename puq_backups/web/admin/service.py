@@ -89,7 +89,7 @@ class Pages:
 
     def state(self, service_id: str) -> ResponseReturnValue:
         """Return the JSON that the page's script polls; the same as on the client's page."""
-        return client.state(self.context, self._found(service_id).id)
+        return client.state(self.context, self._found(service_id))
 
     def live_status(self, service_id: str, *, error: BackupsError | None = None) -> ResponseReturnValue:
         """Return the page with the VM as Proxmox reports it now."""
