@@ -33,8 +33,9 @@ lowest: build/lowest/bin/python browser  ## All tests on the lowest versions tha
 bench: .venv/test.done  ## The figures of docs/scale.md: queries, calls, and times as ratios in one run
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
-faults: .venv/test.done  ## Fault runs against the rules of tests/faults/README.md; SEEDS=17 plays one again
-	@cd tests && ../$(BIN)/python -m faults --seeds $(or $(SEEDS),1-1000)
+faults: .venv/test.done  ## Fault runs against the rules of tests/faults/README.md; SEEDS=17 or REAL=17 plays one again
+	@cd tests && $(if $(REAL),:,../$(BIN)/python -m faults --seeds $(or $(SEEDS),1-1000))
+	@cd tests && $(if $(SEEDS),:,../$(BIN)/python -m faults --real --rounds 8 --seeds $(or $(REAL),1-50))
 
 cases: .venv/test.done  ## What comes of a restore that goes wrong, each case played; docs/restore-failures.md has it
 	@cd tests && ../$(BIN)/python -m restore_failures

@@ -11,8 +11,6 @@ from puq_backups.simulator.world.journal import Entry
 from .diary import Diary, Row
 
 MARKER = re.compile(r"\[puqb:(\w+)\.(\w+)\]\s*$")
-GRACE = 150.0
-"""Seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its call."""
 AWAY = {"storage-offline", "storage-removed"}
 """Controls by which a storage cannot be read; one that is empty has no files in the journal either."""
 

@@ -52,6 +52,8 @@ class Diary:
     """Notes of a run. Times are those of the simulator, in seconds since the epoch.
 
     `skew`: how far the product's clock was ever off, in seconds. `ended_at`: when clock and worker ran last.
+    `grace`: seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its
+    call.
     `faulty`: set while the database fails on purpose, so that an error of ours is no news.
     """
 
@@ -60,6 +62,7 @@ class Diary:
     ticks: int = 0
     jumps: int = 0
     skew: float = 60.0
+    grace: float = 150.0
     broken: list[str] = field(default_factory=list)
     quotas: dict[str, list[int]] = field(default_factory=dict)
     history: History = field(default_factory=History)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from .archives import GRACE, File, Files, file_of, operation_of, owner, replay
+from .archives import File, Files, file_of, operation_of, owner, replay
 from .diary import Diary, Row
 
 REMOVERS = {"manual", "purge", "bin", "expiry", "again"}
@@ -56,14 +56,14 @@ def removals(diary: Diary) -> Iterator[Removal]:
         if entry.what == "removed" and ":imgdel:" in entry.by and diary.token_id in entry.by:
             file, rows = known[entry.subject], asked[f"remove {entry.subject}"]
             purpose = diary.operation(rows[-1]["operation_id"]) if rows else None
-            yield Removal(entry.at, file, purpose, _others(known, entry.at, file), file.volid in gone)
+            yield Removal(entry.at, file, purpose, _others(known, entry.at - diary.grace, file), file.volid in gone)
             gone.add(file.volid)
 
 
-def _others(known: Files, at: float, but: File) -> list[File]:
+def _others(known: Files, since: float, but: File) -> list[File]:
     return [
         file for file in known.values()
-        if file.volid != but.volid and (file.removed_at is None or file.removed_at >= at - GRACE)
+        if file.volid != but.volid and (file.removed_at is None or file.removed_at >= since)
     ]  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def _wrongly_rotated(diary: Diary, one: Removal) -> Iterator[str]:
     if not any(_survives(diary, one, other) for other in one.others):
         yield f"1: {volid} was the last restorable backup and was rotated at {one.at}"
     taken = 1 + sum(_counts(diary, purpose, other) for other in one.others)
-    states = diary.history.during(purpose["service_id"], one.at - GRACE, one.at)
+    states = diary.history.during(purpose["service_id"], one.at - diary.grace, one.at)
     if states and taken < min(state.quota for state in states):
         yield f"1: {volid} was rotated while only {taken} of {states[-1].quota} places were taken"
 
@@ -143,7 +143,7 @@ def _counts(diary: Diary, purpose: Row, file: File) -> bool:
 
 def _survives(diary: Diary, removal: Removal, other: File) -> bool:
     """Whether the other file is a restorable backup that the service's owner may restore, or was a moment ago."""
-    long_ago = removal.at - GRACE
+    long_ago = removal.at - diary.grace
     made, purpose = operation_of(diary, other), removal.purpose or {}
     lost = other.removed_at is not None and other.removed_at < long_ago
     failed = other.failed_since is not None and other.failed_since < long_ago

@@ -14,7 +14,7 @@ from puq_backups.simulator.world.journal import Entry
 from .archives import MARKER, operation_of, replay
 from .diary import Diary
 from .removals import floor_and_rotation
-from .slots import slots_end
+from .slots import ENDED, slots_end
 
 ON_ARCHIVES = {"imgdel"}
 OF_A_VM = re.compile(r"(?:POST|PUT|DELETE) /nodes/[^/]+/qemu/(\d+)(?!.*/(?:agent|clone))")
@@ -22,12 +22,13 @@ NEW_TASK = re.compile(r"POST /nodes/[^/]+/(?:qemu|vzdump)$")
 NOT_FOUND = "There is nothing here."
 
 
-def broken(diary: Diary) -> list[str]:
-    """The broken rules of a run, each as a sentence that begins with the rule's number."""
+def broken(diary: Diary, *, real: bool = False) -> list[str]:
+    """The broken rules of a run, each as a sentence that begins with the rule's number. `real`: in real time."""
+    wanted = [all_ended if real and rule is slots_end else rule for rule in RULES]
     return [
         *diary.broken,
         *(f"0: the simulator failed: {text}" for text in diary.crashes),
-        *(sentence for rule in RULES for sentence in rule(diary)),
+        *(sentence for rule in wanted for sentence in rule(diary)),
     ]
 
 
@@ -163,6 +164,19 @@ def quota(diary: Diary) -> Iterator[str]:
         most = max(diary.quotas.get(made["service_id"], [0])) + 1
         if entry.what == "added" and held[theirs] > most:
             yield f"quota: service {made['service_id']} holds {held[theirs]} files, of {most - 1}"
+
+
+def all_ended(diary: Diary) -> Iterator[str]:
+    """3, where the time is not ours: each operation ended, and no slot is there twice."""
+    slots: Counter[tuple[str, str]] = Counter()
+    for row in diary.rows["operation"]:
+        if row["state"] not in ENDED:
+            yield f"3: {row['kind']} {row['id']} of service {row['service_id']} is still {row['state']}"
+        if row["slot_date"]:
+            slots[row["service_id"], row["slot_date"]] += 1
+    for (service_id, day), count in slots.items():
+        if count > 1:
+            yield f"3: service {service_id} has {count} slots on {day}"
 
 
 RULES: tuple[Callable[[Diary], Iterator[str]], ...] = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,16 @@ class Run:
 
 def play(seed: int, folder: Path, *, rounds: int = ROUNDS) -> Run:
     """Play the run of a seed to its quiet end. Nothing is checked here; see rules.broken."""
+    with begun(seed, folder) as run:
+        for _ in range(rounds):
+            _round(run)
+        come_to_rest(run)
+        return run
+
+
+@contextmanager
+def begun(seed: int, folder: Path) -> Iterator[Run]:
+    """The run of a seed, with its services registered and their first backups made; nothing goes wrong yet."""
     dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
     settings = {
         "bin_hours": dice.choice((0, 24)), "termination_grace": dice.choice((0, 86_400)),
@@ -131,11 +141,7 @@ def play(seed: int, folder: Path, *, rounds: int = ROUNDS) -> Run:
             run.database.failing(engine, clock.now), announced.watched(run),
         ):  # fmt: skip
             _register(run)
-            for _ in range(rounds):
-                _round(run)
-            _come_to_rest(run)
-            run.diary.collect(world, run.token)
-        return run
+            yield run
 
 
 def _register(run: Run) -> None:
@@ -165,12 +171,13 @@ def _round(run: Run) -> None:
     run.boundaries.kill_in = run.dice.choice((None, run.dice.randrange(1, 40), run.dice.randrange(1, 200)))
     run.boundaries.meanwhile = lambda: _interfere(run)
     for _ in range(run.dice.choice((1, 1, 2, 3))):
-        _do_something(run)
+        do_something(run, trouble.pick(run, people.DEEDS))
     processes.live(run, run.dice.choice((60, 600, 14_400, 43_200, 43_200)))
 
 
-def _do_something(run: Run) -> None:
-    tenant, deed = run.dice.choice(run.tenants), trouble.pick(run, people.DEEDS)
+def do_something(run: Run, deed: people.Deed) -> None:
+    """Somebody asks for something, unless it is time to regret a suspension or termination."""
+    tenant = run.dice.choice(run.tenants)
     found = run.sql("SELECT status FROM puq_backups_service WHERE id = :id", id=tenant.id)
     status = found[0]["status"]
     if status != "active" and run.dice.random() < REGRET:
@@ -195,10 +202,10 @@ def _interfere(run: Run) -> None:
     elif chance < 0.03:
         processes.worker(run)
     elif chance < 0.06:
-        _do_something(run)
+        do_something(run, trouble.pick(run, people.DEEDS))
 
 
-def _come_to_rest(run: Run) -> None:
+def come_to_rest(run: Run) -> None:
     """All is well again, and nobody asks for anything: what runs ends, and two syncs more than an hour apart."""
     run.boundaries.kill_in = run.boundaries.meanwhile = None
     trouble.heal(run)
@@ -207,3 +214,4 @@ def _come_to_rest(run: Run) -> None:
         tick.sync_all(run.world.context)
         processes.live(run, 4000)
     run.diary.ended_at = run.clock.now()
+    run.diary.collect(run.world, run.token)

@@ -17,11 +17,15 @@ from puq_backups.simulator.faults.registry import CONTROLS
 SEEDS = ("1-2", "3-4", "5-6", "7-8", "9-10")
 
 
+RUNS = {f"seeds {seeds}": ["--rounds", "5", "--seeds", seeds] for seeds in SEEDS}
+RUNS["real processes"] = ["--real", "--rounds", "5", "--seeds", "1"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", SEEDS)
-def test_no_rule_is_broken_by_any_fault(seeds: str) -> None:
+@pytest.mark.parametrize("name", RUNS)
+def test_no_rule_is_broken_by_any_fault(name: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "faults", "--seeds", seeds, "--jobs", "1", "--rounds", "5"],
+        [sys.executable, "-m", "faults", "--jobs", "1", *RUNS[name]],
         cwd=services.ROOT / "tests",
         env=os.environ | {"PYTHONHASHSEED": "0"},
         capture_output=True,

@@ -1,0 +1,143 @@
+"""Real processes of web, worker and clock, forked from one that has all imported: `python -m faults.hatchery`.
+
+Each line of its input is a JSON object with `role`, `database`, `redis`, `key` and `port`; it answers with a process
+id. The children are processes of their own in every other way: they build their application, and any signal may end
+them. They end with the hatchery, which ends with its input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from flask import Flask, jsonify, request
+from flask.cli import ScriptInfo
+from support import services
+from support import world as worlds
+from support.waiting import wait_until
+from werkzeug.serving import make_server
+
+from puq_backups import Actor
+
+SETTINGS: dict[str, Any] = {
+    "poll": 0.05, "settle": 0.5, "shutdown_timeout": 2, "bin_hours": 0, "retry_delays": [0.2, 0.2],
+    "busy_patience": 2, "rate_limits": {}, "missing_after": 1,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Fork a child for each line."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    children: list[int] = []
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            sys.stdin.close()
+            # What it prints is no answer of ours.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            try:
+                _work(json.loads(line))
+            finally:
+                os._exit(0)
+        children.append(child)
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _work(wanted: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    worlds.KEY = wanted["key"]
+    app = worlds.make(None, wanted["database"], wanted["redis"], **SETTINGS).app  # type: ignore[arg-type]  # not asked
+    if wanted["role"] == "web":
+        _serve(app, int(wanted["port"]))
+        return
+    args = ["backups", wanted["role"], *(["--every", "1"] if wanted["role"] == "clock" else [])]
+    app.cli.main(args, obj=ScriptInfo(create_app=lambda: app), standalone_mode=False)
+
+
+def _serve(app: Flask, port: int) -> None:
+    """A host that calls what it is asked to, for the client that it is told."""
+    backups = app.extensions["puq_backups"]
+
+    @app.post("/call")
+    def call() -> Any:
+        given = request.get_json()
+        actor = Actor(client_id=given["client"]) if given["client"] else None
+        return jsonify(backups.call(given["name"], given["params"], actor=actor))
+
+    make_server("127.0.0.1", port, app, threaded=True).serve_forever()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Processes:
+    """The processes of a run, each of which is started again after it was ended."""
+
+    def __init__(self, database: str, redis: str, roles: tuple[str, ...]) -> None:
+        self.facts: dict[str, Any] = {"database": database, "redis": redis, "key": worlds.KEY, "port": _free_port()}
+        self.roles, self.pids, self.ended = roles, dict[int, int](), 0
+
+    def __enter__(self) -> Self:
+        self.hatchery = subprocess.Popen(
+            [sys.executable, "-m", "faults.hatchery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL, cwd=services.ROOT / "tests",
+        )  # fmt: skip
+        for number in range(len(self.roles)):
+            self.start(number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        assert self.hatchery.stdin
+        self.hatchery.stdin.close()
+        self.hatchery.wait()
+
+    def start(self, number: int) -> None:
+        """Start the process of this number."""
+        assert self.hatchery.stdin
+        assert self.hatchery.stdout
+        self.hatchery.stdin.write(json.dumps({"role": self.roles[number], **self.facts}) + "\n")
+        self.hatchery.stdin.flush()
+        self.pids[number] = int(self.hatchery.stdout.readline())
+
+    def end(self, number: int, how: int) -> None:
+        """End the process of this number by a signal, and start another one in its place at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pids[number], how)
+        self.ended += 1
+        self.start(number)
+
+    def call(self, name: str, params: dict[str, Any], client: str = "") -> str:
+        """Ask the web process; `killed` where it ended before its answer."""
+        try:
+            answer = requests.post(
+                f"http://127.0.0.1:{self.facts['port']}/call", timeout=60,
+                json={"name": name, "params": params, "client": client},
+            )  # fmt: skip
+        except requests.RequestException:
+            return "killed"
+        return str(answer.json()) if answer.ok else f"status {answer.status_code}"
+
+    def wait_for_web(self) -> None:
+        """Wait until the web process answers."""
+        wait_until(lambda: self.call("MetaData", {}) != "killed", pause=0.1)
+
+
+if __name__ == "__main__":
+    main()
