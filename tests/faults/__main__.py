@@ -6,6 +6,7 @@ import argparse
 import multiprocessing
 import os
 import sys
+import time
 from collections import Counter
 
 from .play import play, play_real
@@ -17,14 +18,16 @@ def main() -> int:
     parser.add_argument("--seeds", default="1-10", help="one seed, or the first and the last")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--rounds", type=int, default=12, help="rounds of a run")
+    parser.add_argument("--minutes", type=float, default=600, help="begin no further run after so many minutes")
     parser.add_argument("--real", action="store_true", help="with real processes, in real time")
     given = parser.parse_args()
     first, _, last = given.seeds.partition("-")
     seeds = [(seed, given.rounds) for seed in range(int(first), int(last or first) + 1)]
-    figures: Counter[str] = Counter(runs=len(seeds))
+    figures, end = Counter[str](), time.monotonic() + given.minutes * 60
     with multiprocessing.get_context("spawn").Pool(given.jobs, maxtasksperchild=20) as pool:
         for seed, found, sentences in pool.imap(play_real if given.real else play, seeds):
             figures.update(found)
+            figures["runs"] += 1
             figures["broken"] += len(sentences)
             for sentence in sentences:
                 sys.stdout.write(f"seed {seed}: {sentence}\n")
@@ -32,6 +35,8 @@ def main() -> int:
                 how = " --real" if given.real else ""
                 sys.stdout.write(f"  again: cd tests && ../.venv/bin/python -m faults{how} --seeds {seed}\n")
                 sys.stdout.flush()
+            if time.monotonic() > end:
+                break
     sys.stdout.write("".join(f"{name:32}{figures[name]:>8}\n" for name in sorted(figures)))
     return int(bool(figures["broken"]))
 
