@@ -163,7 +163,8 @@ def _register(run: Run) -> None:
 
 def _round(run: Run) -> None:
     """Faults, a kill somewhere in what follows, what people do, and some hours of life."""
-    run.diary.faulty = False
+    # An error that was planned and has not come yet may come in this round.
+    run.diary.faulty = run.database.kind in {"dropped", "lost-commit"}
     if run.dice.random() < 0.5:
         trouble.pick(run, trouble.FAULTS)(run)
     if run.dice.random() < 0.2:

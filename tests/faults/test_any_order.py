@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from support.thorough import THOROUGH
 
 DICE = st.integers(0, 2**20)
-EXAMPLES, STEPS = (300, 40) if THOROUGH else (6, 12)
+EXAMPLES, STEPS = (300, 40) if THOROUGH else (4, 10)
 
 
 class AnyOrder(RuleBasedStateMachine):

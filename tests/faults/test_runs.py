@@ -17,7 +17,7 @@ from puq_backups.simulator.faults.registry import CONTROLS
 SEEDS = ("1-2", "3-4", "5-6", "7-8", "9-10")
 
 
-RUNS = {f"seeds {seeds}": ["--rounds", "5", "--seeds", seeds] for seeds in SEEDS}
+RUNS = {f"seeds {seeds}": ["--rounds", "4", "--seeds", seeds] for seeds in SEEDS}
 RUNS["real processes"] = ["--real", "--rounds", "5", "--seeds", "1"]
 
 
