@@ -1,0 +1,72 @@
+"""A product that is broken on purpose is found out by a run, as the small journals of test_rules.py are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from faults import people, processes, rules, run
+
+from puq_backups.operations import proxmox_calls
+from puq_backups.rules import next_run, retention
+from puq_backups.whmcs import dispatch
+
+DAYS = 2.5 * 86_400
+
+
+def rotates_everything(backups: Any, **_: Any) -> list[str]:
+    return [backup.id for backup in backups]
+
+
+def no_slot(*_: Any, **__: Any) -> next_run.DueSlots:
+    return next_run.DueSlots()
+
+
+def nothing(*_: Any, **__: Any) -> int:
+    return 0
+
+
+def days(played: run.Run) -> None:
+    """Days in which runs rotate before."""
+    for tenant in played.tenants:
+        tenant.package["rotation"] = "before"
+        played.host("ChangePackage", tenant)
+    processes.live(played, DAYS)
+
+
+def removals(played: run.Run) -> None:
+    """Each client deletes a backup."""
+    for tenant in played.tenants:
+        people.delete(played, tenant)
+    processes.live(played, 600)
+
+
+def intruders(played: run.Run) -> None:
+    """Somebody asks for the backups of others."""
+    for tenant in played.tenants * 3:
+        people.intrude(played, tenant)
+
+
+PLANTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[run.Run], None]]] = {
+    "1:": (lambda: mock.patch.object(retention, "to_remove_before", rotates_everything), days),
+    "3:": (lambda: mock.patch.object(next_run, "due_slots", no_slot), days),
+    "5:": (lambda: mock.patch.object(proxmox_calls, "audit", nothing), removals),
+    "7:": (lambda: mock.patch.object(dispatch, "_check_owner", nothing), intruders),
+}
+"""By rule: what is broken in the product, and what is played then."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", PLANTS)
+def test_planted_break_is_found(rule: str, tmp_path: Path) -> None:
+    plant, play = PLANTS[rule]
+    with run.begun(1, tmp_path) as played:
+        with plant():
+            play(played)
+        run.come_to_rest(played)
+
+    assert rule in {sentence[:2] for sentence in rules.broken(played.diary)}
