@@ -105,4 +105,4 @@ def LoadTemplates(context: Context, params: Mapping[str, Any]) -> dict[str, str]
 
 
 def _proxmox(context: Context, params: Mapping[str, Any]) -> Proxmox:
-    return Proxmox(server_access(params, context))
+    return context.connect_with(server_access(params, context))

@@ -39,6 +39,9 @@ class Settings:
     operations_url_prefix: str = "/backups"
     """URL prefix of `/healthz`, `/readyz` and `/metrics`, for operators' monitoring."""
 
+    metrics_token: str = field(default="", repr=False)
+    """Bearer token that `/metrics` asks for; empty: there are no metrics. Needs the extra `metrics`."""
+
     rate_limits: tuple[str, ...] = (
         "create 20/minute",
         "restore 20/minute",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .config import Settings
+from .counters import Counters
 from .hook_registry.registry import Hooks
 from .host import Actor, Host
 from .i18n.translator import Translator
@@ -24,7 +25,7 @@ class Context:
     node); neither raises. `note_watched(service_id)` notes that somebody looks at a service's page and returns
     whether nobody did before; `watched(service_ids)` returns those that somebody looks at. `signed_in()` returns the
     signed-in actor, None within a request where nobody is signed in, and SYSTEM outside a request. `limiter`
-    counts requests.
+    counts requests, `counters` what metrics show of all processes.
     """
 
     settings: Settings
@@ -33,6 +34,7 @@ class Context:
     host: Host
     vault: Vault
     limiter: RateLimiter
+    counters: Counters
     enqueue: Callable[[Iterable[str]], None]
     enqueue_polls: Callable[[Iterable[tuple[str, str]]], None]
     note_watched: Callable[[str], bool]
@@ -59,4 +61,8 @@ class Context:
             connect_timeout=self.settings.connect_timeout.total_seconds(),
             read_timeout=self.settings.read_timeout.total_seconds(),
         )
-        return Proxmox(access, self.connections.to(access))
+        return Proxmox(access, self.connections.to(access), self.counters.count_call)
+
+    def connect_with(self, access: Access) -> Proxmox:
+        """Return a Proxmox client for an access that is not recorded yet, on connections of its own."""
+        return Proxmox(access, observe=self.counters.count_call)

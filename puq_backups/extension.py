@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from . import cli, config, jobs, web
 from . import host as hosts
 from .context import Context
+from .counters import Counters
 from .hook_registry.registry import Hooks
 from .host import SYSTEM, Actor, Host
 from .inventory import locks
@@ -80,6 +81,7 @@ class Backups:
             settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
             hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs_queue.enqueue,
             limiter=RateLimiter(settings.rate_limits, settings.redis_url, settings.queue),
+            counters=Counters(settings.redis_url, settings.queue),
             enqueue_polls=jobs_queue.enqueue_polls, note_watched=watching.note, watched=watching.watched,
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip

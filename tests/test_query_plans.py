@@ -16,9 +16,12 @@ from puq_backups.clock import periodic, protection, slots, tick
 from puq_backups.context import Context
 from puq_backups.models import Operation, Service, now
 from puq_backups.operations import dispatch, node_watch, queue
+from puq_backups.staff import metrics
 
 SERVICES = 3000
 GROWING = ("service", "operation", "backup", "audit", "mail")
+COUNTED = "ix_puq_backups_service_counted"
+"""Metrics count all services, and read this small index alone."""
 Statement = tuple[str, Any]
 
 
@@ -61,7 +64,7 @@ def recorded(engine: Engine) -> Iterator[list[Statement]]:
 
 
 def statements(context: Context) -> list[Statement]:
-    """What a tick and the jobs of a worker ask."""
+    """What a tick, the jobs of a worker and a scrape of the metrics ask."""
     recording = recorded(context.database.engine)
     found = next(recording)
     place = queue.Place("server", "pve0")
@@ -76,6 +79,7 @@ def statements(context: Context) -> list[Statement]:
     protection.refresh_due(context)
     dispatch.start_waiting(context)
     node_watch.poll(context, place)
+    assert metrics.read_facts(context)
     next(recording, None)
     return [(text, given) for text, given in found if text.startswith(("SELECT", "UPDATE", "DELETE"))]
 
@@ -94,7 +98,9 @@ def scans(connection: Connection, statement: Statement) -> list[str]:
         return [str(row[0]) for row in rows if "Seq Scan" in str(row[0]) and _grows(str(row[0]))]
     plan = connection.exec_driver_sql(f"EXPLAIN {text}", given).mappings().all()
     return [
-        str(dict(row)) for row in plan if row["type"] in {"ALL", "index"} and int(row["rows"] or 0) > SERVICES / 2
+        str(dict(row))
+        for row in plan
+        if row["type"] in {"ALL", "index"} and row["key"] != COUNTED and int(row["rows"] or 0) > SERVICES / 2
     ]
 
 

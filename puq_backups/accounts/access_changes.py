@@ -12,7 +12,7 @@ from ..context import Context
 from ..errors import BadInput, Message, ProxmoxError
 from ..models import Service
 from ..pve import vms
-from ..pve.client import Access, Proxmox
+from ..pve.client import Access
 from . import params as given
 from . import same_server, servers
 
@@ -46,13 +46,13 @@ def tried(context: Context, service_id: str, params: Mapping[str, Any]) -> Acces
             Service.vm_identity != "",
         )  # fmt: skip
         compared = [service, *session.scalars(others.limit(OTHERS))]
-    return _compare(access, compared)
+    return _compare(context, access, compared)
 
 
-def _compare(access: Access, services: list[Service]) -> AccessChange:
+def _compare(context: Context, access: Access, services: list[Service]) -> AccessChange:
     """Whether the VMs of the server are seen through `access`."""
     try:
-        proxmox = Proxmox(access)
+        proxmox = context.connect_with(access)
         if same_server.shows(proxmox, vms.locate(proxmox), services):
             return AccessChange(access)
     except ProxmoxError as error:

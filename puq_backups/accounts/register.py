@@ -18,7 +18,7 @@ from ..host import SYSTEM, Actor
 from ..models import Server, Service, now
 from ..models.audit_log import audit
 from ..pve import vms
-from ..pve.client import Access, Proxmox
+from ..pve.client import Access
 from ..rules import package as packages
 from ..rules.schedule import Schedule
 from ..rules.wall_time import zones
@@ -51,7 +51,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     packages.check_quota(params)
     if not packages.read(params)[0].storage:
         raise BadInput("Backups storage", "The product setting Backups storage is empty.")
-    machine = _find_vm(access, vmid, given.node(params))
+    machine = _find_vm(context, access, vmid, given.node(params))
     same = same_server.find_same(context, access, given.service_id(params))
     try:
         with context.database.begin() as session:
@@ -62,8 +62,8 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 
 
-def _find_vm(access: Access, vmid: int, node: str) -> ProxmoxVm:
-    proxmox = Proxmox(access)
+def _find_vm(context: Context, access: Access, vmid: int, node: str) -> ProxmoxVm:
+    proxmox = context.connect_with(access)
     place = vms.find_node(proxmox, vmid) or node
     if not place:
         raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)

@@ -30,7 +30,7 @@ def find_same(context: Context, access: Access, service_id: str) -> list[str]:
         compared = [server for server in servers if server.id not in known and (server.id == own or not known)]
         samples = {server.id: _sample(session, server) for server in compared[:MOST_SERVERS]}
     if any(samples.values()):
-        proxmox = Proxmox(access)
+        proxmox = context.connect_with(access)
         places = vms.locate(proxmox)
         known += [server_id for server_id, services in samples.items() if shows(proxmox, places, services)]
     return sorted(known, key=lambda server_id: server_id != own)

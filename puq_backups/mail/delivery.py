@@ -109,6 +109,7 @@ def _send(context: Context, mail_id: str) -> Outcome:
     outcome = _attempt(context, mail)
     if outcome.error:
         log.warning("mail %s (%s): %s: %s", mail.id, mail.name, outcome.state, outcome.error)
+    context.counters.count_mail(outcome.state)
     _save_outcome(context, mail, outcome)
     return outcome
 

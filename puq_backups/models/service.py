@@ -33,6 +33,8 @@ class Service(Base):
     __table_args__ = (
         UniqueConstraint("server_id", "active_vmid"),
         Index("ix_puq_backups_service_protection", "protection", "id"),
+        # A covering index for metrics, which count all services.
+        Index("ix_puq_backups_service_counted", "status", "protection", "last_good_at"),
         Index("ix_puq_backups_service_terminated", "status", "terminated_at"),
     )
 

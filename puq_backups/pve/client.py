@@ -15,7 +15,7 @@ from ..errors import NotStarted, ProxmoxError
 from . import paths
 from .access import Access
 from .connections import ServerConnections
-from .error_mapping import REQUEST_ERRORS, is_transient, not_sent, translate
+from .error_mapping import REQUEST_ERRORS, is_transient, not_sent, outcome, translate
 from .transport import HostConnection, NotProxmox
 from .upid import Upid
 
@@ -34,11 +34,16 @@ class Proxmox:
 
     clock_offset: seconds by which the node's clock was ahead of ours at the last answer.
     connections: kept ones to use. Default None: new ones.
+    observe: called after each request with its method, outcome (see `error_mapping.outcome`) and seconds.
     on_call: called with "METHOD /path" before each request. Default None.
     """
 
-    def __init__(self, access: Access, connections: ServerConnections | None = None) -> None:
+    def __init__(
+        self, access: Access, connections: ServerConnections | None = None,
+        observe: Callable[[str, str, float], None] | None = None,
+    ) -> None:  # fmt: skip
         self.access = access
+        self._observe = observe
         self.clock_offset = 0.0
         self.on_call: Callable[[str], None] | None = None
         self._connections = connections or ServerConnections.to(access)
@@ -114,10 +119,14 @@ class Proxmox:
     def _send(self, host: str, method: str, path: str, form: dict[str, Any]) -> tuple[Any, BaseException | None]:
         if self.on_call:
             self.on_call(f"{method} /{path}")
+        data, trouble, began = None, None, time.monotonic()
         try:
-            return self._connection(host).send(method, path, form), None
-        except REQUEST_ERRORS as trouble:
-            return None, trouble
+            data = self._connection(host).send(method, path, form)
+        except REQUEST_ERRORS as error:
+            trouble = error
+        if self._observe:
+            self._observe(method, outcome(trouble), time.monotonic() - began)
+        return data, trouble
 
     def _connection(self, host: str) -> HostConnection:
         return self._connections.get(os.getpid(), host, self._note_clock)

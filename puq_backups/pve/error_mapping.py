@@ -50,6 +50,20 @@ def not_sent(trouble: BaseException) -> bool:
     return any(isinstance(cause, kinds) for cause in _causes(trouble))
 
 
+def outcome(trouble: BaseException | None) -> str:
+    """How a request ended, for statistics: ok, refused, denied, unreachable or no_answer."""
+    if trouble is None:
+        return "ok"
+    if isinstance(trouble, ResourceException):
+        status = int(trouble.status_code)
+        if status in {401, 403}:
+            return "denied"
+        if status == 595:  # noqa: PLR2004 - Proxmox's own status
+            return "unreachable"
+        return "no_answer" if status in UNKNOWN_OUTCOME else "refused"
+    return "unreachable" if not_sent(trouble) else "no_answer"
+
+
 def is_transient(trouble: BaseException) -> bool:
     """Whether a repetition of the same request may succeed."""
     if isinstance(trouble, ResourceException):

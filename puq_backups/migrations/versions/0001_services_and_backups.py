@@ -103,6 +103,7 @@ def _create_service() -> None:
     )
     op.create_index("ix_puq_backups_service_client_id", "puq_backups_service", ["client_id"])
     op.create_index("ix_puq_backups_service_created_at", "puq_backups_service", ["created_at"])
+    op.create_index("ix_puq_backups_service_counted", "puq_backups_service", ["status", "protection", "last_good_at"])
     op.create_index("ix_puq_backups_service_next_run_at", "puq_backups_service", ["next_run_at"])
     op.create_index("ix_puq_backups_service_problem_since", "puq_backups_service", ["problem_since"])
     op.create_index("ix_puq_backups_service_protection", "puq_backups_service", ["protection", "id"])
