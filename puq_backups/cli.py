@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import cli_init, jobs
+from . import cli_init, jobs, logs
 from .accounts.servers import rotate_secrets
 from .clock import heartbeats, periodic
 from .clock import tick as clock_tick
@@ -27,6 +28,8 @@ from .migrations import running
 from .models import Chore, Operation, Server, Service, leases
 from .staff import readiness
 from .staff.doctor import run_checks
+
+log = logging.getLogger("puq_backups.clock")
 
 
 class Commands(AppGroup):
@@ -75,10 +78,17 @@ def _context() -> Context:
 backups.command(with_appcontext=False)(cli_init.init)
 
 
+def _process_context() -> Context:
+    """The context for a process that works by itself: its log lines are written even if logging is not configured."""
+    context = _context()
+    logs.configure(context.settings.log_format, process=True)
+    return context
+
+
 @backups.command()
 def tick() -> None:
     """Run the time-driven work once. For system cron, every minute."""
-    context = _context()
+    context = _process_context()
     if not _run_tick(context):
         if not running.is_current(context.database.engine):
             raise click.ClickException(str(running.OUTDATED))
@@ -90,7 +100,8 @@ def _run_tick(context: Context) -> bool:
     answers = context.hooks.run("AfterCronJob", context=context)
     counts = next((answer for answer in answers if isinstance(answer, dict) and "slots" in answer), None)
     if counts is not None:
-        click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        log.info("tick: %s", said) if context.settings.log_format == "json" else click.echo(said)
     return counts is not None
 
 
@@ -98,7 +109,7 @@ def _run_tick(context: Context) -> bool:
 @click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
 def clock(every: int) -> None:
     """Run `tick` repeatedly as a process. Of several, the one that holds the lease ticks."""
-    context, owner, outage = _context(), leases.new_owner(), Outage("the clock")
+    context, owner, outage = _process_context(), leases.new_owner(), Outage("the clock")
     while True:
         pause: float = every
         try:
@@ -115,7 +126,7 @@ def clock(every: int) -> None:
 @click.option("--burst", is_flag=True, help="End when no operation runs or is due.")
 def worker(burst: bool) -> None:
     """Run operations: serve the queue."""
-    jobs.run_worker(_context(), burst=burst)
+    jobs.run_worker(_process_context(), burst=burst)
 
 
 @backups.command()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 PREFIX = "PUQ_BACKUPS_"
+LOG_FORMATS = ("", "text", "json")
 SAFETY_COPY_CHOICES = ("offer", "always", "off")
 
 
@@ -23,6 +24,10 @@ class Settings:
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
     """URL of the Redis or Valkey server that holds the job queue: `redis://`, `rediss://` or `unix://`."""
+
+    log_format: str = ""
+    """Format of our log lines on standard error, `text` or `json`. Empty: the host's logging decides; worker and
+    clock write text if it is not configured."""
 
     queue: str = "puq-backups"
     """Name of the RQ queue."""

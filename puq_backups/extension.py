@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from . import cli, config, jobs, web
+from . import cli, config, jobs, logs, web
 from . import host as hosts
 from .context import Context
 from .counters import Counters
@@ -71,6 +71,7 @@ class Backups:
         if NAME in app.extensions or self._context is not None:
             raise RuntimeError("Backups is initialised already: import and use that object instead.")
         settings = _settings(app)
+        logs.configure(settings.log_format)
 
         def engine() -> Engine:
             with app.app_context():

@@ -66,6 +66,12 @@ def to_message(settings: Settings, mail: Mail, rendered: RenderedEmail) -> Email
     email["Date"], email["Message-ID"] = formatdate(), f"<{mail.id}@{domain}>"
     email["Auto-Submitted"] = "auto-generated"
     email["Content-Language"] = mail.locale
+    for header, value in (
+        ("X-Backups-Service", mail.service_id),
+        ("X-Backups-Operation", mail.fields.get("operation_id")),
+    ):
+        if value:
+            email[header] = templates.one_line(str(value))
     email.set_content(rendered.text)
     email.add_alternative(rendered.html, subtype="html")
     return email

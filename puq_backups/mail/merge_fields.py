@@ -49,6 +49,8 @@ COMMON_FIELDS = (
     MergeField("backup_note", N_("Backup: description"), "before the upgrade"),
     MergeField("backup_size", N_("Backup: size"), 322122547200, "size"),
     MergeField("storage", N_("Backup: storage"), "nfs-backups"),
+    MergeField("operation_id", N_("Operation: number"), "0f3a9c5b7d2e4f618a9b0c1d2e3f4a5b"),
+    MergeField("task_id", N_("Operation: task of Proxmox"), "UPID:pve1:00001234:0000ABCD:6742A1B0:vzdump:100:a@pve:"),
     MergeField("finished_at", N_("When it ended"), "2026-11-23T08:00:00+00:00", "moment"),
     MergeField("reason", N_("Reason"), Message("The storage {storage} is offline.", storage="nfs-backups").to_json(),
                "sentence"),

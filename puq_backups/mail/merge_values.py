@@ -77,6 +77,7 @@ def _operation_fields(operation: Operation, backup: Backup | None) -> dict[str, 
         "backup_note": backup.note if backup else operation.note,
         "backup_size": backup.size if backup else None,
         "storage": backup.storage if backup else operation.storage,
+        "operation_id": operation.id, "task_id": operation.last_task,
         "finished_at": operation.finished_at or operation.started_at or now(),
         "reason": operation.reason, "warnings": operation.warnings,
     }  # fmt: skip

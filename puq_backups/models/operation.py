@@ -93,6 +93,12 @@ class Operation(Base):
         """The reason why it waits or how it ended, None if there is none."""
         return Message.from_json(self.reason)
 
+    @property
+    def last_task(self) -> str:
+        """The UPID of its running task, else of its latest one; "" if it has had none."""
+        earlier = self.data.get("upids") or [""]
+        return self.upid or str(earlier[-1])
+
     def store(self, **values: Any) -> None:
         """Store values in `data` for later steps, as a new dict: SQLAlchemy does not see changes inside one."""
         self.data = {**self.data, **values}

@@ -7,14 +7,16 @@ worker looks for its task instead of repeating the call.
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 
 from sqlalchemy.orm import Session
 
+from .. import logs
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxBusy
 from ..mail import events
 from ..models import Backup, Operation, Server, Service, leases
-from . import errors, state_changes, task_watch
+from . import errors, operation_log, state_changes, task_watch
 from .claim import LeaseLost, claim, commit, go_on, pause
 from .kinds import STEPS
 from .proxmox_calls import make_change, start_task
@@ -51,13 +53,19 @@ def advance(context: Context, operation_id: str, *, task_runs: bool = False, own
             step = _load(context, session, operation)
             step.task_runs, step.keeps_lease = task_runs, keeps_lease
             session.commit()
-            return _run_step(step, owner)
+            with _logged(operation):
+                return _run_step(step, owner)
         except LeaseLost:
             session.rollback()
             return False
         except Exception as error:  # noqa: BLE001 - whatever a step or the database raises
             session.rollback()
             return _recover(context, operation_id, owner, error)
+
+
+def _logged(operation: Operation) -> AbstractContextManager[None]:
+    task_id = operation.last_task
+    return logs.about(service_id=operation.service_id, operation_id=operation.id, task_id=task_id)
 
 
 def _server_id(session: Session, operation: Operation, service: Service) -> str:
@@ -127,7 +135,9 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     if at == len(steps):
         return _end(step, owner, "done", None)
     operation.step, operation.reason, operation.progress = steps[at], None, None
-    return go_on(step, owner)
+    go_on(step, owner)
+    operation_log.step(operation, operation.step)
+    return True
 
 
 def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, error: Exception) -> bool:
@@ -136,7 +146,9 @@ def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, e
     if isinstance(decision, GoTo):
         task_watch.forget(step.operation)
         step.operation.step, step.operation.reason = decision.step, None
-        return go_on(step, owner)
+        go_on(step, owner)
+        operation_log.step(step.operation, decision.step)
+        return True
     step.operation.reason = decision.why.to_json() if decision.why else None
     if decision.why and errors.is_lasting(step):
         _tell_staff(step, decision.why, error)

@@ -14,7 +14,7 @@ from ..errors import BackupsError, UnknownOutcome
 from ..models import Server, Service
 from ..models.audit_log import audit
 from ..pve import tasks
-from . import task_watch
+from . import operation_log, task_watch
 from .claim import commit, pause
 from .step import Change, Start, StepContext
 
@@ -47,6 +47,7 @@ def start_task(step: StepContext, owner: str, call: Start) -> bool:
         operation.intent = None
         raise
     operation.upid = str(getattr(answer, "text", answer))
+    operation_log.task(operation)
     return pause(step, owner, min(1.0, step.context.settings.poll.total_seconds()))
 
 

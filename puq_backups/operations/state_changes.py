@@ -17,7 +17,7 @@ from ..mail import events
 from ..models import Operation, Server, Service, after_commit, database_now, leases, now
 from ..models.audit_log import audit
 from ..models.conflicts import is_conflict
-from . import start_conditions
+from . import operation_log, start_conditions
 from .kinds import STEPS
 
 log = logging.getLogger("puq_backups.operations")
@@ -75,7 +75,10 @@ def _take(session: Session, context: Context, operation: Operation, service: Ser
         .execution_options(synchronize_session=False)
     )  # fmt: skip
     # Another number of rows than one: another worker started it first.
-    return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
+    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        return False
+    after_commit(session, lambda: operation_log.started(operation, STEPS[operation.kind][0].__name__))
+    return True
 
 
 CARRIED_OVER = ("rotated", "removing", "asked", "upids")
@@ -100,7 +103,10 @@ def end(
     """
     operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
     operation.reason = reason.to_json() if reason else None
-    audit(session, service.id, operation, "ended", f"{operation.kind} {state}" + (f": {reason}" if reason else ""))
+    text = f"{operation.kind} {state}" + (f": {reason}" if reason else "")
+    task = operation.last_task
+    audit(session, service.id, operation, "ended", text + (f" (task {task})" if task else ""))
+    after_commit(session, lambda: operation_log.ended(operation, operation.state, reason))
     delays = context.settings.retry_delays
     if state == "failed" and operation.kind == "backup" and operation.slot_date and operation.attempts <= len(delays):
         again = now() + delays[max(operation.attempts, 1) - 1]
@@ -184,3 +190,4 @@ def mark_stuck(context: Context, operation_id: str) -> None:
         operation = session.get_one(Operation, operation_id)
         service = session.get_one(Service, operation.service_id)
         _write_mails(session, operation, lambda: events.on_stuck(session, context, operation, service))
+        after_commit(session, lambda: operation_log.stuck(operation))

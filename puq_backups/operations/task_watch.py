@@ -13,6 +13,7 @@ from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
 from ..pve.error_mapping import is_busy
+from . import operation_log
 from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
@@ -106,6 +107,7 @@ def find_lost(step: StepContext) -> bool:
     fresh = [upid.text for upid in _candidates(step, intent) if upid.text not in known]
     if fresh:
         step.operation.upid = fresh[0]
+        operation_log.task(step.operation)
         return True
     if time.time() - float(intent["at"]) < step.context.settings.settle.total_seconds():
         return False

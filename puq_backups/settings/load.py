@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
 
-from ..config import PREFIX, SAFETY_COPY_CHOICES, Settings
+from ..config import LOG_FORMATS, PREFIX, SAFETY_COPY_CHOICES, Settings
 from ..errors import SettingError
 from ..rate_limits import read_limits
 from .value_types import READERS, is_address
@@ -63,9 +63,7 @@ def _check(settings: Settings) -> None:
     read_limits(settings.rate_limits)
     if not settings.csp.isprintable():
         raise SettingError("PUQ_BACKUPS_CSP must be one line.")
-    if settings.safety_copy not in SAFETY_COPY_CHOICES:
-        choices = ", ".join(SAFETY_COPY_CHOICES)
-        raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)
+    _check_choices(settings)
     if settings.ca_file and not Path(settings.ca_file).is_file():
         raise SettingError("PUQ_BACKUPS_CA_FILE: there is no file {file}.", file=settings.ca_file)
     overrides = Path(settings.lang_overrides)
@@ -76,6 +74,14 @@ def _check(settings: Settings) -> None:
     for name in ("poll", "settle", "connect_timeout", "read_timeout"):
         if getattr(settings, name) <= timedelta(0):
             raise SettingError("PUQ_BACKUPS_{name} must be more than 0.", name=name.upper())
+
+
+def _check_choices(settings: Settings) -> None:
+    if settings.safety_copy not in SAFETY_COPY_CHOICES:
+        choices = ", ".join(SAFETY_COPY_CHOICES)
+        raise SettingError("PUQ_BACKUPS_SAFETY_COPY must be one of {choices}.", choices=choices)
+    if settings.log_format not in LOG_FORMATS:
+        raise SettingError("PUQ_BACKUPS_LOG_FORMAT must be text, json or empty.")
 
 
 def _check_keys(settings: Settings) -> None:

@@ -210,7 +210,8 @@ def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
     written = [(row.action, row.text) for row in sorted(rows, key=lambda row: row.at)]
     types = ("qmshutdown", "qmrestore", "qmconfig", "resize", "qmstart")
     assert [action for action, _ in written if action in types] == kinds(world, *types)
-    assert written[-1] == ("ended", "restore done")
+    assert written[-1][0] == "ended"
+    assert written[-1][1].startswith("restore done (task UPID:")
 
 
 @both_versions
