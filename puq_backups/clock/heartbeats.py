@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..errors import Message
@@ -44,15 +45,26 @@ def components(session: Session) -> list[Component]:
     Clock and worker: ok with a heartbeat in the last WARN_AFTER, warning up to ERROR_AFTER, error after that or
     without any heartbeat. Daily tasks: ok or error. The worker is also in error if due operations are not processed.
     """
+    seen = _last_seen(session)
+    return [*_processes(session, seen), _daily(seen.get("daily")), _mail(session)]
+
+
+def processes(session: Session) -> list[Component]:
+    """The health of clock and worker alone, as in `components`."""
+    return _processes(session, _last_seen(session))
+
+
+def _last_seen(session: Session) -> dict[str, datetime | None]:
     chores = session.scalars(select(Chore).where(Chore.name.in_(("tick", "worker", "daily"))))
-    seen = {chore.name: chore.last_run_at for chore in chores}
+    return {chore.name: chore.last_run_at for chore in chores}
+
+
+def _processes(session: Session, seen: Mapping[str, datetime | None]) -> list[Component]:
     return [
         _by_heartbeat("clock", N_("Clock"), seen.get("tick"), Message(
             "The clock does not tick: run `flask backups clock`, or `flask backups tick` from cron each minute."
         )),
         _worker(session, seen.get("worker")),
-        _daily(seen.get("daily")),
-        _mail(session),
     ]  # fmt: skip
 
 
@@ -62,17 +74,18 @@ def _by_heartbeat(name: str, label: str, at: datetime | None, advice: Message) -
     return Component(name, label, level, at, None if level == "ok" else advice)
 
 
-def _worker(session: Session, at: datetime | None) -> Component:
-    found = _by_heartbeat("worker", N_("Worker"), at, Message("No worker runs: start `flask backups worker`."))
+def _worker(session: Session, seen_at: datetime | None) -> Component:
+    found = _by_heartbeat("worker", N_("Worker"), seen_at, Message("No worker runs: start `flask backups worker`."))
+    at = now()
+    # A worker that hangs keeps its name on the operation; its lease ends all the same.
+    nobodys = or_(Operation.lease_owner.is_(None), Operation.lease_until <= at)
     due = select(Operation.id).where(
-        Operation.state.in_(("running", "stuck")),
-        Operation.wake_at <= now() - OVERDUE_AFTER,
-        Operation.lease_owner.is_(None),
+        Operation.state.in_(("running", "stuck")), Operation.wake_at <= at - OVERDUE_AFTER, nobodys
     )
     overdue = _count(session, due)
     if found.level == "error" or not overdue:
         return found
-    return Component("worker", found.label, "error", at, Message(
+    return Component("worker", found.label, "error", seen_at, Message(
         "{count} operations are due and no worker moves them: see that Redis answers and that the workers use the "
         "same one.", count=overdue,
     ))  # fmt: skip

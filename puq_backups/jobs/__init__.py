@@ -23,6 +23,7 @@ from ..mail import delivery
 from ..models import Operation, leases, now
 from ..operations import dispatch, engine, node_watch
 from ..operations import queue as operation_queue
+from .pulse import Pulse
 from .worker import JobWorker, serve
 
 log = logging.getLogger("puq_backups.jobs")
@@ -91,22 +92,22 @@ def run_worker(context: Context, *, burst: bool) -> None:
     if burst:
         _work_until_idle(context, rq_queue)
         return
-    stop = threading.Event()
-    timer = threading.Thread(target=_enqueue_due_forever, args=(context, stop), daemon=True)
+    stop, pulse = threading.Event(), Pulse()
+    timer = threading.Thread(target=_enqueue_due_forever, args=(context, stop, pulse), daemon=True)
     timer.start()
     try:
-        serve(lambda: _worker(context, rq_queue), stop)
+        serve(lambda: _worker(context, rq_queue, pulse), stop, pulse)
     finally:
         stop.set()
         timer.join(timeout=LONGEST_SLEEP)
 
 
-def _worker(context: Context, rq_queue: Queue) -> JobWorker:
+def _worker(context: Context, rq_queue: Queue, pulse: Pulse | None = None) -> JobWorker:
     accepts: dict[str, tuple[Callable[..., object], tuple[type, ...]]] = {
         f"{__name__}.{advance.__name__}": (advance, (str,)),
         f"{__name__}.{poll.__name__}": (poll, (str, str)),
     }
-    return JobWorker(rq_queue, accepts, job_limit(context.settings))
+    return JobWorker(rq_queue, accepts, job_limit(context.settings), pulse)
 
 
 def job_limit(settings: Settings) -> int:
@@ -114,13 +115,16 @@ def job_limit(settings: Settings) -> int:
     return int(2 * leases.duration_seconds(settings))
 
 
-def _enqueue_due_forever(context: Context, stop: threading.Event) -> None:
-    """Enqueue due operations every second and store a heartbeat every BEAT_EVERY seconds, until `stop` is set."""
+def _enqueue_due_forever(context: Context, stop: threading.Event, pulse: Pulse) -> None:
+    """Enqueue due operations every second and store a heartbeat every BEAT_EVERY seconds, until `stop` is set.
+
+    No heartbeat is stored while the main loop, which performs the jobs, stands still.
+    """
     beaten, pause, outage = float("-inf"), 1.0, Outage("the worker")
     while not stop.wait(pause):
         try:
             operation_queue.enqueue_due(context)
-            if time.monotonic() - beaten > BEAT_EVERY:
+            if time.monotonic() - beaten > BEAT_EVERY and pulse.is_recent():
                 periodic.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
         except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet

@@ -16,6 +16,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import WorkerStatus
 
+from .pulse import WORKER_TTL, Pulse
+
 log = logging.getLogger("puq_backups.worker")
 PAUSES = (1, 2, 4, 8, 15, 30)
 """Seconds between attempts to serve again while Redis fails; the last one repeats."""
@@ -31,19 +33,24 @@ class JobWorker(SimpleWorker):
     `accepts`: dotted name of a function -> (function, types of its positional arguments). `limit`: seconds that one
     job may take. Callbacks, dependencies, retries, repeats, result and time limits of a job are ignored, and so are
     commands over pub/sub: RQ's bookkeeping at the end of a job, which fails where Redis was emptied meanwhile, is not
-    used. `refused` counts the jobs that were refused.
+    used. `refused` counts the jobs that were refused. `pulse` beats with each round of the loop, and between jobs.
     """
 
     def __init__(
-        self, queue: Queue, accepts: Mapping[str, tuple[Callable[..., object], tuple[type, ...]]], limit: int
-    ) -> None:
-        super().__init__([queue], connection=queue.connection, serializer=JSONSerializer)
+        self, queue: Queue, accepts: Mapping[str, tuple[Callable[..., object], tuple[type, ...]]], limit: int,
+        pulse: Pulse | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            [queue], connection=queue.connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL,
+        )  # fmt: skip
+        self.pulse = pulse or Pulse()
         self.accepts, self.limit, self.refused, self.told_to_stop = accepts, limit, 0, False
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job's function. Whatever goes wrong is logged and does not end the worker."""
         # Before anything else: a SIGTERM while busy waits for the end of the job.
         self._state = WorkerStatus.BUSY
+        self.pulse.beat()
         try:
             function, arguments = self._read(job)
             with self.death_penalty_class(self.limit, JobTimeoutException, job_id=job.id):
@@ -56,6 +63,11 @@ class JobWorker(SimpleWorker):
         finally:
             self._forget(job, queue)
             self._state = WorkerStatus.IDLE
+
+    def heartbeat(self, *args: Any, **options: Any) -> None:
+        """RQ calls this at each round of its loop, whether there was a job or not."""
+        self.pulse.beat()
+        super().heartbeat(*args, **options)
 
     def _read(self, job: Job) -> tuple[Callable[..., object], list[Any]]:
         try:
@@ -89,7 +101,7 @@ class JobWorker(SimpleWorker):
         """See `subscribe`."""
 
 
-def serve(make: Callable[[], JobWorker], stop: threading.Event) -> None:
+def serve(make: Callable[[], JobWorker], stop: threading.Event, pulse: Pulse) -> None:
     """Serve the queue until SIGTERM or SIGINT.
 
     RQ's loop ends on many errors (Redis away, read-only, refusing the password, a job that cannot be read): each time
@@ -97,6 +109,7 @@ def serve(make: Callable[[], JobWorker], stop: threading.Event) -> None:
     """
     failures = 0
     while not stop.is_set():
+        pulse.beat()
         worker = None
         try:
             worker = make()

@@ -40,6 +40,16 @@ def check_parts(context: Context) -> list[Part]:
     return [found.get(name) or Part(name, "error", unknown) for name in PARTS]
 
 
+def process_levels(context: Context) -> dict[str, str]:
+    """Return the levels of `clock` and `worker`: ok, warning, error, or unknown if the database does not answer."""
+    try:
+        with context.database.open() as session:
+            levels = {part.name: part.level for part in heartbeats.processes(session)}
+    except SQLAlchemyError:
+        levels = {}
+    return {name: levels.get(name, "unknown") for name in ("clock", "worker")}
+
+
 def _try(name: str, attempt: Callable[[], object], failed: Message) -> Part:
     try:
         attempt()

@@ -20,15 +20,18 @@ NAME = "puq_backups_monitoring"
 def blueprint(context: Context) -> Blueprint:
     """Return the blueprint of the monitoring pages."""
     found = Blueprint(NAME, __name__)
-    found.add_url_rule("/healthz", "healthz", healthz)
+    found.add_url_rule("/healthz", "healthz", lambda: healthz(context))
     found.add_url_rule("/readyz", "readyz", lambda: readyz(context))
     found.add_url_rule("/metrics", "metrics", lambda: metrics(context))
     return found
 
 
-def healthz() -> ResponseReturnValue:
-    """Answer 200: this web process serves requests."""
-    return _uncached({"status": "ok"}, 200)
+def healthz(context: Context) -> ResponseReturnValue:
+    """Answer 200: this web process serves requests. Levels of clock and worker are `unknown` without a database.
+
+    The status stays 200 then, so that a load balancer does not restart web processes for another part's fault.
+    """
+    return _uncached({"status": "ok", **readiness.process_levels(context)}, 200)
 
 
 def readyz(context: Context) -> ResponseReturnValue:

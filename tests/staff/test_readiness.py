@@ -68,7 +68,7 @@ def test_process_that_stands_still_is_seen_within_five_minutes(world: worlds.Wor
     assert checked.exit_code == 1
     assert f"{part}: " in checked.stderr
     assert run(world.app, "status").exit_code == 0
-    assert world.app.test_client().get("/backups/healthz").get_json() == {"status": "ok"}
+    assert world.app.test_client().get("/backups/healthz").status_code == 200
 
 
 def test_missing_redis_is_named(world: worlds.World) -> None:
