@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -17,8 +18,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import cli_init, jobs, logs
+from . import cli_import, cli_init, jobs, logs
 from .accounts.servers import rotate_secrets
+from .cli_progress import tracked
 from .clock import heartbeats, periodic
 from .clock import tick as clock_tick
 from .clock.outage import Outage
@@ -76,6 +78,7 @@ def _context() -> Context:
 
 # It also runs where the application does not start for want of a setting.
 backups.command(with_appcontext=False)(cli_init.init)
+backups.add_command(cli_import.import_services)
 
 
 def _process_context() -> Context:
@@ -132,7 +135,7 @@ def worker(burst: bool) -> None:
 @backups.command()
 def sync() -> None:
     """Compare our backups with the contents of the storages now."""
-    clock_tick.sync_all(_context())
+    clock_tick.sync_all(_context(), partial(tracked, label="Servers"))
 
 
 @backups.command()
@@ -198,7 +201,7 @@ def new() -> None:
 def rotate() -> None:
     """Encrypt all stored secrets with the newest key."""
     context = _context()
-    count = rotate_secrets(context)
+    count = rotate_secrets(context, partial(tracked, label="Secrets"))
     click.echo(f"{count} secrets are now encrypted with the newest key.")
 
 
@@ -212,6 +215,15 @@ def db() -> None:
 def upgrade() -> None:
     """Migrate the tables to this version."""
     running.upgrade(_context().database.engine)
+
+
+@db.command()
+@click.argument("revision")
+@click.confirmation_option(prompt="What the tables hold beyond that revision is lost. Go on?")
+@with_appcontext
+def downgrade(revision: str) -> None:
+    """Take the tables back to a revision; `base` drops them."""
+    running.downgrade(_context().database.engine, revision)
 
 
 @db.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
@@ -61,6 +61,7 @@ class Host(Protocol):
     Optional methods, used if they exist:
 
     - `service_params(service_id: str) -> dict`: current params of the service, read before a mail and a re-apply.
+    - `service_ids() -> Iterable[str]`: ids of all services, read by `flask backups import` without a file.
     - `send_email(email: EmailMessage) -> None`: sends a mail, in place of `PUQ_BACKUPS_SMTP_URL`.
     - `reinstall(service) -> None`: reinstalls the service's VM, in place of our clone of the template.
     """
@@ -79,7 +80,7 @@ def check(host: object) -> None:
     for name in ("current_actor", "service_url"):
         if not callable(getattr(host, name, None)):
             raise SettingError(f"host={type(host).__name__} needs a method {name}: see the README's BillingHost.")
-    for name in ("service_params", "send_email", "reinstall"):
+    for name in ("service_params", "service_ids", "send_email", "reinstall"):
         if not callable(getattr(host, name, check)):
             raise SettingError(f"host={type(host).__name__}: {name} must be a method, or be left out.")
 
@@ -101,6 +102,12 @@ def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     """Return the host's current params of a service, None if the host does not provide them."""
     ask = getattr(host, "service_params", None)
     return ask(service_id) if ask else None
+
+
+def service_ids(host: Host) -> Iterable[str] | None:
+    """Return the ids of all services that the host wants to have backups, None if it does not list them."""
+    ask = getattr(host, "service_ids", None)
+    return ask() if ask else None
 
 
 def host_reinstall(host: Host) -> Callable[[Any], None] | None:

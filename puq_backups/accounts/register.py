@@ -55,7 +55,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     same = same_server.find_same(context, access, given.service_id(params))
     try:
         with context.database.begin() as session:
-            service = _write(session, context, params, access, same, machine)
+            service = write(session, context, params, access, same, machine)
             said = f"VM {vmid} on {machine.node}, {service.quota} backups"
             audit(session, service.id, None, "create", said, actor=actor.label)
     except IntegrityError:
@@ -72,10 +72,14 @@ def _find_vm(context: Context, access: Access, vmid: int, node: str) -> ProxmoxV
     return ProxmoxVm(vmid, place, name, vms.identity(config), status)
 
 
-def _write(
+def write(
     session: Session, context: Context, params: Mapping[str, Any], access: Access, same: Sequence[str],
     machine: ProxmoxVm,
 ) -> Service:  # fmt: skip
+    """Store a service, new or known, with its server in the caller's transaction; no call to Proxmox.
+
+    `params` and `access` must have been checked, `same` is what `same_server.find_same` returned.
+    """
     # The server first: its query flushes the session, and a new service is incomplete until it is assigned.
     on = save_server(session, context, access, same)
     service = _get_or_create(session, given.service_id(params))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import Session
@@ -111,16 +111,19 @@ def assign_server(service: Service, to: Server) -> bool:
     return before != to.id
 
 
-def rotate_secrets(context: Context) -> int:
-    """Encrypt each stored secret with the newest key. Returns how many.
+Secrets = Sequence[tuple[str, bytes]]
+
+
+def rotate_secrets(context: Context, track: Callable[[Secrets], Iterable[tuple[str, bytes]]] = iter) -> int:
+    """Encrypt each stored secret with the newest key. Returns how many. `track` shows the progress.
 
     Raises SettingError after all others if the key of one is missing. A secret that CreateAccount writes meanwhile is
     kept, because it is encrypted with the newest key already.
     """
     with context.database.open() as session:
-        stored = session.execute(select(Server.id, Server.sealed_secret)).all()
+        stored = [(row.id, row.sealed_secret) for row in session.execute(select(Server.id, Server.sealed_secret))]
     missing: SettingError | None = None
-    for server_id, sealed in stored:
+    for server_id, sealed in track(stored):
         try:
             rotated = context.vault.rotate(sealed)
         except SettingError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -84,11 +84,11 @@ def start_accepted(context: Context) -> None:
         log.exception("what was accepted could not be started; the next tick does it")
 
 
-def sync_all(context: Context) -> None:
-    """Sync backups and VM status of all servers at once, whether due or not."""
+def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Server]] = iter) -> None:
+    """Sync backups and VM status of all servers at once, whether due or not. `track` shows the progress."""
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
-    for server in servers:
+    for server in track(servers):
         sync.sync_backups(context, server)
         sync.refresh_vms(context, server)
 

@@ -6,17 +6,14 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ..client_area.backups import NOTE_MAX_LENGTH
 from ..client_area.requests import lock_service
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import Actor
 from ..inventory import service_backups
-from ..models import Backup, HiddenVolume, Server, Service, now
+from ..models import HiddenVolume, Server, Service, now
 from ..models.audit_log import audit
 from ..pve import archives, vms
-from ..rules import wall_time
-from ..rules.schedule import Schedule
 from . import foreign_archives
 
 
@@ -63,16 +60,7 @@ def _record(session: Session, service: Service, archive: archives.Archive, holde
         raise Refused("The archive belongs to a service by now.")
     if found.against:
         raise Refused(found.against.text, **found.against.values)
-    zone = Schedule.from_json(service.schedule).timezone
-    made_at = found.made_at or now()
-    service_backups.delete_removed_row(session, service.server_id, archive.volid)
-    backup = Backup.of(
-        service, volid=archive.volid, kind="adopted",
-        storage=archive.volid.partition(":")[0], node=holder, note=found.note[:NOTE_MAX_LENGTH], disks=disks,
-        local_date=wall_time.local_date(made_at, zone).isoformat(), created_at=made_at,
-    )  # fmt: skip
-    service_backups.update_from_archive(backup, archive)
-    session.add(backup)
+    foreign_archives.record(session, service, found, holder, disks, "adopted")
     session.execute(delete(HiddenVolume).where(
         HiddenVolume.server_id == service.server_id, HiddenVolume.volid == archive.volid
     ))  # fmt: skip

@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ..client_area.backups import NOTE_MAX_LENGTH
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..models import ACTIVE_STATES, Backup, HiddenVolume, Operation, Service
+from ..inventory import service_backups
+from ..models import ACTIVE_STATES, Backup, HiddenVolume, Operation, Service, now
 from ..pve import archives, notes
 from ..pve.client import Proxmox
+from ..rules import wall_time
+from ..rules.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -90,3 +94,23 @@ def _foreign(archive: archives.Archive, service: Service, owner: Service | None,
     made_at = datetime.fromtimestamp(archive.created_at, UTC) if archive.created_at else None
     note = notes.MARKER.sub("", archive.notes).strip()
     return ForeignArchive(archive, made_at, note, hidden, owner, against)
+
+
+def record(
+    session: Session, service: Service, found: ForeignArchive, holder: str, disks: int, kind: str
+) -> Backup:  # fmt: skip
+    """Record a foreign archive as a backup of the service, in the caller's transaction.
+
+    `holder` is the node that holds it ("" on a shared storage), `kind` is adopted or imported.
+    """
+    archive, made_at = found.archive, found.made_at or now()
+    zone = Schedule.from_json(service.schedule).timezone
+    service_backups.delete_removed_row(session, service.server_id, archive.volid)
+    backup = Backup.of(
+        service, volid=archive.volid, kind=kind, storage=archive.volid.partition(":")[0], node=holder,
+        note=found.note[:NOTE_MAX_LENGTH], disks=disks, created_at=made_at,
+        local_date=wall_time.local_date(made_at, zone).isoformat(),
+    )  # fmt: skip
+    service_backups.update_from_archive(backup, archive)
+    session.add(backup)
+    return backup
