@@ -64,6 +64,7 @@ class Import:
         self.context, self.write, self.daily = context, write, daily
         self.trouble: list[Message] = []
         self._clusters: dict[Access, Cluster | BackupsError] = {}
+        self._vms: dict[tuple[Access, int], str] = {}
 
     def run(self, services: Iterable[Mapping[str, Any]]) -> Iterator[Result]:
         """Import services one by one, given by their params for CreateAccount, and yield what came of each."""
@@ -83,7 +84,11 @@ class Import:
         packages.check_quota(params)
         if not packages.read(params)[0].storage:
             raise BadInput("Backups storage", "The product setting Backups storage is empty.")
-        cluster = self._cluster(given.server_access(params, self.context), key)
+        access = given.server_access(params, self.context)
+        cluster = self._cluster(access, key)
+        if self._vms.setdefault((access, vmid), key) != key:
+            # The database would say so; in a dry run nothing is stored.
+            raise Refused(TAKEN.text)
         known = self._known(cluster, key, client_id, vmid)
         machine = None if known else cluster.machine(vmid)
         identity = machine.identity if machine else known.vm_identity if known else ""

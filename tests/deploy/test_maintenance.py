@@ -9,7 +9,6 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import delete, make_url, select, text
@@ -37,21 +36,9 @@ def commands() -> list[str]:
     return [line.partition("     #")[0] for line in lines if not re.match(r"[A-Z_]+=", line)]
 
 
-class Host(worlds.Host):
-    """A host that lists its services."""
-
-    listed: dict[str, dict[str, Any]]
-
-    def service_ids(self) -> list[str]:
-        return list(self.listed)
-
-    def service_params(self, service_id: str) -> dict[str, Any]:
-        return self.listed.get(service_id, {})
-
-
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    host = Host()
+    host = worlds.ListingHost()
     found = worlds.make(proxmox, database_url, redis_url, host)
     host.listed = {"1": found.params()}
     found.register()

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import re
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import yaml
-from flask.testing import FlaskClient
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text, update
 from support import world as worlds
 from support.services import ROOT, Mailbox
-from werkzeug.test import TestResponse
+from support.waiting import PATIENCE
 
 from bench.counting import counted
 from puq_backups.clock import periodic, tick
-from puq_backups.counters import CALL_OUTCOMES, MAIL_OUTCOMES, METHODS, Counters
+from puq_backups.counters import CALL_OUTCOMES, METHODS, Counters
 from puq_backups.mail import delivery
-from puq_backups.models import PROTECTION, Chore, Operation, Service, now
+from puq_backups.models import Chore, Operation, Service, now
 from puq_backups.simulator import Simulator
 from puq_backups.staff import metrics
 
-TOKEN = "a token of 32 letters or so"
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+from .metrics_helpers import TOKEN, samples, scrape, value
 
 
 @pytest.fixture
@@ -39,25 +35,6 @@ def world(proxmox: Simulator, database_url: str, redis_url: str, mailbox: Mailbo
     found.register()
     yield found
     found.context.database.engine.dispose()
-
-
-def scrape(world: worlds.World, token: str = TOKEN) -> TestResponse:
-    client: FlaskClient = world.app.test_client()
-    return client.get("/backups/metrics", headers={"Authorization": f"Bearer {token}"})
-
-
-def samples(world: worlds.World) -> Samples:
-    answer = scrape(world)
-    assert answer.status_code == 200, answer.text
-    return {
-        (sample.name.removeprefix("puq_backups_"), frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
-
-
-def value(found: Samples, name: str, **labels: str) -> float:
-    return found[name, frozenset(labels.items())]
 
 
 def test_only_who_has_the_token_reads_metrics(world: worlds.World) -> None:
@@ -130,6 +107,22 @@ def test_calls_and_mails_of_all_processes_are_counted(world: worlds.World) -> No
     assert value(found, "mail_attempts_total", outcome="sent") > value(before, "mail_attempts_total", outcome="sent")
 
 
+def test_calls_of_a_worker_process_are_shown_by_the_web_process(world: worlds.World) -> None:
+    world.call("BackupNow")
+    before = samples(world)
+    names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
+    environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}}
+    subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", "worker", "--burst"],
+        env={**environ, "PUQ_BACKUPS_KEYS": worlds.KEY}, cwd=ROOT / "tests", check=True, capture_output=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+
+    posts = {"method": "POST", "outcome": "ok"}
+    assert ("proxmox_call_seconds_count", frozenset(posts.items())) not in before
+    assert value(samples(world), "proxmox_call_seconds_count", **posts) == world.proxmox.count("POST", "*")
+
+
 def test_outcomes_are_the_documented_ones(world: worlds.World) -> None:
     world.proxmox.control("refuse", path="*/vzdump", status=403, reason="Permission check failed", times=1)
     world.call("BackupNow")
@@ -167,58 +160,6 @@ def test_database_and_redis_that_fail_are_shown(world: worlds.World) -> None:
 
     assert value(found, "database_up") == 0
     assert {name for name, _ in found} == {"database_up", "redis_up"}
-
-
-def named_in(expression: str) -> set[tuple[str, frozenset[tuple[str, str]]]]:
-    """The metrics of an expression, each with the labels and values that it is matched by."""
-    found = set()
-    for name, matchers in re.findall(r"puq_backups_(\w+)(?:\{([^}]*)\})?", expression):
-        pairs = re.findall(r'(\w+)(?:=|=~|!=)"([^"]*)"', matchers)
-        found.add((name, frozenset((label, one) for label, values in pairs for one in values.split("|"))))
-    return found
-
-
-def expressions() -> list[str]:
-    folder = ROOT / "deploy" / "monitoring"
-    rules = [
-        rule for group in yaml.safe_load((folder / "alerts.yml").read_text())["groups"] for rule in group["rules"]
-    ]
-    panels = json.loads((folder / "grafana-dashboard.json").read_text())["panels"]
-    assert all({"summary", "description"} == set(rule["annotations"]) for rule in rules)
-    assert all(rule["expr"].count("(") == rule["expr"].count(")") for rule in rules)
-    return [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
-
-
-VALUES = {
-    "process": set(metrics.PROCESSES.values()), "protection": set(PROTECTION),
-    "outcome": {*CALL_OUTCOMES, *MAIL_OUTCOMES},
-    "state": {"waiting", "running", "stuck", "failed", "missed", "done"},
-}  # fmt: skip
-
-
-def test_alerts_and_dashboard_use_only_metrics_that_exist(world: worlds.World) -> None:
-    for name in ("tick", "worker", "daily"):
-        periodic.record_heartbeat(world.context, name)
-    world.context.counters.count_mail("failed")
-    world.back_up()
-    world.call("BackupNow")
-    found = samples(world)
-    labels = {name: {label for one, pairs in found if one == name for label, _ in pairs} for name, _ in found}
-    limits = {value_ for _, pairs in found for label, value_ in pairs if label == "le"}
-
-    wanted = [one for expression in expressions() for one in named_in(expression)]
-
-    assert len(wanted) > 25
-    for name, pairs in wanted:
-        assert name in labels, name
-        for label, one in pairs:
-            assert label in labels[name], (name, label)
-            assert one in VALUES.get(label, limits), (name, label, one)
-    described = (ROOT / "docs" / "monitoring.md").read_text().partition("## Metrics")[2]
-    assert {name for name, _ in wanted} <= set(labels)
-    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in labels}
-    assert families == set(re.findall(r"^\| `puq_backups_(\w+)`", described, re.MULTILINE))
-    world.drain()
 
 
 def test_stopped_clock_is_seen_in_the_metric(world: worlds.World) -> None:

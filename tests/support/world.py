@@ -48,6 +48,19 @@ class Host:
 
 
 @dataclass
+class ListingHost(Host):
+    """A host that lists its services, by their ids with their params."""
+
+    listed: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def service_ids(self) -> list[str]:
+        return list(self.listed)
+
+    def service_params(self, service_id: str) -> dict[str, Any]:
+        return self.listed.get(service_id, {})
+
+
+@dataclass
 class World:
     """Everything a test may look at."""
 
