@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import Message, ProxmoxDenied, ProxmoxRefused, StorageMissing
 from ..i18n.translator import N_
+from ..inventory.service_backups import BY_OTHERS
 from ..models import Backup, Service
 from ..pve import archives, nodes, notes, permissions, storages, vms
 from ..pve.client import Proxmox
@@ -149,7 +150,7 @@ def _against_archive(facts: RestoreFacts) -> Iterator[Message]:
         yield ARCHIVE_GONE
         return
     marker = notes.find_marker(archive.notes)
-    if marker and marker[0] != service.token and backup.kind != "adopted":
+    if marker and marker[0] != service.token and backup.kind not in BY_OTHERS:
         yield Message("The file under this backup's name belongs to another service.")
     if "failed" in {archive.verification, backup.verification}:
         yield Message("The storage found this backup to be damaged.")
