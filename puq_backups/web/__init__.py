@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from ..context import Context
-from . import access, client, confirm_pages, database_errors, module_route, monitoring, security
+from . import access, client, confirm_pages, database_errors, module_route, monitoring, page_frame, security
 
 
 def blueprint(context: Context) -> Blueprint:
@@ -13,7 +13,7 @@ def blueprint(context: Context) -> Blueprint:
     found = Blueprint("puq_backups", "puq_backups.templates", template_folder=".")
     access.guard(found, context)
     database_errors.handle(found, context)
-    security.add_headers(found, context, "puq_backups/client/base.html")
+    security.add_headers(found, context, page_frame.CLIENT_BASE)
     client.add_pages(found, context)
     confirm_pages.add_routes(found, context)
     module_route.add_routes(found, context)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..client_area import backup_list
@@ -20,7 +20,7 @@ from ..i18n.translator import N_
 from ..models import Service
 from ..operations import node_watch
 from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
-from . import forms
+from . import forms, page_frame
 from .hook_output import hook_output
 
 FORMS: tuple[tuple[str, str, str], ...] = (
@@ -93,7 +93,7 @@ def call_function(
         error = GONE if isinstance(error, NotFound) else error
         return (error_page or page)(context, service_id, error=error, form=form)
     if isinstance(answers[0], Mapping):
-        return render(context, answers[0]["templatefile"], dict(answers[0].get("vars") or {}))
+        return _render_answer(context, answers[0])
     forms.set_message(_success_message(function, form))
     view: dict[str, Any] = {name: form[name] for name in VIEW if form.get(name)}
     row = f"puqb-backup-{form['backup_id']}" if function in IN_ROW and form.get("backup_id") else None
@@ -146,8 +146,17 @@ def render(context: Context, template: str, values: dict[str, Any], timezone: st
     """Render a template with `values`, the translator of the signed-in actor and the CSRF token."""
     actor = g.puq_backups_actor
     t = context.translator(actor.locale, actor.timezone or timezone)
-    common = {"_": t.gettext, "ngettext": t.ngettext, "t": t, "csrf_token": forms.csrf_token()}
-    return Response(render_template(template, **{**values, **common}), headers={"Cache-Control": "no-store"})
+    html = page_frame.render(template, {**values, "csrf_token": forms.csrf_token()}, t)
+    return Response(html, headers={"Cache-Control": "no-store"})
+
+
+def _render_answer(context: Context, answer: Mapping[str, Any]) -> Response:
+    """Render the template that a custom function answered with."""
+    actor = g.puq_backups_actor
+    t = context.translator(actor.locale, actor.timezone)
+    values, common = dict(answer.get("vars") or {}), {"csrf_token": forms.csrf_token()}
+    html = page_frame.render_hosts(answer["templatefile"], values, common, t)
+    return Response(html, headers={"Cache-Control": "no-store"})
 
 
 def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:

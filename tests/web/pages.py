@@ -155,7 +155,7 @@ def page(locale: str = "en", **changes: Any) -> str:
     """The page as HTML, each run of white space made one space."""
     t = Translator(locale, "Europe/Warsaw")
     template = TEMPLATES.get_template("puq_backups/client/backups.html")
-    html = template.render(values(**changes), _=t.gettext, ngettext=t.ngettext, t=t)
+    html = template.render(values(**changes), _=t.gettext, ngettext=t.ngettext, t=t, puq_backups=t)
     return re.sub(r"\s+", " ", html)
 
 
@@ -172,7 +172,9 @@ def confirmation(locale: str = "en", **changes: Any) -> str:
     }  # fmt: skip
     template = TEMPLATES.get_template("puq_backups/client/restore.html")
     urls = {"page": "/s/1/backups/", "restore": "/s/1/backups/b1/restore", "stylesheet": "backups.css"}
-    return template.render(values(**{**shown, "urls": urls, **changes}), _=t.gettext, ngettext=t.ngettext, t=t)
+    return template.render(
+        values(**{**shown, "urls": urls, **changes}), _=t.gettext, ngettext=t.ngettext, t=t, puq_backups=t
+    )
 
 
 def words(html: str) -> str:

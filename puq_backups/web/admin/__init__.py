@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from ...context import Context
-from .. import access, database_errors, forms, security
+from .. import access, database_errors, forms, page_frame, security
 from . import activity, emails, layout, outbox, overview, servers, service, services
 
 NAME = "puq_backups_admin"
@@ -21,7 +21,7 @@ def blueprint(context: Context) -> Blueprint:
     found = Blueprint(NAME, __name__)
     access.guard_staff(found, context)
     database_errors.handle(found, context)
-    security.add_headers(found, context, "puq_backups/admin/base.html")
+    security.add_headers(found, context, page_frame.STAFF_BASE)
 
     @found.before_request
     def check_token() -> ResponseReturnValue | None:

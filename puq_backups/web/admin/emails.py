@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, abort, g, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...context import Context
@@ -17,7 +17,7 @@ from ...mail import outbox, template_editing, template_source, templates
 from ...mail import preview as mail_preview
 from ...models import EmailTemplate
 from ...models.conflicts import repeated
-from .. import forms
+from .. import forms, page_frame
 from . import layout
 
 POLICY = (
@@ -89,10 +89,8 @@ class Pages:
         email, t = self._find(slug), layout.translator(self.context)
         found: dict[str, Any] = {}
         error = forms.catch_error(lambda: found.update(letter=self._proof(email)))
-        html = render_template(
-            "puq_backups/admin/email_preview.html", letter=found.get("letter"), error=error and error.message, t=t,
-            _=t.gettext,
-        )  # fmt: skip
+        values = {"letter": found.get("letter"), "error": error and error.message}
+        html = page_frame.render("puq_backups/admin/email_preview.html", values, t)
         headers = {"Content-Security-Policy": POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
         return Response(html, headers=headers)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, g, redirect, render_template, request, url_for
+from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...context import Context
 from ...errors import BackupsError, BadInput
 from ...i18n.translator import N_, Translator
 from ...staff import paging
-from .. import forms
+from .. import forms, page_frame
 
 NAVIGATION: tuple[tuple[str, str], ...] = (
     ("overview", N_("Overview")),
@@ -39,14 +39,15 @@ def page(
     """
     t = translator(context)
     wrong = error if isinstance(error, BadInput) and error.field != "csrf_token" else None
-    html = render_template(
-        f"puq_backups/admin/{template}", **facts, _=t.gettext, ngettext=t.ngettext, t=t,
-        csrf_token=forms.csrf_token(),
-        section=section, navigation=_navigation(), actor=g.puq_backups_actor, form=form or {},
-        message=forms.take_message(),
-        errors={wrong.field: wrong.message} if wrong else {}, refusal=error.message if error and not wrong else None,
-        stylesheets=[url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")],
-    )  # fmt: skip
+    files = [url_for("puq_backups_static.static", filename=f"{name}.css") for name in ("backups", "admin")]
+    values = {
+        **facts, "csrf_token": forms.csrf_token(), "section": section, "navigation": _navigation(),
+        "actor": g.puq_backups_actor, "form": form or {}, "message": forms.take_message(),
+        "errors": {wrong.field: wrong.message} if wrong else {},
+        "refusal": error.message if error and not wrong else None,
+        "stylesheets": files,
+    }  # fmt: skip
+    html = page_frame.render(f"puq_backups/admin/{template}", values, t)
     return Response(html, status=error.status if error else 200, headers=forms.retry_after(error))
 
 
