@@ -15,7 +15,7 @@ from typing import Any
 
 import puq_backups
 
-MESSAGE_FUNCTIONS = {"N_": "text", "_": "text", "gettext": "text", "Message": "text"}
+MESSAGE_FUNCTIONS = {"N_", "_", "gettext", "Message"}
 """Functions and classes whose first argument is a message."""
 
 NOT_TRANSLATED = {"SettingError", "HookError"}
@@ -55,6 +55,10 @@ def has_words(text: str) -> bool:
 def message_argument(call: ast.Call) -> Iterator[ast.expr]:
     """Yield the message argument of a call, if it has one."""
     name = _name(call.func)
+    if name == "__init__" and call.args and isinstance(call.args[0], ast.Constant):
+        # An error class that gives its parent the text.
+        yield call.args[0]
+        return
     error = errors().get(name)
     if name not in MESSAGE_FUNCTIONS and (error is None or error.untranslatable):
         return

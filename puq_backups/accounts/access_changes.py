@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from ..context import Context
 from ..errors import BadInput, Message, ProxmoxError
+from ..i18n.translator import N_
 from ..models import Service
 from ..pve import vms
 from ..pve.client import Access
@@ -56,7 +57,7 @@ def _compare(context: Context, access: Access, services: list[Service]) -> Acces
         if same_server.shows(proxmox, vms.locate(proxmox), services):
             return AccessChange(access)
     except ProxmoxError as error:
-        text = "The changed access to the server was not taken over, because Proxmox refused it: {proxmox}"
+        text = N_("The changed access to the server was not taken over, because Proxmox refused it: {proxmox}")
         return AccessChange(against=Message(text, proxmox=error))
     return AccessChange(against=Message(
         "The changed access to the server was not taken over: its virtual machines are not seen there. "

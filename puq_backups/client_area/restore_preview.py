@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, NotAllowed, NotFound, ProxmoxError, ProxmoxRefused, VmMissing
 from ..host import Actor
+from ..i18n.translator import N_
 from ..inventory import policy, service_backups
 from ..models import Backup, Operation, Server, Service
 from ..operations import preflight
@@ -76,7 +77,7 @@ def _live_facts(
     except ProxmoxRefused as error:
         return {"trouble": Message("What will happen could not be checked: {proxmox}", proxmox=error).without_paths()}
     except ProxmoxError:
-        text = "Proxmox cannot be reached just now; what will happen could not be checked."
+        text = N_("Proxmox cannot be reached just now; what will happen could not be checked.")
         return {"trouble": Message(text)}
 
 

@@ -214,7 +214,7 @@ def _read_contents(facts: RestoreFacts) -> tuple[Contents | None, _ReadFailure |
     try:
         config = archives.archived_config(facts.proxmox, facts.service.node, facts.backup.volid)
     except ProxmoxDenied as error:
-        text = "What this backup holds could not be looked at beforehand: {proxmox}"
+        text = N_("What this backup holds could not be looked at beforehand: {proxmox}")
         return None, _ReadFailure(Message(text, proxmox=error), passable=True)
     except ProxmoxRefused as error:
         if error.retryable:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Message
+from ..i18n.translator import N_
 from ..models import Backup, Service
 from ..pve import vms
 from ..pve.client import Proxmox
@@ -83,7 +84,7 @@ def _disks(facts: RestoreFacts, inside: Contents) -> Iterator[Message]:
         if slot in has:
             yield Message("The disk {slot} ({size} GiB) goes back to its state in this backup.", slot=slot, size=size)
         else:
-            text = "The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now."
+            text = N_("The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now.")
             yield Message(text, slot=slot, size=size)
     # After a failed restore it is unknown which of the other disks still exist.
     for slot in sorted(set(has) - set(inside.slots)) if not facts.lost else ():

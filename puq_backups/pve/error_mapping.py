@@ -20,6 +20,7 @@ from ..errors import (
     UnknownOutcome,
     VmMissing,
 )
+from ..i18n.translator import N_
 from .transport import NotProxmox, Refusal
 
 REQUEST_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ResourceException, NotProxmox, OSError)
@@ -132,9 +133,9 @@ def _text(reason: str, body: Refusal, status: int) -> str:
 
 def _no_answer(method: str, call: str, reason: str, status: int | None = None) -> ProxmoxError:
     text = (
-        "Proxmox did not answer: {reason}."
+        N_("Proxmox did not answer: {reason}.")
         if method == "GET"
-        else "Proxmox's answer never came, it may or may not have been done: {reason}."
+        else N_("Proxmox's answer never came, it may or may not have been done: {reason}.")
     )
     return with_message(_no_answer_error(method), Message(text, {"reason": reason}), http_status=status, call=call)
 

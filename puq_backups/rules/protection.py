@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..errors import Message
+from ..i18n.translator import N_
 from .run_decision import NO_BACKUPS, RunDecision
 
 NOTHING_GOOD = Message("There is no backup that can be restored.")
@@ -93,7 +94,7 @@ def _by_slots(facts: Facts, due: Sequence[Slot], last: datetime | None) -> tuple
         return _well(facts, last)
     if len(due) > 1 and due[1] in lost:
         return "unprotected", Message("Last good backup: {last}. The last two backups were not made.", last=last)
-    text = "Last good backup: {last}. The backup due at {slot} was not made."
+    text = N_("Last good backup: {last}. The backup due at {slot} was not made.")
     return "at_risk", Message(text, last=last, slot=due[0].at)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import Message, ProxmoxRefused
+from ...i18n.translator import N_
 from ...models import Backup
 from ...pve import archives, vms
 from ...pve.client import Proxmox
@@ -96,7 +97,7 @@ def targets(proxmox: Proxmox, node: str, inside: Contents, package: Package) -> 
         except ProxmoxRefused as error:
             if error.retryable:
                 raise
-            text = "The disks would go to the storage {storage}, which cannot be used: {proxmox}"
+            text = N_("The disks would go to the storage {storage}, which cannot be used: {proxmox}")
             reasons.append(Message(text, storage=name, proxmox=error))
             continue
         if reason := _reason_against(seen[name]):
@@ -106,10 +107,10 @@ def targets(proxmox: Proxmox, node: str, inside: Contents, package: Package) -> 
 
 def _reason_against(storage: archives.StorageStatus) -> Message | None:
     if not storage.active:
-        text = "The disks would go to the storage {storage}, which is offline."
+        text = N_("The disks would go to the storage {storage}, which is offline.")
         return Message(text, storage=storage.storage)
     if storage.content and "images" not in storage.content:
-        text = "The disks would go to the storage {storage}, which takes no disks."
+        text = N_("The disks would go to the storage {storage}, which takes no disks.")
         return Message(text, storage=storage.storage)
     return None
 

@@ -34,7 +34,7 @@ def to_gib(size: int) -> float:
 
 def stays_larger(slot: str, size: int, wanted: int) -> Message:
     """The warning that a disk of `size` bytes stays larger than the package's `wanted` GiB."""
-    text = "The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller."
+    text = N_("The disk {slot} stays at {size} GiB, though the package has {wanted}: a disk is never made smaller.")
     return Message(text, slot=slot, size=to_gib(size), wanted=wanted)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import Message, ProxmoxRefused
+from ...i18n.translator import N_
 from ...pve import ha, vms
 from ..step import Change, GiveUp, StepContext
 
@@ -39,7 +40,7 @@ def _leave(step: StepContext) -> None:
     except ProxmoxRefused as error:
         if error.retryable:
             raise
-        text = "The virtual machine could not be taken out of high availability: {proxmox}"
+        text = N_("The virtual machine could not be taken out of high availability: {proxmox}")
         raise GiveUp(text, proxmox=str(error)) from error
 
 
@@ -60,5 +61,5 @@ def _add(step: StepContext, entry: dict[str, Any]) -> None:
             raise
         # The VM runs without it, and staff can add the entry.
         step.operation.store(without_ha=True)
-        text = "The virtual machine is no longer under high availability: {proxmox}"
+        text = N_("The virtual machine is no longer under high availability: {proxmox}")
         step.operation.add_warning(Message(text, proxmox=str(error)))

@@ -63,7 +63,7 @@ def lift_protection(step: StepContext) -> Outcome:
 
 
 def _lift_refused(step: StepContext, reason: object) -> None:
-    text = "The protection of the virtual machine {vmid} could not be lifted: {proxmox}"
+    text = N_("The protection of the virtual machine {vmid} could not be lifted: {proxmox}")
     raise GiveUp(text, state="refused", vmid=step.vmid, proxmox=reason)
 
 

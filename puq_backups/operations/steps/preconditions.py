@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ...i18n.translator import N_
 from ...pve import permissions, vms
 from ...rules.package import Package
 from ..step import GiveUp, StepContext
@@ -30,7 +31,7 @@ def check_all(
     require_unlocked(original)
     if vms.boot_disk(original) is None:
         raise _refused(
-            "The template {template} has no system disk. The provider has to look at it.", template=template
+            N_("The template {template} has no system disk. The provider has to look at it."), template=template
         )
     facts = ReinstallFacts(step, package, before, present, pool, template, node, original)
     for paths, privileges in _required_privileges(facts):
@@ -54,7 +55,7 @@ def find_template(step: StepContext, package: Package, *, state: str = "refused"
         raise GiveUp("Reinstalling is not set up here. Please ask the provider's support.", state=state)
     place = vms.locate(step.proxmox).get(package.template)
     if place is None or not place.template or package.template == step.vmid:
-        text = "The template {template} is not there. The provider has to look at it."
+        text = N_("The template {template} is not there. The provider has to look at it.")
         raise GiveUp(text, state=state, template=package.template)
     return package.template, place.node
 

@@ -111,7 +111,7 @@ def see_safety_copy(step: StepContext) -> Wait | None:
 
 def _without_copy(error: GiveUp) -> GiveUp:
     # For a reinstallation too: what was restored before stays as it is.
-    text = "No safety copy could be made, so nothing was restored: {reason}"
+    text = N_("No safety copy could be made, so nothing was restored: {reason}")
     return GiveUp(text, reason=error.message)
 
 
