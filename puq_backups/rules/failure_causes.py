@@ -73,7 +73,7 @@ TABLE: tuple[tuple[tuple[str, ...], Cause], ...] = (
       "connection check", "could not get storage", r"storage \S+ (is offline|is not)",
       r"Content type '\w+' is not available", "content type needs"), STORAGE_AWAY),
     (("volume '[^']*' does not exist", "can't find file", "no format", "is no longer on (its|the) storage",
-      "no such file", "not on the storage"), NO_FILE),
+      "no such file", "not on the storage", "for locking - ENOENT"), NO_FILE),
     (("unable to find (VM|configuration)", "Configuration file .* does not exist", "is no longer there",
       "no such VM"), NO_SERVER),
     (("start failed", "would not start", "does not run", "QEMU exited", "bridge '[^']*' does not exist",

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 from support import world as worlds
+from support.waiting import wait_until
 
 from bench import counting
 from puq_backups import jobs
@@ -16,6 +17,7 @@ from puq_backups.config import Settings
 from puq_backups.models import Operation, now
 from puq_backups.operations import engine, node_watch, task_watch
 from puq_backups.operations.queue import Place
+from puq_backups.pve import paths
 from puq_backups.simulator import Simulator
 
 LOG = "/nodes/{node}/tasks/{upid}/log"
@@ -96,6 +98,18 @@ def test_task_that_is_not_listed_is_asked_for_once(world: worlds.World) -> None:
     assert [world.operations(one)[0].state for one in ("1", "2")] == ["done", "done"]
     assert world.proxmox.count("GET", STATUS) == 2
     assert world.proxmox.count("GET", LOG) == 2
+
+
+def test_task_that_has_just_ended_is_not_taken_for_a_running_one(world: worlds.World) -> None:
+    world.proxmox.control("active-list-lags", seconds=600)
+    world.proxmox.control("undo", of="vzdump-lock-held")
+    wait_until(lambda: not any(task.running for task in world.proxmox.tasks("vzdump")), lambda: "both tasks")
+    listed = world.client.get_list("nodes", paths.node("pve1"), "tasks", source="active")
+    assert sorted(row["status"] for row in listed) == ["OK", "OK"]
+
+    world.drain()
+
+    assert [world.operations(service_id)[0].state for service_id in ("1", "2")] == ["done", "done"]
 
 
 def test_operations_handle_the_error_where_the_node_does_not_answer(world: worlds.World) -> None:

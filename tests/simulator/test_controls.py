@@ -11,6 +11,7 @@ ARCHIVE = "archive"
 """Stands for the archive that the initial state has."""
 STEPS = {
     "acl": {"path": "/vms/101", "user": "low@pve", "role": "Extra", "privileges": ["VM.Audit"]},
+    "active-list-lags": {"seconds": 60},
     "agent-answers": {"vmid": 100},
     "archive-damaged": {"volid": ARCHIVE},
     "archive-gone": {"volid": ARCHIVE},
@@ -81,7 +82,7 @@ def picture(proxmox):
         for name, one in world.nodes.items()
     }
     rights = (world.roles, world.acl, {name: one.revoked for name, one in world.tokens.items()}, world.pools)
-    rest = (world.conditions, [one.name for one in world.faults], list(world.flocks), world.quorum)
+    rest = (world.conditions, [one.name for one in world.faults], list(world.flocks), world.quorum, world.active_lag)
     lost = [task.upid for task in world.tasks.values() if task.lost]
     return repr((volumes, storages, sorted(guests.items()), nodes, rights, rest, world.protection_marks, lost))
 

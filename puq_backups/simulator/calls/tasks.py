@@ -97,7 +97,9 @@ def _visible(call: Call) -> list[Task]:
 def _wanted(call: Call, task: Task) -> bool:
     params = call.params
     source = params.get("source", "archive")
-    if source != "all" and task.running != (source == "active"):
+    if source == "active" and not (task.running or _just_ended(call.world, task)):
+        return False
+    if source == "archive" and task.running:
         return False
     if params.get("typefilter") and params["typefilter"] != task.type:
         return False
@@ -109,6 +111,10 @@ def _wanted(call: Call, task: Task) -> bool:
     if task.starttime < params.get("since", 0) or task.starttime > params.get("until", task.starttime):
         return False
     return _status_wanted(params, task)
+
+
+def _just_ended(world: World, task: Task) -> bool:
+    return task.endtime is not None and world.now() - task.endtime < world.active_lag
 
 
 def _status_wanted(params: dict[str, Any], task: Task) -> bool:

@@ -100,6 +100,14 @@ def _clock_zone(world: World, step: Step) -> Undo:
     return _set(_nodes(world, step), "utc_offset", step["seconds"])
 
 
+@control("active-list-lags", needs={"seconds": float})
+def _active_list_lags(world: World, step: Step) -> Undo:
+    """Tasks that have ended stay in the list of active ones for a while, with their status."""
+    before = world.active_lag
+    world.active_lag = step["seconds"]
+    return partial(setattr, world, "active_lag", before)
+
+
 @control("clock-advanced", needs={"seconds": float})
 def _clock_advanced(world: World, step: Step) -> None:
     """Let time pass: a virtual clock moves, the real one is waited for."""

@@ -69,6 +69,7 @@ class World:
         self.broadcast: dict[int, tuple[str, str]] = {}
         self.broadcast_at = -1e9
         self.tasks_kept: int | None = None
+        self.active_lag = 0.0  # seconds for which ended tasks stay among the active ones
 
     @property
     def is_9(self) -> bool:
