@@ -50,7 +50,8 @@ def service(
         "active_vmid": 100 + number, "node": f"pve{number % nodes}", "token": f"t{number}", "status": "active",
         "created_at": at - timedelta(days=500), "domain": f"host{number}.example", "client": {}, "package": PACKAGE,
         "quota": 3, "schedule": schedule("02:00"), "next_run_at": at + timedelta(hours=5),
-        "next_run_date": (at + timedelta(hours=5)).date().isoformat(), "slots_from": at, **more,
+        "next_run_date": (at + timedelta(hours=5)).date().isoformat(), "slots_from": at,
+        "last_good_at": at - timedelta(days=1), **more,
     }  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from puq_backups.hook_registry.decorators import email_template
 
 STAYS_OFF = ("vm_stays_off",)
-NEXT_RUN = ("next_run_planned", "support_told")
+TOLD = ("support_told",)
+NEXT_RUN = ("next_run_planned", *TOLD)
 
 
 @email_template("Backup restored", event="restore.done", folder="backup_restored")
@@ -45,7 +46,7 @@ def restore_refused_staff(service: Any, **_: Any) -> dict[str, Any]:
 
 
 @email_template(
-    "Restored, but not started", event="restore.not_started", folder="vm_not_started", own=("may_reinstall",)
+    "Restored, but not started", event="restore.not_started", folder="vm_not_started", own=("may_reinstall", *TOLD)
 )  # fmt: skip
 def vm_not_started(**_: Any) -> dict[str, Any]:
     """To the client: the data is restored, the VM does not start, and why."""
@@ -66,7 +67,7 @@ def vm_reinstalled(**_: Any) -> dict[str, Any]:
     return {}
 
 
-@email_template("Reinstallation failed", event="reinstall.failed", folder="reinstall_failed")
+@email_template("Reinstallation failed", event="reinstall.failed", folder="reinstall_failed", own=TOLD)
 def reinstall_failed(**_: Any) -> dict[str, Any]:
     """To the client: why the reinstallation failed, and what can be done."""
     return {}
@@ -108,7 +109,7 @@ def quota_full_of_kept(**_: Any) -> dict[str, Any]:
 
 @email_template("Proxmox needs attention", event="operation.trouble", folder="operation_trouble", to="staff")
 def operation_trouble(**_: Any) -> dict[str, Any]:
-    """To staff: an operation waits or failed for a reason only they can mend; once a day for each reason."""
+    """To staff: an operation waits or failed for a reason only they can mend; once for each reason."""
     return {}
 
 
@@ -155,7 +156,25 @@ def service_problem(**_: Any) -> dict[str, Any]:
 
 @email_template("Server trouble", event="server.trouble", folder="server_trouble", to="staff")
 def server_trouble(**_: Any) -> dict[str, Any]:
-    """To staff: a Proxmox server does not answer or refuses the token; once a day for each reason."""
+    """To staff: a Proxmox server does not answer or refuses the token; once for each reason, until that is over."""
+    return {}
+
+
+@email_template("Storage trouble", event="storage.trouble", folder="proxmox_standstill", to="staff")
+def storage_trouble(**_: Any) -> dict[str, Any]:
+    """To staff: a storage with backups does not answer. Once, until that is over."""
+    return {}
+
+
+@email_template("Lock left behind", event="lock.trouble", folder="proxmox_standstill", to="staff")
+def lock_left_behind(**_: Any) -> dict[str, Any]:
+    """To staff: Proxmox holds a VM locked and nothing works on it. Once, until that is over."""
+    return {}
+
+
+@email_template("Trouble over", event="trouble.over", folder="trouble_over", to="staff", own=("since",))
+def trouble_over(**_: Any) -> dict[str, Any]:
+    """To staff: what they were told of is over."""
     return {}
 
 

@@ -143,7 +143,7 @@ def _find_volume(context: Context, server: Server, service: Service, backup: Bac
     node, seen = archives.readable_from(proxmox, backup.node or service.node, backup.storage)
     if seen.active and archives.find(proxmox, node, backup.volid) is None:
         with context.database.begin() as session:
-            backup_marks.mark_missing(session, backup.id)
+            backup_marks.mark_missing(session, service.id, backup.id)
         raise Refused("The file of this backup is no longer on its storage.")
     return proxmox, node
 

@@ -60,7 +60,7 @@ def _facts(service: Service) -> Select[tuple[int, ...]]:
             func.count().label("storages"), func.sum(case((Storage.active, 1), else_=0)).label("active"),
             func.sum(case((Storage.unseen, 1), else_=0)).label("unseen"),
             func.max(Storage.active_at).label("active_at"),
-            func.count(Storage.given_up_at).label("given_up"),
+            func.count(Storage.given_up_at).label("given_up"), func.sum(func.length(Storage.nodes)).label("nodes"),
         ).where(Storage.server_id == service.server_id).subquery()
     )  # fmt: skip
     live = exists().where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))

@@ -44,7 +44,9 @@ class PastBackup:
 
 def load(session: Session, service: Service, operation_ids: Sequence[str | None]) -> list[PastBackup]:
     """The ended backups of the last 30 days and the operations given, oldest first; one query."""
-    good = (Backup.disks > 0, Backup.size > 0, Backup.verification != "failed")
+    good = (
+        Backup.disks > 0, Backup.size > 0, Backup.verification != "failed", Backup.damaged_at.is_(None)
+    )  # fmt: skip
     made = and_(Backup.operation_id == Operation.id, Backup.service_id == Operation.service_id, *good)
     columns = (
         Operation.id, Operation.state, Operation.slot_date, Operation.created_at, Operation.started_at,

@@ -22,7 +22,7 @@ from ..operations import remove as remove_steps
 from ..operations import restore as restore_steps
 from ..rules import retention
 from ..rules.schedule import Schedule
-from . import activity, backup_list, failed_restore, history, next_runs
+from . import activity, backup_list, failed_restore, history, next_runs, standstill
 from .reasons import failure, for_client, reason_against
 from .schedule import version_of
 
@@ -82,6 +82,8 @@ def facts(
         "last_operation": _operation(session, context, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
+        "support_told": bool(context.settings.staff_email),
+        "standstill": standstill.sentence(inventory),
         "restore_failed": failed_restore.facts(context, inventory, actor, failed) if failed else None,
         "may": {name: reason_against(name, inventory, actor) for name in ACTIONS}
         | failed_restore.ways_on(context, inventory, actor, failed),
@@ -122,7 +124,9 @@ def _schedule(
     notice = Message("Today's time is already past: the backup of today starts now.") if past else None
     # A service whose slot cannot be claimed stays past due, so the others need no query.
     if past and session.scalar(select(SetAside.key).where(SetAside.service_id == service.id).limit(1)):
-        notice = Message("Scheduled backups cannot run at the moment. Support has been told.")
+        notice = Message("Scheduled backups cannot run at the moment.")
+        if context.settings.staff_email:
+            notice = Message("Scheduled backups cannot run at the moment. Support has been told.")
     return {
         **stored, "next_run": service.next_run_at, "next_removal": decided.removes, "emptied": list(decided.emptied),
         "next_outcome": decided.outcome, "next_reason": decided.reason, "skip_notice": skip, "notice": notice,
@@ -137,9 +141,15 @@ def _backup(inventory: service_backups.Inventory, actor: Actor, backup: Backup) 
         "missing": backup.missing_at is not None, "verified": VERIFIED.get(backup.verification),
         "restorable": inventory.restorable(backup) and backup.binned_until is None,
         "damaged": service_backups.is_damaged(backup), "binned_until": backup.binned_until,
-        "earlier": inventory.is_earlier(backup), "counts": inventory.counts(backup),
+        "warnings": _warnings(backup), "earlier": inventory.is_earlier(backup), "counts": inventory.counts(backup),
         "reason_against": {name: reason_against(name, inventory, actor, backup) for name in OF_A_BACKUP},
     }  # fmt: skip
+
+
+def _warnings(backup: Backup) -> list[Message]:
+    """What its log warned of; nothing where that cannot be read."""
+    stored = backup.warnings if isinstance(backup.warnings, list) else []
+    return [message for one in stored if (message := for_client(one))]
 
 
 def _last_ended(session: Session, service: Service) -> Operation | None:

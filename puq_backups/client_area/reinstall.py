@@ -15,6 +15,7 @@ from ..context import Context
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
 from ..inventory import backup_marks, policy, service_backups
+from ..mail import trouble
 from ..models import Operation, Service, database_now, leases
 from ..models.audit_log import audit
 from . import requests
@@ -86,6 +87,7 @@ def _reinstall_by_host(
             service = requests.lock_service(session, service_id)
             if done:
                 backup_marks.settle_failed_restore(session, service)
+                trouble.over(session, context, "restore", service_id)
             if service.vm_lease_owner == owner:
                 service.vm_lease_owner = service.vm_lease_until = None
 

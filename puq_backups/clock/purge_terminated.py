@@ -81,9 +81,13 @@ def expire_other_owners(session: Session, context: Context, service_id: str, cli
 def purge_other_owners(context: Context) -> int:
     """Create remove operations for backups of earlier owners whose grace is over. Returns how many were created."""
     due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id)
+    due = due.where(not_set_aside("owners", Backup.id))
     with context.database.open() as session:
         found = session.execute(due.where(*_disowned()).order_by(Backup.expires_at).limit(BATCH)).all()
-    return sum(_purge_backup(context, backup_id, service_id) for backup_id, service_id in found)
+    return RowWork(context, "owners").count(
+        (backup_id, service_id, partial(_purge_backup, context, backup_id, service_id))
+        for backup_id, service_id in found
+    )
 
 
 def _disowned() -> tuple[ColumnElement[bool], ...]:

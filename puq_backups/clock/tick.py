@@ -12,16 +12,27 @@ from sqlalchemy import select
 from ..context import Context
 from ..errors import ProxmoxError
 from ..inventory import sync
-from ..mail import delivery, events
+from ..mail import delivery, trouble
 from ..models import Server
 from ..operations import dispatch, queue, state_changes
 from ..operations.row_work import RowWork
-from . import empty_bin, expire_safety_copies, periodic, protection, purge_history, purge_terminated, slots
+from . import (
+    empty_bin,
+    expire_safety_copies,
+    periodic,
+    protection,
+    purge_history,
+    purge_terminated,
+    slots,
+    standstill,
+)
 
 log = logging.getLogger("puq_backups.clock")
 Chore = tuple[str, timedelta | Callable[[datetime], datetime], Callable[[], object]]
 """Name, pause (or next due time) and work of a periodic task."""
-PURGE_INTERVAL = VM_REFRESH_INTERVAL = timedelta(minutes=5)
+PURGE_INTERVAL = timedelta(minutes=5)
+VM_REFRESH_INTERVAL = timedelta(minutes=2)
+"""What is seen in two looks is told within five minutes."""
 HISTORY_INTERVAL = timedelta(hours=1)
 
 
@@ -94,13 +105,16 @@ def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Serv
 
 
 def _refresh_vms(context: Context, server: Server) -> None:
-    """Update the VMs of a server. Staff get a mail if it cannot be read: the clients' page shows old facts then."""
+    """Update the VMs of a server, and see what stands still there. Staff get a mail if it cannot be read."""
     try:
         sync.refresh_vms(context, server)
+        standstill.look(context, server)
     except ProxmoxError as error:
         with context.database.begin() as session:
-            events.on_server_trouble(session, context, server, error.message)
+            trouble.on_server(session, context, server, error.message)
         raise
+    with context.database.begin() as session:
+        trouble.over(session, context, "server", server.id)
 
 
 def _run_periodic(context: Context) -> None:

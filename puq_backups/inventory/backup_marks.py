@@ -7,17 +7,19 @@ from datetime import timedelta
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from ..models import Backup, Operation, Service, now
+from ..models import Backup, Operation, Service, changes, now
 
 
-def mark_missing(session: Session, backup_id: str) -> None:
+def mark_missing(session: Session, service_id: str, backup_id: str) -> None:
     """Mark a backup as missing. Its volume was asked for by name, and its storage was active and had none."""
+    changes.concern(session, service_id)
     found = update(Backup).where(Backup.id == backup_id, Backup.missing_at.is_(None), Backup.removed_at.is_(None))
     session.execute(found.values(missing_at=now(), gone_since=func.coalesce(Backup.gone_since, now())))
 
 
-def mark_damaged(session: Session, backup_id: str, *, damaged: bool) -> None:
+def mark_damaged(session: Session, service_id: str, backup_id: str, *, damaged: bool) -> None:
     """Mark a backup that a restore found damaged, so that it counts as no good one, or take the mark away."""
+    changes.concern(session, service_id)
     found = update(Backup).where(Backup.id == backup_id)
     session.execute(found.values(damaged_at=now() if damaged else None))
 

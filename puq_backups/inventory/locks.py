@@ -19,6 +19,7 @@ ACTION_LEASE = timedelta(minutes=10)
 PROXMOX_LOCK_MAX_AGE = timedelta(minutes=5)
 """A Proxmox lock seen longer ago is ignored, because its end is not reported to us."""
 
+LEFT_BEHIND = Message("Proxmox still blocks this server. Our support has been told.")
 LOCKING_KINDS = ("backup", "restore", "reinstall")
 
 
@@ -39,6 +40,8 @@ def lock_reason_of(service: Service, running: Operation | None) -> Message | Non
         return Message.from_json(service.problem)
     if service.restore_failed:
         return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
+    if service.vm_lock_told_at:
+        return LEFT_BEHIND
     if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < PROXMOX_LOCK_MAX_AGE:
         return Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
     return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
+from sqlalchemy import Select, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..models import ACTIVE_STATES, Backup, Operation, Service, now
+from ..models import ACTIVE_STATES, Operation, Service, now
 from ..rules.next_run import upcoming
 from ..rules.protection import Facts, Good, Protection, Slot, judge
 from ..rules.run_decision import TODAYS
@@ -21,13 +21,6 @@ from .service_backups import Inventory, load_inventories
 SLOTS = 3
 """How many scheduled runs are looked at: two that came to nothing leave a service unprotected."""
 FAILED_STATES = ("failed", "missed", "refused")
-
-
-GOOD_BACKUP: tuple[ColumnElement[bool], ...] = (
-    Backup.size > 0, Backup.disks > 0, Backup.verification != "failed", Backup.missing_at.is_(None),
-    Backup.removed_at.is_(None), Backup.kind != "safety",
-)  # fmt: skip
-"""Conditions on Backup for a good one. `Inventory.restorable` also checks that its storage is online now."""
 
 
 def update(session: Session, settings: Settings, services: Collection[Service]) -> dict[str, Exception]:
@@ -107,22 +100,10 @@ def unprotected() -> Select[Any]:
 
 
 def without_good_backup_since(since: datetime) -> Select[Any]:
-    """Select active services with a quota and a schedule that have no good backup since `since`.
+    """Select active services with a quota and a schedule whose last good backup was made before `since`.
 
     Services created after `since` are left out.
     """
     planned = (Service.status == "active", Service.quota > 0, Service.next_run_at.is_not(None))
-    return select(Service).where(*planned, Service.created_at < since, ~_has_good_backup(Backup.created_at >= since))
-
-
-def _has_good_backup(when: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(Backup.service_id == Service.id, when, *GOOD_BACKUP)
-
-
-def last_good_backups(session: Session, services: Sequence[Service]) -> dict[str, datetime]:
-    """The time of the last good backup by service id. Services without one are left out."""
-    wanted = Backup.service_id.in_([service.id for service in services])
-    rows = (
-        select(Backup.service_id, func.max(Backup.created_at)).where(wanted, *GOOD_BACKUP).group_by(Backup.service_id)
-    )
-    return {service_id: at for service_id, at in session.execute(rows)}  # noqa: C416 - rows are no tuples to mypy
+    old = or_(Service.last_good_at.is_(None), Service.last_good_at < since)
+    return select(Service).where(*planned, Service.created_at < since, old)

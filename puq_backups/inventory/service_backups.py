@@ -11,7 +11,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
-from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, is_valid_id, now
+from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, changes, is_valid_id, now
 from ..models.upsert import insert_missing
 from ..pve import archives
 from ..rules import retention, wall_time
@@ -59,8 +59,14 @@ class Inventory:
         return self._is_whole(backup) and self.usable(backup)
 
     def _is_whole(self, backup: Backup) -> bool:
-        here = backup.node in {"", self.service.node}
-        return bool(backup.size) and backup.disks > 0 and not is_damaged(backup) and here and not backup.missing_at
+        whole = bool(backup.size) and backup.disks > 0 and not is_damaged(backup) and not backup.missing_at
+        return whole and self._is_here(backup)
+
+    def _is_here(self, backup: Backup) -> bool:
+        """Whether the VM's node has the backup's storage, as far as is known."""
+        storage, node = self.storage_of(backup), self.service.node
+        nodes = storage.nodes.split(",") if storage and storage.nodes and node else [node]
+        return backup.node in {"", node} and node in nodes
 
     def is_good(self, backup: Backup) -> bool:
         """Whether it protects the service, as far as its storage may be believed: see `unseen_since`."""
@@ -193,15 +199,16 @@ def record_archive(
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
     if backup is None:
-        backup = Backup.of(
-            service, operation_id=operation.id, volid=volid, storage=volid.partition(":")[0], node=node,
-            kind="safety" if safety else operation.origin,
+        changes.concern(session, service.id)
+        # The sync, which looks at the same storage, may record it by its marker at this moment.
+        insert_missing(
+            session, Backup, **Backup.owner(service), operation_id=operation.id, volid=volid,
+            storage=volid.partition(":")[0], node=node, kind="safety" if safety else operation.origin,
             note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
             disks=disks, created_at=operation.started_at or now(),
             expires_at=now() + timedelta(days=operation.data["safety_days"]) if safety else None,
         )  # fmt: skip
-        session.add(backup)
-        session.flush()
+        backup = session.scalars(known.with_for_update()).one()
     return backup
 
 

@@ -37,10 +37,12 @@ def refresh_vms(context: Context, server: Server) -> None:
         )
         for service_id, vmid, *known in session.execute(ours).all():
             place = places.get(vmid)
-            if place is None or service_id in busy or known == [place.node, place.status, place.lock or ""]:
+            changed = place is not None and known != [place.node, place.status, place.lock or ""]
+            if place is None or service_id in busy or not (changed or place.lock):
                 continue
             service = session.get_one(Service, service_id)
             service.node, service.vm_status, service.vm_lock = place.node, place.status, place.lock or ""
+            service.vm_seen_at = began
 
 
 def sync_backups(context: Context, server: Server) -> Message | None:

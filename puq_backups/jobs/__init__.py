@@ -38,11 +38,15 @@ def queue(settings: Settings) -> Queue:
 
 
 class Enqueuer:
-    """Puts jobs into the queue. Without Redis it logs; the tick enqueues again."""
+    """Puts jobs into the queue. The tick enqueues again what Redis did not take.
+
+    While Redis is away it is not asked each time: pauses grow, and each attempt that fails is one line of the log.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._queue = queue(settings)
         self._limit = job_limit(settings)
+        self._outage, self._again_at = Outage("the queue"), 0.0
 
     def enqueue(self, operation_ids: Iterable[str]) -> None:
         """Enqueue a job that advances it for each operation id."""
@@ -53,11 +57,15 @@ class Enqueuer:
         self._enqueue(poll, places)
 
     def _enqueue(self, function: Callable[..., None], calls: Iterable[tuple[str, ...]]) -> None:
+        if time.monotonic() < self._again_at:
+            return
         try:
             for arguments in calls:
                 self._queue.enqueue(function, *arguments, result_ttl=0, failure_ttl=0, job_timeout=self._limit)
         except RedisError as error:
-            log.warning("Redis cannot be reached (%s): the next tick enqueues again", type(error).__name__)
+            self._again_at = time.monotonic() + self._outage.failed(error)
+        else:
+            self._outage.over()
 
 
 def advance(operation_id: str) -> None:

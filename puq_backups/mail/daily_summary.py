@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,7 +58,10 @@ def collect(session: Session, since: datetime) -> dict[str, Any]:
         "restored_count": _counts(session, since, "restore").get("done", 0),
         "failed": _failed(session, since),
         "unprotected_count": session.scalar(select(func.count()).select_from(unprotected.subquery())),
-        "unprotected": _unprotected(session, session.scalars(unprotected.order_by(Service.id).limit(MAX_ROWS)).all()),
+        "unprotected": [
+            {**_service_columns(service), "backup_date": service.last_good_at}
+            for service in session.scalars(unprotected.order_by(Service.id).limit(MAX_ROWS))
+        ],
         "stuck": _stuck(session),
         "full": _full(session),
         "unsent_count": session.scalar(
@@ -93,11 +95,6 @@ def _stuck(session: Session) -> list[dict[str, Any]]:
         {**_service_columns(service), "kind": operation.kind, "started_at": operation.started_at}
         for operation, service in session.execute(rows)
     ]
-
-
-def _unprotected(session: Session, services: Sequence[Service]) -> list[dict[str, Any]]:
-    last = protection.last_good_backups(session, services)
-    return [{**_service_columns(service), "backup_date": last.get(service.id)} for service in services]
 
 
 def _service_columns(service: Service) -> dict[str, str]:

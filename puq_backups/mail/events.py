@@ -14,7 +14,7 @@ from ..context import Context
 from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
-from ..models import ACTIVE_STATES, Mail, Operation, Server, Service, SetAside, now
+from ..models import Mail, Operation, Service, SetAside, now
 from ..models.upsert import insert_missing
 from ..rules.package import Package
 from ..rules.run_decision import ALL_KEPT
@@ -33,9 +33,7 @@ def on_operation_end(session: Session, context: Context, operation: Operation, s
     event = f"{operation.kind}.{operation.state}"
     if event == "restore.failed" and operation.data.get("restored"):
         event = "restore.not_started"
-    _write(session, context, event, _attempt_key(operation), records)
-    if operation.state == "failed" and operation.why:
-        on_trouble(session, context, operation, service, operation.why)
+    write(session, context, event, _attempt_key(operation), records)
     if operation.state == "refused":
         _on_refusal(session, context, operation, service)
 
@@ -51,61 +49,29 @@ def _on_refusal(session: Session, context: Context, operation: Operation, servic
     if service.problem and reason.get("text") == service.problem["text"]:
         # One mail per problem, not one per refused operation.
         since = service.problem_since.isoformat() if service.problem_since else ""
-        _write(session, context, "service.problem", f"{service.id} {since}", records)
+        write(session, context, "service.problem", f"{service.id} {since}", records)
     elif operation.slot_date and reason.get("text") == ALL_KEPT:
-        _write(session, context, "backup.quota_kept", _attempt_key(operation), records)
+        write(session, context, "backup.quota_kept", _attempt_key(operation), records)
     elif operation.slot_date and operation.attempts:
         # The storage's retention refuses the backups of all its services: one mail a day for all of them.
         same = hashlib.sha256(f"{service.server_id} {operation.storage} {reason}".encode()).hexdigest()[:24]
-        _write(session, context, "slot.refused", f"{same} {operation.slot_date}", records)
-    elif operation.kind == "backup" and operation.attempts and operation.why and reason.get("text") != ABORTED:
-        on_trouble(session, context, operation, service, operation.why)
-
-
-def on_trouble(
-    session: Session,
-    context: Context,
-    operation: Operation,
-    service: Service,
-    reason: Message,
-    *,
-    of_vm: bool = False,
-) -> None:
-    """Add the mail to staff about a backup or removal that waits or failed for a reason only they can mend.
-
-    One mail a day for each reason and server, or for each service if the reason is one `of_vm` alone. Restores and
-    reinstallations that failed have mails of their own.
-    """
-    if operation.kind in {"restore", "reinstall"} and operation.state not in ACTIVE_STATES:
-        return
-    whose = service.id if of_vm else f"{service.server_id} {operation.storage}"
-    same = hashlib.sha256(f"{whose} {reason.to_json()}".encode()).hexdigest()[:24]
-    records = merge_values.operation_records(session, operation, service)
-    facts = {"reason": reason}
-    _write(session, context, "operation.trouble", f"{same} {now().date().isoformat()}", records, facts)
-
-
-def on_server_trouble(session: Session, context: Context, server: Server, reason: Message) -> None:
-    """Add the mail to staff about a server that cannot be read; one a day for each reason."""
-    same = hashlib.sha256(f"{server.id} {reason.to_json()}".encode()).hexdigest()[:24]
-    facts = {"service_server_hostname": server.hosts.split(",")[0], "reason": reason}
-    _write(session, context, "server.trouble", f"{same} {now().date().isoformat()}", Records(), facts)
+        write(session, context, "slot.refused", f"{same} {operation.slot_date}", records)
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:
     """Add the mail to staff about an operation past its deadline."""
     records = merge_values.operation_records(session, operation, service)
-    _write(session, context, "operation.stuck", _attempt_key(operation), records)
+    write(session, context, "operation.stuck", _attempt_key(operation), records)
 
 
 def on_unprotected(session: Session, context: Context, service: Service) -> None:
     """Write the mail that tells staff of a service that its backups do not protect; once until that is over."""
-    _write(session, context, "service.unprotected", _of_protection(service), Records(service))
+    write(session, context, "service.unprotected", _of_protection(service), Records(service))
 
 
 def on_protected_again(session: Session, context: Context, service: Service) -> None:
     """Write the mail that tells staff that a service they know as unprotected is so no more."""
-    _write(session, context, "service.protected", _of_protection(service), Records(service))
+    write(session, context, "service.protected", _of_protection(service), Records(service))
 
 
 def _of_protection(service: Service) -> str:
@@ -117,7 +83,7 @@ def on_termination(session: Session, context: Context, service: Service) -> None
     """Add the mail to the client about how long the backups are kept; one per termination."""
     if service.terminated_at and merge_values.count_backups(session, service):
         key = f"{service.id} {service.terminated_at.isoformat()}"
-        _write(session, context, "service.terminated", key, Records(service))
+        write(session, context, "service.terminated", key, Records(service))
 
 
 def on_set_aside(session: Session, context: Context, row: SetAside, service: Service | None) -> None:
@@ -126,20 +92,21 @@ def on_set_aside(session: Session, context: Context, row: SetAside, service: Ser
     key = f"{row.work} {row.key} {row.since.isoformat()}"
     try:
         with session.begin_nested():
-            _write(session, context, "row.set_aside", key, Records(service), {"reason": said, "finished_at": now()})
+            write(session, context, "row.set_aside", key, Records(service), {"reason": said, "finished_at": now()})
     except LookupError:
         # The service itself cannot be read: the mail goes without it.
-        _write(session, context, "row.set_aside", key, Records(), {"reason": said, "finished_at": now()})
+        write(session, context, "row.set_aside", key, Records(), {"reason": said, "finished_at": now()})
 
 
 def on_day_end(session: Session, context: Context, facts: Mapping[str, Any]) -> None:
     """Add the daily summary for staff; one per UTC day."""
-    _write(session, context, "day.ended", now().date().isoformat(), Records(), facts)
+    write(session, context, "day.ended", now().date().isoformat(), Records(), facts)
 
 
-def _write(
+def write(
     session: Session, context: Context, event: str, key: str, records: Records, facts: Mapping[str, Any] | None = None
 ) -> None:
+    """Add the mails declared for an event to the outbox; each once for its `key`."""
     for email in context.hooks.emails:
         if email.event != event or _disabled_by_package(email, records.service):
             continue

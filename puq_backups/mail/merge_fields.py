@@ -88,7 +88,7 @@ SPECIFIC_FIELDS = (
     MergeField("support_told", N_("Staff: 1 where they get a mail about it"), 1, "number"),
     MergeField("removal_date", N_("When the backups are removed"), "2026-11-30T08:00:00+00:00", "moment"),
     MergeField("backup_count", N_("How many backups there are"), 3, "number"),
-    MergeField("since", N_("Start of the day that is told of"), "2026-11-22T00:00:00+00:00", "moment"),
+    MergeField("since", N_("Start of the day or of the trouble"), "2026-11-22T00:00:00+00:00", "moment"),
     MergeField("done_count", N_("Backups made"), 120, "number"),
     MergeField("failed_count", N_("Backups failed"), 1, "number"),
     MergeField("missed_count", N_("Backups missed"), 1, "number"),

@@ -14,7 +14,7 @@ from ..context import Context
 from ..errors import Message
 from ..hook_registry.decorators import Email
 from ..i18n import locales
-from ..inventory import policy
+from ..inventory import policy, run_decision, service_backups
 from ..models import Backup, Operation, Server, Service, now
 from ..settings.value_types import is_address
 
@@ -90,7 +90,7 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
         return {}
     known = {
         "may_reinstall": bool(service.restore_failed) and policy.reinstall_unavailable(context.host, service) is None,
-        "next_run_planned": service.next_run_at is not None and service.status == "active",
+        "next_run_planned": "next_run_planned" in email.own and _next_run_planned(session, context, service),
         "support_told": bool(context.settings.staff_email),
     }
     own = {name: int(value) for name, value in known.items() if name in email.own}
@@ -103,6 +103,14 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
         }
         found = {**kept, **found}
     return to_json(found)
+
+
+def _next_run_planned(session: Session, context: Context, service: Service) -> bool:
+    """Whether the next scheduled run makes a backup, by the decision that the run itself takes."""
+    if service.next_run_at is None:
+        return False
+    inventory = service_backups.load_inventory(session, service)
+    return run_decision.decide_run(context.settings, inventory, service.next_run_date).outcome == "runs"
 
 
 def count_backups(session: Session, service: Service) -> int:

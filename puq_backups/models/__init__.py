@@ -13,6 +13,7 @@ from .server import Server
 from .service import PROTECTION, Service
 from .set_aside import SetAside, not_set_aside
 from .storage import Storage
+from .trouble import Trouble
 
 __all__ = [
     "ACTIVE_STATES",
@@ -33,6 +34,7 @@ __all__ = [
     "Service",
     "SetAside",
     "Storage",
+    "Trouble",
     "UTCDateTime",
     "after_commit",
     "database_now",

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import ID, PREFIX, Base, UTCDateTime, new_id
+from .json_column import Json
 from .service import Service
 
 
@@ -26,23 +27,14 @@ class Backup(Base):
     - `released_at`: from when an adopted or imported backup counts toward the quota.
     - `binned_until`: set while the backup is in the bin: when it is removed from it.
     - `damaged_at`: when a restore found the archive damaged.
+    - `warnings`: stored Messages about what is in it, such as file systems that were not frozen.
     - `gone_at`: when the volume was seen to be gone after our removal.
     """
 
     __tablename__ = PREFIX + "backup"
     __table_args__ = (
         UniqueConstraint("server_id", "volid"),
-        # A covering index: services without a good backup are found without reading the rows.
-        Index(
-            "ix_puq_backups_backup_good",
-            "service_id",
-            "created_at",
-            "size",
-            "disks",
-            "missing_at",
-            "removed_at",
-            "verification",
-        ),
+        Index("ix_puq_backups_backup_of_service", "service_id", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
@@ -73,11 +65,17 @@ class Backup(Base):
     released_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     binned_until: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     damaged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    warnings: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
 
     @classmethod
     def of(cls, service: Service, **columns: Any) -> Backup:
         """A backup of the service's present owner and VM; not in a session yet."""
-        return cls(
-            service_id=service.id, server_id=service.server_id, client_id=service.client_id, machine=service.machine,
-            vmid=service.vmid, **columns,
-        )  # fmt: skip
+        return cls(**cls.owner(service), **columns)
+
+    @staticmethod
+    def owner(service: Service) -> dict[str, Any]:
+        """The columns that say whose a backup made now is."""
+        return {
+            "service_id": service.id, "server_id": service.server_id, "client_id": service.client_id,
+            "machine": service.machine, "vmid": service.vmid,
+        }  # fmt: skip

@@ -16,12 +16,12 @@ from .service import Service
 WATCHED: dict[type[Base], tuple[str, ...]] = {
     Backup: (
         "size", "disks", "verification", "damaged_at", "kept", "missing_at", "removed_at", "binned_until",
-        "released_at", "client_id", "machine", "server_id", "node", "kind",
+        "released_at", "client_id", "machine", "server_id", "node", "kind", "created_at",
     ),
     Operation: ("state",),
     Service: (
         "schedule", "next_run_at", "quota", "status", "package", "restore_failed", "problem", "client_id", "machine",
-        "server_id",
+        "server_id", "node",
     ),
 }  # fmt: skip
 """Columns by model: a change of one of them may change the protection of the row's service. Of operations those that
@@ -41,10 +41,18 @@ def lock_services(session: Session) -> None:
 
     Requests lock the service first as well, so that two transactions never wait for each other.
     """
-    known: set[str] = session.info.setdefault(CHANGED, set())
-    found = {
+    _keep(session, {
         service_id for row in (*session.new, *session.dirty, *session.deleted) if (service_id := _concerned(row))
-    }
+    })  # fmt: skip
+
+
+def concern(session: Session, service_id: str) -> None:
+    """Note that a column of WATCHED is changed by an UPDATE of its own, which no flush shows."""
+    _keep(session, {service_id})
+
+
+def _keep(session: Session, found: set[str]) -> None:
+    known: set[str] = session.info.setdefault(CHANGED, set())
     if found - known:
         session.connection().execute(
             update(Service).where(Service.id.in_(sorted(found - known))).values(version=Service.version + 1)

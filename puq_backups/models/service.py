@@ -73,6 +73,7 @@ class Service(Base):
     vm_status: Mapped[str] = mapped_column(String(16), default="unknown")
     vm_lock: Mapped[str] = mapped_column(String(32), default="")
     vm_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    vm_lock_told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     problem: Mapped[dict[str, Any] | None] = mapped_column(Json)
     problem_since: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     restore_failed: Mapped[str | None] = mapped_column(ID, index=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import ID, PREFIX, Base, UTCDateTime, new_id
@@ -13,6 +13,8 @@ from .base import ID, PREFIX, Base, UTCDateTime, new_id
 class Storage(Base):
     """State of a storage: one row for a shared storage (`node` is ""), one row per node for a local one.
 
+    `nodes` are those that have a shared storage, comma-separated; "" where that was not seen.
+    `trouble` is "server" or "storage" where staff were told that its server or itself does not answer.
     `retention` is the storage's `prune-backups` (None: unknown, "": none). `available` and `total` are in bytes.
     `backup_count` and `backup_bytes` are the number and total size of the recorded backups that the last sync found
     there; None before the first sync.
@@ -28,12 +30,14 @@ class Storage(Base):
     name: Mapped[str] = mapped_column(String(128))
     node: Mapped[str] = mapped_column(String(64), default="")
     type: Mapped[str] = mapped_column(String(32), default="")
+    nodes: Mapped[str] = mapped_column(Text, default="")
     active: Mapped[bool] = mapped_column(default=True)
     available: Mapped[int | None] = mapped_column(BigInteger)
     total: Mapped[int | None] = mapped_column(BigInteger)
     backup_count: Mapped[int | None]
     backup_bytes: Mapped[int | None] = mapped_column(BigInteger)
     retention: Mapped[str | None] = mapped_column(String(190))
+    trouble: Mapped[str] = mapped_column(String(16), default="")
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     active_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     unseen: Mapped[bool] = mapped_column(default=False)

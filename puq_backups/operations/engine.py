@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from .. import logs
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxBusy
-from ..mail import events
+from ..mail import trouble
 from ..models import Backup, Operation, Server, Service, leases
 from . import errors, operation_log, state_changes, task_watch
 from .claim import LeaseLost, claim, commit, go_on, pause
@@ -126,7 +126,9 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     if isinstance(outcome, Change):
         return make_change(step, owner, outcome)
     # Not reset before a call: a call that is refused for a lock each time would be retried without end.
-    operation.store(troubled_since=None, tries=0, faults=0, bytes=None)
+    if operation.data.get("told"):
+        trouble.over_for_service(step.session, step.context, step.service, ("operation",))
+    operation.store(troubled_since=None, tries=0, faults=0, bytes=None, told=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return pause(step, owner, outcome.seconds)
@@ -158,7 +160,8 @@ def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, e
 def _tell_staff(step: StepContext, why: Message, error: Exception) -> None:
     """Mail staff about what holds the operation up, and say so to the client."""
     of_vm = isinstance(error, ProxmoxBusy)
-    events.on_trouble(step.session, step.context, step.operation, step.service, why, of_vm=of_vm)
+    trouble.on_operation(step.session, step.context, step.operation, step.service, why, of_vm=of_vm)
+    step.operation.store(told=True)
     if step.context.settings.staff_email:
         step.operation.reason = Message("Our support has been told: {reason}", reason=why).to_json()
 

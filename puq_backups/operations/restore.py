@@ -54,7 +54,7 @@ def check(step: StepContext) -> None:
     if plan.reasons_against:
         reason = plan.reasons_against[0]
         if reason == preflight.ARCHIVE_GONE:
-            backup_marks.mark_missing(step.session, backup.id)
+            backup_marks.mark_missing(step.session, step.service.id, backup.id)
         raise GiveUp(reason.text, state="refused", **reason.values)
     keep_settings.keep(step, config or {}, failed)
     step.operation.store(
@@ -120,17 +120,17 @@ def _handle_result(step: StepContext) -> GoTo | None:
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
             step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         if reason := step.operation.data.get("refused"):
-            text = "Not all values could be sent with the restore, they are set after it: {proxmox}"
+            text = N_("Not all values could be sent with the restore, they are set after it: {proxmox}")
             step.operation.add_warning(Message(text, proxmox=reason))
         if options := vm_options.from_backup(step.operation.data["before"], config):
             step.operation.add_warning(Message(FROM_BACKUP, options=", ".join(options)))
         step.service.vm_identity = vms.identity(config)
         step.operation.store(gone=False)
-        backup_marks.mark_damaged(step.session, str(step.operation.backup_id), damaged=False)
+        backup_marks.mark_damaged(step.session, step.service.id, str(step.operation.backup_id), damaged=False)
         return None
     damaged = tasks.is_damaged(ended.lines)
     if damaged:
-        backup_marks.mark_damaged(step.session, str(step.operation.backup_id), damaged=True)
+        backup_marks.mark_damaged(step.session, step.service.id, str(step.operation.backup_id), damaged=True)
     if not _untouched(step, config):
         if damaged:
             raise GiveUp("The restore failed: this backup is damaged. {proxmox}", proxmox=ended.reason)

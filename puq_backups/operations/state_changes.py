@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from ..context import Context
 from ..errors import Message, Refused
 from ..inventory import backup_marks
-from ..mail import events
-from ..models import Operation, Server, Service, after_commit, database_now, leases, now
+from ..mail import events, trouble
+from ..models import Operation, Server, Service, after_commit, changes, database_now, leases, now
 from ..models.audit_log import audit
 from ..models.conflicts import is_conflict
 from . import operation_log, start_conditions
@@ -113,13 +113,18 @@ def end(
         if again <= operation.due_at + context.settings.catch_up and service.status == "active":
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
             if reason:
-                events.on_trouble(session, context, operation, service, reason)
+                trouble.on_operation(session, context, operation, service, reason)
             return
     operation.state, operation.finished_at = state, now()
     if operation.kind in {"restore", "reinstall"}:
         _note_restore(session, operation, service)
-    _write_mails(session, operation, lambda: events.on_operation_end(session, context, operation, service))
+    _write_mails(session, operation, lambda: _tell_people(session, context, operation, service))
     after_commit(session, lambda: _tell_hooks(context, operation))
+
+
+def _tell_people(session: Session, context: Context, operation: Operation, service: Service) -> None:
+    events.on_operation_end(session, context, operation, service)
+    trouble.on_operation_end(session, context, operation, service)
 
 
 def _write_mails(session: Session, operation: Operation, write: Callable[[], None]) -> None:
@@ -155,6 +160,8 @@ def _tell_hooks(context: Context, operation: Operation) -> None:
 
 def cancel(session: Session, context: Context, operation: Operation, service: Service) -> None:
     """Cancel a waiting operation; raises Refused if it has started meanwhile."""
+    if operation.slot_date:
+        changes.concern(session, service.id)
     gone = session.execute(
         update(Operation)
         .where(Operation.id == operation.id, Operation.state == "waiting")
@@ -189,5 +196,5 @@ def mark_stuck(context: Context, operation_id: str) -> None:
             return
         operation = session.get_one(Operation, operation_id)
         service = session.get_one(Service, operation.service_id)
-        _write_mails(session, operation, lambda: events.on_stuck(session, context, operation, service))
+        _write_mails(session, operation, lambda: trouble.on_stuck(session, context, operation, service))
         after_commit(session, lambda: operation_log.stuck(operation))

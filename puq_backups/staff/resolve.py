@@ -9,6 +9,7 @@ from ..context import Context
 from ..errors import Refused
 from ..host import Actor
 from ..inventory import backup_marks
+from ..mail import trouble
 from ..models import Operation, Server, Service
 from ..models.audit_log import audit
 from ..pve import vms
@@ -30,6 +31,7 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
             raise Refused("A restore or reinstallation of this virtual machine is running; wait for its end.")
         said = f"the failed restore {service.restore_failed} is settled"
         backup_marks.settle_failed_restore(session, service)
+        trouble.over(session, context, "restore", service_id)
         audit(session, service_id, None, "settle", said, actor=actor.label)
 
 

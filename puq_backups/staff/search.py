@@ -91,11 +91,10 @@ def _matches(text: str) -> ColumnElement[bool]:
 
 
 def hits(session: Session, found: Any) -> list[Hit]:
-    """Return list rows for services. Four queries."""
+    """Return list rows for services. Three queries."""
     ids, theirs = [service.id for service in found], {service.server_id for service in found}
     servers = {server.id: server for server in session.scalars(select(Server).where(Server.id.in_(theirs)))}
     used = _used(session, ids)
-    last = protection.last_good_backups(session, found)
     live: dict[str, Operation] = {}
     running = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(ACTIVE_STATES))
     for operation in session.scalars(running.order_by(Operation.lock.is_(None), Operation.created_at)):
@@ -105,7 +104,7 @@ def hits(session: Session, found: Any) -> list[Hit]:
             displayable(service),
             servers[service.server_id],
             used[service.id],
-            last.get(service.id),
+            service.last_good_at,
             live.get(service.id),
         )
         for service in found

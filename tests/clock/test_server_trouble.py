@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import time_machine
 from sqlalchemy import select, update
 from support import world as worlds
 
 from puq_backups.clock import tick
 from puq_backups.models import Chore, Mail, now
 from puq_backups.operations import engine, state_changes
+from puq_backups.pve import paths
 from puq_backups.simulator import Simulator
 
 
@@ -25,8 +27,13 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
 
 def mails(world: worlds.World) -> list[tuple[str, str]]:
     with world.context.database.open() as session:
-        found = session.scalars(select(Mail).where(Mail.recipient == "staff@example.net"))
+        found = session.scalars(select(Mail).where(Mail.recipient == "staff@example.net").order_by(Mail.created_at))
         return [(mail.folder, str(mail.fields["reason"])) for mail in found if "reason" in mail.fields]
+
+
+def page(world: worlds.World) -> str:
+    world.host.actor = worlds.ALICE
+    return str(world.app.test_client().get("/services/1/backups/").text)
 
 
 def tick_again(world: worlds.World) -> None:
@@ -37,6 +44,7 @@ def tick_again(world: worlds.World) -> None:
 
 
 def test_refused_token_is_told_once(world: worlds.World) -> None:
+    world.back_up()
     world.proxmox.control("token-revoked", token="panel")
     for _ in range(2):
         tick_again(world)
@@ -44,6 +52,79 @@ def test_refused_token_is_told_once(world: worlds.World) -> None:
     [(folder, reason)] = mails(world)
     assert folder == "server_trouble"
     assert "Proxmox refused the API token" in reason
+    assert "The server does not answer" in page(world)
+
+    world.proxmox.control("token-restored", token="panel")
+    for _ in range(2):
+        tick_again(world)
+
+    assert [folder for folder, _ in mails(world)] == ["server_trouble", "trouble_over"]
+    assert "The server does not answer" not in page(world)
+
+
+def test_lock_left_behind_is_told_though_nothing_waits(world: worlds.World) -> None:
+    with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
+        world.proxmox.control("leftover-lock", vmid=100, lock="backup")
+        tick_again(world)
+        assert (mails(world), "Proxmox holds the virtual machine locked" in page(world)) == ([], True)
+        clock.shift(130)
+        tick_again(world)
+        tick_again(world)
+
+        [(folder, reason)] = mails(world)
+        assert folder == "proxmox_standstill"
+        assert "qm unlock 100" in reason or "qm unlock {vmid}" in reason
+        clock.shift(3600)
+        assert "Proxmox still blocks this server. Our support has been told." in page(world)
+
+        world.proxmox.control("vm-config", vmid=100, delete=["lock"])
+        tick_again(world)
+
+    assert [folder for folder, _ in mails(world)] == ["proxmox_standstill", "trouble_over"]
+    assert world.backups.lock_reason("1") is None
+
+
+def test_lock_of_a_running_task_is_not_left_behind(world: worlds.World) -> None:
+    with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
+        world.proxmox.control("slow-backup", vmid=100, seconds=600)
+        world.client.post("nodes", paths.node(world.service().node), "vzdump", vmid=100, storage="local")
+        tick_again(world)
+        clock.shift(130)
+        tick_again(world)
+
+    assert world.service().vm_lock == "backup"
+    assert mails(world) == []
+
+
+def test_silent_storage_is_told_once_and_when_it_answers(world: worlds.World) -> None:
+    world.back_up()
+    tick_again(world)
+    world.proxmox.control("storage-offline", storage="local")
+    for _ in range(2):
+        tick_again(world)
+
+    [(folder, reason)] = mails(world)
+    assert (folder, "does not answer" in reason) == ("proxmox_standstill", True)
+    assert "The backup storage does not answer. Our support has been told." in page(world)
+    world.proxmox.control("storage-online", storage="local")
+    tick_again(world)
+
+    assert [folder for folder, _ in mails(world)] == ["proxmox_standstill", "trouble_over"]
+
+
+def test_failed_restore_is_over_when_a_retry_worked(world: worlds.World) -> None:
+    good, bad = world.back_up(), world.back_up()
+    world.proxmox.control("archive-damaged", volid=bad.volid)
+    world.call("RestoreBackup", backup_id=bad.id, confirm="web100")
+    world.drain()
+    failed = world.operations()[-1]
+    assert world.service().restore_failed == failed.id
+
+    assert world.call("RetryRestore", operation_id=failed.id, backup_id=good.id) == "success"
+    world.drain()
+
+    assert world.service().restore_failed is None
+    assert [folder for folder, _ in mails(world)] == ["restore_failed_staff", "trouble_over"]
 
 
 def test_lock_left_behind_is_told_to_staff_and_client(world: worlds.World) -> None:
@@ -70,3 +151,8 @@ def test_failed_backup_is_told_to_staff(world: worlds.World) -> None:
     [(folder, reason)] = mails(world)
     assert folder == "operation_trouble"
     assert "Input/output error" in reason
+
+    world.proxmox.control("undo", of="backup-error")
+    world.back_up()
+
+    assert [folder for folder, _ in mails(world)] == ["operation_trouble", "trouble_over"]

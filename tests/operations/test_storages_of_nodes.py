@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support import world as worlds
 from traps.looking import back_up, kinds, restore, said
 
+from puq_backups.clock import tick
 from puq_backups.inventory import sync
-from puq_backups.models import Backup, Mail, Server
+from puq_backups.models import Backup, Chore, Mail, Server, now
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.world import seed
 
@@ -47,6 +48,21 @@ def test_storage_and_node_are_named_and_staff_is_told_once(moved: worlds.World) 
     with moved.context.database.open() as session:
         mails = list(session.scalars(select(Mail).where(Mail.folder == "operation_trouble")))
     assert [mail.recipient for mail in mails] == ["staff@example.net"]
+
+
+def test_backup_is_restorable_only_while_the_vms_node_has_its_storage(moved: worlds.World) -> None:
+    def looked() -> tuple[bool, str]:
+        with moved.context.database.begin() as session:
+            session.execute(update(Chore).values(due_at=now()))
+        tick.tick(moved.context)
+        tick.tick(moved.context)
+        [shown] = moved.call("ClientArea")["vars"]["backups"]
+        return shown["restorable"], str(moved.service().last_good_at is not None)
+
+    assert looked() == (False, "False")
+    assert moved.service().node == "pve2"
+    moved.proxmox.control("migrate", vmid=100, node="pve1")
+    assert looked() == (True, "True")
 
 
 def test_sync_keep_and_removal_ask_a_node_that_has_the_storage(moved: worlds.World) -> None:

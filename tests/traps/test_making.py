@@ -103,6 +103,27 @@ def test_trap_an_error_line_alone_is_no_failure(world: worlds.World) -> None:
     assert len(world.held()) == 1
 
 
+def test_file_systems_that_were_not_frozen_are_told_on_the_backup(world: worlds.World) -> None:
+    world.proxmox.control("hold-task", type="vzdump", vmid=100, label="asked")
+    world.call("BackupNow")
+    advance_until(world, lambda operation: operation.upid)
+    [task] = world.proxmox.tasks("vzdump")
+    task.log("ERROR: VM 100 qga command 'guest-fsfreeze-freeze' failed - got timeout")
+    world.proxmox.control("release", label="asked")
+    world.drain()
+    world.back_up()
+
+    world.host.actor = worlds.ALICE
+    [later, torn] = world.call("ClientArea")["vars"]["backups"]
+    page = world.app.test_client().get("/services/1/backups/").text
+    assert later["warnings"] == []
+    [warning] = torn["warnings"]
+    assert str(warning).startswith("The file systems could not be paused for this backup; databases may need a check")
+    assert str(warning).endswith(": got timeout")
+    assert page.count("databases may need a check after a restore") == 1
+    assert page.count("With warnings") == 1
+
+
 def test_trap_stop_mode_is_refused_under_ha(world: worlds.World) -> None:
     world.call("ChangePackage", **world.params(storage="nfs", mode="stop"))
     world.proxmox.control("ha", vmid=100, state="started")

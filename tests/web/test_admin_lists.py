@@ -138,16 +138,24 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world
 
     def backed_up(**values: Any) -> None:
         with world.context.database.begin() as session:
-            session.execute(update(Backup).where(Backup.id == backup.id).values(**values))
+            row = session.get_one(Backup, backup.id)
+            for name, value in values.items():
+                setattr(row, name, value)
 
     assert not is_listed()
     backed_up(created_at=now() - 50 * HOUR)
     assert is_listed()
     assert not is_listed(51)
-    for values in ({"verification": "failed"}, {"size": None}, {"missing_at": now()}, {"removed_at": now()}):
+    not_good: tuple[dict[str, Any], ...] = (
+        {"verification": "failed"}, {"size": None}, {"disks": 0}, {"missing_at": now()}, {"removed_at": now()},
+        {"damaged_at": now()}, {"binned_until": now() + HOUR}, {"machine": "another"}, {"kind": "safety"},
+        {"kind": "imported"},
+    )  # fmt: skip
+    whole = {name: getattr(backup, name) for values in not_good for name in values}
+    for values in not_good:
         backed_up(created_at=now(), **values)
         assert is_listed(), values
-        backed_up(verification="", size=1, missing_at=None, removed_at=None)
+        backed_up(**whole)
         assert not is_listed()
     backed_up(created_at=now() - 50 * HOUR)
     for values in ({"status": "suspended"}, {"quota": 0}, {"next_run_at": None}, {"created_at": now()}):

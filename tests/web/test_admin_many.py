@@ -52,6 +52,7 @@ def a_service(n: int, at: datetime, like: Service) -> list[dict[str, Any]]:
         "active_vmid": 1000 + n, "node": f"pve{n % 7}", "token": f"t{n}", "identity": f"uuid:{n}",
         "created_at": at - timedelta(days=9, seconds=n), "domain": f"shop.host{n}.example", "client": like.client,
         "package": like.package, "schedule": like.schedule, "quota": 5, "next_run_at": at + timedelta(hours=5),
+        "last_good_at": at - timedelta(days=0 if n % 100 else 4, hours=1),
         "vm_name": f"vm{n}", "restore_failed": f"o{n}" if n % 5000 == 0 else None,
     }]  # fmt: skip
 

@@ -90,6 +90,7 @@ def _create_service() -> None:
         sa.Column("vm_status", sa.String(16), nullable=False),
         sa.Column("vm_lock", sa.String(32), nullable=False),
         sa.Column("vm_seen_at", UTC_DATETIME, nullable=True),
+        sa.Column("vm_lock_told_at", UTC_DATETIME, nullable=True),
         sa.Column("problem", sa.JSON(), nullable=True),
         sa.Column("problem_since", UTC_DATETIME, nullable=True),
         sa.Column("restore_failed", sa.String(64), nullable=True),
@@ -120,6 +121,8 @@ def _create_storage() -> None:
         sa.Column("name", sa.String(128), nullable=False),
         sa.Column("node", sa.String(64), nullable=False),
         sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("nodes", sa.Text(), nullable=False),
+        sa.Column("trouble", sa.String(16), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("available", sa.BigInteger(), nullable=True),
         sa.Column("total", sa.BigInteger(), nullable=True),
@@ -169,6 +172,7 @@ def _create_backup() -> None:
         sa.Column("released_at", UTC_DATETIME, nullable=True),
         sa.Column("binned_until", UTC_DATETIME, nullable=True),
         sa.Column("damaged_at", UTC_DATETIME, nullable=True),
+        sa.Column("warnings", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["server_id"], ["puq_backups_server.id"], name="fk_puq_backups_backup_server_id"),
         sa.ForeignKeyConstraint(["service_id"], ["puq_backups_service.id"], name="fk_puq_backups_backup_service_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_backup"),
@@ -178,11 +182,7 @@ def _create_backup() -> None:
     op.create_index("ix_puq_backups_backup_binned_until", "puq_backups_backup", ["binned_until"])
     op.create_index("ix_puq_backups_backup_removed_at", "puq_backups_backup", ["removed_at"])
     op.create_index("ix_puq_backups_backup_expires_at", "puq_backups_backup", ["expires_at"])
-    op.create_index(
-        "ix_puq_backups_backup_good",
-        "puq_backups_backup",
-        ["service_id", "created_at", "size", "disks", "missing_at", "removed_at", "verification"],
-    )
+    op.create_index("ix_puq_backups_backup_of_service", "puq_backups_backup", ["service_id", "created_at"])
 
 
 def _create_operation() -> None:

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _create_email_template()
     _create_mail()
     _create_set_aside()
+    _create_trouble()
 
 
 def _create_audit() -> None:
@@ -118,7 +119,24 @@ def _create_set_aside() -> None:
     op.create_index("ix_puq_backups_set_aside_service_id", "puq_backups_set_aside", ["service_id"])
 
 
+def _create_trouble() -> None:
+    op.create_table(
+        "puq_backups_trouble",
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("server_id", sa.String(64), nullable=True),
+        sa.Column("service_id", sa.String(64), nullable=True),
+        sa.Column("reason", sa.JSON(), nullable=False),
+        sa.Column("since", UTC_DATETIME, nullable=False),
+        sa.Column("seen_at", UTC_DATETIME, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "key", name="pk_puq_backups_trouble"),
+        **TABLE_OPTIONS,
+    )
+    op.create_index("ix_puq_backups_trouble_server_id", "puq_backups_trouble", ["server_id"])
+    op.create_index("ix_puq_backups_trouble_service_id", "puq_backups_trouble", ["service_id"])
+
+
 def downgrade() -> None:
     # DROP TABLE drops the indexes too; MariaDB refuses to drop an index alone while a foreign key needs it.
-    for name in ("set_aside", "mail", "email_template", "chore", "audit"):
+    for name in ("trouble", "set_aside", "mail", "email_template", "chore", "audit"):
         op.drop_table(f"puq_backups_{name}")

@@ -40,7 +40,7 @@ class StorageCheck:
         """A warning if the storage has a finite retention of its own."""
         if _retention_limit(self.limits) is None:
             return None
-        text = "The storage {storage} has a retention of its own ({limits}); it may refuse further backups."
+        text = N_("The storage {storage} has a retention of its own ({limits}); it may refuse further backups.")
         return Message(text, storage=self.seen.storage, limits=self.limits)
 
 
@@ -135,10 +135,11 @@ def start_archive(step: StepContext, storage: str, note: str, package: Package) 
 
 @dataclass(frozen=True)
 class MadeArchive:
-    """An archive that our task made, and its number of disks."""
+    """An archive that our task made, its number of disks, and what the task's log warns of."""
 
     volid: str
     disks: int
+    warnings: tuple[Message, ...] = ()
 
 
 def find_by_marker(step: StepContext, storage: str) -> MadeArchive | None:
@@ -164,13 +165,15 @@ def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
     ended = step.task_result
     assert ended is not None  # noqa: S101 - checked by the caller
     if ended.ok:
-        for warning in ended.warnings:
-            step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
+        warnings = [Message("{proxmox}", {"proxmox": warning}) for warning in ended.warnings]
         if reason := tasks.freeze_error(ended.lines):
-            step.operation.add_warning(Message(NOT_FROZEN, proxmox=reason))
+            warnings.append(Message(NOT_FROZEN, proxmox=reason))
+        for warning in warnings:
+            step.operation.add_warning(warning)
         volid = tasks.archive_target(ended.lines, storage)
         if volid:
-            return MadeArchive(volid, len(tasks.included_disks(ended.lines)) or _disk_count(step, volid))
+            disks = len(tasks.included_disks(ended.lines)) or _disk_count(step, volid)
+            return MadeArchive(volid, disks, tuple(warnings))
     # Without its last line, or without a log, only the storage shows whether the archive was finished.
     doubtful = ended.ok is not False or ended.reason == "unexpected status"
     return find_by_marker(step, storage) if doubtful else None
@@ -183,6 +186,7 @@ def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
     backup = service_backups.record_archive(
         step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks
     )
+    backup.warnings = [warning.to_json() for warning in found.warnings] or backup.warnings
     step.operation.store(made_at=now().isoformat())
     return backup
 

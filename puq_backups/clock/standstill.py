@@ -1,0 +1,122 @@
+"""Looks for what stands still on a server and nobody asked about: locks left behind, storages that do not answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from ..context import Context
+from ..errors import Message, ProxmoxError
+from ..inventory import service_backups
+from ..mail import trouble
+from ..models import Operation, Server, Service, Storage, Trouble, now
+from ..pve import storages, tasks, vms
+from ..pve.client import Proxmox
+from ..pve.upid import Upid
+
+log = logging.getLogger("puq_backups.clock")
+CONFIRMED_AFTER = timedelta(minutes=1)
+"""A lock without a task is told when it is seen again so much later: its task may just have ended."""
+LEFT_LOCK = Message(
+    "Proxmox holds the machine {vmid} locked ({lock}), and no task of it runs that our token can see. "
+    "If nobody works on it, `qm unlock {vmid}` on the node {node} clears the lock; no API token can."
+)
+SILENT = Message("The storage {storage} does not answer. Backups on it can neither be made nor restored.")
+
+
+def look(context: Context, server: Server) -> None:
+    """Tell staff of what stands still on a server, and of what does so no more. Raises ProxmoxError.
+
+    Without a locked VM and with all storages there it makes one call.
+    """
+    proxmox = context.connect(server)
+    _look_at_storages(context, server, proxmox)
+    _look_at_locks(context, server, proxmox)
+
+
+def _look_at_locks(context: Context, server: Server, proxmox: Proxmox) -> None:
+    told = select(Trouble.key).where(Trouble.kind == "lock", Trouble.server_id == server.id)
+    ours = select(Operation.lock).where(Operation.lock.is_not(None))
+    with context.database.open() as session:
+        known = set(session.scalars(told))
+        suspects = session.scalars(
+            select(Service).where(
+                Service.server_id == server.id, Service.active_vmid.is_not(None), Service.id.not_in(ours),
+                or_(Service.vm_lock != "", Service.id.in_(known)),
+            )
+        ).all()  # fmt: skip
+    left, unread = _left_behind(proxmox, suspects)
+    with context.database.begin() as session:
+        for key in known - left.keys() - unread:
+            trouble.over(session, context, "lock", key)
+        for service in session.scalars(select(Service).where(Service.id.in_(left.keys()))):
+            reason = Message(LEFT_LOCK.text, vmid=service.vmid, node=service.node, lock=left[service.id])
+            row = trouble.note(
+                session, "lock", service.id, reason, server_id=server.id, service_id=service.id
+            )  # fmt: skip
+            if now() - row.since >= CONFIRMED_AFTER:
+                trouble.on_lock(session, context, service, reason)
+
+
+def _left_behind(proxmox: Proxmox, suspects: Sequence[Service]) -> tuple[dict[str, str], set[str]]:
+    """The locks that VMs have now and that no running task explains, by service id; and the ids of those unread."""
+    found: dict[str, str] = {}
+    unread: set[str] = set()
+    for service in suspects:
+        try:
+            lock = vms.status(proxmox, service.node, service.vmid).lock
+            if lock and str(service.vmid) not in _busy(proxmox, service.node):
+                found[service.id] = lock
+        except ProxmoxError as error:
+            log.info("the lock of VM %s could not be read: %s", service.vmid, error)
+            unread.add(service.id)
+    return found, unread
+
+
+def _busy(proxmox: Proxmox, node: str) -> set[str]:
+    """VMIDs with a running task that the token may see."""
+    return {Upid.parse(upid).id for upid in tasks.active(proxmox, node)}
+
+
+def _look_at_storages(context: Context, server: Server, proxmox: Proxmox) -> None:
+    rows = select(Storage).where(Storage.server_id == server.id, Storage.given_up_at.is_(None))
+    with context.database.open() as session:
+        known = session.scalars(rows).all()
+    if not known:
+        return
+    listed = storages.availability(proxmox)
+    silent = {storage.id: storage.name for storage in known if _is_silent(proxmox, storage, listed)}
+    with context.database.begin() as session:
+        _note_nodes(session, server, listed)
+        for storage in known:
+            if storage.id in silent:
+                trouble.on_storage(session, context, server, storage.id, Message(SILENT.text, storage=storage.name))
+            else:
+                trouble.over(session, context, "storage", storage.id)
+
+
+def _note_nodes(session: Session, server: Server, listed: dict[tuple[str, str], bool]) -> None:
+    """Store which nodes have each shared storage: backups on it can be restored there alone."""
+    for storage in session.scalars(select(Storage).where(Storage.server_id == server.id, Storage.node == "")):
+        nodes = ",".join(sorted(node for node, name in listed if name == storage.name))
+        if nodes not in {"", storage.nodes}:
+            storage.nodes = nodes
+            service_backups.make_protection_due(session, storage)
+
+
+def _is_silent(proxmox: Proxmox, storage: Storage, listed: dict[tuple[str, str], bool]) -> bool:
+    """Whether no node reaches the storage; one that is not listed may only be hidden from the token."""
+    here = {node: there for (node, name), there in listed.items() if name == storage.name}
+    seen = [there for node, there in here.items() if storage.node in {"", node}]
+    if not seen or any(seen):
+        return False
+    try:
+        # The list lags by some seconds.
+        return not storages.readable_from(proxmox, storage.node or next(iter(here)), storage.name)[1].active
+    except ProxmoxError as error:
+        log.info("the storage %s could not be read: %s", storage.name, error)
+        return True
