@@ -24,6 +24,7 @@ from puq_backups.models import (
     Service,
     SetAside,
     Storage,
+    Trouble,
     new_id,
     now,
 )
@@ -56,6 +57,7 @@ POISON = {
     " WHERE name = 'purge'",
     "set aside": "UPDATE puq_backups_set_aside SET reason = '{broken'",
     "hidden volume": "UPDATE puq_backups_hidden_volume SET volid = '???'",
+    "trouble": "UPDATE puq_backups_trouble SET reason = '{broken'",
     "audit": "UPDATE puq_backups_audit SET text = '{}{', action = '' WHERE service_id = '1'",
 }
 """What is wrong, and the statement that makes it so: as a damaged row, an older machine or a hand would."""
@@ -115,6 +117,7 @@ def _rows(session: Any) -> None:
         Chore(name="purge", due_at=at),
         EmailTemplate(name="Backup failed", locale="de", changed_at=at, subject="x"),
         HiddenVolume(server_id=first.server_id, volid="nfs:backup/x", hidden_at=at),
+        Trouble(kind="server", key=first.server_id, server_id=first.server_id, reason={}, since=at, seen_at=at),
         SetAside(work="slot", key="3", service_id="3", reason={}, since=at, again_at=at),
     ])  # fmt: skip
 
