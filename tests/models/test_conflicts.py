@@ -133,6 +133,25 @@ def test_racing_inserts_make_one_row(world: worlds.World) -> None:
 
 
 @pytest.mark.databases
+def test_archive_that_two_record_at_once_is_one_row(world: worlds.World) -> None:
+    world.back_up()
+    context, operation, service = world.context, world.operations()[-1], world.service()
+
+    @conflicts.repeated
+    def record(number: int) -> str:
+        volid = f"local:backup/vzdump-qemu-100-2026_01_01-00_00_0{number % 3}.vma.zst"
+        with context.database.begin() as session:
+            found = session.merge(service), session.merge(operation)
+            return service_backups.record_archive(session, *found, volid=volid, node="pve1", disks=1).id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(record, range(24)))
+
+    assert len(set(ids)) == 3
+    assert len(world.held()) == 4
+
+
+@pytest.mark.databases
 def test_connections_that_the_database_closed_are_replaced(
     world: worlds.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
