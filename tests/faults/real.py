@@ -35,6 +35,8 @@ ROLES = ("web", "worker", "worker", "clock", "clock")
 VMIDS = (100, 101)
 GRACE = 10.0
 """Seconds for which an archive that is gone by now may still have been seen: what a loaded machine needs."""
+CALM = 0.7
+"""How often what a day's slots make is waited for before somebody asks for something."""
 BACK = (
     "UPDATE puq_backups_operation SET slot_date = date(slot_date, '-30 days') WHERE slot_date IS NOT NULL",
     "UPDATE puq_backups_backup SET slot_date = date(slot_date, '-30 days') WHERE slot_date IS NOT NULL",
@@ -95,6 +97,9 @@ def play(seed: int, folder: Path, *, rounds: int = 8) -> Run:
         for number in range(rounds):
             if number % 2 == 0:
                 _next_day(run)
+                if run.dice.random() < CALM:
+                    # Else nothing is there yet that could be restored, removed or rotated.
+                    wait_until(lambda: _is_quiet(run), pause=0.2)
             if run.dice.random() < 0.7:
                 run.dice.choice(FAULTS)(run)
             for _ in range(run.dice.choice((1, 2))):
@@ -236,15 +241,11 @@ def _come_to_rest(run: Run) -> None:
     run.control("release")
     run.control("undo", of="storage-offline")
 
-    def quiet() -> bool:
-        operations = [one for service_id in ("1", "2") for one in run.world.operations(service_id)]
-        return not any(one.state in {"waiting", "running", "stuck"} for one in operations)
-
-    wait_until(quiet, lambda: [vars(one) for one in run.world.operations()], pause=0.2)
+    wait_until(lambda: _is_quiet(run), lambda: [vars(one) for one in run.world.operations()], pause=0.2)
     for _ in range(3):
         tick.sync_all(run.world.context)
         time.sleep(1.1)
-    wait_until(quiet, pause=0.2)
+    wait_until(lambda: _is_quiet(run), pause=0.2)
     run.kills, run.diary.ended_at = run.processes.ended, time.time()
     for row in (
         run.world.context.database.engine.connect().execute(text("SELECT * FROM puq_backups_service")).mappings()
@@ -252,6 +253,12 @@ def _come_to_rest(run: Run) -> None:
         run.diary.history.note(0.0, dict(row))
     run.diary.collect(run.world, "panel")
     _announce(run.diary)
+
+
+def _is_quiet(run: Run) -> bool:
+    """Whether no operation waits or runs."""
+    operations = [one for service_id in ("1", "2") for one in run.world.operations(service_id)]
+    return not any(one.state in {"waiting", "running", "stuck"} for one in operations)
 
 
 def _announce(diary: Diary) -> None:
