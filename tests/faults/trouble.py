@@ -65,7 +65,8 @@ def running_task(run: Run) -> None:
 
 
 def held_task(run: Run) -> None:
-    """A task hangs for a while."""
+    """A task hangs for a while, on a node whose list of active tasks lags behind."""
+    run.control("active-list-lags", seconds=120)
     run.control("hold-task", type=run.dice.choice(TASKS))
     run.later(run.dice.randrange(60, 20_000), "release", of="hold-task")
 
