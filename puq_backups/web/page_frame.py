@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flask import current_app, get_flashed_messages, render_template, url_for
+from flask import current_app, get_flashed_messages, render_template, request, url_for
 from jinja2 import BaseLoader, Environment, Template
 from jinja2.defaults import DEFAULT_NAMESPACE
 
@@ -124,7 +124,9 @@ def _page(values: Mapping[str, Any], t: Translator) -> FramedPage:
     if isinstance(service, Service):
         return FramedPage(t.lang, t.dir, service.id, service.vm_name)
     known = service if isinstance(service, Mapping) else {}
-    return FramedPage(t.lang, t.dir, str(known.get("id", "")), str(known.get("name", "")))
+    # The page of a custom function has its service in the address alone.
+    service_id = known.get("id") or (request.view_args or {}).get("service_id", "")
+    return FramedPage(t.lang, t.dir, str(service_id), str(known.get("name", "")))
 
 
 def _framed(page: FramedPage, rendered: str) -> str:

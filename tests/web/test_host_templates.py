@@ -114,7 +114,7 @@ def test_page_of_a_custom_function_has_the_hosts_names_first(door: Door) -> None
     app, hooks = door.world.app, door.world.backups.hooks
     app.context_processor(lambda: {"_": lambda text: f"host's {text}"})
     use(door, **{"chart.html": f"{{% extends '{CLIENT}' %}}{{% block content %}}<u>{{{{ _('Chart') }}}}"
-        "{{ points }}{{ t.lang }}</u>{% endblock %}"})  # fmt: skip
+        "{{ points }}{{ t.lang }}{{ puq_backups.service_id }}</u>{% endblock %}"})  # fmt: skip
 
     def chart() -> dict[str, Any]:
         return {"templatefile": "chart.html", "vars": {"points": 7}}
@@ -124,4 +124,4 @@ def test_page_of_a_custom_function_has_the_hosts_names_first(door: Door) -> None
     page = door.get("/custom?modop=custom&a=Chart").text
 
     assert page.startswith("<!doctype html>")
-    assert "<main><u>host&#39;s Chart7en</u></main>" in page
+    assert "<main><u>host&#39;s Chart7en1</u></main>" in page
