@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from flask import Flask, has_request_context
 from flask_sqlalchemy import SQLAlchemy
@@ -28,7 +28,7 @@ from .rate_limits import RateLimiter
 from .settings import load
 from .vault import Vault
 from .web import admin
-from .whmcs import command_hooks, dispatch
+from .whmcs import answers, command_hooks, dispatch
 
 NAME = "puq_backups"
 
@@ -114,6 +114,35 @@ class Backups:
             raise RuntimeError("Backups is not initialised: call init_app first.")
         return self._context
 
+    @overload
+    def call(self, name: answers.Accepted, params: Mapping[str, Any], *, actor: Actor | None = None) -> str: ...
+    @overload
+    def call(
+        self, name: answers.Loaders, params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> dict[str, str] | str: ...
+    @overload
+    def call(
+        self, name: answers.Texts, params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> dict[str, str]: ...
+    @overload
+    def call(
+        self, name: Literal["TestConnection"], params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> answers.Connection: ...
+    @overload
+    def call(
+        self, name: Literal["ClientArea"], params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> answers.Area: ...
+    @overload
+    def call(
+        self, name: Literal["ConfigOptions"], params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> dict[str, dict[str, Any]]: ...
+    @overload
+    def call(
+        self, name: Literal["MetaData"], params: Mapping[str, Any], *, actor: Actor | None = None
+    ) -> dict[str, Any]: ...
+    # Functions of the host's own.
+    @overload
+    def call(self, name: str, params: Mapping[str, Any], *, actor: Actor | None = None) -> Any: ...
     def call(self, name: str, params: Mapping[str, Any], *, actor: Actor | None = None) -> Any:
         """Call a module function by its WHMCS name.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .errors import SettingError
 
@@ -56,23 +57,94 @@ SYSTEM = Actor(is_staff=True, name="system")
 
 
 class Host(Protocol):
-    """What the billing application implements. `current_actor` and `service_url` are required.
+    """What the billing application implements. Both methods are required.
 
-    Optional methods, used if they exist:
-
-    - `service_params(service_id: str) -> dict`: current params of the service, read before a mail and a re-apply.
-    - `service_ids() -> Iterable[str]`: ids of all services, read by `flask backups import` without a file.
-    - `send_email(email: EmailMessage) -> None`: sends a mail, in place of `PUQ_BACKUPS_SMTP_URL`.
-    - `reinstall(service) -> None`: reinstalls the service's VM, in place of our clone of the template.
+    The optional methods are in the protocols below. Inherit from those that your host implements, as in
+    `class BillingHost(HostWithEmail, HostWithSignIn)`: a type checker then finds a misspelt or missing method.
     """
 
+    @abstractmethod
     def current_actor(self) -> Actor | None:
         """Return who is signed in, or None if nobody is. Called inside requests only."""
         ...
 
+    @abstractmethod
     def service_url(self, service_id: str) -> str:
         """Return the absolute URL of the host's page of a service. Also called by workers, without a request."""
         ...
+
+
+@runtime_checkable
+class HostWithServiceParams(Host, Protocol):
+    """A host that knows a service's current params."""
+
+    @abstractmethod
+    def service_params(self, service_id: str) -> dict[str, Any]:
+        """Return the current params of the service, as for CreateAccount. Read before a mail and a re-apply."""
+        ...
+
+
+@runtime_checkable
+class HostWithServiceIds(Host, Protocol):
+    """A host that lists its services for `flask backups import`."""
+
+    @abstractmethod
+    def service_ids(self) -> Iterable[str]:
+        """Return the ids of all services that are to have backups. Read by `import` without a file."""
+        ...
+
+
+@runtime_checkable
+class HostWithEmail(Host, Protocol):
+    """A host that sends mails itself, in place of `PUQ_BACKUPS_SMTP_URL`."""
+
+    @abstractmethod
+    def send_email(self, email: EmailMessage) -> None:
+        """Send a mail. Raise an exception if it was not sent: it is tried again."""
+        ...
+
+
+class HostService(Protocol):
+    """The service that `reinstall` is given."""
+
+    @property
+    def id(self) -> str:
+        """The host's id of the service."""
+        ...
+
+    @property
+    def vmid(self) -> int:
+        """The VM's id on Proxmox."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """The host's id of the client."""
+        ...
+
+
+@runtime_checkable
+class HostWithReinstall(Host, Protocol):
+    """A host that reinstalls VMs itself, in place of our clone of the template."""
+
+    @abstractmethod
+    def reinstall(self, service: HostService) -> None:
+        """Reinstall the service's VM. Raise `Refused` with a reason for the client if that cannot be done."""
+        ...
+
+
+@runtime_checkable
+class HostWithSignIn(Host, Protocol):
+    """A host that leads signed-out visitors of our pages to its own sign-in; without it they get 404."""
+
+    @abstractmethod
+    def unauthorized(self) -> Any:
+        """Return what a view returns, such as a redirect to the sign-in page. Called inside requests only."""
+        ...
+
+
+OPTIONAL = ("service_params", "service_ids", "send_email", "reinstall", "unauthorized")
+"""The methods that a host may leave out."""
 
 
 def check(host: object) -> None:
@@ -80,7 +152,7 @@ def check(host: object) -> None:
     for name in ("current_actor", "service_url"):
         if not callable(getattr(host, name, None)):
             raise SettingError(f"host={type(host).__name__} needs a method {name}: see the README's BillingHost.")
-    for name in ("service_params", "service_ids", "send_email", "reinstall"):
+    for name in OPTIONAL:
         if not callable(getattr(host, name, check)):
             raise SettingError(f"host={type(host).__name__}: {name} must be a method, or be left out.")
 
@@ -100,26 +172,36 @@ def current_actor(host: Host) -> Actor | None:
 
 def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     """Return the host's current params of a service, None if the host does not provide them."""
-    ask = getattr(host, "service_params", None)
-    return ask(service_id) if ask else None
+    return host.service_params(service_id) if isinstance(host, HostWithServiceParams) else None
 
 
 def service_ids(host: Host) -> Iterable[str] | None:
     """Return the ids of all services that the host wants to have backups, None if it does not list them."""
-    ask = getattr(host, "service_ids", None)
-    return ask() if ask else None
+    return host.service_ids() if isinstance(host, HostWithServiceIds) else None
 
 
-def host_reinstall(host: Host) -> Callable[[Any], None] | None:
+def host_reinstall(host: Host) -> Callable[[HostService], None] | None:
     """Return the host's `reinstall`, None if it has none."""
-    found: Callable[[Any], None] | None = getattr(host, "reinstall", None)
-    return found
+    return host.reinstall if isinstance(host, HostWithReinstall) else None
 
 
 def send_email(host: Host, email: EmailMessage) -> bool:
     """Send a mail with the host's `send_email`. Returns False if it has none."""
-    send = getattr(host, "send_email", None)
-    if send is None:
+    if not isinstance(host, HostWithEmail):
         return False
-    send(email)
+    host.send_email(email)
     return True
+
+
+def unauthorized(host: Host) -> Any:
+    """Return the host's answer to a signed-out visitor, None if it has none or fails to give one."""
+    if not isinstance(host, HostWithSignIn):
+        return None
+    try:
+        return host.unauthorized()
+    except Exception as error:
+        # An answer that is raised, as `abort` does, is an answer.
+        if hasattr(error, "get_response"):
+            raise
+        log.exception("Host.unauthorized failed: the visitor gets 404")
+        return None

@@ -20,6 +20,8 @@ from support import world
 from support.hosting import mount
 from support.services import ROOT
 
+import puq_backups
+from puq_backups import Host, include_name
 from puq_backups.cli import backups as commands
 from puq_backups.config import PREFIX, Settings
 from puq_backups.hook_registry import points
@@ -293,22 +295,30 @@ def test_tables_are_written_down_and_no_others() -> None:
 
 
 def test_line_for_the_hosts_own_migrations_leaves_its_tables_alone() -> None:
-    [example] = re.findall(r"```python\n(.*?)\n\n\n", page("database"), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(example, names)  # noqa: S102 - our own page
-
-    wanted = {
-        name: names["include_name"](name, "table", {}) for name in (*Base.metadata.tables, VERSION_TABLE, "orders")
-    }
+    wanted = {name: include_name(name, "table", {}) for name in (*Base.metadata.tables, VERSION_TABLE, "orders")}
 
     assert {name for name, seen in wanted.items() if seen} == {"orders"}
-    assert names["include_name"]("puq_backups_x", "column", {})
-    assert names["include_name"](None, "schema", {})
+    assert include_name("puq_backups_x", "column", {})
+    assert include_name(None, "schema", {})
+    for name in ("database", "mounting"):
+        assert "Migrate(app, db, include_name=include_name)" in page(name)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_page_is_linked_from_the_readme(path: Path) -> None:
-    assert f"](docs/{path.name})" in (ROOT / "README.md").read_text()
+def test_public_names_and_protocols_of_the_host_are_written_down() -> None:
+    first = {name for row in rows("mounting") for name in re.findall(r"^[\w, ]+$", row) for name in name.split(", ")}
+    protocols = {name for name in puq_backups.__all__ if name.startswith("HostWith")}
+
+    assert set(puq_backups.__all__) - first == set()
+    for protocol in protocols:
+        [method] = vars(getattr(puq_backups, protocol))["__abstractmethods__"] - Host.__abstractmethods__
+        assert rows("mounting")[protocol][0].startswith(f"{method}(") or rows("mounting")[protocol][0].startswith(
+            f"`{method}("
+        )
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "README.md"], ids=lambda path: path.name)
+def test_page_is_linked_from_the_index(path: Path) -> None:
+    assert f"]({path.name})" in page("README")
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""README's map and docs/architecture.md name the packages that exist."""
+"""The map of docs/contributing.md and docs/architecture.md name the packages that exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from configparser import ConfigParser
 
 from support.services import ROOT
 
+MAP = ROOT / "docs" / "contributing.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 
@@ -20,8 +21,8 @@ def packages() -> set[str]:
 
 
 def mapped() -> list[str]:
-    """The folders in the first column of README's map."""
-    text = (ROOT / "README.md").read_text().partition("## Map")[2].partition("\n## ")[0]
+    """The folders in the first column of the map."""
+    text = MAP.read_text().partition("## Map")[2].partition("\n## ")[0]
     return re.findall(r"^\| `([\w/]+)/` \|", text, re.MULTILINE)
 
 
@@ -30,7 +31,7 @@ def test_map_names_each_package_exactly_once() -> None:
 
 
 def test_map_says_what_each_package_is_for() -> None:
-    text = (ROOT / "README.md").read_text()
+    text = MAP.read_text()
 
     for folder in mapped():
         [subject] = re.findall(rf"^\| `{folder}/` \| (.+) \|$", text, re.MULTILINE)
@@ -38,7 +39,7 @@ def test_map_says_what_each_package_is_for() -> None:
 
 
 def test_files_named_by_the_map_exist() -> None:
-    text = (ROOT / "README.md").read_text().partition("## Map")[2].partition("\n## ")[0]
+    text = MAP.read_text().partition("## Map")[2].partition("\n## ")[0]
 
     for folder, line in re.findall(r"^\| `([\w/]+)/` \| (.+)$", text, re.MULTILINE):
         for name in re.findall(r"`([\w/]+(?:\.py|/))`", line):

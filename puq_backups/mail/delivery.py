@@ -49,7 +49,7 @@ class Outcome:
 
 def can_send(context: Context) -> bool:
     """Return whether an SMTP server or the host's `send_email` is configured."""
-    return bool(context.settings.smtp_url) or hasattr(context.host, "send_email")
+    return bool(context.settings.smtp_url) or isinstance(context.host, hosts.HostWithEmail)
 
 
 def send_due(context: Context) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from .. import host as hosts
 from ..clock import heartbeats
 from ..context import Context
 from ..errors import Message, SettingError
@@ -34,7 +35,7 @@ def run_checks(context: Context) -> Iterator[Finding]:
 def mail(context: Context) -> Iterator[Finding]:
     """Yield whether a mail can be sent, and a warning if staff have no address."""
     settings = context.settings
-    if hasattr(context.host, "send_email"):
+    if isinstance(context.host, hosts.HostWithEmail):
         yield Finding("ok", Message("Mails are sent by the host's send_email."))
     elif not settings.smtp_url:
         no_mail = Message("No mail can be sent: PUQ_BACKUPS_SMTP_URL is empty and the host has no send_email.")

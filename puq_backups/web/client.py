@@ -55,8 +55,16 @@ CONFIRMED = frozenset({"<backup_id>/restore", "<backup_id>/remove"})
 
 def add_pages(blueprint: Blueprint, context: Context) -> None:
     """Add the routes of the page, of `/state` and of each form in FORMS."""
-    blueprint.add_url_rule("/", "page", lambda service_id: page(context, service_id), strict_slashes=False)
-    blueprint.add_url_rule("/state", "state", lambda **_: state(context, g.puq_backups_service))
+
+    # By name: Flask-Limiter and others recognize a view by its function's name.
+    @blueprint.route("/", endpoint="page", strict_slashes=False)
+    def page_view(service_id: str) -> ResponseReturnValue:
+        return page(context, service_id)
+
+    @blueprint.route("/state", endpoint="state")
+    def state_view(**_: str) -> ResponseReturnValue:
+        return state(context, g.puq_backups_service)
+
     for path, function, _ in FORMS:
         if path in CONFIRMED:
             continue

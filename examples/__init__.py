@@ -1,0 +1,1 @@
+"""Small host applications to copy from; README.md says what each shows."""
