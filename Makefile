@@ -7,7 +7,7 @@ BIN = .venv/bin
 PYTEST = bin/pytest --numprocesses 4 --dist loadfile
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean
+.PHONY: demo release test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/end_with_parent.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -41,6 +41,9 @@ cases: .venv/test.done  ## What comes of a restore that goes wrong, each case pl
 	@cd tests && ../$(BIN)/python -m restore_failures
 
 check: lint test  ## The tests, and lint, types and contracts
+
+release: check  ## VERSION=1.2.0: version, changelog, build, check, commit and tag; nothing is pushed
+	@$(BIN)/python tools/release.py '$(VERSION)'
 
 lint: .venv/dev.done
 	$(BIN)/ruff check
