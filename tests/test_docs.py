@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import pytest
+from babel.messages.pofile import read_po
 from flask import Flask
 from support import world
 from support.hosting import mount
@@ -325,3 +326,13 @@ def test_page_is_linked_from_the_index(path: Path) -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
         assert "://" in link or (path.parent / link).exists(), link
+
+
+def test_sentences_that_support_staff_are_shown_exist() -> None:
+    with (ROOT / "lang" / "de" / "LC_MESSAGES" / "puq_backups.po").open("rb") as file:
+        known = {one for message in read_po(file) for one in ([message.id] if message.string else [])}
+
+    quoted = re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", page("customer-says"))
+
+    assert len(quoted) > 20
+    assert set(quoted) - known == set()
