@@ -8,7 +8,7 @@ from flask_wtf import CSRFProtect
 from .host import BillingHost, backups
 from .models import db
 from .pages import shop
-from .seed import seed
+from .seed import queue, seed
 
 
 def create_app() -> Flask:
@@ -26,4 +26,5 @@ def create_app() -> Flask:
     backups.init_app(app, db=db, host=BillingHost())
     app.register_blueprint(shop)
     app.cli.add_command(seed)
+    app.cli.add_command(queue)
     return app

@@ -13,6 +13,7 @@ from . import mails, vms
 from .host import STAFF, backups, params_of
 from .models import Client, Service, db
 from .packages import PACKAGES
+from .tips import tip
 
 shop = Blueprint("shop", __name__)
 
@@ -31,10 +32,10 @@ LANGUAGES = {"en": "English", "de": "Deutsch", "pl": "Polski", "ar": "العرب
 
 @shop.app_context_processor
 def everywhere() -> dict[str, object]:
-    """What the frame of every page shows: who is signed in."""
+    """What the frame of every page shows: who is signed in, and what to try."""
     who = session.get("who")
     client = db.session.get(Client, who) if who and who != STAFF else None
-    return {"me": client, "staff": who == STAFF}
+    return {"me": client, "staff": who == STAFF, "tip": tip()}
 
 
 @shop.get("/")

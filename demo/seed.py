@@ -1,15 +1,23 @@
-"""The demo's cast: two customers with three services."""
+"""The demo's cast: two customers with three services, and a third one with a month of history."""
+
+import json
+import os
+import ssl
+from urllib.request import Request, urlopen
 
 import click
 from flask.cli import with_appcontext
 from sqlalchemy import text
 
+from puq_backups.models import Service as BackedUpService
+
+from . import history
 from .host import backups, params_of
 from .models import Client, Service, db
 
 
 def sample_services() -> list[Service]:
-    """Alice has two services, Bob has one; the machines are those of proxmox.json."""
+    """Alice has two services, Bob has one, Clara those of history.py; the machines are those of proxmox.json."""
     alice = Client(
         firstname="Alice",
         lastname="Adams",
@@ -18,10 +26,15 @@ def sample_services() -> list[Service]:
         timezone="Europe/London",
     )
     bob = Client(firstname="Bob", lastname="Brown", email="bob@example.org", timezone="America/New_York")
+    clara = Client(firstname="Clara", lastname="Clark", company="Clark & Sons", email="clara@example.org")
     return [
         Service(client=alice, name="bakery-web", vmid=100, package="Large"),
         Service(client=alice, name="bakery-db", vmid=101, package="Medium"),
         Service(client=bob, name="bobs-blog", vmid=102, package="Small"),
+        *(
+            Service(client=clara, name=story.name, vmid=story.vmid, package=story.package)
+            for story in history.STORIES
+        ),
     ]
 
 
@@ -40,3 +53,32 @@ def seed() -> None:
         answer = backups.call("CreateAccount", params_of(service))
         if answer != "success":
             raise click.ClickException(f"Service {service.name}: {answer}")
+    stories = {story.name: story for story in history.STORIES}
+    for service in db.session.query(Service):
+        if service.name in stories:
+            _remember(stories[service.name], str(service.id))
+
+
+def _remember(story: history.Story, service_id: str) -> None:
+    """Write the history of a service, then set its schedule as a client does: every day at the same time."""
+    with backups.context.database.begin() as session:
+        history.write(session, story, session.get_one(BackedUpService, service_id))
+    days = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{history.HOUR:02d}:00" for day in range(7)}
+    answer = backups.call("SaveSchedule", {"serviceid": service_id, "timezone": "UTC", **days})
+    if answer != "success":
+        raise click.ClickException(f"The schedule of {story.name}: {answer}")
+
+
+@click.command()
+@with_appcontext
+def queue() -> None:
+    """Ask for a backup of each machine of the queue; the first one takes ten minutes."""
+    step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": 600}
+    context = ssl.create_default_context(cafile=os.environ["DEMO_PROXMOX_CA"])
+    request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310
+    urlopen(request, context=context, timeout=30).close()  # noqa: S310 - our own address
+    for name in history.QUEUE:
+        service = db.session.query(Service).filter_by(name=name).one()
+        answer = backups.call("BackupNow", {"serviceid": service.id, "note": "before the new release"})
+        if answer != "success":
+            raise click.ClickException(f"The backup of {name}: {answer}")

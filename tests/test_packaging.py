@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from configparser import ConfigParser
 from importlib.metadata import distributions
@@ -92,9 +94,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(what: str, command: list[str], folder: Path) -> None:
+def run(what: str, command: list[str], folder: Path, **env: str) -> None:
     """Run a command. What the package registry cannot give is left out, and said at the end."""
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     said = ran.stdout + ran.stderr
     if ran.returncode and what in {"build", "install"} and any(sign in said for sign in NO_NETWORK):
         services.left_out["wheel"] = "the package registry cannot be reached, so none was built"
@@ -114,17 +116,40 @@ def test_wheel_carries_every_file(build: Path) -> None:
     assert held == shipped()
 
 
-@pytest.mark.slow
-def test_wheel_runs_in_an_environment_of_its_own(build: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment with the wheel and what it requires, in the versions of this environment."""
     (wheel,) = build.glob("*.whl")
-    python = tmp_path / "venv" / "bin" / "python"
-    run("venv", [sys.executable, "-m", "venv", str(tmp_path / "venv")], tmp_path)
-    constraints = tmp_path / "constraints.txt"
+    folder = tmp_path_factory.mktemp("installed")
+    python = folder / "venv" / "bin" / "python"
+    run("venv", [sys.executable, "-m", "venv", str(folder / "venv")], folder)
+    constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(f"{found.name}=={found.version}" for found in distributions()))
-    run("install", [str(python), "-m", "pip", "install", "-q", "-c", str(constraints), str(wheel)], tmp_path)
+    run("install", [str(python), "-m", "pip", "install", "-q", "-c", str(constraints), str(wheel)], folder)
+    return python
 
+
+@pytest.mark.slow
+def test_wheel_runs_in_an_environment_of_its_own(installed: Path, tmp_path: Path) -> None:
     use = USE.format(database=tmp_path / "host.sqlite")
-    run("use", [str(python), "-I", "-c", use], tmp_path)
+    run("use", [str(installed), "-I", "-c", use], tmp_path)
+
+
+@pytest.mark.slow
+def test_tests_pass_against_the_wheel_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    """The tests come from a copy without the package, pytest from this environment (by a path that it can read no
+    editable installation from), the package from the wheel.
+    """
+    for name in ("tests", "docs", "demo"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "setup.cfg"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    where = f"assert puq_backups.__file__.startswith({str(installed.parents[1])!r})"
+    (tmp_path / "tests" / "test_where.py").write_text(f"import puq_backups\n\ndef test_where():\n    {where}\n")
+    tests = ["tests/test_where.py", "tests/test_readme.py", "tests/whmcs/test_walkthrough.py", "tests/test_init.py"]
+    env = {"PYTHONPATH": sysconfig.get_path("purelib")}
+
+    run("tests", [str(installed), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], tmp_path, **env)
 
 
 def test_a_checkout_compiles_no_catalogue_beside_its_source() -> None:

@@ -31,7 +31,7 @@ def test_demo_answers_and_ctrl_c_leaves_no_process(demo: Demo) -> None:
     with urlopen(demo.address, timeout=PATIENCE) as answer:
         assert "Alice Adams" in answer.read().decode()
     with urlopen(f"{demo.address}/mails", timeout=PATIENCE) as answer:
-        assert "No mail yet" in answer.read().decode()
+        assert "Everything this demonstration has sent" in answer.read().decode()
 
     os.killpg(demo.process.pid, signal.SIGINT)
 

@@ -17,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
-from support import services
+from support import databases
 from support.services import ROOT
 
 from puq_backups import Backups
@@ -120,4 +120,4 @@ def tables_in(versions: Path) -> str:
 
 
 def sqlite(folder: Path) -> str:
-    return services.sqlite_file(folder)
+    return databases.sqlite_file(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import databases
 from support.waiting import wait_until
 
 from puq_backups.models import Operation
@@ -33,11 +34,9 @@ def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture
 def database_url(kind: tuple[str, str], tmp_path: Path) -> Iterator[str]:
-    from support import services
-
-    if reason := services.why_no_database(kind[1]):
+    if reason := databases.why_no_database(kind[1]):
         pytest.skip(reason)
-    with services.scratch_database(kind[1], tmp_path) as url:
+    with databases.scratch_database(kind[1], tmp_path) as url:
         yield url
 
 
