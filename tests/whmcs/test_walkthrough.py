@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -14,7 +13,7 @@ from test_docs import COMMANDS, POINTS, loaded, page, rows
 from puq_backups import Actor, Backups
 from puq_backups.config import PREFIX, Settings
 from puq_backups.hook_registry import decorators
-from puq_backups.host import PERMISSIONS, Host
+from puq_backups.host import OPTIONAL, PERMISSIONS, Host
 from puq_backups.mail.merge_fields import COMMON_FIELDS, HOST_FIELDS
 from puq_backups.models import Base
 from puq_backups.rules.package import OPTIONS
@@ -40,8 +39,8 @@ def known(name: str, url: set[str]) -> bool:
         return name in url
     owner, _, attribute = name.partition(".")
     if owner in {"backups", "Actor", "Host"} and attribute:
-        about = inspect.getdoc(Host) or ""
-        return hasattr({"backups": Backups, "Actor": Actor, "Host": Host}[owner], attribute) or attribute in about
+        optional = OPTIONAL if owner == "Host" else ()
+        return hasattr({"backups": Backups, "Actor": Actor, "Host": Host}[owner], attribute) or attribute in optional
     return name in names()
 
 
