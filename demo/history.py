@@ -43,7 +43,7 @@ STORIES = (
     Story("clark-mail", 104, "Medium", "The last restore failed. Choose “Retry restore”, or restore another backup.",
           held=(0, 1), size=21.0),
     Story("clark-files", 105, "Medium", "The quota is full of kept backups, so the next one will not run. "
-          "Choose “Do not keep” at one of them.", held=(5, 12, 20), ends=dict.fromkeys(range(5), "refused"),
+          "Choose “Do not keep” at one of them.", held=(1, 6, 12), ends={0: "refused"},
           kept=True, size=14.0),
     Story("clark-test", 106, "Medium", "The last two backups failed. Choose “Backup now” and watch it get protected.",
           held=(2, 3), ends={0: "failed", 1: "failed"}, size=3.2),
