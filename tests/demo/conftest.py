@@ -49,6 +49,8 @@ def app(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.
             "DEMO_PROXMOX_SECRET": secret,
             "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(),
             "PUQ_BACKUPS_REDIS_URL": valkey_url,
+            "PUQ_BACKUPS_POLL": "0.2s",
+            "PUQ_BACKUPS_SETTLE": "2s",
         }.items():
             environment.setenv(name, value)
         app = create_app()
