@@ -93,6 +93,7 @@ def test_work_contract_names_every_package_below_the_ways_in() -> None:
 
 
 @pytest.mark.parametrize(("file", "line", "contract"), WRONG, ids=[f"{file}-{line}" for file, line, _ in WRONG])
+@pytest.mark.slow
 def test_contract_breaks_on_a_wrong_import(tree: Path, file: str, line: str, contract: str) -> None:
     path = tree / file
     before = path.read_text() if path.exists() else None

@@ -19,6 +19,7 @@ MOST_CLOSED = 50
 ASK_AGAIN = 1.0
 """A connection that answered so many seconds ago is not asked again."""
 ASKED = "puq_backups_asked"
+PATIENT = "puq_backups_patient"
 UTC_NOW_SQL = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
     "postgresql": "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD HH24:MI:SS.US')",
@@ -101,9 +102,10 @@ def _answers(connection: Connection) -> bool:
 
 def _after_begin(session: Session, transaction: SessionTransaction, connection: Connection) -> None:  # noqa: ARG001 - SQLAlchemy's signature
     session.info["in_transaction"] = True
-    if connection.dialect.name == "sqlite":
-        # SQLite allows one writer at a time. Others wait up to 30 s, not the driver's 5 s.
+    if connection.dialect.name == "sqlite" and PATIENT not in connection.info:
+        # SQLite allows one writer at a time. Others wait up to 30 s, not the driver's 5 s. The connection keeps it.
         connection.exec_driver_sql("PRAGMA busy_timeout = 30000")
+        connection.info[PATIENT] = True
 
 
 def _note_audit(session: OurSession, _: UOWTransaction) -> None:

@@ -145,6 +145,7 @@ def wait_until(check: Callable[[], object], process: subprocess.Popen[bytes]) ->
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_worker_waits_for_redis_and_outlives_a_replica(proxmox: Simulator, sqlite_url: str, folder: Path) -> None:
     """Started before Redis; then Redis turns replica (each write is refused) and back."""
     world = worlds.make(proxmox, sqlite_url, f"unix://{folder / 's'}?db=0")

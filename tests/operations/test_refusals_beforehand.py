@@ -30,6 +30,7 @@ def test_impossible_value_of_a_package_is_refused_at_the_door(world: worlds.Worl
     assert f"must be a number from {16 if title == 'memory' else 0} to " in answer
 
 
+@pytest.mark.slow
 def test_value_that_proxmox_refuses_ends_the_restore_before_its_disks_are_touched(world: worlds.World) -> None:
     world.proxmox.control("vm-power", vmid=100, status="running")
     backup = world.back_up()
@@ -96,6 +97,7 @@ def test_refused_value_is_told_by_a_retry_and_the_vm_comes_back(world: worlds.Wo
     assert world.proxmox.vm(100).running
 
 
+@pytest.mark.slow
 def test_retries_add_no_second_disk(world: worlds.World) -> None:
     backup = world.back_up()
     package = {"additional_disk": 1, "additional_storage": "ceph"}

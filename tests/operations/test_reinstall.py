@@ -149,6 +149,7 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
     assert world.back_up().size
 
 
+@pytest.mark.slow
 def test_vm_is_made_again_after_a_real_failure_and_its_backups_stay(world: worlds.World) -> None:
     good, bad = world.back_up(), world.back_up()
     world.proxmox.control("archive-damaged", volid=bad.volid)
@@ -222,6 +223,7 @@ REFUSALS: dict[str, tuple[Callable[[worlds.World], None], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_is_touched_where_it_cannot_be_made_again(world: worlds.World) -> None:
     for name, (happens, said) in REFUSALS.items():
         world.proxmox.reset()
@@ -252,6 +254,7 @@ def test_answers_that_are_lost_repeat_nothing(world: worlds.World) -> None:
             assert (tasks(world).count("qmdestroy"), tasks(world).count("qmclone")) == (1, 1), (method, when)
 
 
+@pytest.mark.slow
 def test_lost_clone_is_not_taken_for_another_ones_of_the_same_template(world: worlds.World) -> None:
     fail_restore(world)
     at_step(world, "clone_template")
@@ -283,6 +286,7 @@ def test_slow_clone_whose_answer_was_lost_is_waited_for(world: worlds.World) -> 
     assert tasks(world).count("qmclone") == 1
 
 
+@pytest.mark.slow
 def test_copy_that_fails_leaves_a_way_on(world: worlds.World) -> None:
     fail_restore(world)
     under_ha(world)
@@ -300,6 +304,7 @@ def test_copy_that_fails_leaves_a_way_on(world: worlds.World) -> None:
     assert (world.proxmox.vm(100).ha, world.proxmox.world.pools_of("/vms/100")) == ("started", ["customers"])
 
 
+@pytest.mark.slow
 def test_template_that_goes_after_the_vm_leaves_the_restore_as_a_way_on(world: worlds.World) -> None:
     backup = world.back_up()
     fail_restore(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support import world as worlds
 
 from puq_backups.operations import engine
@@ -131,6 +132,7 @@ def test_restore_never_shrinks_a_disk_and_says_so(world: worlds.World) -> None:
     assert "never made smaller" in str(operation.warnings)
 
 
+@pytest.mark.slow
 def test_restore_whose_answer_was_lost_is_not_taken_for_the_one_before(world: worlds.World) -> None:
     backup = world.back_up()
     ask(world, backup.id)

@@ -201,6 +201,7 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
     world.context.database.engine.dispose()
 
 
+@pytest.mark.slow
 def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
     begin(world, "check", system_disk=20)
     operation = ended(world)
@@ -214,6 +215,7 @@ def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
     assert written[-1][1].startswith("restore done (task UPID:")
 
 
+@pytest.mark.slow
 @both_versions
 def test_progress_of_the_data_is_shown_in_percent_and_bytes(world: worlds.World) -> None:
     world.proxmox.control("slow-restore", vmid=100, seconds=2)

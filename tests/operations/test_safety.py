@@ -209,6 +209,7 @@ def test_one_click_goes_back_to_the_state_before(world: worlds.World) -> None:
     assert world.proxmox.vm(100).running
 
 
+@pytest.mark.slow
 def test_way_back_stays_open_over_failed_attempts(world: worlds.World) -> None:
     failed, backup = fail_restore(world)
     [copy] = copies(world)
@@ -236,6 +237,7 @@ def test_there_is_no_way_back_without_a_copy(world: worlds.World) -> None:
     assert len(world.operations()) == 2
 
 
+@pytest.mark.slow
 def test_copy_goes_by_itself_after_its_days(world: worlds.World) -> None:
     backup = world.back_up()
     restore(world, backup.id)
@@ -254,6 +256,7 @@ def test_copy_goes_by_itself_after_its_days(world: worlds.World) -> None:
     assert len(world.proxmox.tasks("imgdel")) == 1
 
 
+@pytest.mark.slow
 def test_copy_stays_until_the_failed_restore_is_settled(world: worlds.World) -> None:
     failed, _ = fail_restore(world)
     [copy] = copies(world)

@@ -98,6 +98,7 @@ def test_quota_of_one_keeps_the_old_backup_until_the_new_one_is_safe(
     assert [backup.local_date for backup in world.held()] == ["2026-11-30"]
 
 
+@pytest.mark.slow
 def test_failed_slot_is_tried_again_after_pauses_then_fails(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:
@@ -110,6 +111,7 @@ def test_failed_slot_is_tried_again_after_pauses_then_fails(
     assert "no luck" in str(world.operations()[0].why)
 
 
+@pytest.mark.slow
 def test_rotation_removes_at_most_one_over_all_attempts(world: worlds.World, clock: time_machine.Coordinates) -> None:
     for day in range(3):
         run(world, clock, days=day)
@@ -121,6 +123,7 @@ def test_rotation_removes_at_most_one_over_all_attempts(world: worlds.World, clo
     assert len(world.held()) == 2
 
 
+@pytest.mark.slow
 def test_full_quota_of_kept_backups_is_refused(world: worlds.World, clock: time_machine.Coordinates) -> None:
     for day in range(3):
         run(world, clock, days=day)
@@ -133,6 +136,7 @@ def test_full_quota_of_kept_backups_is_refused(world: worlds.World, clock: time_
     assert len(world.held()) == 3
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_for_a_run_that_cannot_start(world: worlds.World, clock: time_machine.Coordinates) -> None:
     for day in range(3):
         run(world, clock, days=day)

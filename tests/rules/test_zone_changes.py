@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.thorough import examples
@@ -171,6 +172,7 @@ class Service:
 MOVES = st.lists(st.tuples(st.integers(0, 4000), zone_names), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(10_000))
 @given(zone_names, clock, MOVES, anytime, st.integers(0, 24))
 @example("Pacific/Kiritimati", NOON, [(24 * 60 + 700, "Pacific/Pago_Pago")], at("2026-11-21T22:00"), 12)
@@ -201,6 +203,7 @@ def test_moves_run_no_date_twice_and_leave_no_gap_over_36_hours(
     assert dates[-3:] == [dates[-1] - timedelta(days=back) for back in (2, 1, 0)]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(3000))
 @given(zone_names, weeks, st.lists(st.tuples(st.integers(0, 4000), zone_names, weeks), max_size=12), anytime)
 def test_saves_of_any_kind_run_no_date_twice_and_forget_none(

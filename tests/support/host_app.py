@@ -55,17 +55,9 @@ class HostApp(Flask):
     jinja_options = {"bytecode_cache": TemplatesOfProcess()}  # noqa: RUF012 - Flask's
 
 
-class StatementsOfSQLite(dict[Any, Any]):
-    """Compiled statements, used by all engines: SQLAlchemy's keys begin with the engine's own dialect object."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get(key[1:], default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key[1:], value)
-
-
-STATEMENTS = StatementsOfSQLite()
+STATEMENTS: dict[Any, Any] = {}
+DIALECTS: list[Any] = []
+"""The dialect of the first SQLite engine: SQLAlchemy keeps compiled statements by the dialect object."""
 
 
 class HostDatabase(SQLAlchemy):
@@ -74,6 +66,8 @@ class HostDatabase(SQLAlchemy):
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         engine = super()._make_engine(bind_key, options, app)
         if engine.dialect.name == "sqlite":
+            DIALECTS.append(engine.dialect)
+            engine.dialect = DIALECTS[0]
             event.listen(engine, "connect", _without_sync)
             engine.update_execution_options(compiled_cache=STATEMENTS)
         return engine

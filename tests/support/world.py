@@ -110,18 +110,20 @@ class World:
     def drain(self) -> None:
         """Do by hand what worker and doorbell do, until no operation runs or may start."""
         give_up = time.monotonic() + PATIENCE
+        due: list[str] = []
         while time.monotonic() < give_up:
-            tick.start_waiting(self.context)
+            before = due
             with self.context.database.open() as session:
-                due = [one.id for one in queue.due(session)] or session.scalars(
-                    select(Operation.id).where(Operation.state.in_(("running", "stuck")))
-                ).all()
-                quiet = queue.next_wake(session) is None
-            if quiet:
-                return
+                due = [one.id for one in queue.due(session)]
+            if not due or due == before:
+                tick.start_waiting(self.context)
+                with self.context.database.open() as session:
+                    due = list(session.scalars(select(Operation.id).where(Operation.state.in_(("running", "stuck")))))
+                    if queue.next_wake(session) is None:
+                        return
+                time.sleep(0.01)
             for operation_id in due:
                 engine.run(self.context, operation_id)
-            time.sleep(0.01)
         raise AssertionError(f"still not quiet after {PATIENCE} s: {[vars(one) for one in self.operations()]}")
 
     def back_up(self, note: str = "", service_id: str = "1") -> Backup:

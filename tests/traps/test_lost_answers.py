@@ -10,6 +10,8 @@ from traps.looking import advance_until, back_up, kinds, restore, said, schedule
 
 from puq_backups.pve import notes
 
+pytestmark = pytest.mark.slow
+
 LOST = {
     "cut-before": {"name": "drop", "when": "before"},
     "cut-after": {"name": "drop", "when": "after"},

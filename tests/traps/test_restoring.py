@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 from support import world as worlds
 from traps.looking import advance_until, drain_while, kinds, restore, said, seen
@@ -9,6 +10,8 @@ from traps.looking import advance_until, drain_while, kinds, restore, said, seen
 from puq_backups.inventory import sync
 from puq_backups.models import Server
 from puq_backups.pve import tasks
+
+pytestmark = pytest.mark.slow
 
 
 def test_trap_vm_is_protected_between_the_last_look_and_the_restore(world: worlds.World) -> None:

@@ -6,6 +6,8 @@ import pytest
 from support import world as worlds
 from traps.looking import advance_until, kinds, said, seen
 
+pytestmark = pytest.mark.slow
+
 LOCKED = (
     "VM is locked (snapshot)",
     "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support import databases
 from support import world as worlds
 from support.world import ALICE, BOB, CHARLIE, STAFF
 
 from puq_backups import Actor
 from puq_backups.host import PERMISSIONS
+from puq_backups.simulator import Simulator
 
 from .conftest import Door, said
 
@@ -32,6 +34,28 @@ def full(door: Door) -> Door:
     door.world.back_up("alice's secret note")
     door.world.back_up("bob's secret note", "2")
     return door
+
+
+@pytest.fixture(scope="module")
+def shared(
+    proxmox_server: Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Door]:  # fmt: skip
+    proxmox_server.reset()
+    world = worlds.make(proxmox_server, databases.sqlite_file(tmp_path_factory.mktemp("access")), valkey_url)
+    world.register()
+    world.register("2", 101, "bob", storage="nfs")
+    door = Door(world, world.app.test_client())
+    door.world.back_up("alice's secret note")
+    door.world.back_up("bob's secret note", "2")
+    yield door
+    world.context.database.engine.dispose()
+
+
+@pytest.fixture
+def closed(shared: Door, redis_url: str) -> Door:
+    """The same as `full`, one for all tests in which nobody gets in."""
+    shared.service_id = "1"
+    return shared
 
 
 def routes(
@@ -57,20 +81,20 @@ def ask(door: Door, method: str, path: str, actor: Actor | None, token: str) -> 
     return answer.status_code, answer.text
 
 
-def test_every_form_has_a_right(full: Door) -> None:
-    forms = {path for method, path, _ in routes(full, "b", "o") if method == "POST"}
+def test_every_form_has_a_right(closed: Door) -> None:
+    forms = {path for method, path, _ in routes(closed, "b", "o") if method == "POST"}
 
     assert forms == set(RIGHTS)
     assert set(RIGHTS.values()) <= PERMISSIONS
 
 
 @pytest.mark.parametrize("actor", [None, CHARLIE, BOB, Actor(), Actor(client_id="1")], ids=str)
-def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(full: Door, actor: Actor | None) -> None:
-    world, token = full.world, full.token()
+def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(closed: Door, actor: Actor | None) -> None:
+    world, token = closed.world, closed.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
-    for method, path, address in routes(full, *ids(world, "1"), custom=True):
-        status, text = ask(full, method, address, actor, token)
+    for method, path, address in routes(closed, *ids(world, "1"), custom=True):
+        status, text = ask(closed, method, address, actor, token)
 
         assert status == 404, path
         assert "web100" not in text
@@ -79,50 +103,50 @@ def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(full: Door, actor
     assert len(world.operations()) == written
 
 
-def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(full: Door) -> None:
-    there = full.get(actor=BOB)
-    full.service_id = "no-such-service"
-    nowhere = full.get(actor=BOB)
-    staff = full.get(actor=STAFF)
+def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(closed: Door) -> None:
+    there = closed.get(actor=BOB)
+    closed.service_id = "no-such-service"
+    nowhere = closed.get(actor=BOB)
+    staff = closed.get(actor=STAFF)
 
     assert (there.status_code, there.text) == (nowhere.status_code, nowhere.text) == (404, staff.text)
 
 
 @pytest.mark.parametrize("service_id", ["x" * 65, "1%00", "%00", "%F0%9F%92%BE", "1'--", "..%2f1", "%20"])
-def test_odd_service_id_is_404(full: Door, service_id: str) -> None:
-    full.service_id = service_id
+def test_odd_service_id_is_404(closed: Door, service_id: str) -> None:
+    closed.service_id = service_id
 
     for actor in (None, ALICE, STAFF):
-        assert full.get(actor=actor).status_code == 404
+        assert closed.get(actor=actor).status_code == 404
 
 
-def test_sub_user_who_may_not_view_gets_403_everywhere(full: Door) -> None:
-    world, token = full.world, full.token()
+def test_sub_user_who_may_not_view_gets_403_everywhere(closed: Door) -> None:
+    world, token = closed.world, closed.token()
     sub = Actor(client_id="alice", permissions=PERMISSIONS - {"view"})
     asked = len(world.proxmox.requests())
 
-    for method, path, address in routes(full, *ids(world, "1"), custom=True):
-        status, text = ask(full, method, address, sub, token)
+    for method, path, address in routes(closed, *ids(world, "1"), custom=True):
+        status, text = ask(closed, method, address, sub, token)
 
         assert status == 403, path
         assert "secret" not in text
     assert len(world.proxmox.requests()) == asked
 
 
-def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(full: Door) -> None:
-    world, token = full.world, full.token()
+def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(closed: Door) -> None:
+    world, token = closed.world, closed.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
-    for method, path, address in routes(full, *ids(world, "1")):
+    for method, path, address in routes(closed, *ids(world, "1")):
         rights = PERMISSIONS - {RIGHTS.get(path, "")}
         for form in (FORM, {}, {"note": "two\nlines", "kept": "2", "day_9": "1"}):
-            full.world.host.actor = sub = Actor(client_id="alice", permissions=rights)
+            closed.world.host.actor = sub = Actor(client_id="alice", permissions=rights)
             if path in RIGHTS:
-                answer = full.post(address, form, sub, token) if method == "POST" else full.get(address, sub)
+                answer = closed.post(address, form, sub, token) if method == "POST" else closed.get(address, sub)
                 assert answer.status_code == 403, path
                 assert "Your account does not have the right to do this." in said(answer)
             else:
-                assert full.get(address, sub).status_code == 200
+                assert closed.get(address, sub).status_code == 200
     assert len(world.proxmox.requests()) == asked
     assert len(world.operations()) == written
 
@@ -168,13 +192,14 @@ def test_retry_with_anothers_backup_is_404(full: Door) -> None:
     assert world.operations()[-1].id == failed.id
 
 
-def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(full: Door) -> None:
-    for path in ("/create", "/schedule", f"/{ids(full.world, '1')[0]}/keep", "/operations/x/cancel"):
-        assert full.get(path).status_code == 303
-        assert full.get(path).headers["Location"] == "/services/1/backups/"
-        assert full.get(path, BOB).status_code == 404
+def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(closed: Door) -> None:
+    for path in ("/create", "/schedule", f"/{ids(closed.world, '1')[0]}/keep", "/operations/x/cancel"):
+        assert closed.get(path).status_code == 303
+        assert closed.get(path).headers["Location"] == "/services/1/backups/"
+        assert closed.get(path, BOB).status_code == 404
 
 
+@pytest.mark.slow
 def test_removed_backup_is_404(full: Door) -> None:
     backup = ids(full.world, "1")[0]
     full.world.call("RemoveBackup", backup_id=backup)
@@ -197,23 +222,23 @@ def test_form_fields_cannot_stand_in_for_the_address(full: Door) -> None:
     full.world.drain()
 
 
-def test_missing_or_wrong_token_is_400_and_does_nothing(full: Door) -> None:
-    world = full.world
+def test_missing_or_wrong_token_is_400_and_does_nothing(closed: Door) -> None:
+    world = closed.world
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
-    for method, path, address in routes(full, *ids(world, "1"), custom=True):
+    for method, path, address in routes(closed, *ids(world, "1"), custom=True):
         for token in (None, "wrong", "ImFiYyI.abc.def") if method == "POST" else ():
-            answer = full.post(address, FORM, token=token)
+            answer = closed.post(address, FORM, token=token)
             assert answer.status_code == 400, path
             assert "csrf_token" in said(answer)
     assert len(world.proxmox.requests()) == asked
     assert len(world.operations()) == written
 
 
-def test_token_of_another_browser_is_400(full: Door) -> None:
-    other = Door(full.world, full.world.app.test_client())
+def test_token_of_another_browser_is_400(closed: Door) -> None:
+    other = Door(closed.world, closed.world.app.test_client())
 
-    assert other.post("/create", {}, token=full.token()).status_code == 400
+    assert other.post("/create", {}, token=closed.token()).status_code == 400
 
 
 def test_token_in_the_header_is_taken(full: Door) -> None:

@@ -85,6 +85,7 @@ def test_nobody_else_comes_in_and_no_form_goes_without_its_token(door: Door) -> 
     assert door.world.operations() == []
 
 
+@pytest.mark.slow
 def test_client_calls_nothing_else(door: Door, functions: dict[str, Callable[..., Any]]) -> None:
     """Not even where a host's list holds, by mistake, what is no custom function."""
     others = [name for name in functions if not is_custom(name)]

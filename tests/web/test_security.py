@@ -26,6 +26,7 @@ def limit(world: worlds.World, *limits: str, redis_url: str = "") -> None:
     object.__setattr__(world.context, "limiter", limiter)
 
 
+@pytest.mark.slow
 def test_every_page_protects_itself(door: Door) -> None:
     door.world.back_up()
     token = door.token()

@@ -8,6 +8,7 @@ from typing import Any
 
 import flask_login
 import pytest
+from support import databases
 from support import world as worlds
 from support.world import ALICE, BOB, STAFF
 
@@ -41,6 +42,26 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
     found.context.database.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def shared(
+    proxmox_server: Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[worlds.World]:  # fmt: skip
+    proxmox_server.reset()
+    found = worlds.make(proxmox_server, databases.sqlite_file(tmp_path_factory.mktemp("callers")), valkey_url)
+    found.register()
+    yield found
+    found.context.database.engine.dispose()
+
+
+@pytest.fixture
+def untouched(shared: worlds.World, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> worlds.World:
+    """One world for all tests that are refused: nobody is signed in, and nothing was done in it."""
+    monkeypatch.setattr(shared.host, "actor", None)
+    monkeypatch.setattr(shared.host, "current_actor", shared.host.current_actor)
+    shared.extra["before"] = len(shared.proxmox.requests())
+    return shared
+
+
 def asked_of_proxmox(world: worlds.World) -> int:
     """How many requests reached Proxmox since the service was registered."""
     return len(world.proxmox.requests()) - world.extra["before"]
@@ -66,7 +87,8 @@ def said(answer: Any) -> str:
 
 @pytest.mark.parametrize("who", NOT_SIGNED_IN)
 @pytest.mark.parametrize("name", [*FOR_CLIENTS, *STAFF_FUNCTIONS])
-def test_nobody_signed_in_is_refused_inside_a_request(world: worlds.World, name: str, who: str) -> None:
+def test_nobody_signed_in_is_refused_inside_a_request(untouched: worlds.World, name: str, who: str) -> None:
+    world = untouched
     world.host.current_actor = NOT_SIGNED_IN[who]  # type: ignore[method-assign]  # one host after the other
 
     with world.app.test_request_context():
@@ -77,7 +99,8 @@ def test_nobody_signed_in_is_refused_inside_a_request(world: worlds.World, name:
 
 
 @pytest.mark.parametrize("name", FOR_CLIENTS)
-def test_client_function_runs_for_the_signed_in_client_only(world: worlds.World, name: str) -> None:
+def test_client_function_runs_for_the_signed_in_client_only(untouched: worlds.World, name: str) -> None:
+    world = untouched
     for world.host.actor in (BOB, Actor()):
         with world.app.test_request_context():
             assert said(world.backups.call(name, {"serviceid": "1"})) == "There is nothing here."
@@ -122,8 +145,9 @@ def test_host_function_runs_as_the_system_whoever_is_signed_in(
 @pytest.mark.parametrize("name", sorted(HOST_FUNCTIONS | STAFF_FUNCTIONS))
 @pytest.mark.parametrize("actor", [ALICE, BOB, SUB_USER, Actor()])
 def test_explicit_client_is_refused_where_only_the_host_or_staff_may(
-    world: worlds.World, name: str, actor: Actor
+    untouched: worlds.World, name: str, actor: Actor
 ) -> None:
+    world = untouched
     before = world.service().status, world.service().quota
 
     answer = world.backups.call(name, world.params(backups=9), actor=actor)

@@ -66,6 +66,7 @@ ODD: list[Any] = [
 ACTORS = (None, Actor(), ALICE, BOB, STAFF, Actor(client_id="alice", permissions=frozenset()))
 
 
+@pytest.mark.slow
 def test_whatever_it_is_given_no_function_raises_and_each_keeps_its_shape(world: worlds.World) -> None:
     for params, world.host.actor, name in product(ODD, ACTORS, FUNCTIONS):
         answer = world.backups.call(name, params)
