@@ -23,6 +23,7 @@ def tie_to(parent: int) -> None:
 
 
 def main() -> None:
+    """Tie this process to the parent named first, then become the command that follows."""
     parent, *command = sys.argv[1:]
     tie_to(int(parent))
     os.execvp(command[0], command)  # noqa: S606 - becoming the command is what this file is for

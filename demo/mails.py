@@ -1,4 +1,4 @@
-"""A post office for the demo: every mail that is sent to it becomes a file, and the page /mails shows them.
+"""SMTP server of the demo: it writes each mail to a file, and the page /mails shows them.
 
 `python -m demo.mails FOLDER` serves SMTP on a free port of 127.0.0.1 and prints it as one JSON line.
 """
@@ -23,8 +23,8 @@ class MailFileWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    # The name is aiosmtpd's.
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Write one mail; the rename at the end makes it visible as a whole."""
         draft = self.folder / f"{time.time_ns()}.draft"
         draft.write_bytes(envelope.content)
         draft.rename(draft.with_suffix(".eml"))

@@ -41,6 +41,7 @@ class Commands(AppGroup):
     """
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; errors of database, Redis and ours become a ClickException."""
         try:
             return super().invoke(ctx)
         except SQLAlchemyError as error:
@@ -55,9 +56,11 @@ class Commands(AppGroup):
             raise click.ClickException(str(error)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, sorted."""
         return sorted([*super().list_commands(ctx), "simulate"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name; None if there is none."""
         if cmd_name == "simulate":
             found: click.Command = importlib.import_module("puq_backups.simulator.cli").simulate
             return found

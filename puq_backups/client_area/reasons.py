@@ -14,12 +14,14 @@ from ..rules.failure_causes import cause_of, raw_text
 def reason_against(
     action: str, inventory: service_backups.Inventory, actor: Actor, backup: Backup | None = None
 ) -> Message | None:
+    """Return why `actor` may not or cannot do `action` (to `backup`) now; None where it is possible."""
     return policy.forbidden(action, actor) or policy.reason_against(
         action, inventory, backup, is_staff=actor.is_staff
     )
 
 
 def for_client(stored: dict[str, Any] | None) -> Message | None:
+    """Return a stored reason without paths of the node; None if there is none."""
     message = Message.from_json(stored)
     return message.without_paths() if message else None
 

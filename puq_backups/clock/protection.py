@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import select, update
 
 from ..context import Context
-from ..inventory import service_backups
+from ..inventory import storage_status
 from ..mail import protection
 from ..models import Service, Storage, not_set_aside, now
 from ..operations.row_work import RowWork
@@ -55,5 +55,5 @@ def _mark(context: Context, storage_id: str) -> bool:
         if storage is None:
             return False
         storage.unseen = True
-        service_backups.make_protection_due(session, storage)
+        storage_status.make_protection_due(session, storage)
         return True

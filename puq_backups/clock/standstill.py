@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..inventory import service_backups
+from ..inventory import storage_status
 from ..mail import trouble
 from ..models import Operation, Server, Service, Storage, Trouble, now
 from ..pve import storages, tasks, vms
@@ -105,7 +105,7 @@ def _note_nodes(session: Session, server: Server, listed: dict[tuple[str, str], 
         nodes = ",".join(sorted(node for node, name in listed if name == storage.name))
         if nodes not in {"", storage.nodes}:
             storage.nodes = nodes
-            service_backups.make_protection_due(session, storage)
+            storage_status.make_protection_due(session, storage)
 
 
 def _is_silent(proxmox: Proxmox, storage: Storage, listed: dict[tuple[str, str], bool]) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
-from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, Storage, changes, is_valid_id, now
+from ..models import ACTIVE_STATES, Backup, Operation, Service, Storage, changes, is_valid_id, now
 from ..models.upsert import insert_missing
 from ..pve import archives
 from ..rules import retention, wall_time
@@ -19,9 +19,6 @@ from ..rules.schedule import Schedule
 
 BY_OTHERS = frozenset({"adopted", "imported"})
 """Kinds of backups that others made: they count for nothing until they are released."""
-
-FRESH = timedelta(minutes=1)
-"""How long the free space of a storage counts as known."""
 
 
 def is_damaged(backup: Backup) -> bool:
@@ -47,6 +44,7 @@ class Inventory:
         return [operation for operation in self.live if operation.state == "waiting"]
 
     def storage_of(self, backup: Backup) -> Storage | None:
+        """Return the storage of a backup as it was last seen; None if it never was."""
         return self.storages.get((backup.storage, backup.node))
 
     def usable(self, backup: Backup) -> bool:
@@ -231,45 +229,3 @@ def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
         # Not at each look: that the storage was listed stands on its own row.
         backup.seen_at = now()
     backup.gone_since = backup.missing_at = None
-
-
-def find_storage(session: Session, server: Server, name: str, node: str) -> Storage | None:
-    """The row of a storage as seen from `node`, or of the shared storage; None if it was never seen."""
-    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node.in_(("", node)))
-    return session.scalars(known.order_by(Storage.seen_at.desc())).first()
-
-
-def save_storage(session: Session, server: Server, name: str, node: str, seen: archives.StorageStatus) -> Storage:
-    """Store the status of a storage as seen from `node`. The row of a shared storage has the node "".
-
-    Operations of many nodes share that row: within FRESH it is not written again for its free space alone.
-    """
-    node = "" if seen.shared else node
-    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
-    storage = session.scalars(known).first()
-    if storage is None:
-        insert_missing(session, Storage, server_id=server.id, name=name, node=node, seen_at=now())
-        storage = session.scalars(known.with_for_update()).one()
-    same = (storage.type, storage.active) == (seen.type, seen.active) and not (seen.active and storage.unseen)
-    if same and storage.total and now() - storage.seen_at < FRESH:
-        return storage
-    if seen.active:
-        if storage.unseen:
-            make_protection_due(session, storage)
-        storage.active_at, storage.unseen = now(), False
-    storage.type, storage.active, storage.available, storage.seen_at = seen.type, seen.active, seen.avail, now()
-    # An offline storage reports a total of 0.
-    storage.total = seen.total or storage.total
-    return storage
-
-
-def make_protection_due(session: Session, storage: Storage) -> None:
-    """Have the tick compute anew how the services with backups on this storage are protected."""
-    here = Backup.server_id == storage.server_id, Backup.storage == storage.name, Backup.node == storage.node
-    concerned = exists().where(Backup.service_id == Service.id, Backup.removed_at.is_(None), *here)
-    session.execute(
-        update(Service)
-        .where(concerned)
-        .values(protection_changes_at=now())
-        .execution_options(synchronize_session=False)
-    )

@@ -14,7 +14,7 @@ from ..errors import BackupsError, Message, ProxmoxError, ProxmoxRefused
 from ..models import ACTIVE_STATES, ENDED_STATES, Backup, Operation, Server, Service, Storage, now
 from ..pve import archives, notes, values, vms
 from ..pve.client import Proxmox
-from . import removed_volumes, service_backups
+from . import removed_volumes, service_backups, storage_status
 
 log = logging.getLogger("puq_backups.sync")
 
@@ -82,7 +82,7 @@ def _compare_storage(
     gone = _find_gone(context, proxmox, server, (storage, node, holder), listed) if seen.active else set()
     disks = _count_disks(context, proxmox, server, node, listed)
     with context.database.begin() as session:
-        row = service_backups.save_storage(session, server, storage, node, seen)
+        row = storage_status.save_storage(session, server, storage, node, seen)
         known = _apply_listing(session, context, server, (storage, holder), listed, gone, disks)
         removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
         there = [backup for backup in known if backup.volid in listed]

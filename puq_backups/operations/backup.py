@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from ..i18n.translator import N_
-from ..inventory import service_backups
+from ..inventory import service_backups, storage_status
 from ..models import Backup, Operation, Service
 from ..rules import retention
 from ..rules.package import Package
@@ -28,12 +28,12 @@ def check(step: StepContext) -> GoTo | None:
     name = step.operation.storage
     with step.context.database.open() as session:
         backups = service_backups.load_inventory(session, step.service).for_rotation()
-        known = service_backups.find_storage(session, step.server, name, step.node)
+        known = storage_status.find_storage(session, step.server, name, step.node)
     place = archive.check_storage(
         step.context, step.proxmox, step.service, name, going=_rotated_before(step, backups, step.service),
         spare=retention.binned(backups), limits=known.retention if known else None,
     )  # fmt: skip
-    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
+    storage_status.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
     step.operation.store(emptied_first=place.emptied)
     if place.warning:
         step.operation.add_warning(place.warning)

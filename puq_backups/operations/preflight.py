@@ -52,6 +52,7 @@ class Plan:
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
+        """Return the plan as it is stored with an operation."""
         sentences = ("reasons_against", "warnings", "happens")
         return {
             **{name: [message.to_json() for message in getattr(self, name)] for name in sentences},
@@ -60,6 +61,8 @@ class Plan:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+        """Return a stored plan; what is missing in it is empty."""
+
         def sentences(name: str) -> tuple[Message, ...]:
             found = (Message.from_json(one) for one in stored.get(name, ()))
             return tuple(message for message in found if message)

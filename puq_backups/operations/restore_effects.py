@@ -34,6 +34,7 @@ class RestoreFacts:
 
 
 def warnings(facts: RestoreFacts, found: dict[str, Any], inside: Contents | None) -> Iterator[Message]:
+    """Yield what is lost or in the way. `found` is the VM's present configuration, `inside` what the backup holds."""
     if found.get("lock"):
         yield Message(
             "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
@@ -68,6 +69,7 @@ def _losses(facts: RestoreFacts, inside: Contents) -> Iterator[Message]:
 
 
 def describe(facts: RestoreFacts, inside: Contents | None) -> Iterator[Message]:
+    """Yield what the restore does, in its order. `inside` is None where the backup cannot be read."""
     if facts.status.status == "running":
         yield Message("The virtual machine is running: it is shut down first, and started again at the end.")
     else:

@@ -85,10 +85,12 @@ class Package:
     """Empty: the setting `PUQ_BACKUPS_SAFETY_COPY` applies."""
 
     def to_json(self) -> dict[str, Any]:
+        """Return the package as it is stored with a service."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Package:
+        """Return a stored package; unknown options are ignored, missing ones have their default."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in stored.items() if name in known})
 

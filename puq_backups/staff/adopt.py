@@ -10,7 +10,7 @@ from ..client_area.requests import lock_service
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import Actor
-from ..inventory import service_backups
+from ..inventory import storage_status
 from ..models import HiddenVolume, Server, Service, now
 from ..models.audit_log import audit
 from ..pve import archives, vms
@@ -39,7 +39,7 @@ def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: 
     try:
         with context.database.begin() as session:
             service = lock_service(session, service_id)
-            holder = service_backups.save_storage(session, server, storage.storage, node, storage).node
+            holder = storage_status.save_storage(session, server, storage.storage, node, storage).node
             _record(session, service, archive, holder, disks)
             audit(session, service_id, None, "adopt", f"{volid} is a backup of this service", actor=actor.label)
     except IntegrityError:

@@ -50,10 +50,12 @@ class Order:
         return self.moment.class_.id
 
     def columns(self, *, backwards: bool) -> list[ColumnElement[Any]]:
+        """Return the columns to order by; `backwards` is the opposite direction."""
         down = self.newest_first != backwards
         return [column.desc() if down else column.asc() for column in (self.moment, self.id)]
 
     def beyond(self, place: tuple[datetime, str], *, backwards: bool) -> ColumnElement[bool]:
+        """Return the condition for the rows after `place` (moment and id); `backwards` those before it."""
         at, key = place
         if self.newest_first != backwards:
             # The first condition is redundant, but lets the database use the index.
@@ -61,6 +63,7 @@ class Order:
         return and_(self.moment >= at, or_(self.moment > at, self.id > key))
 
     def place(self, row: Any) -> str:
+        """Return the position of a row as a cursor's value."""
         return f"{getattr(row, self.moment.key).isoformat()} {row.id}"
 
 

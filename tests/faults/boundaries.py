@@ -75,10 +75,10 @@ class Boundaries:
 
         event.listen(Session, "before_commit", before)
         event.listen(Session, "after_commit", after)
-        HTTPAdapter.send = sent  # type: ignore[method-assign]
+        HTTPAdapter.send = sent  # type: ignore[method-assign]  # put back below
         try:
             yield
         finally:
-            HTTPAdapter.send = send  # type: ignore[method-assign]
+            HTTPAdapter.send = send  # type: ignore[method-assign]  # as it was
             event.remove(Session, "before_commit", before)
             event.remove(Session, "after_commit", after)

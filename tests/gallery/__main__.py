@@ -71,7 +71,7 @@ def shoot(browser: Browser, address: str, view: str, paths: dict[str, str], out:
     size, scheme, locale = VIEWS[view]
     for name, path in paths.items():
         context = browser.new_context(
-            viewport=size, color_scheme=scheme, locale=locale, timezone_id=stage.ZONE,  # type: ignore[arg-type]
+            viewport=size, color_scheme=scheme, locale=locale, timezone_id=stage.ZONE,  # type: ignore[arg-type]  # VIEWS holds text
         )  # fmt: skip
         cookies = {"locale": locale} | ({"permissions": "view"} if "as=view" in path else {})
         context.add_cookies([{"name": key, "value": value, "url": address} for key, value in cookies.items()])

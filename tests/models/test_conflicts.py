@@ -14,7 +14,7 @@ from support import databases
 from support import world as worlds
 
 from puq_backups.clock import periodic, tick
-from puq_backups.inventory import service_backups
+from puq_backups.inventory import storage_status
 from puq_backups.models import Chore, Server, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
 from puq_backups.simulator import Simulator
@@ -121,7 +121,7 @@ def test_racing_inserts_make_one_row(world: worlds.World) -> None:
 
     def _save(number: int) -> None:
         with context.database.begin() as session:
-            service_backups.save_storage(session, server, f"far{number % 3}", "pve1", seen)
+            storage_status.save_storage(session, server, f"far{number % 3}", "pve1", seen)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(save, range(24)))

@@ -68,7 +68,7 @@ def test_weekly_schedule_is_protected_the_week_through() -> None:
 
 def test_last_good_backup_is_told_in_every_state() -> None:
     for changed in ({}, {"status": "suspended"}, {"planned": False}, {"good": [good(9 * HOUR, reachable=False)]}):
-        assert judge(replace(DAILY, **changed), NOW, CATCH_UP).last_good_at == NOW - 9 * HOUR  # type: ignore[arg-type]
+        assert judge(replace(DAILY, **changed), NOW, CATCH_UP).last_good_at == NOW - 9 * HOUR  # type: ignore[arg-type]  # fields of several types
     assert judge(replace(DAILY, good=[]), NOW, CATCH_UP).last_good_at is None
 
 

@@ -16,6 +16,7 @@ UTC_DATETIME = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def upgrade() -> None:
+    """Create the tables of servers, services, storages, backups and operations."""
     _create_server()
     _create_hidden_volume()
     _create_service()
@@ -237,6 +238,7 @@ def _create_operation() -> None:
 
 
 def downgrade() -> None:
+    """Drop these tables with their rows."""
     # DROP TABLE drops the indexes too; MariaDB refuses to drop an index alone while a foreign key needs it.
     for name in ("operation", "backup", "storage", "service", "hidden_volume", "server"):
         op.drop_table(f"puq_backups_{name}")

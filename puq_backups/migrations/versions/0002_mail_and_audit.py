@@ -16,6 +16,7 @@ UTC_DATETIME = sa.DateTime().with_variant(DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def upgrade() -> None:
+    """Create the tables of mails, templates, the audit and periodic work."""
     _create_audit()
     _create_chore()
     _create_email_template()
@@ -137,6 +138,7 @@ def _create_trouble() -> None:
 
 
 def downgrade() -> None:
+    """Drop these tables with their rows."""
     # DROP TABLE drops the indexes too; MariaDB refuses to drop an index alone while a foreign key needs it.
     for name in ("trouble", "set_aside", "mail", "email_template", "chore", "audit"):
         op.drop_table(f"puq_backups_{name}")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ...context import Context
 from ...errors import Message, ProxmoxRefused
 from ...i18n.translator import N_
-from ...inventory import service_backups
+from ...inventory import service_backups, storage_status
 from ...models import Backup, Service, now
 from ...pve import archives, notes, storages, tasks, vms
 from ...pve.client import Proxmox
@@ -181,7 +181,7 @@ def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
 
 def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
     """Insert the row of the archive that this operation made."""
-    known = service_backups.find_storage(step.session, step.server, storage, step.node)
+    known = storage_status.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
     backup = service_backups.record_archive(
         step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks

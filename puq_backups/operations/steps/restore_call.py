@@ -81,4 +81,5 @@ def send_fewer_overrides(step: StepContext, reason: str) -> bool:
 
 
 def nothing_changed(reason: str) -> GiveUp:
+    """Return the error of a restore that Proxmox refused before it touched the VM; `reason` is Proxmox's text."""
     return GiveUp("The restore failed before anything was changed: {proxmox}", proxmox=reason)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import ProxmoxRefused
 from ...i18n.translator import N_
-from ...inventory import service_backups
+from ...inventory import storage_status
 from ...mail import merge_values
 from ...models import Backup
 from ...pve import vms
@@ -40,7 +40,7 @@ def plan_safety_copy(step: StepContext) -> None:
     text = NOTE if operation.kind == "restore" else REINSTALL_NOTE
     operation.note = translator.gettext(text, when=source.created_at)
     operation.store(safety_storage=name, safety_days=step.context.settings.safety_copy_days)
-    service_backups.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
+    storage_status.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
 
 
 def storage_for_safety_copy(package: Package, source: Backup) -> str:

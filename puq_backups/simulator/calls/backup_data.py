@@ -101,6 +101,7 @@ class BackupData:
         return dirty
 
     def data_of(self, guest: Guest, slot: str) -> int:
+        """Bytes of data on the disk `slot`; 0 where its volume is missing."""
         volume = self.world.volume(drives(guest.config)[slot]["file"], self.node)
         return min(volume.data, volume.size) if volume else 0
 

@@ -12,6 +12,7 @@ from .registry import BadControl
 
 
 def guest_of(world: World, step: dict[str, Any]) -> Guest:
+    """The guest with its `vmid`."""
     found = world.guests.get(int(step["vmid"]))
     if found is None:
         raise BadControl(f"There is no VM {step['vmid']}.")
@@ -19,6 +20,7 @@ def guest_of(world: World, step: dict[str, Any]) -> Guest:
 
 
 def node_of(world: World, step: dict[str, Any]) -> Node:
+    """The node with its `node`, the first without one."""
     name = step.get("node", next(iter(world.nodes)))
     if name not in world.nodes:
         raise BadControl(f"There is no node {name!r}.")
@@ -26,6 +28,7 @@ def node_of(world: World, step: dict[str, Any]) -> Node:
 
 
 def storage_of(world: World, step: dict[str, Any]) -> Storage:
+    """The storage with its `storage`."""
     found = world.storages.get(step["storage"])
     if found is None:
         raise BadControl(f"There is no storage {step['storage']!r}.")
@@ -33,6 +36,7 @@ def storage_of(world: World, step: dict[str, Any]) -> Storage:
 
 
 def task_of(world: World, step: dict[str, Any]) -> Task:
+    """The task with its `upid`."""
     found = world.tasks.get(step["upid"])
     if found is None:
         raise BadControl(f"There is no task {step['upid']!r}.")
@@ -40,6 +44,7 @@ def task_of(world: World, step: dict[str, Any]) -> Task:
 
 
 def volume_of(world: World, step: dict[str, Any]) -> Volume:
+    """The volume with its `volid`."""
     storage, _, name = str(step["volid"]).partition(":")
     for volume in world.volumes.of_storage(storage):
         if volume.name == name:

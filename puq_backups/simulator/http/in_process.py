@@ -46,7 +46,7 @@ class Adapter(BaseAdapter):
             raise requests.ConnectionError(ProtocolError("Connection aborted.", gone), request=request) from None
         limit = timeout[1] if isinstance(timeout, tuple) else timeout
         if limit is not None and clock.now() - began > limit:
-            late = ReadTimeoutError(None, str(request.url), f"Read timed out. (read timeout={limit})")  # type: ignore[arg-type]
+            late = ReadTimeoutError(None, str(request.url), f"Read timed out. (read timeout={limit})")  # type: ignore[arg-type]  # there is no pool
             raise requests.ReadTimeout(late, request=request)
         return self._response(request, made)
 
@@ -83,8 +83,8 @@ def answering(backend: Backend, url: str) -> Iterator[None]:
             return adapter.send(request, *args, **options)
         return real(self, request, *args, **options)
 
-    HTTPAdapter.send = send  # type: ignore[method-assign]
+    HTTPAdapter.send = send  # type: ignore[method-assign]  # put back below
     try:
         yield
     finally:
-        HTTPAdapter.send = real  # type: ignore[method-assign]
+        HTTPAdapter.send = real  # type: ignore[method-assign]  # as it was

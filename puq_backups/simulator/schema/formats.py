@@ -52,7 +52,7 @@ def is_ipv6(value: str) -> bool:
 
 def _is_cidr(value: str, is_address: Callable[[str], bool], longest: int) -> bool:
     address, slash, length = value.partition("/")
-    return bool(slash) and length.isdigit() and 7 < int(length) <= longest and is_address(address)  # noqa: PLR2004
+    return bool(slash) and length.isdigit() and 7 < int(length) <= longest and is_address(address)  # noqa: PLR2004 - the shortest prefix that Proxmox takes is 8
 
 
 def is_cidr4(value: str) -> bool:
@@ -75,7 +75,7 @@ def _being(ready: Callable[[str], bool], text: str) -> Format:
 
 def _identifier(kind: str) -> Format:
     def check(value: str) -> None:
-        if len(value) < 2:  # noqa: PLR2004
+        if len(value) < 2:  # noqa: PLR2004 - as the sentence says
             raise Fault(f"{kind} ID '{value}' cannot be shorter than 2 characters\n")
         if not re.fullmatch(r"[a-z][a-z0-9\-_.]*[a-z0-9]", value, re.IGNORECASE):
             raise Fault(f"{kind} ID '{value}' contains illegal characters\n")

@@ -47,6 +47,7 @@ class Pages:
         self.context = context
 
     def all_mails(self) -> ResponseReturnValue:
+        """Return the list of all mails, and how many wait or have failed."""
         with self.context.database.open() as session:
             versions, counts = template_editing.versions(session), outbox.counts(session)
         mails = [
@@ -56,14 +57,17 @@ class Pages:
         return layout.page(self.context, "emails", "emails.html", mails=mails, counts=counts)
 
     def text(self, slug: str) -> ResponseReturnValue:
+        """Return the page of one mail with its template."""
         return self._text(self._find(slug))
 
     def save(self, slug: str) -> ResponseReturnValue:
+        """Save the template in the form."""
         email = self._find(slug)
         error = forms.catch_error(repeated(lambda: self._save(email)))
         return self._text(email, error) if error else self._done(N_("The text is saved."), slug)
 
     def restore(self, slug: str) -> ResponseReturnValue:
+        """Delete staff's template, so that the shipped one is used."""
         email = self._find(slug)
         error = forms.catch_error(
             repeated(lambda: template_editing.restore(self.context, email, _locale(), g.puq_backups_actor))
@@ -71,6 +75,7 @@ class Pages:
         return self._text(email, error) if error else self._done(N_("The shipped text is back."), slug)
 
     def switch(self, slug: str) -> ResponseReturnValue:
+        """Disable or enable the mail."""
         email, disabled = self._find(slug), request.form.get("disabled") == "1"
         error = forms.catch_error(
             repeated(lambda: template_editing.disable(self.context, email, disabled, g.puq_backups_actor))
@@ -79,6 +84,7 @@ class Pages:
         return self._text(email, error) if error else self._done(said, slug)
 
     def test(self, slug: str) -> ResponseReturnValue:
+        """Put a test mail into the outbox."""
         email = self._find(slug)
         error = forms.catch_error(repeated(lambda: self._test(email)))
         said = N_("The test is in the outbox and goes out with the next tick.")
