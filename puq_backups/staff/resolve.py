@@ -32,7 +32,7 @@ def clear_failed_restore(context: Context, service_id: str, actor: Actor) -> Non
         said = f"the failed restore {service.restore_failed} is settled"
         backup_marks.settle_failed_restore(session, service)
         trouble.over(session, context, "restore", service_id)
-        audit(session, service_id, None, "settle", said, actor=actor.label)
+        audit(session, service_id, None, "resolve", said, actor=actor.label)
 
 
 def accept_identity(context: Context, service_id: str, actor: Actor, identity: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from support import services
 from support import world as worlds
 from werkzeug.test import TestResponse
 
@@ -69,3 +70,24 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
 @pytest.fixture
 def door(world: worlds.World) -> Door:
     return Door(world, world.app.test_client())
+
+
+@pytest.fixture
+def mailing(
+    proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: services.Mailbox
+) -> Iterator[worlds.World]:  # fmt: skip
+    """A world that sends mails: Alice has the service "1"; staff is signed in."""
+    found = worlds.make(
+        proxmox, sqlite_url, redis_url, smtp_url=mailbox.url, mail_from="backups@provider.example",
+        staff_email="staff@provider.example",
+    )  # fmt: skip
+    found.register()
+    found.host.actor = worlds.STAFF
+    yield found
+    found.context.database.engine.dispose()
+
+
+@pytest.fixture
+def staff(mailing: worlds.World) -> FlaskClient:
+    """Staff's browser in `mailing`."""
+    return mailing.app.test_client()

@@ -20,15 +20,15 @@ PREFIX = "/admin/backups"
 EDIT = "/emails/backup-failed"
 
 
-def get(browser: FlaskClient, path: str) -> TestResponse:
-    return browser.get(PREFIX + path)
+def get(staff: FlaskClient, path: str) -> TestResponse:
+    return staff.get(PREFIX + path)
 
 
-def post(browser: FlaskClient, path: str, page: str = EDIT, **form: Any) -> TestResponse:
+def post(staff: FlaskClient, path: str, page: str = EDIT, **form: Any) -> TestResponse:
     """Send a form of a page with the token and whatever else the page hides in it."""
-    html = get(browser, page).text
+    html = get(staff, page).text
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', html))
-    return browser.post(PREFIX + path, data={**{name: unescape(value) for name, value in hidden.items()}, **form})
+    return staff.post(PREFIX + path, data={**{name: unescape(value) for name, value in hidden.items()}, **form})
 
 
 def rows(world: worlds.World, model: Any) -> list[Any]:

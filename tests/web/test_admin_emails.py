@@ -3,84 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
 from support import services
 from support import world as worlds
-from support.world import STAFF
 
 from puq_backups.mail import delivery
 from puq_backups.models import AuditEntry, EmailTemplate, Mail
-from puq_backups.simulator import Simulator
 
 from .conftest import said
 from .emails_helpers import EDIT, PREFIX, get, post, rows
 
 
-@pytest.fixture
-def world(proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: services.Mailbox) -> Iterator[worlds.World]:
-    """Alice has the service "1"; staff is signed in."""
-    found = worlds.make(
-        proxmox, sqlite_url, redis_url, smtp_url=mailbox.url, mail_from="backups@provider.example",
-        staff_email="staff@provider.example",
-    )  # fmt: skip
-    found.register()
-    found.host.actor = STAFF
-    yield found
-    found.context.database.engine.dispose()
+def test_all_mails_are_listed_with_what_was_changed(mailing: worlds.World, staff: FlaskClient) -> None:
+    post(staff, EDIT, subject="Oh", locale="de")
+    post(staff, EDIT + "/switch", disabled="1")
 
+    page = said(get(staff, "/emails"))
 
-@pytest.fixture
-def browser(world: worlds.World) -> FlaskClient:
-    return world.app.test_client()
-
-
-def test_all_mails_are_listed_with_what_was_changed(world: worlds.World, browser: FlaskClient) -> None:
-    post(browser, EDIT, subject="Oh", locale="de")
-    post(browser, EDIT + "/switch", disabled="1")
-
-    page = said(get(browser, "/emails"))
-
-    for email in world.backups.hooks.emails:
+    for email in mailing.backups.hooks.emails:
         assert email.name in page
     assert "Backup failed Client German Disabled" in page
     assert "Daily summary Staff Shipped On" in page
 
 
-def test_text_is_saved_shown_and_restored(world: worlds.World, browser: FlaskClient) -> None:
-    before = get(browser, EDIT).text
+def test_text_is_saved_shown_and_restored(mailing: worlds.World, staff: FlaskClient) -> None:
+    before = get(staff, EDIT).text
     assert "Dear {{ client_name }}," in before
     assert "This is the shipped text" in before
 
-    answer = post(browser, EDIT, subject="Oh dear: {{ vm_name }}", text="Hi\r\n{{ client_name }}\r\n", html="")
+    answer = post(staff, EDIT, subject="Oh dear: {{ vm_name }}", text="Hi\r\n{{ client_name }}\r\n", html="")
     assert (answer.status_code, answer.location) == (303, PREFIX + EDIT)
-    page = get(browser, EDIT).text
+    page = get(staff, EDIT).text
     assert "The text is saved." in page
     assert 'value="Oh dear: {{ vm_name }}"' in page
-    assert "Last changed" in said(get(browser, EDIT))
-    [row] = rows(world, EmailTemplate)
+    assert "Last changed" in said(get(staff, EDIT))
+    [row] = rows(mailing, EmailTemplate)
     assert (row.subject, row.text, row.html) == ("Oh dear: {{ vm_name }}", "Hi\n{{ client_name }}", "")
     assert row.changed_by == "staff (Steve)"
 
-    assert post(browser, EDIT + "/restore").status_code == 303
-    assert rows(world, EmailTemplate) == []
-    assert [entry.text for entry in rows(world, AuditEntry) if entry.action == "email"] == [
+    assert post(staff, EDIT + "/restore").status_code == 303
+    assert rows(mailing, EmailTemplate) == []
+    assert [entry.text for entry in rows(mailing, AuditEntry) if entry.action == "email"] == [
         "the mail Backup failed (master) was changed", "the mail Backup failed (master) was restored",
     ]  # fmt: skip
 
 
-def test_parts_left_as_they_were_stay_the_shipped_ones(world: worlds.World, browser: FlaskClient) -> None:
-    html = get(browser, EDIT).text
+def test_parts_left_as_they_were_stay_the_shipped_ones(mailing: worlds.World, staff: FlaskClient) -> None:
+    html = get(staff, EDIT).text
     shipped = {
         part: unescape(re.findall(rf'<textarea[^>]* name="{part}"[^>]*>\n(.*?)</textarea>', html, re.DOTALL)[0])
         for part in ("text", "html")
     }
-    post(browser, EDIT, subject="Ours", **{part: text.replace("\n", "\r\n") for part, text in shipped.items()})
+    post(staff, EDIT, subject="Ours", **{part: text.replace("\n", "\r\n") for part, text in shipped.items()})
 
-    [row] = rows(world, EmailTemplate)
+    [row] = rows(mailing, EmailTemplate)
     assert (row.subject, row.text, row.html) == ("Ours", "", "")
 
 
@@ -97,14 +76,14 @@ def test_parts_left_as_they_were_stay_the_shipped_ones(world: worlds.World, brow
     ],
 )
 def test_text_that_cannot_be_used_is_refused_and_nothing_typed_is_lost(
-    world: worlds.World, browser: FlaskClient, field: str, typed: str, told: str
+    mailing: worlds.World, staff: FlaskClient, field: str, typed: str, told: str
 ) -> None:
-    answer = post(browser, EDIT, **{"subject": "Kept as typed", "text": "<kept>", "html": "kept", field: typed})
+    answer = post(staff, EDIT, **{"subject": "Kept as typed", "text": "<kept>", "html": "kept", field: typed})
 
     assert answer.status_code == 400
     assert told in said(answer)
     assert "Nothing was changed." in said(answer)
-    assert rows(world, EmailTemplate) == []
+    assert rows(mailing, EmailTemplate) == []
     for name, text in {"subject": "Kept as typed", "text": "<kept>", "html": "kept", field: typed}.items():
         assert name == "locale" or text in unescape(answer.text)
     if field != "locale":
@@ -112,40 +91,40 @@ def test_text_that_cannot_be_used_is_refused_and_nothing_typed_is_lost(
 
 
 def test_text_that_somebody_else_changed_meanwhile_is_not_overwritten_unseen(
-    world: worlds.World, browser: FlaskClient
+    mailing: worlds.World, staff: FlaskClient
 ) -> None:
-    mine = post(browser, EDIT, subject="first", seen="")
+    mine = post(staff, EDIT, subject="first", seen="")
     assert mine.status_code == 303
 
-    refused = post(browser, EDIT, subject="second", seen="")
+    refused = post(staff, EDIT, subject="second", seen="")
     assert refused.status_code == 409
     assert "staff (Steve) has changed this text meanwhile." in said(refused)
     assert 'value="second"' in refused.text
     seen = re.findall(r'name="seen" value="([^"]*)"', refused.text)[0]
 
-    assert post(browser, EDIT, subject="second", seen=unescape(seen)).status_code == 303
-    assert [row.subject for row in rows(world, EmailTemplate)] == ["second"]
+    assert post(staff, EDIT, subject="second", seen=unescape(seen)).status_code == 303
+    assert [row.subject for row in rows(mailing, EmailTemplate)] == ["second"]
 
 
-def test_language_may_be_named_as_whmcs_names_it(world: worlds.World, browser: FlaskClient) -> None:
-    assert "German" in said(get(browser, EDIT + "?locale=german"))
-    post(browser, EDIT, locale="german", subject="Fehler", html="<p>ä</p>")
-    post(browser, EDIT, locale="arabic", subject="خطأ")
+def test_language_may_be_named_as_whmcs_names_it(mailing: worlds.World, staff: FlaskClient) -> None:
+    assert "German" in said(get(staff, EDIT + "?locale=german"))
+    post(staff, EDIT, locale="german", subject="Fehler", html="<p>ä</p>")
+    post(staff, EDIT, locale="arabic", subject="خطأ")
 
-    assert sorted(row.locale for row in rows(world, EmailTemplate)) == ["ar", "de"]
-    assert "Fehler" in get(browser, EDIT + "?locale=de").text
+    assert sorted(row.locale for row in rows(mailing, EmailTemplate)) == ["ar", "de"]
+    assert "Fehler" in get(staff, EDIT + "?locale=de").text
 
 
 def test_preview_shows_the_typed_text_with_a_services_values_and_lets_nothing_act(
-    world: worlds.World, browser: FlaskClient
+    mailing: worlds.World, staff: FlaskClient
 ) -> None:
     form = {
         "subject": "Oh: {{ vm_name }}",
         "text": "to {{ client_email }}",
         "html": "<script>x</script>{{ vm_name }}",
     }
-    sample = post(browser, EDIT + "/preview", **form)
-    real = post(browser, EDIT + "/preview", **form, service_id="1")
+    sample = post(staff, EDIT + "/preview", **form)
+    real = post(staff, EDIT + "/preview", **form, service_id="1")
 
     assert (sample.status_code, real.status_code) == (200, 200)
     assert "Oh: web-1" in sample.text
@@ -157,8 +136,8 @@ def test_preview_shows_the_typed_text_with_a_services_values_and_lets_nothing_ac
     assert "default-src 'none'" in policy
     assert "sandbox" in policy.split("; ")
     assert real.headers["X-Frame-Options"] == "SAMEORIGIN"
-    assert rows(world, EmailTemplate) == []
-    assert " sandbox>" in get(browser, EDIT).text
+    assert rows(mailing, EmailTemplate) == []
+    assert " sandbox>" in get(staff, EDIT).text
 
 
 @pytest.mark.parametrize(
@@ -170,53 +149,53 @@ def test_preview_shows_the_typed_text_with_a_services_values_and_lets_nothing_ac
         ({"locale": "klingon"}, "There is no language klingon."),
     ],
 )
-def test_preview_says_what_is_wrong(browser: FlaskClient, form: dict[str, str], told: str) -> None:
-    assert told in unescape(post(browser, EDIT + "/preview", **form).text)
+def test_preview_says_what_is_wrong(staff: FlaskClient, form: dict[str, str], told: str) -> None:
+    assert told in unescape(post(staff, EDIT + "/preview", **form).text)
 
 
 @pytest.mark.parametrize("locale", ["", "de", "ar"])
-def test_every_mail_can_be_opened_and_previewed(world: worlds.World, browser: FlaskClient, locale: str) -> None:
-    slugs = re.findall(rf'href="{PREFIX}/emails/([\w-]+)"', get(browser, "/emails").text)
-    assert len(set(slugs)) == len(world.backups.hooks.emails)
+def test_every_mail_can_be_opened_and_previewed(mailing: worlds.World, staff: FlaskClient, locale: str) -> None:
+    slugs = re.findall(rf'href="{PREFIX}/emails/([\w-]+)"', get(staff, "/emails").text)
+    assert len(set(slugs)) == len(mailing.backups.hooks.emails)
 
     for slug in slugs:
         for path in (f"/emails/{slug}?locale={locale}", f"/emails/{slug}/preview?locale={locale}&service_id=1"):
-            answer = get(browser, path)
+            answer = get(staff, path)
             assert answer.status_code == 200
             assert 'class="error"' not in answer.text, path
 
 
-def test_fields_of_hooks_are_listed_and_may_be_used(world: worlds.World, browser: FlaskClient) -> None:
-    world.backups.hooks.add("EmailTplMergeFields", lambda type: {"ticket": f"Ticket of a {type}"})  # noqa: A006 - WHMCS's own name
-    world.backups.hooks.add("EmailPreSend", lambda messagename: {"ticket": "#77"})
+def test_fields_of_hooks_are_listed_and_may_be_used(mailing: worlds.World, staff: FlaskClient) -> None:
+    mailing.backups.hooks.add("EmailTplMergeFields", lambda type: {"ticket": f"Ticket of a {type}"})  # noqa: A006 - WHMCS's own name
+    mailing.backups.hooks.add("EmailPreSend", lambda messagename: {"ticket": "#77"})
 
-    assert "ticket Ticket of a product" in said(get(browser, EDIT))
-    assert post(browser, EDIT, subject="{{ ticket }}").status_code == 303
-    assert "[Ticket of a product]" in get(browser, EDIT + "/preview").text
+    assert "ticket Ticket of a product" in said(get(staff, EDIT))
+    assert post(staff, EDIT, subject="{{ ticket }}").status_code == 303
+    assert "[Ticket of a product]" in get(staff, EDIT + "/preview").text
 
 
 def test_test_goes_through_the_outbox_in_the_saved_text(
-    world: worlds.World, browser: FlaskClient, mailbox: services.Mailbox
+    mailing: worlds.World, staff: FlaskClient, mailbox: services.Mailbox
 ) -> None:
-    post(browser, EDIT, subject="Saved: {{ vm_name }}", html="<p>{{ client_name }}</p>")
-    post(browser, EDIT, EDIT + "?locale=en", subject="English: {{ vm_name }}")
+    post(staff, EDIT, subject="Saved: {{ vm_name }}", html="<p>{{ client_name }}</p>")
+    post(staff, EDIT, EDIT + "?locale=en", subject="English: {{ vm_name }}")
 
     for form in ({"locale": ""}, {"locale": "", "service_id": "1"}, {"locale": "en"}):
-        answer = post(browser, EDIT + "/test", to="me@provider.example", **form)
+        answer = post(staff, EDIT + "/test", to="me@provider.example", **form)
         assert answer.status_code == 303
-    assert delivery.send_due(world.context) == 3
+    assert delivery.send_due(mailing.context) == 3
 
     assert sorted(mail["Subject"] for mail in mailbox) == ["English: web-1", "Saved: web-1", "Saved: web100"]
     assert {mail["To"] for mail in mailbox} == {"me@provider.example"}
-    wrong = post(browser, EDIT + "/test", to="me@provider.example\r\nBcc: eve@example.org")
-    assert (wrong.status_code, len(rows(world, Mail))) == (400, 3)
+    wrong = post(staff, EDIT + "/test", to="me@provider.example\r\nBcc: eve@example.org")
+    assert (wrong.status_code, len(rows(mailing, Mail))) == (400, 3)
     assert "This is not an address" in said(wrong)
 
 
-def test_disabled_mail_is_enabled_again_and_leaves_nothing_behind(world: worlds.World, browser: FlaskClient) -> None:
-    post(browser, EDIT + "/switch", disabled="1")
-    assert "This mail is disabled" in said(get(browser, EDIT))
-    assert [row.disabled for row in rows(world, EmailTemplate)] == [True]
+def test_disabled_mail_is_enabled_again_and_leaves_nothing_behind(mailing: worlds.World, staff: FlaskClient) -> None:
+    post(staff, EDIT + "/switch", disabled="1")
+    assert "This mail is disabled" in said(get(staff, EDIT))
+    assert [row.disabled for row in rows(mailing, EmailTemplate)] == [True]
 
-    post(browser, EDIT + "/switch", disabled="0")
-    assert rows(world, EmailTemplate) == []
+    post(staff, EDIT + "/switch", disabled="0")
+    assert rows(mailing, EmailTemplate) == []

@@ -98,16 +98,18 @@ def test_failed_restore_is_tried_again_or_taken_for_settled(world: worlds.World,
         assert failed == world.operations()[-1].id
     assert "Take it for settled" in desk.read(f"{AT}/")
     assert desk.post(f"{AT}/operations/{failed}/retry").status_code == 303
-    running = desk.post(f"{AT}/settle")
+    running = desk.post(f"{AT}/resolve")
     world.drain()
 
-    assert desk.post(f"{AT}/settle").status_code == 303
-    twice = desk.post(f"{AT}/settle")
+    assert desk.post(f"{AT}/resolve").status_code == 303
+    twice = desk.post(f"{AT}/resolve")
 
     assert running.status_code == 409
     assert "is running; wait for its end" in said(running)
     assert world.service().restore_failed is None
-    assert audit(world, "settle") == [("staff (Steve)", f"the failed restore {world.operations()[-1].id} is settled")]
+    assert audit(world, "resolve") == [
+        ("staff (Steve)", f"the failed restore {world.operations()[-1].id} is settled")
+    ]
     assert (twice.status_code, "There is no failed restore." in said(twice)) == (409, True)
 
 

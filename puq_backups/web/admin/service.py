@@ -25,7 +25,7 @@ AT = "/services/<service_id>"
 StaffAction = Callable[[Context, str, Actor, dict[str, str]], None]
 STAFF_ACTIONS: tuple[tuple[str, str, StaffAction, str, str], ...] = (
     (
-        "settle", "settle", lambda context, key, actor, _: resolve.clear_failed_restore(context, key, actor),
+        "resolve", "resolve", lambda context, key, actor, _: resolve.clear_failed_restore(context, key, actor),
         "page", N_("The failed restore is settled."),
     ),
     (
