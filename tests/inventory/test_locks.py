@@ -118,11 +118,11 @@ WHILE: dict[str, tuple[Callable[[worlds.World], None], str]] = {
 
 
 @pytest.mark.parametrize("what", WHILE)
-def test_every_door_is_closed_while_something_runs_and_open_after(world: worlds.World, what: str) -> None:
+def test_every_form_is_closed_while_something_runs_and_open_after(world: worlds.World, what: str) -> None:
     begin, reason = WHILE[what]
     begin(world)
     world.app.config["WTF_CSRF_ENABLED"] = False
-    world.host.actor, door = worlds.ALICE, world.app.test_client()
+    world.host.actor, browser = worlds.ALICE, world.app.test_client()
     forms = {"create": {}, "reinstall": {"confirm": "REINSTALL"}}
     for backup in world.held():
         forms |= {f"{backup.id}/restore": {"confirm": "web100"}, f"{backup.id}/remove": {}}
@@ -135,9 +135,9 @@ def test_every_door_is_closed_while_something_runs_and_open_after(world: worlds.
     shown = world.call("ClientArea")["vars"]
     assert (shown["locked"], str(shown["lock_reason"])) == (True, reason)
     assert {str(shown["may"][action]) for action in ("create", "restore", "remove", "reinstall")} == {reason}
-    assert door.get("/services/1/backups/state").get_json()["lock_reason"] == reason
+    assert browser.get("/services/1/backups/state").get_json()["lock_reason"] == reason
     for path, form in forms.items():
-        answer = door.post(f"/services/1/backups/{path}", data=form)
+        answer = browser.post(f"/services/1/backups/{path}", data=form)
         assert (answer.status_code, reason in answer.text) == (409, True), path
 
     finish(world)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .stage import Stage
+    from .prepared_world import PreparedWorld
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class End:
     mails: str = "client"
 
 
-Wrong = Callable[["Stage"], None]
+Wrong = Callable[["PreparedWorld"], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import happenings as it
+from . import troubles as it
 from .case import Case, End
 from .restores import BOTH, GONE, PACKAGE, SOMEBODY, lost
 

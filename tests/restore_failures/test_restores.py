@@ -1,16 +1,16 @@
-"""Each case of restores.py ends as the table says; see choosing.py for which are played."""
+"""Each case of restores.py ends as the table says; see selection.py for which are played."""
 
 from __future__ import annotations
 
 import pytest
 
 from . import restores
-from .choosing import Play, plays
-from .playing import ends_as_it_must
-from .stage import Stage
+from .prepared_world import PreparedWorld
+from .runner import ends_as_it_must
+from .selection import Play, plays
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("play", plays(restores.CASES), ids=str)
-def test_case(stage: Stage, play: Play) -> None:
-    ends_as_it_must(stage, play.case, play.step, play.pve, play.killed, goes_on=play.goes_on)
+def test_case(prepared: PreparedWorld, play: Play) -> None:
+    ends_as_it_must(prepared, play.case, play.step, play.pve, play.killed, goes_on=play.goes_on)

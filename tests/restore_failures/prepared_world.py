@@ -1,4 +1,4 @@
-"""The stage: a service whose operation has come to a step, photographed, so that each case begins there.
+"""A world prepared for the cases: an operation has come to a step, and the state is saved, so that cases begin there.
 
 Alice's VM 101 runs on pve2, its disk is on `ceph`, its backups are on `nfs`. The package differs from the backups in
 all that it can, and the VM was changed after them.
@@ -38,7 +38,7 @@ RULES = [{"type": "in", "action": "ACCEPT", "enable": 1, "dport": "443"}]
 
 
 @dataclass
-class Stage:
+class PreparedWorld:
     """A world in which an operation has come to `step`. `notes` names what the case is about."""
 
     world: worlds.World
@@ -100,8 +100,8 @@ class Stage:
 
 
 @contextmanager
-def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[Stage]:
-    """A stage with a database of its own in `folder`; tasks take no time, and lost ones are given up soon."""
+def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[PreparedWorld]:
+    """A world with a database of its own in `folder`; tasks take no time, and lost ones are given up soon."""
     from support import databases
 
     world = worlds.make(
@@ -110,30 +110,30 @@ def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[Stage]:
     )  # fmt: skip
     settings = world.context.settings
     vars(settings).update(poll=settings.poll / 5, settle=settings.settle / 5)
-    yield Stage(world)
+    yield PreparedWorld(world)
     world.context.database.engine.dispose()
 
 
-def _through(stage: Stage, operation: str, pve: str) -> Iterator[tuple[str, Photo]]:
+def _through(prepared: PreparedWorld, operation: str, pve: str) -> Iterator[tuple[str, Photo]]:
     """Go through the operation once and photograph each step that it comes to."""
-    _begin(stage, pve)
-    stage.notes["operation"] = ASKED[operation](stage)
-    stage.notes["tasks"] = len(stage.proxmox.tasks())
-    tick.start_waiting(stage.world.context)
+    _begin(prepared, pve)
+    prepared.notes["operation"] = ASKED[operation](prepared)
+    prepared.notes["tasks"] = len(prepared.proxmox.tasks())
+    tick.start_waiting(prepared.world.context)
     seen = set()
-    while stage.is_live():
-        step = stage.operation.step
+    while prepared.is_live():
+        step = prepared.operation.step
         if step not in seen:
             seen.add(step)
-            yield step, take(stage.world, stage.notes)
-        while stage.is_live() and stage.operation.step == step:
-            engine.advance(stage.world.context, stage.notes["operation"])
+            yield step, take(prepared.world, prepared.notes)
+        while prepared.is_live() and prepared.operation.step == step:
+            engine.advance(prepared.world.context, prepared.notes["operation"])
             time.sleep(0.002)
-    assert stage.operation.state == "done", (operation, stage.operation.why)
+    assert prepared.operation.state == "done", (operation, prepared.operation.why)
 
 
-def _begin(stage: Stage, pve: str) -> None:
-    world, proxmox = stage.world, stage.proxmox
+def _begin(prepared: PreparedWorld, pve: str) -> None:
+    world, proxmox = prepared.world, prepared.proxmox
     proxmox.reset(pve=pve)
     with world.context.database.begin() as session:
         for table in reversed(Base.metadata.sorted_tables):
@@ -142,67 +142,67 @@ def _begin(stage: Stage, pve: str) -> None:
     vm = proxmox.vm(VMID)
     vm.firewall_rules = [{**rule, "comment": "former"} for rule in RULES]
     good, other = world.back_up(), world.back_up()
-    system_disk(stage).data = PRESENT
+    system_disk(prepared).data = PRESENT
     proxmox.control("vm-config", vmid=VMID, set={"description": "as it is now", "protection": 1})
     vm.firewall_rules = [dict(rule) for rule in RULES]
-    stage.notes = {"good": good.id, "other": other.id, "volid": good.volid}
+    prepared.notes = {"good": good.id, "other": other.id, "volid": good.volid}
 
 
-def let_reinstall(stage: Stage) -> None:
+def let_reinstall(prepared: PreparedWorld) -> None:
     """Give the service's token the rights that a reinstallation needs beyond the minimal ones, of a VM under HA."""
-    control = stage.proxmox.control
+    control = prepared.proxmox.control
     control("acl", path="/", user="panel@pve!puq", role="PanelReinstall")
     for user in ("panel@pve", "panel@pve!puq"):
         control("acl", path="/", user=user, role="Console", privileges=["Sys.Console", "Pool.Audit"])
 
 
-def system_disk(stage: Stage) -> Volume | None:
+def system_disk(prepared: PreparedWorld) -> Volume | None:
     """The volume that is the VM's system disk; None where there is none."""
-    vm = stage.proxmox.vms.get(VMID)
+    vm = prepared.proxmox.vms.get(VMID)
     volid = str(vm.config.get("scsi0", "")).partition(",")[0] if vm else ""
-    return stage.proxmox.world.volume(volid, vm.node) if vm and volid else None
+    return prepared.proxmox.world.volume(volid, vm.node) if vm and volid else None
 
 
-def _restore(stage: Stage, safety_copy: str = "0") -> str:
-    answer = stage.world.call(
-        "RestoreBackup", backup_id=stage.notes["good"], confirm="db101", safety_copy=safety_copy
+def _restore(prepared: PreparedWorld, safety_copy: str = "0") -> str:
+    answer = prepared.world.call(
+        "RestoreBackup", backup_id=prepared.notes["good"], confirm="db101", safety_copy=safety_copy
     )
     assert answer == "success", answer
-    return stage.world.operations()[-1].id
+    return prepared.world.operations()[-1].id
 
 
-def _fail(stage: Stage, safety_copy: str = "0") -> str:
+def _fail(prepared: PreparedWorld, safety_copy: str = "0") -> str:
     """A restore that failed half-way: its archive was damaged, and is whole again."""
-    archive = next(one for one in stage.proxmox.volumes("nfs") if one.volid == stage.notes["volid"])
+    archive = next(one for one in prepared.proxmox.volumes("nfs") if one.volid == prepared.notes["volid"])
     archive.damaged = True
-    stage.notes["failed"] = stage.notes["operation"] = _restore(stage, safety_copy)
-    stage.go_on()
+    prepared.notes["failed"] = prepared.notes["operation"] = _restore(prepared, safety_copy)
+    prepared.go_on()
     archive.damaged = False
-    with stage.world.context.database.open() as session:
-        assert session.get_one(Service, "1").restore_failed == stage.notes["failed"], stage.operation.why
-    return str(stage.notes["failed"])
+    with prepared.world.context.database.open() as session:
+        assert session.get_one(Service, "1").restore_failed == prepared.notes["failed"], prepared.operation.why
+    return str(prepared.notes["failed"])
 
 
-def _back(stage: Stage) -> str:
-    return restore_safety_copy(stage.world.context, "1", worlds.ALICE, _fail(stage, "1"))
+def _back(prepared: PreparedWorld) -> str:
+    return restore_safety_copy(prepared.world.context, "1", worlds.ALICE, _fail(prepared, "1"))
 
 
-def _retry(stage: Stage) -> str:
-    assert stage.world.call("RetryRestore", operation_id=_fail(stage)) == "success"
-    return stage.world.operations()[-1].id
+def _retry(prepared: PreparedWorld) -> str:
+    assert prepared.world.call("RetryRestore", operation_id=_fail(prepared)) == "success"
+    return prepared.world.operations()[-1].id
 
 
-def _reinstall(stage: Stage) -> str:
-    let_reinstall(stage)
-    _fail(stage)
-    stage.proxmox.control("ha", vmid=VMID, state="stopped")
-    assert stage.world.call("Reinstall", confirm="REINSTALL") == "success"
-    return stage.world.operations()[-1].id
+def _reinstall(prepared: PreparedWorld) -> str:
+    let_reinstall(prepared)
+    _fail(prepared)
+    prepared.proxmox.control("ha", vmid=VMID, state="stopped")
+    assert prepared.world.call("Reinstall", confirm="REINSTALL") == "success"
+    return prepared.world.operations()[-1].id
 
 
-ASKED: dict[str, Callable[[Stage], str]] = {
+ASKED: dict[str, Callable[[PreparedWorld], str]] = {
     "restore": _restore,
-    "restore with a safety copy": lambda stage: _restore(stage, "1"),
+    "restore with a safety copy": lambda prepared: _restore(prepared, "1"),
     "retry": _retry,
     "back": _back,
     "reinstall": _reinstall,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from support.thorough import THOROUGH
 
 from .case import Case
-from .playing import KILLED
+from .runner import KILLED
 
 VERSIONS = ("9.2", "8.4")
 

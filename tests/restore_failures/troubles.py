@@ -1,11 +1,11 @@
-"""What goes wrong: each a function that brings it about on the stage, now or as the step's call comes in."""
+"""What goes wrong: each a function that brings it about in the prepared world, now or as the step's call comes in."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .case import Wrong
-from .stage import NODE, OTHER_NODE, VMID, Stage
+from .prepared_world import NODE, OTHER_NODE, VMID, PreparedWorld
 
 CONFIG = ("POST", "*/config", "qmconfig")
 RESIZE = ("PUT", "*/resize", "resize")
@@ -37,19 +37,19 @@ UNDONE: dict[str, dict[str, Any]] = {
 """What somebody changes, so that a step has something to do whose values went with the restore."""
 
 
-def writes(stage: Stage) -> bool:
+def writes(prepared: PreparedWorld) -> bool:
     """Whether the step changes something at Proxmox."""
-    return stage.step in CALLS
+    return prepared.step in CALLS
 
 
-def undo(stage: Stage) -> None:
+def undo(prepared: PreparedWorld) -> None:
     """See to it that the step has something to do."""
-    if stage.step in UNDONE:
-        stage.proxmox.control("vm-config", vmid=VMID, set=UNDONE[stage.step])
-    if stage.step == "grow_additional_disk":
-        vm = stage.proxmox.vm(VMID)
+    if prepared.step in UNDONE:
+        prepared.proxmox.control("vm-config", vmid=VMID, set=UNDONE[prepared.step])
+    if prepared.step == "grow_additional_disk":
+        vm = prepared.proxmox.vm(VMID)
         volid = str(vm.config["scsi1"]).partition(",")[0]
-        volume = stage.proxmox.world.volume(volid, vm.node)
+        volume = prepared.proxmox.world.volume(volid, vm.node)
         assert volume is not None
         volume.size //= 2
         vm.config["scsi1"] = str(vm.config["scsi1"]).replace("size=2G", "size=1G")
@@ -58,11 +58,11 @@ def undo(stage: Stage) -> None:
 def on_call(name: str, **more: Any) -> Wrong:
     """A fault of the step's own request."""
 
-    def happens(stage: Stage) -> None:
-        method, path, _ = CALLS[stage.step]
-        undo(stage)
+    def happens(prepared: PreparedWorld) -> None:
+        method, path, _ = CALLS[prepared.step]
+        undo(prepared)
         for one in ("POST", "PUT", "DELETE") if method == "*" else (method,):
-            stage.proxmox.control_step({"control": name, "method": one, "path": path, **more})
+            prepared.proxmox.control_step({"control": name, "method": one, "path": path, **more})
 
     return happens
 
@@ -73,20 +73,20 @@ lost_after = on_call("drop", when="after")
 gateway = on_call("gateway-timeout")
 
 
-def task_fails(stage: Stage) -> None:
+def task_fails(prepared: PreparedWorld) -> None:
     """The step's task ends with an error before it does anything."""
-    undo(stage)
-    usual = CALLS[stage.step][2]
+    undo(prepared)
+    usual = CALLS[prepared.step][2]
     for kind in (usual, *OTHERWISE.get(usual, ())):
-        stage.proxmox.control("task-fails", type=kind, text="simulated failure", times=None)
+        prepared.proxmox.control("task-fails", type=kind, text="simulated failure", times=None)
 
 
 def control(name: str, **args: Any) -> Wrong:
-    """A control step of the simulator, now. A value that names one of the stage's notes stands for it."""
+    """A control step of the simulator, now. A value that names one of its notes stands for it."""
 
-    def happens(stage: Stage) -> None:
-        undo(stage)
-        stage.proxmox.control(name, **_meant(stage, args))
+    def happens(prepared: PreparedWorld) -> None:
+        undo(prepared)
+        prepared.proxmox.control(name, **_meant(prepared, args))
 
     return happens
 
@@ -94,11 +94,11 @@ def control(name: str, **args: Any) -> Wrong:
 def in_between(name: str, **args: Any) -> Wrong:
     """A control step between our last look and the step's call."""
 
-    def happens(stage: Stage) -> None:
-        method, path, _ = CALLS[stage.step]
-        undo(stage)
-        step = {"control": name, **_meant(stage, args)}
-        stage.proxmox.control("meanwhile", method=method, path=path, step=step)
+    def happens(prepared: PreparedWorld) -> None:
+        method, path, _ = CALLS[prepared.step]
+        undo(prepared)
+        step = {"control": name, **_meant(prepared, args)}
+        prepared.proxmox.control("meanwhile", method=method, path=path, step=step)
 
     return happens
 
@@ -106,16 +106,16 @@ def in_between(name: str, **args: Any) -> Wrong:
 def half_way(name: str, **args: Any) -> Wrong:
     """A control step while Proxmox writes the disks: when we look at its task for the first time."""
 
-    def happens(stage: Stage) -> None:
-        stage.proxmox.control("slow-restore", vmid=VMID, seconds=30)
-        step = {"control": name, **_meant(stage, args)}
-        stage.proxmox.control("meanwhile", method="GET", path="*/tasks/*/status", step=step)
+    def happens(prepared: PreparedWorld) -> None:
+        prepared.proxmox.control("slow-restore", vmid=VMID, seconds=30)
+        step = {"control": name, **_meant(prepared, args)}
+        prepared.proxmox.control("meanwhile", method="GET", path="*/tasks/*/status", step=step)
 
     return happens
 
 
-def _meant(stage: Stage, args: dict[str, Any]) -> dict[str, Any]:
-    return {key: stage.notes.get(value, value) if isinstance(value, str) else value for key, value in args.items()}
+def _meant(prepared: PreparedWorld, args: dict[str, Any]) -> dict[str, Any]:
+    return {key: prepared.notes.get(value, value) if isinstance(value, str) else value for key, value in args.items()}
 
 
 node_gone = control("node-offline", node=NODE)
@@ -134,11 +134,11 @@ no_room = control("storage-full", storage="ceph")
 template_gone = control("vm-destroyed", vmid=9000)
 
 
-def after_the_data(stage: Stage) -> None:
+def after_the_data(prepared: PreparedWorld) -> None:
     """Proxmox's worker ends without a last line once the disks and the configuration are written."""
-    stage.proxmox.control("task-unexpected", type="qmrestore", vmid=VMID)
+    prepared.proxmox.control("task-unexpected", type="qmrestore", vmid=VMID)
 
 
-def clone_fails(stage: Stage) -> None:
+def clone_fails(prepared: PreparedWorld) -> None:
     """A clone's task is named by its template."""
-    stage.proxmox.control("task-fails", type="qmclone", text="simulated failure", times=None)
+    prepared.proxmox.control("task-fails", type="qmclone", text="simulated failure", times=None)
