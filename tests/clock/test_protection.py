@@ -70,6 +70,7 @@ def test_every_change_is_seen_at_once(world: worlds.World, clock: time_machine.C
         assert state(world) == wanted
 
 
+@pytest.mark.slow
 def test_service_that_is_unprotected_is_told_to_staff_once_and_once_when_it_ends(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:

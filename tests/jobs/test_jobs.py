@@ -54,6 +54,7 @@ def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
     assert [operation.state for operation in world.operations()] == ["done"]
 
 
+@pytest.mark.slow
 @pytest.mark.databases
 def test_worker_process_makes_a_backup(world: worlds.World) -> None:
     world.call("BackupNow")
@@ -79,6 +80,7 @@ def test_killed_worker_is_followed_by_another_without_a_second_task(world: world
     assert len(world.proxmox.tasks("vzdump")) == 1
 
 
+@pytest.mark.slow
 def test_worker_stops_on_sigterm(world: worlds.World) -> None:
     worker = command(world, "worker")
     with Redis.from_url(world.app.config["PUQ_BACKUPS_REDIS_URL"]) as client:

@@ -13,6 +13,8 @@ from puq_backups.clock import tick
 from puq_backups.models import Backup
 from puq_backups.operations import engine
 
+pytestmark = pytest.mark.slow
+
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 NOON = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "12:00" for day in range(7)} | {"timezone": "UTC"}
 

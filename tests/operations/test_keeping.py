@@ -13,6 +13,8 @@ from puq_backups.models import Operation
 from puq_backups.pve import firewall
 from puq_backups.simulator.world.seed import PANEL
 
+pytestmark = pytest.mark.slow
+
 OLD = {
     "name": "old100", "description": "of last year", "tags": "old", "agent": "0", "onboot": 0,
     "searchdomain": "old.org", "ipconfig0": "ip=dhcp", "net1": "virtio=BC:24:11:00:AA:01,bridge=vmbr1",

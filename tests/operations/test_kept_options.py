@@ -8,6 +8,8 @@ import pytest
 from support import world as worlds
 from traps.looking import restore, said, warned
 
+pytestmark = pytest.mark.slow
+
 OLD: dict[str, Any] = {
     "cpulimit": "1", "cpuunits": 50, "cpu": "kvm64", "numa": 0, "ciuser": "old",
     "sshkeys": "ssh-ed25519%20AAAA%20old", "hotplug": "disk", "keyboard": "de", "boot": "order=scsi0;net0",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 from support.waiting import PATIENCE
 
@@ -15,6 +16,7 @@ def _run(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_simulate_prints_one_line_serves_and_cleans_up(tmp_path):
     state = tmp_path / "state.json"
     token = {"user": "root@pam", "token": "root@pam!x", "secret": "s", "privsep": 0}

@@ -12,6 +12,8 @@ from traps.looking import back_up, kinds, restore, said, scheduled, seen, warned
 
 from .storages_helpers import on, sync
 
+pytestmark = pytest.mark.slow
+
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 
 
