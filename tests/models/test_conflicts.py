@@ -14,7 +14,7 @@ from support import databases
 from support import world as worlds
 
 from puq_backups.clock import periodic, tick
-from puq_backups.inventory import storage_status
+from puq_backups.inventory import service_backups, storage_status
 from puq_backups.models import Chore, Server, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
 from puq_backups.simulator import Simulator
