@@ -70,10 +70,11 @@ def _remember(story: history.Story, service_id: str) -> None:
 
 
 @click.command()
+@click.option("--seconds", default=600, help="How long the first one takes.")
 @with_appcontext
-def queue() -> None:
-    """Ask for a backup of each machine of the queue; the first one takes ten minutes."""
-    step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": 600}
+def queue(seconds: int) -> None:
+    """Ask for a backup of each machine of the queue; the first one takes long."""
+    step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": seconds}
     context = ssl.create_default_context(cafile=os.environ["DEMO_PROXMOX_CA"])
     request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310
     urlopen(request, context=context, timeout=30).close()  # noqa: S310 - our own address
