@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
+from ..i18n.translator import N_
 from ..models import AuditEntry, Database, Service
 from . import paging
 
@@ -20,6 +21,22 @@ BATCH = 2000
 COLUMNS = ("at", "service_id", "operation_id", "actor", "action", "text")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of cells that a spreadsheet would evaluate as a formula."""
+
+VERBS = {
+    "backup": N_("Backup asked for"), "restore": N_("Restore asked for"), "remove": N_("Backup removed"),
+    "reinstall": N_("Reinstall asked for"), "cancel": N_("Cancelled"), "ended": N_("Ended"),
+    "schedule": N_("Schedule saved"), "keep": N_("Keep changed"), "bin": N_("Put into the bin"),
+    "undo": N_("Taken out of the bin"), "release": N_("Counted toward the quota"), "adopt": N_("Archive adopted"),
+    "hide": N_("Archive hidden"), "unhide": N_("Archive shown again"), "settle": N_("Failed restore settled"),
+    "identity": N_("Machine confirmed"), "storage": N_("Storage changed"), "server": N_("Servers merged"),
+    "email": N_("E-mail"), "quota": N_("Quota changed"), "params": N_("Package read"), "create": N_("Registered"),
+    "suspend": N_("Suspended"), "unsuspend": N_("Unsuspended"), "terminate": N_("Terminated"),
+    "vzdump": N_("Backup started"), "qmrestore": N_("Restore started"), "imgdel": N_("Backup deleted"),
+    "qmshutdown": N_("Server shut down"), "qmstop": N_("Server stopped"), "qmstart": N_("Server started"),
+    "qmconfig": N_("Settings changed"), "resize": N_("Disk resized"), "qmclone": N_("Template copied"),
+    "qmdestroy": N_("Server destroyed"),
+}  # fmt: skip
+"""What each action of the log is called for staff; an action without a name is shown as it is stored."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,13 @@ def _actor(session: Session, text: str) -> str:
 def page(session: Session, wanted: Filter, at: paging.Cursor = paging.START) -> paging.Page[AuditEntry]:
     """Return a page of entries, newest first."""
     return paging.page(session, rows(session, wanted), ORDER, at)
+
+
+def service_names(session: Session, entries: Iterable[AuditEntry]) -> dict[str, str]:
+    """Return the VM names of the services that the entries are about, by service id. One query."""
+    ids = {entry.service_id for entry in entries if entry.service_id}
+    found = session.execute(select(Service.id, Service.vm_name).where(Service.id.in_(ids)))
+    return {service_id: name for service_id, name in found if name}
 
 
 def as_csv(database: Database, wanted: Filter) -> Iterator[str]:

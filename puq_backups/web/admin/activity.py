@@ -25,8 +25,11 @@ def _wanted(context: Context) -> activity.Filter:
 def _activity(context: Context) -> ResponseReturnValue:
     with context.database.open() as session:
         entries = activity.page(session, _wanted(context), layout.cursor())
+        names = activity.service_names(session, entries.rows)
     asked = {name: request.args.get(name, "") for name in FIELDS}
-    return layout.page(context, "activity", "activity.html", entries=entries, asked=asked)
+    return layout.page(
+        context, "activity", "activity.html", entries=entries, asked=asked, names=names, verbs=activity.VERBS
+    )
 
 
 def _csv(context: Context) -> ResponseReturnValue:
