@@ -1,4 +1,4 @@
-"""`make gallery`: every state of the pages as a picture, with an index page, in build/gallery.
+"""`make gallery`: every state of the pages as a picture, with an index page, in build/gallery; and figures.
 
 cd tests && python -m gallery [state …] [--views desk,phone-dark] [--out FOLDER]
 """
@@ -18,7 +18,7 @@ from support.serving import serve
 
 from puq_backups.inventory import protection
 
-from . import acts, stage, states
+from . import acts, figures, stage, states
 
 DESK, PHONE, SMALL = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 320, "height": 700}
 VIEWS: dict[str, tuple[dict[str, int], str, str]] = {
@@ -47,6 +47,8 @@ def main() -> int:
             browser = playwright.chromium.launch(executable_path=services.chromium(), args=["--no-sandbox"])
             for view in views:
                 shoot(browser, address, view, paths, wanted.out)
+            if not wanted.states:
+                sys.stdout.write(measure(browser, world, address, wanted.out / "figures.md"))
             browser.close()
     (wanted.out / "index.html").write_text(index(names, views))
     sys.stdout.write(f"{wanted.out / 'index.html'}\n")
@@ -64,6 +66,15 @@ def build(world: stage.worlds.World, names: list[str]) -> dict[str, str]:
             protection.update(session, world.context.settings, [found.service])
             paths[name] = f"/services/{name}/backups{found.path}"
     return paths
+
+
+def measure(browser: Browser, world: stage.worlds.World, address: str, out: Path) -> str:
+    """The table of figures at 1, 25 and 1,000 backups, also written to `out`."""
+    for number, name in enumerate(figures.SIZES, 1000):
+        figures.fill(world, name, number)
+    found = figures.table([figures.measure(browser, world, address, name) for name in figures.SIZES])
+    out.write_text(found)
+    return found
 
 
 def shoot(browser: Browser, address: str, view: str, paths: dict[str, str], out: Path) -> None:

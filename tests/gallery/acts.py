@@ -82,3 +82,11 @@ def gone(page: Page) -> None:
 
 def offline(page: Page) -> None:
     _answered(page, lambda route: route.abort())
+
+
+def delete(page: Page) -> None:
+    page.locator("[data-puqb-opens=puqb-delete]:enabled").first.click()
+
+
+def menu_of_imported(page: Page) -> None:
+    page.locator("tr", has_text="from the old panel").locator(".puqb-more > summary").click()

@@ -123,7 +123,7 @@ def make(folder: Path) -> worlds.World:
     """A host application with an empty database and no Proxmox."""
     url = f"sqlite:///{folder / 'gallery.sqlite'}"
     nobody: Any = None  # nothing here asks Proxmox
-    world = worlds.make(nobody, url, "redis://127.0.0.1:1/0", Host())
+    world = worlds.make(nobody, url, "redis://127.0.0.1:1/0", Host(), bin_hours=24)
     with world.context.database.begin() as session:
         session.add(Server(id="pve", hosts="pve2.example.net", token_id="panel@pve!backups", sealed_secret=b""))
     return world

@@ -97,7 +97,7 @@ def test_next_run_names_the_backups_it_removes_with_keep_beside_each() -> None:
     text = words(html[html.index('id="puqb-live-next"') :])
 
     assert "The next run removes nothing." in text
-    assert "the oldest goes: Tue, Jun 30, 5:00 AM , Note 1" in text
+    assert "removes the oldest: Tue, Jun 30, 5:00 AM , Note 1" in text
     assert button(html[: html.index("puqb-schedule-title")], "b1/keep")["value"] == "1"
     assert text.count("Removes Tue, Jun 30") == 1
 
