@@ -7,6 +7,7 @@ import re
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import idna
 
@@ -52,7 +53,23 @@ def host_fields(context: Context, service_id: str | None) -> dict[str, Any]:
     client = {f"client_{name}": value for name, value in (params.get("clientsdetails") or {}).items()}
     given = {**client, **params}
     found = {field.name: given[field.name] for field in merge_fields.HOST_FIELDS if given.get(field.name) is not None}
-    return {"backups_url": context.host.service_url(service_id), **dict(merge_fields.to_plain(found))}
+    url = backups_url(context.host.service_url(service_id), context.settings.url_prefix, service_id)
+    return {"backups_url": url, **dict(merge_fields.to_plain(found))}
+
+
+def backups_url(service_url: str, url_prefix: str, service_id: str) -> str:
+    """Return the URL of the Backups page, from that of the host's page of the service and the path of our pages.
+
+    What stands before our path (a host below /billing) is found by the part that both paths share, such as
+    /services/7. The host's page is returned where they share none, or our path has parameters of the host.
+    """
+    ours = re.sub(r"<(?:[^<>:]+:)?service_id>", quote(service_id, safe=""), url_prefix).strip("/").split("/")
+    found = urlsplit(service_url)
+    theirs = found.path.strip("/").split("/")
+    shared = next((n for n in range(len(ours), 0, -1) if theirs[-n:] == ours[:n]), 0)
+    if not shared or any("<" in part for part in ours):
+        return service_url
+    return urlunsplit(found._replace(path="/" + "/".join([*theirs[:-shared], *ours]), query="", fragment=""))
 
 
 def to_message(settings: Settings, mail: Mail, rendered: RenderedEmail) -> EmailMessage:

@@ -55,7 +55,7 @@ COMMON_FIELDS = (
     MergeField("reason", N_("Reason"), Message("The storage {storage} is offline.", storage="nfs-backups").to_json(),
                "sentence"),
     MergeField("warnings", N_("Warnings: a list"), [Message("The last restore failed.").to_json()], "sentences"),
-    MergeField("backups_url", N_("Address of the service's page"), "https://billing.example/services/7"),
+    MergeField("backups_url", N_("Address of the Backups page"), "https://billing.example/services/7/backups"),
     MergeField("signature", N_("Signature of the provider"), "Yours,\nExample Hosting"),
     MergeField("company_name", N_("Name of the provider"), "Example Hosting"),
 )  # fmt: skip
@@ -146,10 +146,15 @@ def _sentence(stored: dict[str, Any], translator: Translator) -> str:
     return translator.say(Message.from_json(to_plain(stored)))
 
 
+def _moment(stored: str, translator: Translator) -> str:
+    """A moment with the zone of its time, because a mail is read anywhere."""
+    return f"{translator.datetime(datetime.fromisoformat(stored))} ({translator.zone})"
+
+
 LOCALIZERS: dict[str, Callable[[Any, Translator], Any]] = {
     "text": lambda value, _: to_plain(value),
     "number": lambda value, _: to_plain(value),
-    "moment": lambda value, translator: translator.datetime(datetime.fromisoformat(value)),
+    "moment": _moment,
     "size": lambda value, translator: translator.size(value),
     "sentence": _sentence,
     "sentences": lambda values, translator: [_sentence(value, translator) for value in values],

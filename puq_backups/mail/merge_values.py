@@ -16,6 +16,7 @@ from ..hook_registry.decorators import Email
 from ..i18n import locales
 from ..inventory import policy, run_decision, service_backups
 from ..models import Backup, Operation, Server, Service, now
+from ..rules.failure_causes import cause_of, raw_text
 from ..settings.value_types import is_address
 
 
@@ -84,7 +85,10 @@ def _operation_fields(operation: Operation, backup: Backup | None) -> dict[str, 
 
 
 def specific_fields(session: Session, context: Context, email: Email, records: Records) -> dict[str, Any]:
-    """Return the stored values of the mail's specific fields; none without a service."""
+    """Return the stored values of the mail's specific fields; none without a service.
+
+    The client's mails have the cause of a failure in plain words, as the page does; staff's have the text of Proxmox.
+    """
     service = records.service
     if service is None:
         return {}
@@ -93,7 +97,9 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
         "next_run_planned": "next_run_planned" in email.own and _next_run_planned(session, context, service),
         "support_told": bool(context.settings.staff_email),
     }
-    own = {name: int(value) for name, value in known.items() if name in email.own}
+    own: dict[str, Any] = {name: int(value) for name, value in known.items() if name in email.own}
+    if email.to == "client" and records.operation and (said := raw_text(Message.from_json(records.operation.reason))):
+        own["reason"] = cause_of(said).sentence
     found = {**own, **email.fields(service=service, operation=records.operation, backup=records.backup)}
     if email.event == "service.terminated":
         ended = service.terminated_at or now()
