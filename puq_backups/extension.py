@@ -162,6 +162,18 @@ class Backups:
         """
         return dispatch.call(self.context, name, params, actor)
 
+    def client_area(self, service_id: object) -> tab.Tab:
+        """Return the Backups page for a tab of the page of yours that is being answered: `head` and `content`.
+
+        It is what `ClientArea` returns, rendered; its forms lead back to your page. Aborts with 404 where nobody is
+        signed in or the service is not theirs, and with 403 without the right to view it.
+
+        Args:
+            service_id: the service.
+
+        """
+        return tab.render(self.context, str(service_id))
+
     def lock_reason(self, service_id: object) -> str | None:
         """Return why actions on the service's VM must wait, or None.
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from .. import host as hosts
 from ..context import Context
+from ..host import Actor
 from ..models import Service, is_valid_id
 from . import forms
 
@@ -37,6 +38,22 @@ def guard(blueprint: Blueprint, context: Context) -> None:
         if request.method == "POST":
             g.puq_backups_csrf_error = forms.csrf_error()
         return None
+
+
+def sign_in(context: Context, service_id: str) -> Actor:
+    """Store who is signed in and the service as `g.puq_backups_actor` and `g.puq_backups_service`; return the actor.
+
+    Aborts with 404 for whom the service is not, and with 403 without the right to view it.
+    """
+    actor = context.signed_in()
+    with context.database.open() as session:
+        service = session.get(Service, service_id) if is_valid_id(service_id) else None
+    if actor is None or service is None or (not actor.is_staff and actor.client_id != service.client_id):
+        abort(404)
+    if not actor.may("view"):
+        abort(403)
+    g.puq_backups_actor, g.puq_backups_service = actor, service
+    return actor
 
 
 def guard_staff(blueprint: Blueprint, context: Context) -> None:

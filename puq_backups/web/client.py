@@ -22,6 +22,7 @@ from ..operations import node_watch
 from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
 from . import forms, page_frame
 from .hook_output import hook_output
+from .tab_address import VIEW
 
 FORMS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
@@ -46,8 +47,6 @@ ErrorPage = Callable[..., ResponseReturnValue]
 SUCCESS_MESSAGES = {function: said for _, function, said in FORMS}
 IN_ROW = frozenset({"EditNote", "KeepBackup", "UndoRemove"})
 """Functions after which the page opens at the row of the backup."""
-VIEW = ("kind", "page")
-"""Query parameters of the list. Forms send them too, so that the page after them shows the same part of it."""
 GONE = NotFound("It is no longer there. The page shows what is there now.")
 CONFIRMED = frozenset({"<backup_id>/restore", "<backup_id>/remove"})
 """Paths that `confirm_pages` adds: a GET there shows a page that confirms the form."""
@@ -105,6 +104,8 @@ def call_function(
     forms.set_message(_success_message(function, form))
     view: dict[str, Any] = {name: form[name] for name in VIEW if form.get(name)}
     row = f"puqb-backup-{form['backup_id']}" if function in IN_ROW and form.get("backup_id") else None
+    if at := tab_address.asked():
+        return redirect(tab_address.address(at, view, row), 303)
     return redirect(url_for(".page", service_id=service_id, _anchor=row, **view), 303)
 
 
@@ -125,18 +126,29 @@ def page(
     context: Context, service_id: str, *, error: BackupsError | None = None, form: dict[str, str] | None = None
 ) -> ResponseReturnValue:
     """Return the Backups page. With `error`: its HTTP status and text, and the form as it was submitted."""
-    actor = g.puq_backups_actor
-    view = {name: request.values.get(name, "") for name in VIEW}
-    area = call_authorized(context, "ClientArea", {**view, "serviceid": service_id}, actor)
-    found = with_urls(area["vars"], service_id) | hook_output(context, area["vars"]["service"], actor)
+    area = call_authorized(context, "ClientArea", {**view(), "serviceid": service_id}, g.puq_backups_actor)
+    found = page_values(context, area["vars"], service_id, tab_address.asked(), error, form)
+    html = render(context, area["templatefile"], found, found["schedule"]["timezone"])
+    return html, error.status if error else 200, forms.retry_after(error)
+
+
+def view() -> dict[str, str]:
+    """Return the query parameters of the list."""
+    return {name: request.values.get(name, "") for name in VIEW}
+
+
+def page_values(
+    context: Context, facts: dict[str, Any], service_id: str, at: str = "",
+    error: BackupsError | None = None, form: dict[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the variables of the page's template; `at` is the host's page that has it in a tab, "" for our own."""
+    found = with_urls(facts, service_id, at) | hook_output(context, facts["service"], g.puq_backups_actor)
     refusal = error.message if error and not isinstance(error, BadInput) else None
     if isinstance(error, BadInput) and error.field == "csrf_token":
         refusal = error.message
     errors = {error.field: error.message} if isinstance(error, BadInput) else {}
     found |= {"errors": errors, "refusal": refusal, "message": forms.take_message(), "form": form or {}}
-    found |= request_facts(found, error, form or {})
-    html = render(context, area["templatefile"], found, found["schedule"]["timezone"])
-    return html, error.status if error else 200, forms.retry_after(error)
+    return found | request_facts(found, error, form or {})
 
 
 def request_facts(found: dict[str, Any], error: BackupsError | None, form: dict[str, str]) -> dict[str, Any]:
@@ -152,6 +164,12 @@ def request_facts(found: dict[str, Any], error: BackupsError | None, form: dict[
 
 def render(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
     """Render a template with `values`, the translator of the signed-in actor and the CSRF token."""
+    html = render_template(template, **{**values, **common_values(context, timezone)})
+    return Response(html, headers={"Cache-Control": "no-store"})
+
+
+def common_values(context: Context, timezone: str | None = None) -> dict[str, Any]:
+    """Return the variables of all templates. `timezone` is for an actor who has none."""
     actor = g.puq_backups_actor
     t = context.translator(actor.locale, actor.timezone or timezone)
     html = page_frame.render(template, {**values, "csrf_token": forms.csrf_token()}, t)
@@ -167,11 +185,18 @@ def _render_answer(context: Context, answer: Mapping[str, Any]) -> Response:
     return Response(html, headers={"Cache-Control": "no-store"})
 
 
-def with_urls(found: dict[str, Any], service_id: str) -> dict[str, Any]:
-    """Return the page facts with the form URLs of the current blueprint (client or staff) added as `urls`."""
+def with_urls(found: dict[str, Any], service_id: str, at: str = "") -> dict[str, Any]:
+    """Return the page facts with the form URLs of the current blueprint (client or staff) added as `urls`.
+
+    With `at`, a page of the host that has ours in a tab, they lead back to it.
+    """
 
     def to(endpoint: str, **ids: Any) -> str:
-        return url_for(f".{endpoint}", service_id=service_id, **ids)
+        if not at:
+            return url_for(f".{endpoint}", service_id=service_id, **ids)
+        if endpoint == "page":
+            return tab_address.address(at, ids)
+        return url_for(f"puq_backups.{endpoint}", service_id=service_id, tab=at, **ids)
 
     forms = {
         "restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup",
