@@ -139,7 +139,7 @@ def _conflicts(action: str, waiting: Operation, backup: Backup | None) -> bool:
 
 def _against_remove(inventory: Inventory, backup: Backup | None) -> Message | None:
     if backup is not None and backup.kept:
-        return Message("This backup is kept. Stop keeping it first, then it can be removed.")
+        return Message("Kept. Choose “Do not keep” to remove it.")
     if backup is not None and backup.kind == "safety" and inventory.service.restore_failed:
         return SAFETY_COPY_NEEDED
     return None
@@ -155,7 +155,7 @@ def _against_undo(inventory: Inventory, backup: Backup | None) -> Message | None
 
 def _full(inventory: Inventory) -> Message:
     return Message(
-        "All {limit} backups of your package are in use. Remove a backup to free a place.",
+        "Quota full ({limit} of {limit}). Remove a backup or upgrade.",
         limit=inventory.service.quota,
     )
 

@@ -42,7 +42,7 @@ def remove_volume(step: StepContext) -> Start | None:
     if step.operation.origin == "bin" and backup.binned_until is None:
         raise GiveUp(BROUGHT_BACK.text, state="cancelled")
     if backup.kept:
-        raise GiveUp("This backup is kept. Stop keeping it first, then it can be removed.", state="refused")
+        raise GiveUp("Kept. Choose “Do not keep” to remove it.", state="refused")
     if step.operation.origin not in SYSTEM_ORIGINS:
         common.run_pre_hooks(step, "PreRemove", backup_id=backup.id)
         if (backup.server_id, backup.machine) == (step.service.server_id, step.service.machine):

@@ -75,7 +75,7 @@ def _backup_start(settings: Settings, inventory: Inventory, operation: Operation
     if service.quota == 0:
         return "refused", rules.NO_BACKUPS
     if inventory.used(but=operation.id) >= service.quota:
-        return "refused", Message("All {limit} backups of your package are in use.", limit=service.quota)
+        return "refused", Message("Quota full ({limit} of {limit}).", limit=service.quota)
     return None
 
 

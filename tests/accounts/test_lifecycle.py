@@ -186,7 +186,7 @@ def test_lowered_quota_removes_nothing_and_shows_what_goes(world: worlds.World) 
     assert world.backups.call("ChangePackage", world.params(backups=1)) == "success"
 
     assert len(world.held()) == 2
-    assert "All 1 backups of your package are in use" in world.call("BackupNow")
+    assert "Quota full (1 of 1)." in world.call("BackupNow")
     assert world.call("ClientArea")["vars"]["schedule"]["next_removal"] == [first.id, second.id]
     assert world.call("KeepBackup", backup_id=first.id, kept="1") == "success"
     # The only place is taken by a kept one: none is made, so none goes.

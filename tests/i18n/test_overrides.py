@@ -34,7 +34,7 @@ msgstr ""
 msgid "Backup now"
 msgstr "Sicherung anlegen"
 
-msgid "All {limit} backups of your package are in use."
+msgid "Quota full ({limit} of {limit})."
 msgstr "Alle {max} sind belegt."
 
 #, fuzzy
@@ -62,7 +62,7 @@ def test_providers_entry_with_a_place_that_is_not_filled_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, "de", OWN)
-    text = "All {limit} backups of your package are in use."
+    text = "Quota full ({limit} of {limit})."
 
     translator = Translator("de", overrides=str(tmp_path))
 

@@ -47,7 +47,7 @@ def test_the_plan_says_what_will_happen(world: worlds.World) -> None:
     ]
     assert texts(plan.happens) == [
         "The virtual machine is running: it is shut down first, and started again at the end.",
-        "The disk scsi0 (16 GiB) goes back to its state in this backup.",
+        "The disk scsi0 (16 GiB) goes back to how it was in this backup.",
         "The disk scsi1 (2 GiB) comes back; the virtual machine does not have it now.",
         "The disk scsi2 is not in this backup: it keeps its data and is attached again.",
         "The disk scsi0 is enlarged to 20 GiB.",

@@ -44,7 +44,7 @@ def refuses_nothing_changed(door: Door, answer: TestResponse, status: int, *sent
         ({"day_x": "1"}, "day_x", "There is no weekday x"),
         ({"time_2": "25:61"}, "time_2", "25:61 is not a time of day; write it as HH:MM, from 00:00 to 23:59."),
         ({"time_3": "24:00"}, "time_3", "24:00 is not a time of day"),
-        ({"time_2": ""}, "time_2", "A day that is enabled needs a time."),
+        ({"time_2": ""}, "time_2", "Enter a time for this day."),
         ({"timezone": "Mars/Olympus"}, "timezone", "There is no time zone Mars/Olympus."),
         ({"timezone": "../../etc/passwd"}, "timezone", "There is no time zone ../../etc/passwd."),
     ],
@@ -140,7 +140,7 @@ def test_full_quota_is_refused_with_what_helps(door: Door) -> None:
     answer = door.post("/create", {"note": "one more"})
 
     assert answer.status_code == 409
-    assert "All 1 backups of your package are in use. Remove a backup to free a place." in said(answer)
+    assert "Quota full (1 of 1). Remove a backup or upgrade." in said(answer)
     assert value(answer, "note") == "one more"
     assert len(door.world.operations()) == 1
 
@@ -181,7 +181,7 @@ def test_kept_backup_is_not_removed(door: Door) -> None:
     answer = door.post(f"/{backup.id}/remove")
 
     assert answer.status_code == 409
-    assert "This backup is kept. Stop keeping it first, then it can be removed." in said(answer)
+    assert "Kept. Choose “Do not keep” to remove it." in said(answer)
     assert door.world.proxmox.volumes("local")[0].protected
 
 

@@ -154,5 +154,5 @@ LABELS: dict[str, str] = {
     "lift_protection": N_("Lifting the protection against changes"),
     "put_back_settings": N_("Putting name, options and addresses back"),
     "put_back_firewall": N_("Putting the firewall back"),
-    "put_back_protection": N_("Putting the protection against changes back"),
+    "put_back_protection": N_("Finishing the restore"),
 }
