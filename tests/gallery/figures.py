@@ -79,8 +79,8 @@ def measure(browser: Browser, world: worlds.World, address: str, name: str) -> F
     assert answer
     with counted(world) as queries:
         page.request.get(url)
-    nodes, dialog = page.evaluate("document.querySelectorAll('*').length"), page.evaluate(DIALOG)
     size, asked = len(answer.body()), [one for one in requests if not one.endswith("favicon.ico")]
+    nodes, dialog = page.evaluate("document.querySelectorAll('*').length"), page.evaluate(DIALOG)
     page.context.close()
     shift = {window: shifted(browser, world, url, name, window) for window in WINDOWS}
     return Figures(SIZES[name], size, nodes, len(asked), len(queries), shift, dialog)
