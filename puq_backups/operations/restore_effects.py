@@ -84,7 +84,9 @@ def _disks(facts: RestoreFacts, inside: Contents) -> Iterator[Message]:
     for slot in inside.slots:
         size = disks.to_gib(inside.sizes[slot]) if slot in inside.sizes else "?"
         if slot in has:
-            yield Message("The disk {slot} ({size} GiB) goes back to how it was in this backup.", slot=slot, size=size)
+            yield Message(
+                "The disk {slot} ({size} GiB) goes back to how it was in this backup.", slot=slot, size=size
+            )
         else:
             text = N_("The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now.")
             yield Message(text, slot=slot, size=size)
