@@ -26,12 +26,14 @@ POLL = 16_000
 
 SHIFTS = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  await frame();
   let sum = 0;
-  const observer = new PerformanceObserver(() => {});
+  const add = (entries) => entries.forEach((entry) => { sum += entry.value; });
+  await frame();
+  const observer = new PerformanceObserver((list) => add(list.getEntries()));
   observer.observe({ type: "layout-shift", buffered: true });
   await frame();
-  for (const entry of observer.takeRecords()) sum += entry.value;
+  await frame();
+  add(observer.takeRecords());
   return sum;
 }"""
 DIALOG = """() => {
