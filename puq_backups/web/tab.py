@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import current_app
+from jinja2 import BaseLoader, Environment, Template
 from markupsafe import Markup
 
 from ..context import Context
 from ..whmcs.dispatch import call_authorized
 from . import access, client, tab_address
+
+BASE, PARTS, BETWEEN = "puq_backups/client/base.html", "puq_backups/client/_tab.html", "<!-- puq_backups: content -->"
+"""The base template, the one in its place that has the two parts of the page only, and what stands between them."""
+
+
+class _Loader(BaseLoader):
+    """The application's loader, with PARTS for BASE."""
+
+    def __init__(self, host: Environment) -> None:
+        self._host = host
+
+    def load(self, environment: Environment, name: str, globals: Any = None) -> Template:  # noqa: A002 - Jinja's name
+        assert self._host.loader is not None  # noqa: S101 - Flask always has one
+        return self._host.loader.load(environment, PARTS if name == BASE else name, globals)
+
+
+def _environment() -> Environment:
+    known: dict[str, Environment] = current_app.extensions
+    if "puq_backups_tab" not in known:
+        known["puq_backups_tab"] = current_app.jinja_env.overlay(loader=_Loader(current_app.jinja_env))
+    return known["puq_backups_tab"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +52,5 @@ def render(context: Context, service_id: str) -> Tab:
     area = call_authorized(context, "ClientArea", {**client.view(), "serviceid": service_id}, actor)
     values = client.page_values(context, area["vars"], service_id, at=tab_address.here())
     names = {**values, **client.common_values(context, values["schedule"]["timezone"])}
-    template = current_app.jinja_env.get_template(area["templatefile"])
-    within = template.new_context(names)
-    head, content = ("".join(template.blocks[name](within)) for name in ("head", "content"))
+    head, _, content = _environment().get_template(area["templatefile"]).render(names).partition(BETWEEN)
     return Tab(Markup(head), Markup(content))  # noqa: S704 - rendered by Jinja with autoescape
