@@ -29,7 +29,7 @@ VERBS = {
     "undo": N_("Taken out of the bin"), "release": N_("Counted toward the quota"), "adopt": N_("Archive adopted"),
     "hide": N_("Archive hidden"), "unhide": N_("Archive shown again"), "settle": N_("Failed restore settled"),
     "identity": N_("Machine confirmed"), "storage": N_("Storage changed"), "server": N_("Servers merged"),
-    "email": N_("E-mail"), "quota": N_("Quota changed"), "params": N_("Package read"), "create": N_("Registered"),
+    "import": N_("Imported"), "email": N_("E-mail"), "quota": N_("Quota changed"), "params": N_("Package read"), "create": N_("Registered"),
     "suspend": N_("Suspended"), "unsuspend": N_("Unsuspended"), "terminate": N_("Terminated"),
     "vzdump": N_("Backup started"), "qmrestore": N_("Restore started"), "imgdel": N_("Backup deleted"),
     "qmshutdown": N_("Server shut down"), "qmstop": N_("Server stopped"), "qmstart": N_("Server started"),
