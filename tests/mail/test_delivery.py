@@ -471,7 +471,7 @@ def test_merge_fields_that_only_the_host_knows_come_from_its_params(world: world
     found = compose.host_fields(world.context, "1")
 
     assert found == {
-        "backups_url": "http://127.0.0.1/services/1", "service_product_name": "KVM L",
+        "backups_url": "http://127.0.0.1/services/1/backups", "service_product_name": "KVM L",
         "service_dedicated_ip": "192.0.2.10", "client_city": "Vienna",
     }  # fmt: skip
 

@@ -137,6 +137,6 @@ def test_every_merge_field_has_a_sample_that_reads_as_its_kind() -> None:
 
     assert set(said) == set(FIELDS)
     assert all(said.values())
-    assert said["removal_date"] == "Nov 30, 2026, 8:00:00\u202fAM"
+    assert said["removal_date"] == "Nov 30, 2026, 8:00:00\u202fAM (UTC)"
     assert said["failed"][0]["reason"] == "The storage nfs-backups is offline."
     assert said["full"][0]["available"] == "30 GiB"
