@@ -20,7 +20,7 @@ from ..i18n.translator import N_
 from ..models import Service
 from ..operations import node_watch
 from ..whmcs.dispatch import NOT_OFFERED, call_authorized, offered_functions
-from . import forms, page_frame
+from . import forms, page_frame, tab_address
 from .hook_output import hook_output
 from .tab_address import VIEW
 
@@ -164,12 +164,6 @@ def request_facts(found: dict[str, Any], error: BackupsError | None, form: dict[
 
 def render(context: Context, template: str, values: dict[str, Any], timezone: str | None = None) -> Response:
     """Render a template with `values`, the translator of the signed-in actor and the CSRF token."""
-    html = render_template(template, **{**values, **common_values(context, timezone)})
-    return Response(html, headers={"Cache-Control": "no-store"})
-
-
-def common_values(context: Context, timezone: str | None = None) -> dict[str, Any]:
-    """Return the variables of all templates. `timezone` is for an actor who has none."""
     actor = g.puq_backups_actor
     t = context.translator(actor.locale, actor.timezone or timezone)
     html = page_frame.render(template, {**values, "csrf_token": forms.csrf_token()}, t)

@@ -100,9 +100,15 @@ def environment(*, ours: bool = True) -> Environment:
 
 def render(template: str, values: Mapping[str, Any], t: Translator) -> str:
     """Render a page of ours within its base template. `values` and the translator's names are all that it sees."""
+    page, rendered = render_parts(template, values, t)
+    return _framed(page, rendered)
+
+
+def render_parts(template: str, values: Mapping[str, Any], t: Translator) -> tuple[FramedPage, str]:
+    """Render a page of ours without its base template: its parts, and the whole where it extends another template."""
     page = _page(values, t)
     names = {"host": HostContext(), **_common(t), **values, "puq_backups": page}
-    return _framed(page, environment().get_template(template).render(names))
+    return page, environment().get_template(template).render(names)
 
 
 def render_hosts(template: str, values: Mapping[str, Any], common: Mapping[str, Any], t: Translator) -> str:

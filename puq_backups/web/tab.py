@@ -3,36 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from flask import current_app
-from jinja2 import BaseLoader, Environment, Template
 from markupsafe import Markup
 
 from ..context import Context
 from ..whmcs.dispatch import call_authorized
-from . import access, client, tab_address
-
-BASE, PARTS, BETWEEN = "puq_backups/client/base.html", "puq_backups/client/_tab.html", "<!-- puq_backups: content -->"
-"""The base template, the one in its place that has the two parts of the page only, and what stands between them."""
-
-
-class _Loader(BaseLoader):
-    """The application's loader, with PARTS for BASE."""
-
-    def __init__(self, host: Environment) -> None:
-        self._host = host
-
-    def load(self, environment: Environment, name: str, globals: Any = None) -> Template:  # noqa: A002 - Jinja's name
-        assert self._host.loader is not None  # noqa: S101 - Flask always has one
-        return self._host.loader.load(environment, PARTS if name == BASE else name, globals)
-
-
-def _environment() -> Environment:
-    known: dict[str, Environment] = current_app.extensions
-    if "puq_backups_tab" not in known:
-        known["puq_backups_tab"] = current_app.jinja_env.overlay(loader=_Loader(current_app.jinja_env))
-    return known["puq_backups_tab"]
+from . import access, client, forms, page_frame, tab_address
 
 
 @dataclass(frozen=True)
@@ -51,6 +27,7 @@ def render(context: Context, service_id: str) -> Tab:
     actor = access.sign_in(context, service_id)
     area = call_authorized(context, "ClientArea", {**client.view(), "serviceid": service_id}, actor)
     values = client.page_values(context, area["vars"], service_id, at=tab_address.here())
-    names = {**values, **client.common_values(context, values["schedule"]["timezone"])}
-    head, _, content = _environment().get_template(area["templatefile"]).render(names).partition(BETWEEN)
-    return Tab(Markup(head), Markup(content))  # noqa: S704 - rendered by Jinja with autoescape
+    t = context.translator(actor.locale, actor.timezone or values["schedule"]["timezone"])
+    page, rendered = page_frame.render_parts(area["templatefile"], {**values, "csrf_token": forms.csrf_token()}, t)
+    # A template of the host's that extends no base template of ours is content as a whole.
+    return Tab(Markup(page.head), Markup(page.content if page.base else rendered))  # noqa: S704 - autoescaped by Jinja
