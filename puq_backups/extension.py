@@ -27,7 +27,7 @@ from .models import AuditEntry, Database
 from .rate_limits import RateLimiter
 from .settings import load
 from .vault import Vault
-from .web import admin
+from .web import admin, tab
 from .whmcs import answers, command_hooks, dispatch
 
 NAME = "puq_backups"

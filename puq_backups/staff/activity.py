@@ -27,7 +27,7 @@ VERBS = {
     "reinstall": N_("Reinstall asked for"), "cancel": N_("Cancelled"), "ended": N_("Ended"),
     "schedule": N_("Schedule saved"), "keep": N_("Keep changed"), "bin": N_("Put into the bin"),
     "undo": N_("Taken out of the bin"), "release": N_("Counted toward the quota"), "adopt": N_("Archive adopted"),
-    "hide": N_("Archive hidden"), "unhide": N_("Archive shown again"), "settle": N_("Failed restore settled"),
+    "hide": N_("Archive hidden"), "unhide": N_("Archive shown again"), "resolve": N_("Failed restore settled"),
     "identity": N_("Machine confirmed"), "storage": N_("Storage changed"), "server": N_("Servers merged"),
     "import": N_("Imported"),
     "email": N_("E-mail"), "quota": N_("Quota changed"), "params": N_("Package read"), "create": N_("Registered"),

@@ -27,33 +27,24 @@ def guard(blueprint: Blueprint, context: Context) -> None:
         actor = context.signed_in()
         if actor is None:
             return _sign_in(context)
-        service_id = str((request.view_args or {}).get("service_id", ""))
-        with context.database.open() as session:
-            service = session.get(Service, service_id) if is_valid_id(service_id) else None
-        if service is None or (not actor.is_staff and actor.client_id != service.client_id):
-            abort(404)
-        if not actor.may("view"):
-            abort(403)
-        g.puq_backups_actor, g.puq_backups_service = actor, service
+        admit(context, actor, str((request.view_args or {}).get("service_id", "")))
         if request.method == "POST":
             g.puq_backups_csrf_error = forms.csrf_error()
         return None
 
 
-def sign_in(context: Context, service_id: str) -> Actor:
-    """Store who is signed in and the service as `g.puq_backups_actor` and `g.puq_backups_service`; return the actor.
+def admit(context: Context, actor: Actor, service_id: str) -> None:
+    """Store the actor and the service as `g.puq_backups_actor` and `g.puq_backups_service`.
 
-    Aborts with 404 for whom the service is not, and with 403 without the right to view it.
+    Aborts with 404 if the service is not theirs, and with 403 without the right to view it.
     """
-    actor = context.signed_in()
     with context.database.open() as session:
         service = session.get(Service, service_id) if is_valid_id(service_id) else None
-    if actor is None or service is None or (not actor.is_staff and actor.client_id != service.client_id):
+    if service is None or (not actor.is_staff and actor.client_id != service.client_id):
         abort(404)
     if not actor.may("view"):
         abort(403)
     g.puq_backups_actor, g.puq_backups_service = actor, service
-    return actor
 
 
 def guard_staff(blueprint: Blueprint, context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask import abort
 from markupsafe import Markup
 
 from ..context import Context
@@ -24,7 +25,10 @@ def render(context: Context, service_id: str) -> Tab:
 
     Takes `kind`, `page` and `edit` from its query. Aborts with 404 or 403 for whom our own page would.
     """
-    actor = access.sign_in(context, service_id)
+    actor = context.signed_in()
+    if actor is None:
+        abort(404)
+    access.admit(context, actor, service_id)
     area = call_authorized(context, "ClientArea", {**client.view(), "serviceid": service_id}, actor)
     values = client.page_values(context, area["vars"], service_id, at=tab_address.here())
     t = context.translator(actor.locale, actor.timezone or values["schedule"]["timezone"])
