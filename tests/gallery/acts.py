@@ -66,10 +66,13 @@ def long_note(page: Page) -> None:
 
 def _answered(page: Page, answer: Callable[[Route], None]) -> None:
     page.route("**/state", answer)
-    for _ in range(2):
+    # A poll's timer is set only when the page has read the answer before, at any moment of real time.
+    for _ in range(100):
         page.clock.run_for(61_000)
-        page.wait_for_timeout(200)
-    page.locator("[data-puqb-trouble]").wait_for()
+        page.wait_for_timeout(100)
+        if page.locator("[data-puqb-trouble]").is_visible():
+            return
+    raise AssertionError("the page says nothing about its state")
 
 
 def signed_out(page: Page) -> None:
