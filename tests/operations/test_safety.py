@@ -292,7 +292,7 @@ def test_client_may_remove_a_copy_and_it_counts_for_nothing(world: worlds.World)
     backup = world.back_up()
     restore(world, backup.id)
     second = world.back_up()
-    assert "All 2 backups" in world.call("BackupNow")
+    assert "Quota full (2 of 2)" in world.call("BackupNow")
     [copy] = copies(world)
 
     assert world.call("RemoveBackup", backup_id=copy.id) == "success"
