@@ -97,7 +97,7 @@ def test_rotation_leaves_the_only_good_backup_of_the_present_vm(world: worlds.Wo
     world.register(vmid=101, backups=1)
     present = world.back_up()
 
-    assert "in use" in world.call("BackupNow")
+    assert "Quota full" in world.call("BackupNow")
     assert present.id in {one.id for one in world.held()}
     assert len(world.held()) == 4
 
