@@ -12,6 +12,7 @@ SQLite and the embedded Valkey, are so by themselves.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections import Counter
@@ -34,6 +35,9 @@ settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Settings of whoever runs the tests would go before those of a test.
+    for name in settings_in_environment():
+        del os.environ[name]
     config.addinivalue_line("markers", "slow: left out by make quick")
     config.addinivalue_line("markers", "databases: run on SQLite, PostgreSQL and MariaDB")
     config.addinivalue_line("markers", "redises: run on the embedded Valkey and the real Redis")
@@ -112,6 +116,16 @@ def any_redis_url(redis_url: str) -> str:
 def mailbox() -> Iterator[services.Mailbox]:
     with services.mail_sink() as box:
         yield box
+
+
+def settings_in_environment() -> list[str]:
+    return [name for name in os.environ if name.startswith("PUQ_BACKUPS_")]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_left_behind() -> None:
+    """A setting that a test leaves in the environment changes what the tests after it in the same process show."""
+    assert settings_in_environment() == []
 
 
 @pytest.fixture(autouse=True)

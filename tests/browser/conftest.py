@@ -76,7 +76,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 LOCAL = ("http://127.0.0.1:", "http://localhost:", "data:", "blob:", "about:")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     demo = Demo()
     yield demo

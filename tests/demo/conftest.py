@@ -19,7 +19,7 @@ from demo.run import STATE
 from puq_backups.simulator import simulator
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def running() -> Iterator[simulator.Simulator]:
     with simulator.start(state=history.proxmox_state(json.loads(STATE.read_text()))) as running:
         yield running
@@ -31,33 +31,47 @@ def proxmox(running: simulator.Simulator) -> simulator.Simulator:
     return running
 
 
-# One application for all: like most hosts the demo has one `backups` object, which belongs to one application.
-@pytest.fixture(scope="package")
-def app(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+@pytest.fixture(scope="session")
+def variables(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the demo's processes find in their environment."""
     folder = tmp_path_factory.mktemp("demo")
     token, secret = running.tokens["panel"]
+    return {
+        "SECRET_KEY": "for tests",
+        "DATABASE_URL": databases.sqlite_file(folder),
+        "DEMO_ADDRESS": "http://127.0.0.1:5000",
+        "DEMO_MAILS": str(folder),
+        "DEMO_PROXMOX_URL": running.url,
+        "DEMO_PROXMOX_FINGERPRINT": running.fingerprint,
+        "DEMO_PROXMOX_CA": str(running.ca_file),
+        "DEMO_PROXMOX_TOKEN": token,
+        "DEMO_PROXMOX_SECRET": secret,
+        "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(),
+        "PUQ_BACKUPS_REDIS_URL": valkey_url,
+        "PUQ_BACKUPS_POLL": "0.2s",
+        "PUQ_BACKUPS_SETTLE": "2s",
+    }
+
+
+# One application for all: like most hosts the demo has one `backups` object, which belongs to one application.
+@pytest.fixture(scope="session")
+def made_app(variables: dict[str, str]) -> Flask:
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in {
-            "SECRET_KEY": "for tests",
-            "DATABASE_URL": databases.sqlite_file(folder),
-            "DEMO_ADDRESS": "http://127.0.0.1:5000",
-            "DEMO_MAILS": str(folder),
-            "DEMO_PROXMOX_URL": running.url,
-            "DEMO_PROXMOX_FINGERPRINT": running.fingerprint,
-            "DEMO_PROXMOX_CA": str(running.ca_file),
-            "DEMO_PROXMOX_TOKEN": token,
-            "DEMO_PROXMOX_SECRET": secret,
-            "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(),
-            "PUQ_BACKUPS_REDIS_URL": valkey_url,
-            "PUQ_BACKUPS_POLL": "0.2s",
-            "PUQ_BACKUPS_SETTLE": "2s",
-        }.items():
+        for name, value in variables.items():
             environment.setenv(name, value)
         app = create_app()
         for command in (["backups", "db", "upgrade"], ["seed"]):
             ran = app.test_cli_runner().invoke(args=command)
             assert ran.exit_code == 0, ran.output
-        yield app
+    return app
+
+
+@pytest.fixture
+def app(made_app: Flask, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The demo's application, with its environment for as long as one test runs."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return made_app
 
 
 class Visitor:
