@@ -32,7 +32,9 @@ def proxmox(running: simulator.Simulator) -> simulator.Simulator:
 
 
 @pytest.fixture(scope="session")
-def variables(running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def variables(
+    running: simulator.Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """What the demo's processes find in their environment."""
     folder = tmp_path_factory.mktemp("demo")
     token, secret = running.tokens["panel"]
