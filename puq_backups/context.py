@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .config import Settings
-from .counters import Counters
 from .hook_registry.registry import Hooks
 from .host import Actor, Host
 from .i18n.translator import Translator
 from .models import Database, Server
 from .pve.client import Access, Proxmox
 from .pve.connections import Connections
-from .rate_limits import RateLimiter
+from .shared_redis.counters import Counters
+from .shared_redis.rate_limits import RateLimiter
 from .vault import Vault
 
 

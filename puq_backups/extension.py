@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +17,15 @@ from sqlalchemy.orm import Session
 from . import cli, config, jobs, logs, web
 from . import host as hosts
 from .context import Context
-from .counters import Counters
 from .hook_registry.registry import Hooks
 from .host import SYSTEM, Actor, Host
 from .inventory import locks
-from .jobs.watching import Watching
 from .mail import protection
 from .models import AuditEntry, Database
-from .rate_limits import RateLimiter
 from .settings import load
+from .shared_redis.counters import Counters
+from .shared_redis.rate_limits import RateLimiter
+from .shared_redis.watching import Watching
 from .vault import Vault
 from .web import admin, tab
 from .whmcs import answers, command_hooks, dispatch
@@ -77,15 +77,7 @@ class Backups:
             with app.app_context():
                 return db.engine
 
-        jobs_queue, watching = jobs.Enqueuer(settings), Watching(settings)
-        self._context = Context(
-            settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
-            hooks=self.hooks, host=host, vault=Vault(settings.keys), enqueue=jobs_queue.enqueue,
-            limiter=RateLimiter(settings.rate_limits, settings.redis_url, settings.queue),
-            counters=Counters(settings.redis_url, settings.queue),
-            enqueue_polls=jobs_queue.enqueue_polls, note_watched=watching.note, watched=watching.watched,
-            signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
-        )  # fmt: skip
+        self._context = self._make_context(settings, engine, host)
         # Hooks run by the host need the context too, and the host has none to pass.
         self.hooks.given["context"] = self._context
         self.hooks.load_all(settings.hooks)
@@ -97,6 +89,18 @@ class Backups:
             web.monitoring.blueprint(self._context), url_prefix=settings.operations_url_prefix.rstrip("/")
         )
         app.cli.add_command(cli.backups)
+
+    def _make_context(self, settings: config.Settings, engine: Callable[[], Engine], host: Host) -> Context:
+        enqueuer, redis, prefix = jobs.Enqueuer(settings), settings.redis_url, settings.queue
+        watching = Watching(redis, prefix)
+        return Context(
+            settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
+            hooks=self.hooks, host=host, vault=Vault(settings.keys),
+            enqueue=enqueuer.enqueue, enqueue_polls=enqueuer.enqueue_polls,
+            limiter=RateLimiter(settings.rate_limits, redis, prefix), counters=Counters(redis, prefix),
+            note_watched=watching.note, watched=watching.watched,
+            signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
+        )  # fmt: skip
 
     def _refresh_protection(self, session: Session, service_ids: set[str]) -> None:
         protection.refresh(session, self.context, service_ids)

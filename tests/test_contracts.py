@@ -88,7 +88,7 @@ def test_work_contract_names_every_package_below_the_ways_in() -> None:
 
     named = config["importlinter:contract:work"]["source_modules"].split()
 
-    modules = {"config", "counters", "errors", "host", "logs", "rate_limits", "settings", "vault"}
+    modules = {"config", "errors", "host", "logs", "settings", "vault"}
     assert {name.removeprefix("puq_backups.") for name in named} == below - modules
 
 

@@ -30,6 +30,10 @@ def test_map_names_each_package_exactly_once() -> None:
     assert sorted(mapped()) == sorted(packages())
 
 
+def test_no_more_than_ten_files_stand_loose() -> None:
+    assert len(list((ROOT / "puq_backups").glob("*.py"))) <= 10
+
+
 def test_map_says_what_each_package_is_for() -> None:
     text = MAP.read_text()
 

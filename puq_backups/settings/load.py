@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet
 
 from ..config import LOG_FORMATS, PREFIX, SAFETY_COPY_CHOICES, Settings
 from ..errors import SettingError
-from ..rate_limits import read_limits
+from ..shared_redis.rate_limits import read_limits
 from .value_types import READERS, is_address
 
 VARIABLE = re.compile(r"<[^>]*>")

@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..context import Context
-from ..counters import BUCKETS
 from ..errors import BackupsError
 from ..models import ACTIVE_STATES, ENDED_STATES, Chore, Mail, Operation, Service, now
+from ..shared_redis.counters import BUCKETS
 from . import search
 
 if TYPE_CHECKING:

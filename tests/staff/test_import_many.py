@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from support import world as worlds
 
-from puq_backups.cli_progress import tracked
+from puq_backups.cli.progress import tracked
 from puq_backups.models import Backup, Service, now
 from puq_backups.simulator import Simulator, start
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from redis import Redis
 from sqlalchemy import text, update
 from support import world as worlds
 from support.services import ROOT, Mailbox
@@ -17,9 +17,9 @@ from support.waiting import PATIENCE
 
 from bench.counting import counted
 from puq_backups.clock import periodic, tick
-from puq_backups.counters import CALL_OUTCOMES, METHODS, Counters
 from puq_backups.mail import delivery
 from puq_backups.models import Chore, Operation, Service, now
+from puq_backups.shared_redis.counters import CALL_OUTCOMES, METHODS, Counters
 from puq_backups.simulator import Simulator
 from puq_backups.staff import metrics
 
@@ -173,7 +173,7 @@ def test_stopped_clock_is_seen_in_the_metric(world: worlds.World) -> None:
 
 def test_counters_of_somebody_else_do_no_harm(world: worlds.World) -> None:
     settings = world.context.settings
-    counters: Any = world.context.counters
-    counters._redis.hset(f"{settings.queue}:counters", mapping={"call x": "1", "mail": "no", b"\xff": "3"})
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.hset(f"{settings.queue}:counters", mapping={"call x": "1", "mail": "no", b"\xff": "3"})
 
     assert value(samples(world), "redis_up") == 1

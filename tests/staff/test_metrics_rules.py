@@ -12,8 +12,8 @@ from support import world as worlds
 from support.services import ROOT, Mailbox
 
 from puq_backups.clock import periodic
-from puq_backups.counters import CALL_OUTCOMES, MAIL_OUTCOMES
 from puq_backups.models import PROTECTION
+from puq_backups.shared_redis.counters import CALL_OUTCOMES, MAIL_OUTCOMES
 from puq_backups.simulator import Simulator
 from puq_backups.staff import metrics
 

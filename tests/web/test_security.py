@@ -9,7 +9,7 @@ from jinja2 import ChoiceLoader, DictLoader
 from support import world as worlds
 
 from puq_backups import Actor
-from puq_backups.rate_limits import RateLimiter
+from puq_backups.shared_redis.rate_limits import RateLimiter
 from puq_backups.web.security import HEADERS, POLICY
 
 from .conftest import Door, said

@@ -10,9 +10,9 @@ from cryptography.fernet import Fernet
 from flask import current_app
 from flask.cli import ScriptInfo
 
-from .config import PREFIX
-from .errors import SettingError
-from .staff.setup_steps import MISSING, NOTE, OK, UNKNOWN, SetupStep, setup_steps
+from ..config import PREFIX
+from ..errors import SettingError
+from ..staff.setup_steps import MISSING, NOTE, OK, UNKNOWN, SetupStep, setup_steps
 
 MARKS = {OK: "ok", NOTE: "note", MISSING: "MISSING", UNKNOWN: "later"}
 NOT_MOUNTED = "puq-backups is not mounted: add this where your application is made; README.md has BillingHost."

@@ -9,10 +9,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from .cli_progress import tracked
-from .context import Context
-from .staff import import_list
-from .staff.import_services import Import, Result
+from ..context import Context
+from ..staff import import_list
+from ..staff.import_services import Import, Result
+from .progress import tracked
 
 HEADINGS = ("service", "VM", "name", "state", "imported", "recorded", "other machines", "first run")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -12,14 +12,11 @@ from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 from redis import ConnectionPool
 
-from .errors import SettingError, TooManyRequests
+from ..errors import SettingError, TooManyRequests
+from .best_effort import PAUSE, TIMEOUT
 
 log = logging.getLogger("puq_backups.rate_limits")
 ACTIONS = ("create", "restore", "preview", "keep", "note", "test_mail")
-REDIS_TIMEOUT = 0.2
-"""Seconds. A Redis that does not answer must not hold up a page."""
-REDIS_PAUSE = 30.0
-"""Seconds during which a Redis that failed is not asked again; limits are counted in memory meanwhile."""
 
 
 class RateLimiter:
@@ -31,7 +28,7 @@ class RateLimiter:
     def __init__(self, limits: Iterable[str], redis_url: str, prefix: str) -> None:
         self._items = read_limits(limits)
         pool = ConnectionPool.from_url(
-            redis_url, socket_connect_timeout=REDIS_TIMEOUT, socket_timeout=REDIS_TIMEOUT, max_connections=None
+            redis_url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT, max_connections=None
         )
         self._shared: Storage = RedisStorage("redis://", connection_pool=pool, key_prefix=f"{prefix}:limits")
         self._memory: Storage = MemoryStorage()
@@ -53,7 +50,7 @@ class RateLimiter:
             try:
                 return _hit(self._shared, item, keys)
             except Exception as error:  # noqa: BLE001 - whatever Redis answers, a limit refuses nobody for it
-                self._redis_again = time.monotonic() + REDIS_PAUSE
+                self._redis_again = time.monotonic() + PAUSE
                 log.warning("rate limits are counted in memory: %s", type(error).__name__)
         return _hit(self._memory, item, keys)
 

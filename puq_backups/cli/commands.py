@@ -18,18 +18,20 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import cli_import, cli_init, jobs, logs
-from .accounts.servers import rotate_secrets
-from .cli_progress import tracked
-from .clock import heartbeats, periodic
-from .clock import tick as clock_tick
-from .clock.outage import Outage
-from .context import Context
-from .errors import BackupsError
-from .migrations import running
-from .models import Chore, Operation, Server, Service, leases
-from .staff import readiness
-from .staff.doctor import run_checks
+from .. import jobs, logs
+from ..accounts.servers import rotate_secrets
+from ..clock import heartbeats, periodic
+from ..clock import tick as clock_tick
+from ..clock.outage import Outage
+from ..context import Context
+from ..errors import BackupsError
+from ..migrations import running
+from ..models import Chore, Operation, Server, Service, leases
+from ..staff import readiness
+from ..staff.doctor import run_checks
+from .import_command import import_services
+from .init_command import init
+from .progress import tracked
 
 log = logging.getLogger("puq_backups.clock")
 
@@ -80,8 +82,8 @@ def _context() -> Context:
 
 
 # It also runs where the application does not start for want of a setting.
-backups.command(with_appcontext=False)(cli_init.init)
-backups.add_command(cli_import.import_services)
+backups.command(with_appcontext=False)(init)
+backups.add_command(import_services)
 
 
 def _process_context() -> Context:

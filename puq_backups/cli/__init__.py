@@ -1,0 +1,3 @@
+"""The `flask backups …` commands."""
+
+from .commands import backups as backups
