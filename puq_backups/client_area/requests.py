@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from .. import host as hosts
@@ -14,7 +13,7 @@ from ..context import Context
 from ..errors import NotAllowed, NotFound, Refused
 from ..host import Actor
 from ..inventory import policy, service_backups
-from ..models import Backup, Operation, Service, is_valid_id
+from ..models import Backup, Operation, Service, changes, is_valid_id
 from ..models.audit_log import audit
 from ..rules.package import Package
 
@@ -34,12 +33,7 @@ def refresh_service(context: Context, service_id: str) -> None:
 
 def lock_service(session: Session, service_id: str) -> Service:
     """Load a service with its row locked, so that concurrent requests are checked one after the other."""
-    session.execute(
-        update(Service)
-        .where(Service.id == service_id)
-        .values(version=Service.version + 1)
-        .execution_options(synchronize_session=False)
-    )
+    changes.lock(session, [service_id])
     service = session.get(Service, service_id, populate_existing=True)
     if service is None:
         raise NotFound

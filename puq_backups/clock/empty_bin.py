@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 
 from ..context import Context
-from ..models import Backup, Operation, Service, not_set_aside, now
+from ..models import Backup, Operation, Service, changes, not_set_aside, now
 from ..models.audit_log import audit
 from ..operations.row_work import RowWork
 from .purge_terminated import removable
@@ -33,7 +33,7 @@ def _over() -> tuple[ColumnElement[bool], ...]:
 def _ask(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
         # Undo writes the same row: whoever comes second sees the other.
-        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        changes.lock(session, [service_id])
         backup = session.scalars(select(Backup).where(Backup.id == backup_id, *_over())).first()
         if backup is None:
             return False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, exists, select
 
 from ..context import Context
-from ..models import ACTIVE_STATES, Backup, Operation, Service, not_set_aside, now
+from ..models import ACTIVE_STATES, Backup, Operation, Service, changes, not_set_aside, now
 from ..models.audit_log import audit
 from ..operations.row_work import RowWork
 from .purge_terminated import removable
@@ -45,7 +45,7 @@ def _expired() -> tuple[ColumnElement[bool], ...]:
 def _request_removal(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
         # A request for a restore updates the same row, so that the later transaction sees the earlier one.
-        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        changes.lock(session, [service_id])
         due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id, *_expired())
         backup = session.scalars(due).first()
         if backup is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ..context import Context
 from ..inventory import storage_status
 from ..mail import protection
-from ..models import Service, Storage, not_set_aside, now
+from ..models import Service, Storage, changes, not_set_aside, now
 from ..operations.row_work import RowWork
 
 BATCH = 500
@@ -33,7 +33,7 @@ def refresh_due(context: Context) -> int:
 def _refresh(context: Context, service_id: str) -> None:
     with context.database.begin() as session:
         # The row is locked first, as by requests: whoever changes what counts comes before or after.
-        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        changes.lock(session, [service_id])
         protection.refresh(session, context, [service_id])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..models import Backup, Operation, Service, not_set_aside, now
+from ..models import Backup, Operation, Service, changes, not_set_aside, now
 from ..operations import state_changes
 from ..operations.row_work import RowWork
 
@@ -97,7 +97,7 @@ def _disowned() -> tuple[ColumnElement[bool], ...]:
 def _purge_backup(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
         # CreateAccount locks the same row: the earlier owner may come back at this moment.
-        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        changes.lock(session, [service_id])
         due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id)
         backup = session.scalars(due.where(*_disowned())).first()
         if backup is None:

@@ -28,7 +28,7 @@ from . import (
 )
 
 log = logging.getLogger("puq_backups.clock")
-Chore = tuple[str, timedelta | Callable[[datetime], datetime], Callable[[], object]]
+ChoreWork = tuple[str, timedelta | Callable[[datetime], datetime], Callable[[], object]]
 """Name, pause (or next due time) and work of a periodic task."""
 PURGE_INTERVAL = timedelta(minutes=5)
 VM_REFRESH_INTERVAL = timedelta(minutes=2)
@@ -120,7 +120,7 @@ def _refresh_vms(context: Context, server: Server) -> None:
 def _run_periodic(context: Context) -> None:
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
-    chores: list[Chore] = []
+    chores: list[ChoreWork] = []
     for server in servers:
         chores += [
             (f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)),
@@ -136,7 +136,6 @@ def _run_periodic(context: Context) -> None:
     ]
     resting = periodic.resting(context)
     due = [chore for chore in chores if chore[0] not in resting]
-    rows = RowWork(context, "chore") if due else None
+    rows = RowWork(context, "chore")
     for name, again, work in due:
-        if rows:
-            rows.run(name, partial(periodic.run_due, context, name, again, work))
+        rows.run(name, partial(periodic.run_due, context, name, again, work))

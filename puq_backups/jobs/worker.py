@@ -16,11 +16,10 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import WorkerStatus
 
+from ..clock.outage import Outage
 from .pulse import WORKER_TTL, Pulse
 
 log = logging.getLogger("puq_backups.worker")
-PAUSES = (1, 2, 4, 8, 15, 30)
-"""Seconds between attempts to serve again while Redis fails; the last one repeats."""
 
 
 class JobRefused(Exception):
@@ -107,22 +106,20 @@ def serve(make: Callable[[], JobWorker], stop: threading.Event, pulse: Pulse) ->
     RQ's loop ends on many errors (Redis away, read-only, refusing the password, a job that cannot be read): each time
     it begins again after a growing pause, and says so in one line.
     """
-    failures = 0
+    outage = Outage("the worker's loop")
     while not stop.is_set():
         pulse.beat()
         worker = None
         try:
             worker = make()
-            worked = worker.work(logging_level="WARNING")
-            reason = "its loop ended"
+            if worker.work(logging_level="WARNING"):
+                outage.over()
+            failure: Exception = RuntimeError("it ended")
         except Exception as error:  # noqa: BLE001 - whatever Redis and RQ raise, the worker goes on
-            worked, reason = False, f"{type(error).__name__}: {error}"
+            failure = error
         if worker is not None and worker.told_to_stop:
             return
         # RQ's loop puts handlers of its own in place, which raise where no loop runs any more.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        failures = 0 if worked else failures + 1
-        pause = PAUSES[min(max(failures, 1), len(PAUSES)) - 1]
-        log.warning("the worker cannot serve its queue (%.200s): again in %d s", reason, pause)
-        stop.wait(pause)
+        stop.wait(outage.failed(failure))

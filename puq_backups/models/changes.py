@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import inspect, update
@@ -27,7 +27,7 @@ WATCHED: dict[type[Base], tuple[str, ...]] = {
 """Columns by model: a change of one of them may change the protection of the row's service. Of operations those that
 are a scheduled slot."""
 
-CHANGED = "services_changed"
+CHANGED, LOCKED = "services_changed", "services_locked"
 OnChange = Callable[[Session, set[str]], object]
 
 
@@ -36,11 +36,22 @@ def note(session: Session, _: UOWTransaction, __: Any) -> None:
     lock_services(session)
 
 
-def lock_services(session: Session) -> None:
-    """Keep the ids of the services whose protection the session's changes may change, and lock their rows.
+def lock(session: Session, service_ids: Iterable[str]) -> None:
+    """Lock the rows of services until the transaction ends.
 
-    Requests lock the service first as well, so that two transactions never wait for each other.
+    Whoever writes a service or rows that belong to it does this first, so that two transactions never wait for each
+    other, and whoever comes second sees what the first one did. An UPDATE, because SQLite has no `FOR UPDATE`.
     """
+    locked: set[str] = session.info.setdefault(LOCKED, set())
+    if wanted := set(service_ids) - locked:
+        session.connection().execute(
+            update(Service).where(Service.id.in_(sorted(wanted))).values(version=Service.version + 1)
+        )
+    locked |= wanted
+
+
+def lock_services(session: Session) -> None:
+    """Keep the ids of the services whose protection the session's changes may change, and lock their rows."""
     _keep(session, {
         service_id for row in (*session.new, *session.dirty, *session.deleted) if (service_id := _concerned(row))
     })  # fmt: skip
@@ -52,12 +63,8 @@ def concern(session: Session, service_id: str) -> None:
 
 
 def _keep(session: Session, found: set[str]) -> None:
-    known: set[str] = session.info.setdefault(CHANGED, set())
-    if found - known:
-        session.connection().execute(
-            update(Service).where(Service.id.in_(sorted(found - known))).values(version=Service.version + 1)
-        )
-    known |= found
+    lock(session, found)
+    session.info.setdefault(CHANGED, set()).update(found)
 
 
 def _concerned(row: object) -> str | None:
@@ -79,5 +86,6 @@ def tell(session: Session, on_change: OnChange) -> None:
 
 
 def forget(session: Session) -> None:
-    """After a transaction: what was not committed concerns nobody."""
+    """After a transaction: what was not committed concerns nobody, and no row is locked."""
     session.info.pop(CHANGED, None)
+    session.info.pop(LOCKED, None)

@@ -50,24 +50,27 @@ def claim(context: Context, session: Session, operation_id: str, owner: str) -> 
 def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
     """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out.
 
-    The operation's own changes are written by the same UPDATE that checks the lease.
+    The operation's own changes are written by the same UPDATE that checks the lease. It comes last: requests too lock
+    the service's row first, so that two transactions never wait for each other.
     """
     session, operation = step.session, step.operation
     with session.no_autoflush:
         changes.lock_services(session)
         changed = _changed_columns(operation)
-        clock = database_now(session)
-        until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
-        held = session.execute(
-            update(Operation)
-            .where(Operation.id == operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
-            .values({**changed, "lease_owner": None if release else owner, "lease_until": until, "enqueued_at": None})
-            .execution_options(synchronize_session=False)
-        )
+    for name, value in changed.items():
+        # To the session it is written: the flush leaves it to the UPDATE below.
+        set_committed_value(operation, name, value)
+    session.flush()
+    clock = database_now(session)
+    until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
+    held = session.execute(
+        update(Operation)
+        .where(Operation.id == operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+        .values({**changed, "lease_owner": None if release else owner, "lease_until": until, "enqueued_at": None})
+        .execution_options(synchronize_session=False)
+    )
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise LeaseLost
-    for name, value in changed.items():
-        set_committed_value(operation, name, value)
     session.commit()
 
 

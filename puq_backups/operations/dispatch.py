@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..context import Context
 from ..models import Operation
 from . import queue, state_changes
@@ -26,8 +28,8 @@ def start_waiting(context: Context, operation_id: str | None = None) -> int:
         waiting = {only: True} if only else queue.places_waiting(session)
         open_to = [place for place, others in waiting.items() if others or running.nodes[place] < settings.per_node]
         queues = queue.in_order(session, open_to)
-    rows = RowWork(context, "start") if any(queues.values()) else None
-    started = [one for order in queues.values() if rows for one in _start_node(context, running, order, rows)]
+    rows = RowWork(context, "start")
+    started = [one for order in queues.values() for one in _start_node(context, running, order, rows)]
     context.enqueue(started)
     return len(started)
 
@@ -39,9 +41,7 @@ def _start_node(context: Context, running: Running, order: list[Waiting], rows: 
         if one.blocked or tries == MOST_TRIES or not _has_room(context, running, one):
             continue
         tries += 1
-        begun: list[bool] = []
-        rows.run(one.id, lambda key=one.id, begun=begun: begun.append(state_changes.start(context, key)))  # type: ignore[misc]  # the defaults bind the row
-        if not any(begun):
+        if not rows.count([(one.id, None, partial(state_changes.start, context, one.id))]):
             continue
         started.append(one.id)
         if one.kind == "backup":

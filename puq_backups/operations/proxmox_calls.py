@@ -6,12 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import BackupsError, UnknownOutcome
-from ..models import Server, Service
+from ..models import Server, changes
 from ..models.audit_log import audit
 from ..pve import tasks
 from . import operation_log, task_watch
@@ -56,13 +55,7 @@ def _still_holds(step: StepContext, still: Callable[[Session], bool]) -> bool:
 
     Requests lock the same row, so each of them is either seen here or sees the intent.
     """
-    with step.session.no_autoflush:
-        step.session.execute(
-            update(Service)
-            .where(Service.id == step.service.id)
-            .values(version=Service.version + 1)
-            .execution_options(synchronize_session=False)
-        )
+    changes.lock(step.session, [step.operation.service_id])
     # A session of its own: the step's session would answer with the rows as it has read them before.
     with step.context.database.open() as fresh:
         if still(fresh):

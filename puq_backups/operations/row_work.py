@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,9 +28,13 @@ class RowWork:
 
     def __init__(self, context: Context, work: str) -> None:
         self.context, self.work = context, work
-        with context.database.open() as session:
-            known = session.execute(select(SetAside.key, SetAside.again_at).where(SetAside.work == work))
-            self._again = {key: again_at for key, again_at in known}  # noqa: C416 - rows are no tuples to mypy
+
+    @cached_property
+    def _again(self) -> dict[str, datetime]:
+        """When each row that is set aside is tried again; read with the first row."""
+        with self.context.database.open() as session:
+            known = session.execute(select(SetAside.key, SetAside.again_at).where(SetAside.work == self.work))
+            return {key: again_at for key, again_at in known}  # noqa: C416 - rows are no tuples to mypy
 
     def count(self, rows: Iterable[tuple[str, str | None, Callable[[], int]]]) -> int:
         """Do the work for each (key, service id, call) and return the sum of what the calls return."""

@@ -42,7 +42,7 @@ def start(context: Context, operation_id: str) -> bool:
     try:
         with context.database.begin() as session:
             session.execute(update(Server).where(Server.id == place.server_id).values(port=Server.port))
-            session.execute(update(Service).where(Service.id == place.id).values(version=Service.version + 1))
+            changes.lock(session, [place.id])
             operation = session.get_one(Operation, operation_id)
             if operation.state != "waiting":
                 return False
@@ -101,6 +101,9 @@ def end(
 
     A failed scheduled backup goes back to `waiting` while attempts and catch-up time are left.
     """
+    restored = operation.kind in {"restore", "reinstall"}
+    if restored:
+        changes.lock(session, [operation.service_id])
     operation.lock = operation.upid = operation.intent = operation.progress = operation.deadline_at = None
     operation.reason = reason.to_json() if reason else None
     text = f"{operation.kind} {state}" + (f": {reason}" if reason else "")
@@ -116,7 +119,7 @@ def end(
                 trouble.on_operation(session, context, operation, service, reason)
             return
     operation.state, operation.finished_at = state, now()
-    if operation.kind in {"restore", "reinstall"}:
+    if restored:
         _note_restore(session, operation, service)
     _write_mails(session, operation, lambda: _tell_people(session, context, operation, service))
     after_commit(session, lambda: _tell_hooks(context, operation))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Refused
 from ..host import Actor
-from ..models import Backup, Service, Storage, is_valid_id, now
+from ..models import Backup, Storage, changes, is_valid_id, now
 from ..models.audit_log import audit
 
 
@@ -59,4 +59,4 @@ def _lock_services(session: Session, storage: Storage) -> None:
     """Lock the rows of the services concerned, in their order, before any of their backups is written."""
     ours = select(Backup.service_id).where(*_here(storage)).distinct().order_by(Backup.service_id)
     for service_id in session.scalars(ours).all():
-        session.execute(update(Service).where(Service.id == service_id).values(version=Service.version + 1))
+        changes.lock(session, [service_id])
