@@ -18,7 +18,7 @@ from ..host import SYSTEM, Actor
 from ..models import Server, Service, now
 from ..models.audit_log import audit
 from ..pve import vms
-from ..pve.client import Access
+from ..pve.client import Access, Proxmox
 from ..rules import package as packages
 from ..rules.schedule import Schedule
 from ..rules.wall_time import zones
@@ -46,11 +46,7 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
     Raises BadInput for a missing or wrong parameter, Refused if the VM belongs to another service, and ProxmoxError
     if the VM cannot be read.
     """
-    given.service_id(params), given.client_id(params)
-    access, vmid = given.server_access(params, context), given.vmid(params)
-    packages.check_quota(params)
-    if not packages.read(params)[0].storage:
-        raise BadInput("Backups storage", "The product setting Backups storage is empty.")
+    access, vmid = check(context, params), given.vmid(params)
     machine = _find_vm(context, access, vmid, given.node(params))
     same = same_server.find_same(context, access, given.service_id(params))
     try:
@@ -62,14 +58,27 @@ def register(context: Context, params: Mapping[str, Any], actor: Actor = SYSTEM)
         raise Refused("The virtual machine {vmid} already belongs to another service.", vmid=vmid) from None
 
 
+def check(context: Context, params: Mapping[str, Any]) -> Access:
+    """Return the access of the service's server. Raises BadInput for a parameter missing or wrong."""
+    given.service_id(params), given.client_id(params), given.vmid(params)
+    packages.check_quota(params)
+    if not packages.read(params)[0].storage:
+        raise BadInput("Backups storage", "The product setting Backups storage is empty.")
+    return given.server_access(params, context)
+
+
+def read_vm(proxmox: Proxmox, vmid: int, node: str, status: str) -> ProxmoxVm:
+    """Read a VM whose node and status are known; one call."""
+    config = vms.config(proxmox, node, vmid)
+    return ProxmoxVm(vmid, node, str(config.get("name") or f"VM {vmid}"), vms.identity(config), status)
+
+
 def _find_vm(context: Context, access: Access, vmid: int, node: str) -> ProxmoxVm:
     proxmox = context.connect_with(access)
     place = vms.find_node(proxmox, vmid) or node
     if not place:
         raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)
-    config = vms.config(proxmox, place, vmid)
-    name, status = str(config.get("name") or f"VM {vmid}"), vms.status(proxmox, place, vmid).status
-    return ProxmoxVm(vmid, place, name, vms.identity(config), status)
+    return read_vm(proxmox, vmid, place, vms.status(proxmox, place, vmid).status)
 
 
 def write(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..accounts import same_server
-from ..accounts.register import ProxmoxVm
+from ..accounts.register import ProxmoxVm, read_vm
 from ..context import Context
 from ..errors import Message, ProxmoxError, Refused
 from ..pve import archives, vms
@@ -64,9 +64,7 @@ class Cluster:
         place = self.places.get(vmid)
         if place is None:
             raise Refused("Proxmox has no virtual machine {vmid}, or the token may not see it.", vmid=vmid)
-        config = vms.config(self.proxmox, place.node, vmid)
-        name = str(config.get("name") or f"VM {vmid}")
-        return ProxmoxVm(vmid, place.node, name, vms.identity(config), place.status)
+        return read_vm(self.proxmox, vmid, place.node, place.status)
 
     def disks_of(self, located: Located, identity: str) -> int | None:
         """Return the number of disks in an archive; None if it holds another machine, or does not say which.

@@ -23,7 +23,6 @@ from ..inventory import run_decision, service_backups
 from ..models import Service, now
 from ..models.audit_log import audit
 from ..pve.client import Access
-from ..rules import package as packages
 from ..rules.schedule import Schedule, read_form
 from ..rules.wall_time import DAYS_PER_WEEK
 from . import foreign_archives
@@ -81,10 +80,7 @@ class Import:
     def _import(self, params: Mapping[str, Any], result: Result) -> None:
         key, client_id, vmid = given.service_id(params), given.client_id(params), given.vmid(params)
         result.vmid = str(vmid)
-        packages.check_quota(params)
-        if not packages.read(params)[0].storage:
-            raise BadInput("Backups storage", "The product setting Backups storage is empty.")
-        access = given.server_access(params, self.context)
+        access = register.check(self.context, params)
         cluster = self._cluster(access, key)
         if self._vms.setdefault((access, vmid), key) != key:
             # The database would say so; in a dry run nothing is stored.
