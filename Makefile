@@ -3,8 +3,8 @@ PORT ?= 5000
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN = .venv/bin
-# More processes than cores: most of a test's time is waiting.
-PYTEST = bin/pytest --numprocesses 4 --dist loadfile
+# More processes than cores: most of a test's time is waiting. The order of the files is that of tests/conftest.py.
+PYTEST = bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: demo release test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean

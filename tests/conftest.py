@@ -62,6 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"browser", "chromium", "demo"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    # Long files first: one that begins last is waited for by all other processes.
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture
