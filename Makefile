@@ -7,6 +7,9 @@ BIN = .venv/bin
 PYTEST = bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 PIP = bin/python -m pip --quiet --disable-pip-version-check
 
+# Many tests start processes of their own: each would compile all modules again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo release test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
