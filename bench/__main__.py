@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 from pathlib import Path
 
 from support import databases as servers
 from support.hosting import mount
 
-from . import calls, databases, report
+from . import calls, databases, day, report
 
 
 def main() -> None:
@@ -28,6 +29,9 @@ def main() -> None:
                 _, backups = mount(url)
                 found += databases.figures(backups.context, given.services, kind)
         found += calls.figures(servers.sqlite_file(Path(name)))
+        # Nothing here has a Redis, and each part would say so.
+        logging.getLogger("puq_backups").setLevel(logging.ERROR)
+        found += day.figures(Path(name))
     print(report.table(found))
 
 

@@ -1,4 +1,4 @@
-"""Figures of one scheduled backup with rotation: calls to Proxmox, writes to the database; and of a day of many."""
+"""Figures of one scheduled backup with rotation: calls to Proxmox, writes to the database."""
 
 from __future__ import annotations
 
@@ -14,18 +14,12 @@ from puq_backups.simulator import Simulator
 from . import counting, fill
 from .report import Figure
 
-VMS = 10_000
-TICKS_A_DAY = 24 * 60
-MINUTES = 10
-"""Assumed length of a backup. Its task is polled each 5 seconds in its first minute, then ever more rarely."""
-HOUSEKEEPING = TICKS_A_DAY // 10 * 2 + TICKS_A_DAY // 5
-"""Calls a day for one server with one shared storage: status and listing each 10 minutes, places of VMs each 5."""
 TASKS = "/nodes/{node}/tasks"
 NO_REDIS = "unix:///nowhere/redis"
 
 
 def figures(database_url: str) -> list[Figure]:
-    """Measure a scheduled backup on the simulator; reckon a day of VMS machines with one backup each."""
+    """Measure a scheduled backup on the simulator."""
     with Simulator() as proxmox:
         world = worlds.make(proxmox, database_url, NO_REDIS)
         world.register(backups=2, rotation="before")
@@ -36,16 +30,10 @@ def figures(database_url: str) -> list[Figure]:
     # What is asked of a task that runs or has just ended is a poll as well.
     polls = sum(number for template, number in calls.items() if template.startswith(f"GET {TASKS}"))
     others = calls.total() - polls
-    ours = VMS * (others + _polls_of_a_backup()) + HOUSEKEEPING
     return [
         Figure("a scheduled backup with rotation: calls, polls aside", others, "≤ 7"),
         Figure("a scheduled backup with rotation: statements that write", writes, "≤ 14"),
-        Figure(
-            f"calls a day, {VMS:,} VMs, against the feature text's loop (reckoned)", ours, "≤ 0.01",
-            # Every VM, every minute: one listing of its backups.
-            VMS * TICKS_A_DAY,
-        ),
-    ]  # fmt: skip
+    ]
 
 
 def _scheduled(world: worlds.World) -> tuple[Counter[str], int]:
@@ -61,12 +49,3 @@ def _scheduled(world: worlds.World) -> tuple[Counter[str], int]:
     with counting.counted(world.context.database.engine) as cost:
         world.drain()
     return Counter(f"{one.method} {one.template}" for one in world.proxmox.requests()[before:]), cost.writes
-
-
-def _polls_of_a_backup() -> int:
-    """The polls of one backup of MINUTES on a node of its own."""
-    age, polls = 0.0, 0
-    while age < MINUTES * 60:
-        age += max(5.0, min(age / 12, 60.0))
-        polls += 1
-    return polls

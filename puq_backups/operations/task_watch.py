@@ -18,8 +18,10 @@ from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
 """Number of the service's latest operations whose tasks are excluded from the search for a lost one."""
-GROWTH = 12
-"""By how much the interval of polls grows: from 5 seconds in the first minute to 60 after twelve minutes."""
+LONGEST = 12
+"""The longest interval of polls, in shortest ones: with 5 seconds, 60. Before that age they stay at the shortest."""
+GROWTH = 4
+"""After that the interval is this part of the time that the task runs already: 60 seconds after 4 minutes."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """Start of the exit status of a task that wrote a configuration while the cluster had no quorum."""
 NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
@@ -58,11 +60,12 @@ def watch(step: StepContext) -> TaskResult | None:
 def pause_seconds(settings: Settings, operation: Operation, *, watched: bool) -> float:
     """Seconds until the next poll of a running task: `PUQ_BACKUPS_POLL` in its first minute and while `watched`.
 
-    Otherwise a twelfth of the time that it runs already, at most twelve times `PUQ_BACKUPS_POLL`.
+    Otherwise a quarter of the time that it runs already, at most twelve times `PUQ_BACKUPS_POLL`.
     """
     shortest = settings.poll.total_seconds()
+    longest = shortest * LONGEST
     age = time.time() - float((operation.intent or {}).get("at") or time.time())
-    return shortest if watched else max(shortest, min(age / GROWTH, shortest * GROWTH))
+    return shortest if watched or age < longest else min(age / GROWTH, longest)
 
 
 def _show(step: StepContext) -> None:

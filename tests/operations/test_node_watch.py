@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -126,7 +127,7 @@ def test_operations_handle_the_error_where_the_node_does_not_answer(world: world
 
 @pytest.mark.parametrize(
     ("minutes", "watched", "polls"),
-    [(0.5, False, 1), (6, False, 6), (12, False, 12), (600, False, 12), (600, True, 1)],
+    [(0.5, False, 1), (0.95, False, 1), (2, False, 6), (4, False, 12), (600, False, 12), (600, True, 1)],
 )
 def test_interval_grows_unless_somebody_looks(minutes: float, watched: bool, polls: int) -> None:
     settings = Settings(keys=(), poll=timedelta(seconds=5))
@@ -135,3 +136,17 @@ def test_interval_grows_unless_somebody_looks(minutes: float, watched: bool, pol
     found = task_watch.pause_seconds(settings, operation, watched=watched)
 
     assert found == pytest.approx(5 * polls, rel=0.1)
+
+
+def test_polls_of_a_task_of_ten_minutes_that_nobody_watches() -> None:
+    settings = Settings(keys=(), poll=timedelta(seconds=5))
+    age, ages = 0.0, []
+    while age < 600:
+        age += task_watch.pause_seconds(settings, Operation(intent={"at": time.time() - age}), watched=False)
+        ages.append(age)
+
+    pauses = [round(after - before) for before, after in itertools.pairwise(ages)]
+    assert sum(age <= 60.5 for age in ages) == 12
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 60
+    assert len(ages) <= 26
