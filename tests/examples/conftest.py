@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from cryptography.fernet import Fernet
 from flask import Flask
 from flask.testing import FlaskClient
 from support import databases
@@ -88,12 +89,9 @@ def environment(
 ) -> Iterator[None]:
     """The environment variables of every example."""
     token_id, secret = proxmox.tokens["panel"]
-    key = subprocess.run(
-        [sys.executable, "-m", "flask", "backups", "keys", "new"], capture_output=True, text=True, check=True
-    )
     values = {
         "SECRET_KEY": "test", "ADDRESS": ADDRESS, "DATABASE_URL": database_url,
-        "PUQ_BACKUPS_KEYS": key.stdout.strip(), "PUQ_BACKUPS_REDIS_URL": redis_url,
+        "PUQ_BACKUPS_KEYS": Fernet.generate_key().decode(), "PUQ_BACKUPS_REDIS_URL": redis_url,
         "PUQ_BACKUPS_SMTP_URL": mailbox.url, "PUQ_BACKUPS_MAIL_FROM": "shop@example.com",
         "PUQ_BACKUPS_POLL": "0.1", "PUQ_BACKUPS_SETTLE": "0.5", "PUQ_BACKUPS_SHUTDOWN_TIMEOUT": "5",
         "PROXMOX_HOST": proxmox.host, "PROXMOX_PORT": str(proxmox.port), "PROXMOX_TOKEN": token_id,

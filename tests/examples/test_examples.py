@@ -113,7 +113,7 @@ def test_own_migrations_leave_ours_alone(example: Example, tmp_path: Path) -> No
     example.run("backups", "db", "upgrade")
 
     folder = str(tmp_path / "migrations")
-    example.shell("db", "init", "-d", folder)
+    example.run("db", "init", "-d", folder)
     example.shell("db", "migrate", "-d", folder)
 
     proposed = tables_in(tmp_path / "migrations" / "versions")
