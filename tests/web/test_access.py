@@ -13,7 +13,7 @@ from puq_backups import Actor
 from puq_backups.host import PERMISSIONS
 from puq_backups.simulator import Simulator
 
-from .conftest import Door, said
+from .client_pages import ClientPages, visible_text
 
 PREFIX = "/services/<service_id>/backups"
 FORM = {
@@ -29,42 +29,42 @@ RIGHTS = {
 
 
 @pytest.fixture
-def full(door: Door) -> Door:
+def full(pages: ClientPages) -> ClientPages:
     """Alice and Bob each have a backup; Alice's form token is at hand."""
-    door.world.back_up("alice's secret note")
-    door.world.back_up("bob's secret note", "2")
-    return door
+    pages.world.back_up("alice's secret note")
+    pages.world.back_up("bob's secret note", "2")
+    return pages
 
 
 @pytest.fixture(scope="module")
 def shared(
     proxmox_server: Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Door]:  # fmt: skip
+) -> Iterator[ClientPages]:  # fmt: skip
     proxmox_server.reset()
     world = worlds.make(proxmox_server, databases.sqlite_file(tmp_path_factory.mktemp("access")), valkey_url)
     world.register()
     world.register("2", 101, "bob", storage="nfs")
-    door = Door(world, world.app.test_client())
-    door.world.back_up("alice's secret note")
-    door.world.back_up("bob's secret note", "2")
-    yield door
+    pages = ClientPages(world, world.app.test_client())
+    pages.world.back_up("alice's secret note")
+    pages.world.back_up("bob's secret note", "2")
+    yield pages
     world.context.database.engine.dispose()
 
 
 @pytest.fixture
-def closed(shared: Door, redis_url: str) -> Door:
+def closed(shared: ClientPages, redis_url: str) -> ClientPages:
     """The same as `full`, one for all tests in which nobody gets in."""
     shared.service_id = "1"
     return shared
 
 
 def routes(
-    door: Door, backup: str, operation: str, *, custom: bool = False
+    pages: ClientPages, backup: str, operation: str, *, custom: bool = False
 ) -> Iterator[tuple[str, str, str]]:  # fmt: skip
     """(method, path below the prefix, that path with ids) of every page there is; with `custom` also of those that
     call what their fields name (test_custom.py). Addresses of forms that lead to the page are left out.
     """
-    for rule in door.world.app.url_map.iter_rules():
+    for rule in pages.world.app.url_map.iter_rules():
         ours = rule.endpoint.startswith("puq_backups.") and ".reload_" not in rule.endpoint
         if ours and (custom or ".custom" not in rule.endpoint):
             path = rule.rule.removeprefix(PREFIX)
@@ -76,12 +76,12 @@ def ids(world: worlds.World, service_id: str) -> tuple[str, str]:
     return world.held(service_id)[0].id, world.operations(service_id)[0].id
 
 
-def ask(door: Door, method: str, path: str, actor: Actor | None, token: str) -> tuple[int, str]:
-    answer = door.post(path, FORM, actor, token) if method == "POST" else door.get(path, actor)
+def ask(pages: ClientPages, method: str, path: str, actor: Actor | None, token: str) -> tuple[int, str]:
+    answer = pages.post(path, FORM, actor, token) if method == "POST" else pages.get(path, actor)
     return answer.status_code, answer.text
 
 
-def test_every_form_has_a_right(closed: Door) -> None:
+def test_every_form_has_a_right(closed: ClientPages) -> None:
     forms = {path for method, path, _ in routes(closed, "b", "o") if method == "POST"}
 
     assert forms == set(RIGHTS)
@@ -89,7 +89,7 @@ def test_every_form_has_a_right(closed: Door) -> None:
 
 
 @pytest.mark.parametrize("actor", [None, CHARLIE, BOB, Actor(), Actor(client_id="1")], ids=str)
-def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(closed: Door, actor: Actor | None) -> None:
+def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(closed: ClientPages, actor: Actor | None) -> None:
     world, token = closed.world, closed.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
@@ -103,7 +103,7 @@ def test_stranger_gets_404_everywhere_and_proxmox_is_not_asked(closed: Door, act
     assert len(world.operations()) == written
 
 
-def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(closed: Door) -> None:
+def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(closed: ClientPages) -> None:
     there = closed.get(actor=BOB)
     closed.service_id = "no-such-service"
     nowhere = closed.get(actor=BOB)
@@ -113,14 +113,14 @@ def test_stranger_cannot_tell_a_service_that_is_there_from_one_that_is_not(close
 
 
 @pytest.mark.parametrize("service_id", ["x" * 65, "1%00", "%00", "%F0%9F%92%BE", "1'--", "..%2f1", "%20"])
-def test_odd_service_id_is_404(closed: Door, service_id: str) -> None:
+def test_odd_service_id_is_404(closed: ClientPages, service_id: str) -> None:
     closed.service_id = service_id
 
     for actor in (None, ALICE, STAFF):
         assert closed.get(actor=actor).status_code == 404
 
 
-def test_sub_user_who_may_not_view_gets_403_everywhere(closed: Door) -> None:
+def test_sub_user_who_may_not_view_gets_403_everywhere(closed: ClientPages) -> None:
     world, token = closed.world, closed.token()
     sub = Actor(client_id="alice", permissions=PERMISSIONS - {"view"})
     asked = len(world.proxmox.requests())
@@ -133,7 +133,7 @@ def test_sub_user_who_may_not_view_gets_403_everywhere(closed: Door) -> None:
     assert len(world.proxmox.requests()) == asked
 
 
-def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(closed: Door) -> None:
+def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(closed: ClientPages) -> None:
     world, token = closed.world, closed.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
@@ -144,14 +144,14 @@ def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(closed: Do
             if path in RIGHTS:
                 answer = closed.post(address, form, sub, token) if method == "POST" else closed.get(address, sub)
                 assert answer.status_code == 403, path
-                assert "Your account does not have the right to do this." in said(answer)
+                assert "Your account does not have the right to do this." in visible_text(answer)
             else:
                 assert closed.get(address, sub).status_code == 200
     assert len(world.proxmox.requests()) == asked
     assert len(world.operations()) == written
 
 
-def test_staff_may_come_in_everywhere(full: Door) -> None:
+def test_staff_may_come_in_everywhere(full: ClientPages) -> None:
     world, token = full.world, full.token()
 
     for method, path, address in routes(full, *ids(world, "1")):
@@ -162,7 +162,7 @@ FOREIGN = ["bob's", "nobody", "x" * 100, "%00", "%F0%9F%92%BE", "1'--"]
 
 
 @pytest.mark.databases
-def test_foreign_ids_are_404_and_proxmox_is_not_asked(full: Door) -> None:
+def test_foreign_ids_are_404_and_proxmox_is_not_asked(full: ClientPages) -> None:
     world, token = full.world, full.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
@@ -176,7 +176,7 @@ def test_foreign_ids_are_404_and_proxmox_is_not_asked(full: Door) -> None:
     assert not world.held("2")[0].kept
 
 
-def test_retry_with_anothers_backup_is_404(full: Door) -> None:
+def test_retry_with_anothers_backup_is_404(full: ClientPages) -> None:
     world = full.world
     world.proxmox.control("archive-damaged", volid=world.held()[0].volid)
     assert world.call("RestoreBackup", backup_id=ids(world, "1")[0], confirm="web100") == "success"
@@ -192,7 +192,7 @@ def test_retry_with_anothers_backup_is_404(full: Door) -> None:
     assert world.operations()[-1].id == failed.id
 
 
-def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(closed: Door) -> None:
+def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(closed: ClientPages) -> None:
     for path in ("/create", "/schedule", f"/{ids(closed.world, '1')[0]}/keep", "/operations/x/cancel"):
         assert closed.get(path).status_code == 303
         assert closed.get(path).headers["Location"] == "/services/1/backups/"
@@ -200,7 +200,7 @@ def test_address_of_a_form_leads_to_the_page_and_strangers_nowhere(closed: Door)
 
 
 @pytest.mark.slow
-def test_removed_backup_is_404(full: Door) -> None:
+def test_removed_backup_is_404(full: ClientPages) -> None:
     backup = ids(full.world, "1")[0]
     full.world.call("RemoveBackup", backup_id=backup)
     full.world.drain()
@@ -208,11 +208,11 @@ def test_removed_backup_is_404(full: Door) -> None:
     for action in ("restore", "remove", "note", "keep"):
         answer = full.post(f"/{backup}/{action}", FORM)
         assert answer.status_code == 404
-        assert "It is no longer there. The page shows what is there now." in said(answer)
-        assert "Scheduled Automatic Backups" in said(answer)
+        assert "It is no longer there. The page shows what is there now." in visible_text(answer)
+        assert "Scheduled Automatic Backups" in visible_text(answer)
 
 
-def test_form_fields_cannot_stand_in_for_the_address(full: Door) -> None:
+def test_form_fields_cannot_stand_in_for_the_address(full: ClientPages) -> None:
     bobs = ids(full.world, "2")[0]
     answer = full.post("/create", {"serviceid": "2", "service_id": "2", "backup_id": bobs, "note": "mine"})
 
@@ -222,7 +222,7 @@ def test_form_fields_cannot_stand_in_for_the_address(full: Door) -> None:
     full.world.drain()
 
 
-def test_missing_or_wrong_token_is_400_and_does_nothing(closed: Door) -> None:
+def test_missing_or_wrong_token_is_400_and_does_nothing(closed: ClientPages) -> None:
     world = closed.world
     asked, written = len(world.proxmox.requests()), len(world.operations())
 
@@ -230,25 +230,25 @@ def test_missing_or_wrong_token_is_400_and_does_nothing(closed: Door) -> None:
         for token in (None, "wrong", "ImFiYyI.abc.def") if method == "POST" else ():
             answer = closed.post(address, FORM, token=token)
             assert answer.status_code == 400, path
-            assert "csrf_token" in said(answer)
+            assert "csrf_token" in visible_text(answer)
     assert len(world.proxmox.requests()) == asked
     assert len(world.operations()) == written
 
 
-def test_token_of_another_browser_is_400(closed: Door) -> None:
-    other = Door(closed.world, closed.world.app.test_client())
+def test_token_of_another_browser_is_400(closed: ClientPages) -> None:
+    other = ClientPages(closed.world, closed.world.app.test_client())
 
     assert other.post("/create", {}, token=closed.token()).status_code == 400
 
 
-def test_token_in_the_header_is_taken(full: Door) -> None:
+def test_token_in_the_header_is_taken(full: ClientPages) -> None:
     answer = full.post("/create", {}, token=None, headers={"X-CSRFToken": full.token()})
 
     assert answer.status_code == 303
     full.world.drain()
 
 
-def test_token_may_be_switched_off_in_tests_alone(full: Door) -> None:
+def test_token_may_be_switched_off_in_tests_alone(full: ClientPages) -> None:
     app = full.world.app
     app.config["WTF_CSRF_ENABLED"] = False
     app.testing = False

@@ -12,7 +12,7 @@ from support.world import ALICE, CHARLIE, STAFF
 
 from puq_backups import Actor
 
-from .conftest import said
+from .client_pages import visible_text
 
 IDS = {"service_id": "1", "server_id": "a", "backup_id": "b", "operation_id": "o"}
 
@@ -51,7 +51,7 @@ def test_form_without_its_token_is_400_and_does_nothing(world: worlds.World, cli
             answer = client.post(address, data=form)
 
             assert answer.status_code == 400, address
-            assert "csrf_token" in said(answer)
+            assert "csrf_token" in visible_text(answer)
     assert len(world.proxmox.requests()) == asked
 
 

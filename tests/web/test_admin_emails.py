@@ -13,7 +13,7 @@ from support import world as worlds
 from puq_backups.mail import delivery
 from puq_backups.models import AuditEntry, EmailTemplate, Mail
 
-from .conftest import said
+from .client_pages import visible_text
 from .emails_helpers import EDIT, PREFIX, get, post, rows
 
 
@@ -21,7 +21,7 @@ def test_all_mails_are_listed_with_what_was_changed(mailing: worlds.World, staff
     post(staff, EDIT, subject="Oh", locale="de")
     post(staff, EDIT + "/switch", disabled="1")
 
-    page = said(get(staff, "/emails"))
+    page = visible_text(get(staff, "/emails"))
 
     for email in mailing.backups.hooks.emails:
         assert email.name in page
@@ -39,7 +39,7 @@ def test_text_is_saved_shown_and_restored(mailing: worlds.World, staff: FlaskCli
     page = get(staff, EDIT).text
     assert "The text is saved." in page
     assert 'value="Oh dear: {{ vm_name }}"' in page
-    assert "Last changed" in said(get(staff, EDIT))
+    assert "Last changed" in visible_text(get(staff, EDIT))
     [row] = rows(mailing, EmailTemplate)
     assert (row.subject, row.text, row.html) == ("Oh dear: {{ vm_name }}", "Hi\n{{ client_name }}", "")
     assert row.changed_by == "staff (Steve)"
@@ -81,8 +81,8 @@ def test_text_that_cannot_be_used_is_refused_and_nothing_typed_is_lost(
     answer = post(staff, EDIT, **{"subject": "Kept as typed", "text": "<kept>", "html": "kept", field: typed})
 
     assert answer.status_code == 400
-    assert told in said(answer)
-    assert "Nothing was changed." in said(answer)
+    assert told in visible_text(answer)
+    assert "Nothing was changed." in visible_text(answer)
     assert rows(mailing, EmailTemplate) == []
     for name, text in {"subject": "Kept as typed", "text": "<kept>", "html": "kept", field: typed}.items():
         assert name == "locale" or text in unescape(answer.text)
@@ -98,7 +98,7 @@ def test_text_that_somebody_else_changed_meanwhile_is_not_overwritten_unseen(
 
     refused = post(staff, EDIT, subject="second", seen="")
     assert refused.status_code == 409
-    assert "staff (Steve) has changed this text meanwhile." in said(refused)
+    assert "staff (Steve) has changed this text meanwhile." in visible_text(refused)
     assert 'value="second"' in refused.text
     seen = re.findall(r'name="seen" value="([^"]*)"', refused.text)[0]
 
@@ -107,7 +107,7 @@ def test_text_that_somebody_else_changed_meanwhile_is_not_overwritten_unseen(
 
 
 def test_language_may_be_named_as_whmcs_names_it(mailing: worlds.World, staff: FlaskClient) -> None:
-    assert "German" in said(get(staff, EDIT + "?locale=german"))
+    assert "German" in visible_text(get(staff, EDIT + "?locale=german"))
     post(staff, EDIT, locale="german", subject="Fehler", html="<p>ä</p>")
     post(staff, EDIT, locale="arabic", subject="خطأ")
 
@@ -169,7 +169,7 @@ def test_fields_of_hooks_are_listed_and_may_be_used(mailing: worlds.World, staff
     mailing.backups.hooks.add("EmailTplMergeFields", lambda type: {"ticket": f"Ticket of a {type}"})  # noqa: A006 - WHMCS's own name
     mailing.backups.hooks.add("EmailPreSend", lambda messagename: {"ticket": "#77"})
 
-    assert "ticket Ticket of a product" in said(get(staff, EDIT))
+    assert "ticket Ticket of a product" in visible_text(get(staff, EDIT))
     assert post(staff, EDIT, subject="{{ ticket }}").status_code == 303
     assert "[Ticket of a product]" in get(staff, EDIT + "/preview").text
 
@@ -189,12 +189,12 @@ def test_test_goes_through_the_outbox_in_the_saved_text(
     assert {mail["To"] for mail in mailbox} == {"me@provider.example"}
     wrong = post(staff, EDIT + "/test", to="me@provider.example\r\nBcc: eve@example.org")
     assert (wrong.status_code, len(rows(mailing, Mail))) == (400, 3)
-    assert "This is not an address" in said(wrong)
+    assert "This is not an address" in visible_text(wrong)
 
 
 def test_disabled_mail_is_enabled_again_and_leaves_nothing_behind(mailing: worlds.World, staff: FlaskClient) -> None:
     post(staff, EDIT + "/switch", disabled="1")
-    assert "This mail is disabled" in said(get(staff, EDIT))
+    assert "This mail is disabled" in visible_text(get(staff, EDIT))
     assert [row.disabled for row in rows(mailing, EmailTemplate)] == [True]
 
     post(staff, EDIT + "/switch", disabled="0")

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import select
 from support import world as worlds
 
 from puq_backups.models import Backup, HiddenVolume
 
 from .admin_service_helpers import AT, audit
-from .conftest import said
-from .desk import Desk
+from .client_pages import visible_text
+from .staff_pages import StaffPages
 
 
-@pytest.fixture
-def desk(world: worlds.World) -> Desk:
-    return Desk(world, world.app.test_client())
-
-
-def test_foreign_archive_is_hidden_and_shown_again(world: worlds.World, desk: Desk) -> None:
+def test_foreign_archive_is_hidden_and_shown_again(world: worlds.World, admin: StaffPages) -> None:
     world.back_up("ours")
     volid = stray(world)
-    assert volid in desk.read(f"{AT}/proxmox")
-    assert "ours" not in desk.read(f"{AT}/proxmox")
+    assert volid in admin.read(f"{AT}/proxmox")
+    assert "ours" not in admin.read(f"{AT}/proxmox")
 
-    assert desk.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
-    hidden = desk.read(f"{AT}/proxmox")
-    all_of_them = desk.read(f"{AT}/proxmox", hidden="1")
-    assert desk.post(f"{AT}/hide", volid=volid, hidden="0").status_code == 303
+    assert admin.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
+    hidden = admin.read(f"{AT}/proxmox")
+    all_of_them = admin.read(f"{AT}/proxmox", hidden="1")
+    assert admin.post(f"{AT}/hide", volid=volid, hidden="0").status_code == 303
 
     assert volid not in hidden
     assert "Show 1 hidden one too" in hidden
     assert volid in all_of_them
-    assert volid in desk.read(f"{AT}/proxmox")
+    assert volid in admin.read(f"{AT}/proxmox")
     assert audit(world, "hide") == [("staff (Steve)", f"{volid} is hidden")]
-    assert desk.post(f"{AT}/hide", volid="local:vm-100-disk-0", hidden="1").status_code == 400
+    assert admin.post(f"{AT}/hide", volid="local:vm-100-disk-0", hidden="1").status_code == 400
 
 
 def stray(world: worlds.World) -> str:
@@ -48,16 +42,16 @@ def stray(world: worlds.World) -> str:
     return backup.volid
 
 
-def test_foreign_archive_is_adopted_and_restored(world: worlds.World, desk: Desk) -> None:
+def test_foreign_archive_is_adopted_and_restored(world: worlds.World, admin: StaffPages) -> None:
     volid = stray(world)
 
-    unconfirmed = desk.post(f"{AT}/adopt", volid=volid)
-    assert desk.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
-    assert desk.post(f"{AT}/adopt", volid=volid, confirm="1").status_code == 303
-    twice = desk.post(f"{AT}/adopt", volid=volid, confirm="1")
+    unconfirmed = admin.post(f"{AT}/adopt", volid=volid)
+    assert admin.post(f"{AT}/hide", volid=volid, hidden="1").status_code == 303
+    assert admin.post(f"{AT}/adopt", volid=volid, confirm="1").status_code == 303
+    twice = admin.post(f"{AT}/adopt", volid=volid, confirm="1")
 
-    assert (unconfirmed.status_code, "Confirm that the archive" in said(unconfirmed)) == (400, True)
-    assert (twice.status_code, "belongs to a service by now" in said(twice)) == (409, True)
+    assert (unconfirmed.status_code, "Confirm that the archive" in visible_text(unconfirmed)) == (400, True)
+    assert (twice.status_code, "belongs to a service by now" in visible_text(twice)) == (409, True)
     [backup] = world.held()
     assert (backup.volid, backup.kind, backup.note, backup.node) == (volid, "adopted", "made by hand", "pve1")
     assert backup.size
@@ -70,14 +64,14 @@ def test_foreign_archive_is_adopted_and_restored(world: worlds.World, desk: Desk
     assert world.operations()[-1].state == "done"
 
 
-def test_archive_marked_for_another_client_is_not_adopted(world: worlds.World, desk: Desk) -> None:
+def test_archive_marked_for_another_client_is_not_adopted(world: worlds.World, admin: StaffPages) -> None:
     volid = stray(world)
     token = world.service("2").token
     for volume in world.proxmox.volumes("local"):
         if volume.volid == volid:
             volume.notes = f"bob's [puqb:{token}.0123456789abcdef]"
 
-    assert "It is marked as a backup of another client's service (2)." in desk.read(f"{AT}/proxmox")
-    refused = desk.post(f"{AT}/adopt", volid=volid, confirm="1")
+    assert "It is marked as a backup of another client's service (2)." in admin.read(f"{AT}/proxmox")
+    refused = admin.post(f"{AT}/adopt", volid=volid, confirm="1")
 
     assert (refused.status_code, world.held()) == (409, [])

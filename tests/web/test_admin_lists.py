@@ -15,14 +15,9 @@ from support import world as worlds
 from puq_backups.errors import Message
 from puq_backups.models import AuditEntry, Backup, Operation, Service, new_id, now
 
-from .desk import Desk
+from .staff_pages import StaffPages
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def desk(world: worlds.World) -> Desk:
-    return Desk(world, world.app.test_client())
 
 
 def add(world: worlds.World, state: str, service_id: str = "1", **more: Any) -> Operation:
@@ -43,8 +38,8 @@ def changed(world: worlds.World, service_id: str = "1", **values: Any) -> None:
         session.execute(update(Service).where(Service.id == service_id).values(**values))
 
 
-def test_overview_is_quiet_where_nothing_is_wrong(desk: Desk) -> None:
-    words = desk.read()
+def test_overview_is_quiet_where_nothing_is_wrong(admin: StaffPages) -> None:
+    words = admin.read()
 
     assert (
         "Nothing runs or waits, and nothing went wrong in the last 48 hours." in words[words.index("All is quiet") :]
@@ -52,13 +47,13 @@ def test_overview_is_quiet_where_nothing_is_wrong(desk: Desk) -> None:
     assert "Clock Error Never seen The clock does not tick: run `flask backups clock`" in words
 
 
-def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, desk: Desk) -> None:
+def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, admin: StaffPages) -> None:
     add(world, "running", step="make_archive", progress=42, started_at=now() - HOUR, lock="1")
     add(world, "waiting", "2")
     add(world, "failed", reason=Message("No room.").to_json(), finished_at=now() - HOUR)
     add(world, "missed", finished_at=now() - 50 * HOUR)
 
-    words, longer = desk.read(), desk.read(hours="72")
+    words, longer = admin.read(), admin.read(hours="72")
 
     assert re.search(
         r"Running now 1 .*web100 Service 1 · Client alice Backup .*1 hour ago Making the backup 42%", words
@@ -72,13 +67,13 @@ def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, desk:
     assert "in the last" not in words
 
 
-def test_each_waiting_operation_says_why_it_waits(world: worlds.World, desk: Desk) -> None:
+def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: StaffPages) -> None:
     world.register("3", 103, "carol")
     waiting = {service: add(world, "waiting", service) for service in ("1", "2", "3")}
     add(world, "running", "1", started_at=now(), lock="1", kind="restore")
 
     def why() -> str:
-        return desk.read("/operations", state="waiting")
+        return admin.read("/operations", state="waiting")
 
     assert "A restore is running; other actions wait until it is done." in why()
     changed(world, "2", vm_lease_owner="another|1|1|x", vm_lease_until=now() + HOUR)
@@ -96,18 +91,18 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, desk: Des
     assert "No room. It is tried again at " in why()
 
 
-def test_service_is_found_by_whatever_staff_knows_of_it(world: worlds.World, desk: Desk) -> None:
+def test_service_is_found_by_whatever_staff_knows_of_it(world: worlds.World, admin: StaffPages) -> None:
     changed(world, vm_name="Web-100%", domain="shop.alice.example")
 
     for text in ("1", "alice", "100", "web-1", "WEB-100", "0%", "shop.alice", "ALICE.EXAMPLE", " alice "):
-        assert "Client alice" in desk.read("/services", q=text), text
+        assert "Client alice" in admin.read("/services", q=text), text
     for text in ("bob", "101", "shop_alice", "%%", "nobody", "9" * 40, "'", "x" * 999):
-        assert "Client alice" not in desk.read("/services", q=text), text
+        assert "Client alice" not in admin.read("/services", q=text), text
 
 
-def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, desk: Desk) -> None:
+def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, admin: StaffPages) -> None:
     def listed(trouble: str, **more: str) -> set[str]:
-        return set(re.findall(r"Client (\w+)", desk.read("/services", trouble=trouble, **more)))
+        return set(re.findall(r"Client (\w+)", admin.read("/services", trouble=trouble, **more)))
 
     add(world, "stuck", "2")
     changed(world, restore_failed="an operation")
@@ -119,24 +114,26 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, des
     assert listed("other_vm") == {"bob"}
     assert listed("no_good_backup") == set()
     assert listed("") == listed("nonsense") == {"alice", "bob"}
-    assert "1 Failed restores to settle" in desk.read()
+    assert "1 Failed restores to settle" in admin.read()
 
 
-def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: worlds.World, desk: Desk) -> None:
-    assert 'id="puqb-unprotected"' not in desk.get().text
+def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: worlds.World, admin: StaffPages) -> None:
+    assert 'id="puqb-unprotected"' not in admin.get().text
     changed(world, protection="unprotected")
 
-    assert "Not protected by backups 1" in desk.read()
-    assert "Client alice" in desk.read("/services", trouble="unprotected")
-    assert "Client bob" not in desk.read("/services", trouble="unprotected")
+    assert "Not protected by backups 1" in admin.read()
+    assert "Client alice" in admin.read("/services", trouble="unprotected")
+    assert "Client bob" not in admin.read("/services", trouble="unprotected")
 
 
-def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world: worlds.World, desk: Desk) -> None:
+def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(
+    world: worlds.World, admin: StaffPages
+) -> None:
     backup = world.back_up()
     changed(world, created_at=now() - 100 * HOUR, next_run_at=now() + HOUR)
 
     def is_listed(hours: int = 48) -> bool:
-        return "Client alice" in desk.read("/services", trouble="no_good_backup", hours=str(hours))
+        return "Client alice" in admin.read("/services", trouble="no_good_backup", hours=str(hours))
 
     def backed_up(**values: Any) -> None:
         with world.context.database.begin() as session:
@@ -167,20 +164,20 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(world
         assert is_listed()
 
 
-def turned(desk: Desk, path: str, pattern: str, **query: str) -> tuple[list[str], list[str]]:
+def turned(admin: StaffPages, path: str, pattern: str, **query: str) -> tuple[list[str], list[str]]:
     """What is listed on all pages, going on to the end, and then back to the start."""
     ways = []
-    page = desk.get(path, **query)
+    page = admin.get(path, **query)
     for rel in ("next", "prev"):
         found = [re.findall(pattern, page.text)]
         while link := re.search(rf'rel="{rel}" href="([^"]+)"', page.text):
-            page = desk.client.get(unescape(link[1]))
+            page = admin.client.get(unescape(link[1]))
             found.append(re.findall(pattern, page.text))
         ways.append([one for part in (found if rel == "next" else reversed(found)) for one in part])
     return ways[0], ways[1]
 
 
-def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, desk: Desk) -> None:
+def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, admin: StaffPages) -> None:
     at = now() - HOUR
     with world.context.database.begin() as session:
         for number in range(120):
@@ -190,8 +187,8 @@ def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, desk: De
     for number in range(53):
         add(world, "failed", finished_at=at, reason=Message("Number {number}.", number=number).to_json())
 
-    forth, back = turned(desk, "/activity", r">(\d{3})<", action="try")
-    failed, failed_back = turned(desk, "/operations", r"Number (\d+)", state="failed")
+    forth, back = turned(admin, "/activity", r">(\d{3})<", action="try")
+    failed, failed_back = turned(admin, "/operations", r"Number (\d+)", state="failed")
 
     assert forth == back
     assert sorted(forth) == [f"{number:03}" for number in range(120)]
@@ -199,12 +196,12 @@ def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, desk: De
     assert failed == failed_back
     assert sorted(map(int, failed)) == list(range(53))
     for odd in ("x", "2026-01-01", "2026-01-01T00:00:00+00:00 \x00", " "):
-        assert desk.get("/activity", after=odd).status_code == 200
-        assert desk.get("/services", before=odd).status_code == 200
+        assert admin.get("/activity", after=odd).status_code == 200
+        assert admin.get("/services", before=odd).status_code == 200
 
 
 @pytest.mark.databases
-def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.World, desk: Desk) -> None:
+def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.World, admin: StaffPages) -> None:
     day = now().replace(hour=12) - timedelta(days=2)
     rows = [
         ("1", "staff (Sam)", "keep", "=1+1", day), ("2", "client bob (Bob)", "keep", "-2", day),
@@ -216,7 +213,7 @@ def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.Worl
             session.add(AuditEntry(service_id=service, actor=actor, action=action, text=text, at=at))
 
     def texts(**query: str) -> set[str]:
-        lines = csv.reader(desk.get("/activity.csv", **query).text.splitlines(keepends=True))
+        lines = csv.reader(admin.get("/activity.csv", **query).text.splitlines(keepends=True))
         assert next(lines) == ["at", "service_id", "operation_id", "actor", "action", "text"]
         return {text for *_, text in lines} & {"'=1+1", "'-2", "'@x", '\'+3, "quoted"\nline'}
 
@@ -229,10 +226,10 @@ def test_activity_is_filtered_and_downloaded_without_formulas(world: worlds.Worl
     assert texts(**{"from": f"{day + timedelta(days=1):%Y-%m-%d}"}) == {"'@x"}
     assert texts(to=f"{day:%Y-%m-%d}") == {"'=1+1", "'-2", '\'+3, "quoted"\nline'}
     assert len(texts(**{"from": "soon", "to": "9999-12-31", "actor": "\x00"})) == 4
-    answer = desk.get("/activity.csv")
+    answer = admin.get("/activity.csv")
     assert (answer.mimetype, answer.headers["Content-Disposition"]) == (
         "text/csv", 'attachment; filename="backups-activity.csv"',
     )  # fmt: skip
-    page = desk.read("/activity", service="1", action="keep")
+    page = admin.read("/activity", service="1", action="keep")
     assert "=1+1" in page
     assert "@x" not in page

@@ -21,7 +21,7 @@ from support import world as worlds
 from puq_backups.models import AuditEntry, Backup, Operation, Server, Service, now
 from puq_backups.simulator import Simulator
 
-from .desk import Desk
+from .staff_pages import StaffPages
 
 FEW = 2500
 MANY = int(os.environ.get("ADMIN_SERVICES", "8000"))
@@ -39,10 +39,10 @@ PAGES: dict[str, dict[str, str]] = {
 
 
 @pytest.fixture
-def desk(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[Desk]:
+def admin(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[StaffPages]:
     world = worlds.make(proxmox, sqlite_url, redis_url)
     world.register()
-    yield Desk(world, world.app.test_client())
+    yield StaffPages(world, world.app.test_client())
     world.context.database.engine.dispose()
 
 
@@ -133,24 +133,24 @@ def counted(world: worlds.World) -> Iterator[Work]:
     work.seconds = time.process_time() - began
 
 
-def measured(desk: Desk) -> dict[str, Work]:
+def measured(admin: StaffPages) -> dict[str, Work]:
     """What each page costs."""
     found = {}
     for name, query in PAGES.items():
-        with counted(desk.world) as found[name]:
-            desk.read(name.partition("#")[0], **query)
+        with counted(admin.world) as found[name]:
+            admin.read(name.partition("#")[0], **query)
     return found
 
 
 @pytest.mark.slow
-def test_pages_stay_fast_with_very_many_services(desk: Desk) -> None:
-    with desk.world.context.database.begin() as session:
+def test_pages_stay_fast_with_very_many_services(admin: StaffPages) -> None:
+    with admin.world.context.database.begin() as session:
         server = {"token_id": "a@b!c", "sealed_secret": b""}
         session.execute(insert(Server), [{"id": f"server{n}", "hosts": f"pve{n}", **server} for n in range(SERVERS)])
-    fill(desk.world, range(FEW))
-    few = measured(desk)
-    fill(desk.world, range(FEW, MANY))
-    many = measured(desk)
+    fill(admin.world, range(FEW))
+    few = measured(admin)
+    fill(admin.world, range(FEW, MANY))
+    many = measured(admin)
 
     for name, work in many.items():
         print(f"{name:26} {work}, with {FEW}: {few[name]}")  # noqa: T201 - for whoever runs it with -s

@@ -13,7 +13,7 @@ from support import world as worlds
 from puq_backups.mail import delivery
 from puq_backups.models import Mail
 
-from .conftest import said
+from .client_pages import visible_text
 from .emails_helpers import PREFIX, get, outbox, post, rows
 
 
@@ -43,7 +43,7 @@ def test_failed_mail_is_sent_again_to_the_address_of_today_or_given_up(
 ) -> None:
     first, second = outbox(mailing, 2, recipient="old@example.org")
     page = f"/outbox/{first.id}"
-    assert "SMTPDataError: (554, b'no')" in said(get(staff, page))
+    assert "SMTPDataError: (554, b'no')" in visible_text(get(staff, page))
 
     assert post(staff, f"{page}/again", page).status_code == 303
     assert post(staff, f"/outbox/{second.id}/give-up", page).status_code == 303
@@ -51,10 +51,10 @@ def test_failed_mail_is_sent_again_to_the_address_of_today_or_given_up(
 
     assert [mail["To"] for mail in mailbox] == ["alice@example.org"]
     assert sorted(mail.state for mail in rows(mailing, Mail)) == ["dropped", "sent"]
-    assert "A backup of your virtual machine web100" in said(get(staff, page))
+    assert "A backup of your virtual machine web100" in visible_text(get(staff, page))
     refused = post(staff, f"{page}/again")
     assert refused.status_code == 409
-    assert "This mail has moved on meanwhile." in said(refused)
+    assert "This mail has moved on meanwhile." in visible_text(refused)
 
 
 def test_mail_on_its_way_can_be_neither_sent_again_nor_given_up(mailing: worlds.World, staff: FlaskClient) -> None:

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from support import world as worlds
 
 from puq_backups.models import AuditEntry, now
 
-from .desk import Desk
+from .staff_pages import StaffPages
 from .test_admin_lists import HOUR, add, changed
 
 
-@pytest.fixture
-def desk(world: worlds.World) -> Desk:
-    return Desk(world, world.app.test_client())
-
-
-def test_activity_names_services_and_actions_in_words(world: worlds.World, desk: Desk) -> None:
+def test_activity_names_services_and_actions_in_words(world: worlds.World, admin: StaffPages) -> None:
     changed(world, vm_name="bakery-web")
     with world.context.database.begin() as session:
         for action in ("keep", "put_back_firewall"):
             session.add(AuditEntry(service_id="1", actor="system", action=action, text="said", at=now()))
 
-    words = desk.read("/activity", service="1")
+    words = admin.read("/activity", service="1")
 
     assert "Keep changed bakery-web Service 1 said" in words
     assert "put_back_firewall bakery-web" in words
 
 
-def test_overview_has_troubles_first_and_what_is_quiet_folded(world: worlds.World, desk: Desk) -> None:
+def test_overview_has_troubles_first_and_what_is_quiet_folded(world: worlds.World, admin: StaffPages) -> None:
     add(world, "running", step="make_archive", started_at=now() - HOUR, lock="1")
     add(world, "failed", finished_at=now() - HOUR)
     changed(world, "2", protection="unprotected")
 
-    page = desk.get().text
+    page = admin.get().text
     places = [page.index(mark) for mark in ('"puqb-failed"', '"puqb-unprotected"', '"puqb-running"', "<details")]
 
     assert places == sorted(places)

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from puq_backups.clock import tick
 from puq_backups.models import Server
 
-from .conftest import Door, said
+from .client_pages import ClientPages, visible_text
 
 WEEK: dict[str, Any] = {f"time_{day}": f"0{day}:30" for day in range(7)} | {"day_2": "1", "timezone": "Europe/Paris"}
 SECRET = "5d0c9a1e-0000-4000-8000-999999999999"
@@ -27,13 +27,13 @@ def value(answer: TestResponse, name: str) -> str | None:
     return found[1] if found else None
 
 
-def refuses_nothing_changed(door: Door, answer: TestResponse, status: int, *sentences: str) -> None:
-    assert answer.status_code == status, said(answer)
+def refuses_nothing_changed(pages: ClientPages, answer: TestResponse, status: int, *sentences: str) -> None:
+    assert answer.status_code == status, visible_text(answer)
     for sentence in sentences:
-        assert sentence in said(answer)
+        assert sentence in visible_text(answer)
     assert "Traceback" not in answer.text
-    assert door.world.proxmox.tasks() == []
-    assert door.world.operations() == []
+    assert pages.world.proxmox.tasks() == []
+    assert pages.world.operations() == []
 
 
 @pytest.mark.parametrize(
@@ -50,19 +50,19 @@ def refuses_nothing_changed(door: Door, answer: TestResponse, status: int, *sent
     ],
 )  # fmt: skip
 def test_wrong_schedule_names_the_field_and_keeps_what_was_typed(
-    door: Door, wrong: dict[str, str], field: str, sentence: str
+    pages: ClientPages, wrong: dict[str, str], field: str, sentence: str
 ) -> None:
-    before = door.state()["schedule"]
-    answer = door.post("/schedule", WEEK | wrong)
+    before = pages.state()["schedule"]
+    answer = pages.post("/schedule", WEEK | wrong)
 
-    refuses_nothing_changed(door, answer, 400, sentence)
+    refuses_nothing_changed(pages, answer, 400, sentence)
     assert f'href="#puqb-{field}"' in answer.text
     assert value(answer, "time_5") == "05:30"
     assert value(answer, "time_2") == wrong.get("time_2", "02:30")
     assert re.search(r'name="day_2"[^>]* checked', answer.text)
     zone = wrong.get("timezone", "Europe/Paris")
     assert value(answer, "timezone") == zone
-    assert door.state()["schedule"] == before
+    assert pages.state()["schedule"] == before
 
 
 NOTES = {
@@ -74,115 +74,115 @@ NOTES = {
 
 
 @pytest.mark.parametrize("case", NOTES)
-def test_wrong_note_names_the_field_and_keeps_what_was_typed(door: Door, case: str) -> None:
+def test_wrong_note_names_the_field_and_keeps_what_was_typed(pages: ClientPages, case: str) -> None:
     note, sentence = NOTES[case]
-    answer = door.post("/create", {"note": note})
+    answer = pages.post("/create", {"note": note})
 
-    refuses_nothing_changed(door, answer, 400, sentence)
+    refuses_nothing_changed(pages, answer, 400, sentence)
     assert 'href="#puqb-note"' in answer.text
     assert (value(answer, "note") or "")[:3] == note[:3].replace("\x00", "\ufffd")[
         :3
     ] or case == "a control character"
 
 
-def test_wrong_note_of_a_backup_leaves_the_old_one(door: Door) -> None:
-    backup = door.world.back_up("the old one")
+def test_wrong_note_of_a_backup_leaves_the_old_one(pages: ClientPages) -> None:
+    backup = pages.world.back_up("the old one")
     for note, sentence in NOTES.values():
-        answer = door.post(f"/{backup.id}/note", {"note": note})
+        answer = pages.post(f"/{backup.id}/note", {"note": note})
 
         assert answer.status_code == 400
-        assert sentence in said(answer)
+        assert sentence in visible_text(answer)
         assert f'href="#puqb-note-{backup.id}"' in answer.text
-    assert door.world.held()[0].note == "the old one"
+    assert pages.world.held()[0].note == "the old one"
 
 
-def test_restore_that_is_not_confirmed_does_nothing(door: Door) -> None:
-    backup = door.world.back_up()
+def test_restore_that_is_not_confirmed_does_nothing(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
     for confirm in ("", "web10", "web100 x", "RESTORE"):
-        answer = door.post(f"/{backup.id}/restore", {"confirm": confirm})
+        answer = pages.post(f"/{backup.id}/restore", {"confirm": confirm})
 
         assert answer.status_code == 400
-        assert "Type the name of the virtual machine, web100, to confirm." in said(answer)
+        assert "Type the name of the virtual machine, web100, to confirm." in visible_text(answer)
         assert value(answer, "confirm") == confirm
-    assert [operation.kind for operation in door.world.operations()] == ["backup"]
+    assert [operation.kind for operation in pages.world.operations()] == ["backup"]
 
 
-def test_restore_is_confirmed_in_any_case(door: Door) -> None:
-    backup = door.world.back_up()
+def test_restore_is_confirmed_in_any_case(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
 
-    assert door.post(f"/{backup.id}/restore", {"confirm": "  WEB100 "}).status_code == 303
-    door.world.drain()
+    assert pages.post(f"/{backup.id}/restore", {"confirm": "  WEB100 "}).status_code == 303
+    pages.world.drain()
 
 
-def test_kept_is_one_or_zero(door: Door) -> None:
-    backup = door.world.back_up()
-    asked = len(door.world.proxmox.requests())
+def test_kept_is_one_or_zero(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    asked = len(pages.world.proxmox.requests())
     for kept in ("2", "", "yes", "-1"):
-        answer = door.post(f"/{backup.id}/keep", {"kept": kept})
+        answer = pages.post(f"/{backup.id}/keep", {"kept": kept})
 
         assert answer.status_code == 400
-        assert "kept must be 1 or 0." in said(answer)
-    assert len(door.world.proxmox.requests()) == asked
-    assert door.world.held()[0].kept is False
+        assert "kept must be 1 or 0." in visible_text(answer)
+    assert len(pages.world.proxmox.requests()) == asked
+    assert pages.world.held()[0].kept is False
 
 
-def test_token_that_ran_out_keeps_what_was_typed(door: Door) -> None:
-    answer = door.post("/create", {"note": "a long thought"}, token="x.y.z")
+def test_token_that_ran_out_keeps_what_was_typed(pages: ClientPages) -> None:
+    answer = pages.post("/create", {"note": "a long thought"}, token="x.y.z")
 
-    refuses_nothing_changed(door, answer, 400, "Nothing was done; try again.")
+    refuses_nothing_changed(pages, answer, 400, "Nothing was done; try again.")
     assert value(answer, "note") == "a long thought"
 
 
-def test_full_quota_is_refused_with_what_helps(door: Door) -> None:
-    door.world.call("ChangePackage", **door.world.params(backups=1))
-    door.world.back_up()
+def test_full_quota_is_refused_with_what_helps(pages: ClientPages) -> None:
+    pages.world.call("ChangePackage", **pages.world.params(backups=1))
+    pages.world.back_up()
 
-    answer = door.post("/create", {"note": "one more"})
+    answer = pages.post("/create", {"note": "one more"})
 
     assert answer.status_code == 409
-    assert "Quota full (1 of 1). Remove a backup or upgrade." in said(answer)
+    assert "Quota full (1 of 1). Remove a backup or upgrade." in visible_text(answer)
     assert value(answer, "note") == "one more"
-    assert len(door.world.operations()) == 1
+    assert len(pages.world.operations()) == 1
 
 
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [("SuspendAccount", "The service is suspended."), ("TerminateAccount", "The service is terminated.")],
 )
-def test_service_that_is_not_active_refuses_and_still_shows(door: Door, function: str, sentence: str) -> None:
-    backup = door.world.back_up()
-    door.world.call(function)
+def test_service_that_is_not_active_refuses_and_still_shows(pages: ClientPages, function: str, sentence: str) -> None:
+    backup = pages.world.back_up()
+    pages.world.call(function)
 
-    assert door.get().status_code == 200
+    assert pages.get().status_code == 200
     for path, form in (
         ("/create", {}), ("/schedule", WEEK), (f"/{backup.id}/remove", {}),
         (f"/{backup.id}/restore", {"confirm": "web100"}), (f"/{backup.id}/keep", {"kept": "1"}),
     ):  # fmt: skip
-        answer = door.post(path, form)
+        answer = pages.post(path, form)
         assert answer.status_code == 409, path
-        assert sentence in said(answer)
-    assert len(door.world.operations()) == 1
+        assert sentence in visible_text(answer)
+    assert len(pages.world.operations()) == 1
 
 
-def test_second_wish_while_the_first_waits_is_refused(door: Door) -> None:
-    backup = door.world.back_up()
-    with door.world.backups.vm_action("1"):
-        assert door.post(f"/{backup.id}/remove").status_code == 303
-        answer = door.post(f"/{backup.id}/remove")
+def test_second_wish_while_the_first_waits_is_refused(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    with pages.world.backups.vm_action("1"):
+        assert pages.post(f"/{backup.id}/remove").status_code == 303
+        answer = pages.post(f"/{backup.id}/remove")
     assert answer.status_code == 409
-    assert "This has been asked for already and is about to start." in said(answer)
-    door.world.drain()
+    assert "This has been asked for already and is about to start." in visible_text(answer)
+    pages.world.drain()
 
 
-def test_kept_backup_is_not_removed(door: Door) -> None:
-    backup = door.world.back_up()
-    assert door.post(f"/{backup.id}/keep", {"kept": "1"}).status_code == 303
+def test_kept_backup_is_not_removed(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    assert pages.post(f"/{backup.id}/keep", {"kept": "1"}).status_code == 303
 
-    answer = door.post(f"/{backup.id}/remove")
+    answer = pages.post(f"/{backup.id}/remove")
 
     assert answer.status_code == 409
-    assert "Kept. Choose “Do not keep” to remove it." in said(answer)
-    assert door.world.proxmox.volumes("local")[0].protected
+    assert "Kept. Choose “Do not keep” to remove it." in visible_text(answer)
+    assert pages.world.proxmox.volumes("local")[0].protected
 
 
 TROUBLES: dict[str, tuple[dict[str, Any], str]] = {
@@ -194,75 +194,76 @@ TROUBLES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", TROUBLES)
 def test_backup_that_proxmox_does_not_take_is_told_on_the_page(
-    door: Door, case: str, caplog: pytest.LogCaptureFixture
+    pages: ClientPages, case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong, sentence = TROUBLES[case]
-    world = door.world
+    world = pages.world
     with world.context.database.begin() as session:
         server = session.scalars(select(Server)).one()
         for column, value in wrong.items():
             setattr(server, column, world.context.vault.seal(value) if column == "sealed_secret" else value)
 
-    assert door.post("/create", {"note": "now"}).status_code == 303
+    assert pages.post("/create", {"note": "now"}).status_code == 303
     world.context.settings.__dict__["busy_patience"] *= 0
     world.drain()
 
-    page, state = door.get(), door.state()
+    page, state = pages.get(), pages.state()
     assert state["last_operation"]["state"] == "failed"
     assert sentence in state["last_operation"]["reason"]
-    assert sentence in said(page)
+    assert sentence in visible_text(page)
     for text in (page.text, str(state), caplog.text):
         assert "Traceback" not in text
         assert SECRET not in text
         assert world.params()["serverpassword"] not in text
 
 
-def test_full_storage_is_told_on_the_page(door: Door) -> None:
-    door.world.call("ChangePackage", **door.world.params(storage="tiny"))
-    door.post("/create")
-    door.world.drain()
+def test_full_storage_is_told_on_the_page(pages: ClientPages) -> None:
+    pages.world.call("ChangePackage", **pages.world.params(storage="tiny"))
+    pages.post("/create")
+    pages.world.drain()
 
-    reason = door.state()["last_operation"]["reason"]
+    reason = pages.state()["last_operation"]["reason"]
     assert re.search("No space left on device|no room", reason)
-    assert reason in said(door.get())
+    assert reason in visible_text(pages.get())
 
 
-def test_vm_that_is_gone_is_told_on_the_page(door: Door) -> None:
-    door.world.proxmox.control("vm-destroyed", vmid=100)
-    door.post("/create")
-    door.world.drain()
+def test_vm_that_is_gone_is_told_on_the_page(pages: ClientPages) -> None:
+    pages.world.proxmox.control("vm-destroyed", vmid=100)
+    pages.post("/create")
+    pages.world.drain()
 
-    assert door.state()["last_operation"]["reason"] == "The virtual machine 100 is no longer there."
-    assert "The virtual machine 100 is no longer there." in said(door.get())
+    assert pages.state()["last_operation"]["reason"] == "The virtual machine 100 is no longer there."
+    assert "The virtual machine 100 is no longer there." in visible_text(pages.get())
 
 
-def test_proxmox_out_of_reach_leaves_kept_as_it_was(door: Door) -> None:
-    backup = door.world.back_up()
-    door.world.proxmox.control("refuse", method="PUT", path="*", status=595, reason="No route to host")
+def test_proxmox_out_of_reach_leaves_kept_as_it_was(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    pages.world.proxmox.control("refuse", method="PUT", path="*", status=595, reason="No route to host")
 
-    answer = door.post(f"/{backup.id}/keep", {"kept": "1"})
+    answer = pages.post(f"/{backup.id}/keep", {"kept": "1"})
 
     assert answer.status_code == 409
-    assert "Proxmox did not take it: Proxmox cannot reach the node that was asked for: No route to host." in said(
-        answer
+    assert (
+        "Proxmox did not take it: Proxmox cannot reach the node that was asked for: No route to host."
+        in visible_text(answer)
     )
-    assert door.world.held()[0].kept is False
+    assert pages.world.held()[0].kept is False
 
 
-def test_proxmox_out_of_reach_leaves_a_backup_running_that_was_to_be_stopped(door: Door) -> None:
-    world = door.world
+def test_proxmox_out_of_reach_leaves_a_backup_running_that_was_to_be_stopped(pages: ClientPages) -> None:
+    world = pages.world
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
-    door.post("/create")
+    pages.post("/create")
     for _ in range(40):
         if not tick.start_waiting(world.context) and world.operations()[0].upid:
             break
         advance(world)
     world.proxmox.control("refuse", method="DELETE", path="*", status=595, reason="No route to host")
 
-    answer = door.post(f"/operations/{world.operations()[0].id}/cancel")
+    answer = pages.post(f"/operations/{world.operations()[0].id}/cancel")
 
     assert answer.status_code == 409
-    assert "No route to host" in said(answer)
+    assert "No route to host" in visible_text(answer)
     world.drain()
 
 
@@ -273,28 +274,28 @@ def advance(world: worlds.World) -> None:
         engine.advance(world.context, operation.id)
 
 
-def test_fault_of_ours_is_logged_and_not_shown(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    door.world.app.testing = False
-    door.world.backups.hooks.functions["EditNote"] = lambda: {}["no such key"]
-    backup = door.world.back_up()
+def test_fault_of_ours_is_logged_and_not_shown(pages: ClientPages, caplog: pytest.LogCaptureFixture) -> None:
+    pages.world.app.testing = False
+    pages.world.backups.hooks.functions["EditNote"] = lambda: {}["no such key"]
+    backup = pages.world.back_up()
 
-    answer = door.post(f"/{backup.id}/note", {"note": "kept as typed"})
+    answer = pages.post(f"/{backup.id}/note", {"note": "kept as typed"})
 
     assert answer.status_code == 500
-    assert "Something went wrong on our side" in said(answer)
+    assert "Something went wrong on our side" in visible_text(answer)
     assert "kept as typed" in answer.text
     assert "KeyError" not in answer.text
     assert "KeyError" in caplog.text
 
 
-def test_what_clients_type_is_never_html(door: Door) -> None:
+def test_what_clients_type_is_never_html(pages: ClientPages) -> None:
     attack = '"><script>alert(1)</script>'
-    backup = door.world.back_up(attack)
+    backup = pages.world.back_up(attack)
     for answer in (
-        door.get(), door.get(actor=STAFF), door.post("/create", {"note": f"{attack}\n2"}),
-        door.post("/schedule", WEEK | {"timezone": attack, "time_1": attack}),
-        door.post("/schedule", WEEK | {f"day_{attack}": "1"}),
-        door.post(f"/{backup.id}/restore", {"confirm": attack}, ALICE),
+        pages.get(), pages.get(actor=STAFF), pages.post("/create", {"note": f"{attack}\n2"}),
+        pages.post("/schedule", WEEK | {"timezone": attack, "time_1": attack}),
+        pages.post("/schedule", WEEK | {f"day_{attack}": "1"}),
+        pages.post(f"/{backup.id}/restore", {"confirm": attack}, ALICE),
     ):  # fmt: skip
         assert "<script>alert" not in answer.text
         assert "alert(1)" in answer.text

@@ -16,7 +16,7 @@ from puq_backups.hook_registry.menus import Menu
 from puq_backups.host import PERMISSIONS
 from puq_backups.whmcs.dispatch import is_custom
 
-from .conftest import Door, said
+from .client_pages import ClientPages, visible_text
 
 NOT_OFFERED = "Your provider does not offer this here."
 NO_RIGHT = "Your account does not have the right to do this."
@@ -28,110 +28,114 @@ RIGHTS = {
 
 
 @pytest.fixture
-def functions(door: Door) -> dict[str, Callable[..., Any]]:
+def functions(pages: ClientPages) -> dict[str, Callable[..., Any]]:
     """The module functions, to put a host's own in."""
-    return door.world.backups.hooks.functions
+    return pages.world.backups.hooks.functions
 
 
-def custom(door: Door, function: str, actor: Actor | None = ALICE, path: str = "/custom", **fields: Any) -> Any:
-    return door.post(path, {"modop": "custom", "a": function, **fields}, actor)
+def custom(
+    pages: ClientPages, function: str, actor: Actor | None = ALICE, path: str = "/custom", **fields: Any
+) -> Any:
+    return pages.post(path, {"modop": "custom", "a": function, **fields}, actor)
 
 
 @pytest.mark.parametrize("path", ["/custom", "/"])
-def test_custom_function_does_what_the_forms_own_address_does(door: Door, path: str) -> None:
-    answer = custom(door, "BackupNow", path=path, note="as WHMCS does", id="2", serviceid="2")
+def test_custom_function_does_what_the_forms_own_address_does(pages: ClientPages, path: str) -> None:
+    answer = custom(pages, "BackupNow", path=path, note="as WHMCS does", id="2", serviceid="2")
 
     assert (answer.status_code, answer.location) == (303, "/services/1/backups/")
-    assert "Your backup is starting." in said(door.get())
-    [operation] = door.world.operations()
+    assert "Your backup is starting." in visible_text(pages.get())
+    [operation] = pages.world.operations()
     assert (operation.note, operation.actor) == ("as WHMCS does", "client alice (Alice)")
-    assert door.world.operations("2") == []
-    door.world.drain()
+    assert pages.world.operations("2") == []
+    pages.world.drain()
 
-    backup = operation.id and door.world.held()[0]
-    assert custom(door, "KeepBackup", path=path, backup_id=backup.id, kept=1).status_code == 303
-    assert custom(door, "RemoveBackup", path=path, backup_id=backup.id).status_code == 409
-    wrong = custom(door, "RestoreBackup", path=path, backup_id=backup.id, confirm="web1")
+    backup = operation.id and pages.world.held()[0]
+    assert custom(pages, "KeepBackup", path=path, backup_id=backup.id, kept=1).status_code == 303
+    assert custom(pages, "RemoveBackup", path=path, backup_id=backup.id).status_code == 409
+    wrong = custom(pages, "RestoreBackup", path=path, backup_id=backup.id, confirm="web1")
     assert wrong.status_code == 400
-    assert "Type the name of the virtual machine" in said(wrong)
-    assert [held.kept for held in door.world.held()] == [True]
+    assert "Type the name of the virtual machine" in visible_text(wrong)
+    assert [held.kept for held in pages.world.held()] == [True]
 
 
-def test_each_custom_function_is_offered_and_needs_its_right(door: Door) -> None:
-    world = door.world
+def test_each_custom_function_is_offered_and_needs_its_right(pages: ClientPages) -> None:
+    world = pages.world
     for function in RIGHTS:
-        assert custom(door, function).status_code in {303, 400, 404, 409}, function
+        assert custom(pages, function).status_code in {303, 400, 404, 409}, function
     world.drain()
     written, asked = len(world.operations()), len(world.proxmox.requests())
 
     for function, right in RIGHTS.items():
         sub = Actor(client_id="alice", permissions=PERMISSIONS - {right})
-        answer = custom(door, function, sub)
-        assert (answer.status_code, NO_RIGHT in said(answer)) == (403, True), function
+        answer = custom(pages, function, sub)
+        assert (answer.status_code, NO_RIGHT in visible_text(answer)) == (403, True), function
         assert world.backups.call(function, {"serviceid": "1"}, actor=sub) == NO_RIGHT
         hidden = Actor(client_id="alice", permissions=PERMISSIONS - {"view"})
         assert world.backups.call(function, {"serviceid": "1"}, actor=hidden) == NO_RIGHT
     assert (len(world.operations()), len(world.proxmox.requests())) == (written, asked)
 
 
-def test_nobody_else_comes_in_and_no_form_goes_without_its_token(door: Door) -> None:
-    token = door.token()
+def test_nobody_else_comes_in_and_no_form_goes_without_its_token(pages: ClientPages) -> None:
+    token = pages.token()
     for actor in (BOB, CHARLIE, None):
         for path in ("/custom", "/"):
-            answer = door.post(path, {"modop": "custom", "a": "BackupNow"}, actor, token)
+            answer = pages.post(path, {"modop": "custom", "a": "BackupNow"}, actor, token)
             assert answer.status_code == 404
-    assert door.post("/custom", {"modop": "custom", "a": "BackupNow"}, token="wrong").status_code == 400
+    assert pages.post("/custom", {"modop": "custom", "a": "BackupNow"}, token="wrong").status_code == 400
 
-    assert door.world.operations() == []
+    assert pages.world.operations() == []
 
 
 @pytest.mark.slow
-def test_client_calls_nothing_else(door: Door, functions: dict[str, Callable[..., Any]]) -> None:
+def test_client_calls_nothing_else(pages: ClientPages, functions: dict[str, Callable[..., Any]]) -> None:
     """Not even where a host's list holds, by mistake, what is no custom function."""
     others = [name for name in functions if not is_custom(name)]
     lists = dict(functions)
-    before = door.world.service()
-    asked = len(door.world.proxmox.requests())
+    before = pages.world.service()
+    asked = len(pages.world.proxmox.requests())
 
     for listed in (lists["ClientAreaAllowedFunctions"](), others):
         functions["ClientAreaAllowedFunctions"] = lambda listed=listed: listed
         for name in [*others, "", "__class__", "page", "Nothing", "\x00"]:
             for actor in (ALICE, STAFF):
-                answer = custom(door, name, actor, configoption1=99, userid="bob", vmid=101)
-                assert (answer.status_code, NOT_OFFERED in said(answer)) == (403, True), name
-    after = door.world.service()
+                answer = custom(pages, name, actor, configoption1=99, userid="bob", vmid=101)
+                assert (answer.status_code, NOT_OFFERED in visible_text(answer)) == (403, True), name
+    after = pages.world.service()
     assert [(one.quota, one.status, one.client_id, one.version) for one in (before, after)] == [
         (3, "active", "alice", before.version)
     ] * 2
-    assert len(door.world.proxmox.requests()) == asked
+    assert len(pages.world.proxmox.requests()) == asked
 
 
 @pytest.mark.parametrize("modop", ["", "create", "terminate", "suspend", "Custom"])
-def test_other_modops_are_refused_in_words(door: Door, modop: str) -> None:
+def test_other_modops_are_refused_in_words(pages: ClientPages, modop: str) -> None:
     for path in ("/custom", "/"):
-        answer = door.post(path, {"modop": modop, "a": "BackupNow"})
-        assert (answer.status_code, "modop must be custom" in said(answer)) == (400, True)
+        answer = pages.post(path, {"modop": modop, "a": "BackupNow"})
+        assert (answer.status_code, "modop must be custom" in visible_text(answer)) == (400, True)
 
-    assert door.world.operations() == []
+    assert pages.world.operations() == []
 
 
-def test_host_takes_a_function_out_of_its_list(door: Door, functions: dict[str, Callable[..., Any]]) -> None:
-    door.world.back_up()
-    backup = door.world.held()[0].id
+def test_host_takes_a_function_out_of_its_list(pages: ClientPages, functions: dict[str, Callable[..., Any]]) -> None:
+    pages.world.back_up()
+    backup = pages.world.held()[0].id
     functions["ClientAreaCustomButtonArray"] = lambda: {"Save Schedule": "SaveSchedule", "Backup now": "BackupNow"}
 
-    assert NOT_OFFERED in said(door.get())
+    assert NOT_OFFERED in visible_text(pages.get())
     for answer in (
-        custom(door, "RemoveBackup", backup_id=backup), door.post(f"/{backup}/remove"),
-        door.post(f"/{backup}/restore", {"confirm": "web100"}),
+        custom(pages, "RemoveBackup", backup_id=backup), pages.post(f"/{backup}/remove"),
+        pages.post(f"/{backup}/restore", {"confirm": "web100"}),
     ):  # fmt: skip
-        assert (answer.status_code, NOT_OFFERED in said(answer)) == (403, True)
-    assert custom(door, "BackupNow").status_code == 303
-    door.world.drain()
-    assert len(door.world.held()) == 2
+        assert (answer.status_code, NOT_OFFERED in visible_text(answer)) == (403, True)
+    assert custom(pages, "BackupNow").status_code == 303
+    pages.world.drain()
+    assert len(pages.world.held()) == 2
 
 
-def test_function_of_staffs_list_is_for_staff_alone(door: Door, functions: dict[str, Callable[..., Any]]) -> None:
+def test_function_of_staffs_list_is_for_staff_alone(
+    pages: ClientPages, functions: dict[str, Callable[..., Any]]
+) -> None:
     called: list[Actor] = []
 
     def Rescue(actor: Actor) -> str:  # noqa: N802 - a module function
@@ -141,16 +145,16 @@ def test_function_of_staffs_list_is_for_staff_alone(door: Door, functions: dict[
     functions["Rescue"] = Rescue
     functions["AdminCustomButtonArray"] = lambda: {"Rescue": "Rescue"}
 
-    assert custom(door, "Rescue").status_code == 403
-    assert custom(door, "Rescue", STAFF).status_code == 303
+    assert custom(pages, "Rescue").status_code == 403
+    assert custom(pages, "Rescue", STAFF).status_code == 303
     assert called == [STAFF]
-    assert "It is done." in said(door.get())
+    assert "It is done." in visible_text(pages.get())
 
 
 def test_functions_of_a_host_answer_as_whmcs_has_it(
-    door: Door, functions: dict[str, Callable[..., Any]], caplog: pytest.LogCaptureFixture
+    pages: ClientPages, functions: dict[str, Callable[..., Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    hooks, app = door.world.backups.hooks, door.world.app
+    hooks, app = pages.world.backups.hooks, pages.world.app
     app.jinja_loader = DictLoader({"chart.html": "<p>{{ title }} {{ _('Backups') }} {{ points }}</p>"})
     given: list[Any] = []
 
@@ -162,30 +166,30 @@ def test_functions_of_a_host_answer_as_whmcs_has_it(
     functions["ClientAreaAllowedFunctions"] = lambda: ["Chart", "Full", "Broken"]
     hooks.pages.add("Chart")
 
-    shown = door.get("/custom?modop=custom&a=Chart&days=3&serviceid=2")
+    shown = pages.get("/custom?modop=custom&a=Chart&days=3&serviceid=2")
     assert (shown.status_code, shown.text) == (200, "<p>&lt;Chart&gt; Backups 7</p>")
     assert given == [{"days": "3", "serviceid": "1"}]
-    assert custom(door, "Chart").text == shown.text
-    refused = custom(door, "Full")
-    assert (refused.status_code, "The moon is full." in said(refused)) == (409, True)
-    broken = custom(door, "Broken")
-    assert (broken.status_code, "Something went wrong on our side" in said(broken)) == (500, True)
+    assert custom(pages, "Chart").text == shown.text
+    refused = custom(pages, "Full")
+    assert (refused.status_code, "The moon is full." in visible_text(refused)) == (409, True)
+    broken = custom(pages, "Broken")
+    assert (broken.status_code, "Something went wrong on our side" in visible_text(broken)) == (500, True)
     assert "division by zero" not in broken.text
     assert "division by zero" in caplog.text
 
 
 @pytest.mark.parametrize("function", ["BackupNow", "RemoveBackup", "ChangePackage"])
-def test_link_changes_nothing(door: Door, function: str) -> None:
-    answer = door.get(f"/custom?modop=custom&a={function}")
+def test_link_changes_nothing(pages: ClientPages, function: str) -> None:
+    answer = pages.get(f"/custom?modop=custom&a={function}")
 
-    assert (answer.status_code, f"{function} is called by a form (POST)" in said(answer)) == (400, True)
-    assert door.world.operations() == []
-    assert door.get("/custom?modop=custom&a=Nothing").status_code == 403
+    assert (answer.status_code, f"{function} is called by a form (POST)" in visible_text(answer)) == (400, True)
+    assert pages.world.operations() == []
+    assert pages.get("/custom?modop=custom&a=Nothing").status_code == 403
 
 
-def test_hooks_add_a_menu_and_pieces_to_the_page(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    hooks = door.world.backups.hooks
-    quiet = door.get().text
+def test_hooks_add_a_menu_and_pieces_to_the_page(pages: ClientPages, caplog: pytest.LogCaptureFixture) -> None:
+    hooks = pages.world.backups.hooks
+    quiet = pages.get().text
 
     def items(menu: Menu, service: dict[str, Any], actor: Actor) -> None:
         support = menu.add("support", "Support <b>", uri=f"/tickets?service={service['id']}")
@@ -206,7 +210,7 @@ def test_hooks_add_a_menu_and_pieces_to_the_page(door: Door, caplog: pytest.LogC
     hooks.add("ClientAreaProductDetailsOutput", lambda: Markup("<i>trusted</i>"))
     hooks.add("ClientAreaProductDetailsOutput", lambda: 7)
 
-    page = door.get().text
+    page = pages.get().text
 
     assert "puqb-menu" not in quiet
     assert "puqb-output" not in quiet
@@ -219,20 +223,20 @@ def test_hooks_add_a_menu_and_pieces_to_the_page(door: Door, caplog: pytest.LogC
     assert "a hook of ClientAreaProductDetailsOutput returned int" in caplog.text
 
 
-def test_hooks_that_fail_leave_the_page_as_it_is(door: Door, caplog: pytest.LogCaptureFixture) -> None:
-    hooks = door.world.backups.hooks
+def test_hooks_that_fail_leave_the_page_as_it_is(pages: ClientPages, caplog: pytest.LogCaptureFixture) -> None:
+    hooks = pages.world.backups.hooks
     points = [name for name in vars(hook_points) if name.startswith("ClientArea")]
     for point in points:
         hooks.add(point, lambda: 1 / 0)
 
-    assert door.get().status_code == 200
+    assert pages.get().status_code == 200
     for point in points:
         assert f"at {point} failed" in caplog.text
 
 
-def test_template_variables_of_hooks_win_in_their_order(door: Door) -> None:
-    hooks = door.world.backups.hooks
+def test_template_variables_of_hooks_win_in_their_order(pages: ClientPages) -> None:
+    hooks = pages.world.backups.hooks
     hooks.add("ClientAreaPageProductDetails", lambda vars: {"quota": {**vars["quota"], "used": 2}})  # noqa: A006 - WHMCS's name
     hooks.add("ClientAreaPage", lambda: {"quota": {"used": 1, "limit": 9}})
 
-    assert door.state()["quota"] == {"used": 2, "limit": 9}
+    assert pages.state()["quota"] == {"used": 2, "limit": 9}

@@ -10,8 +10,8 @@ from support.world import ALICE, STAFF
 from puq_backups import Actor
 from puq_backups.host import PERMISSIONS
 
-from .conftest import Door
-from .pages import Elements
+from .client_pages import ClientPages
+from .rendering import Elements
 
 NO_RIGHT = "Your account does not have the right to do this."
 BUTTONS = {
@@ -21,17 +21,17 @@ BUTTONS = {
 
 
 @pytest.fixture
-def full(door: Door) -> Door:
+def full(pages: ClientPages) -> ClientPages:
     """A backup is there, and a second one waits and may be cancelled."""
-    door.world.back_up("before the update")
-    with door.world.backups.vm_action("1"):
-        assert door.world.call("BackupNow") == "success"
-    return door
+    pages.world.back_up("before the update")
+    with pages.world.backups.vm_action("1"):
+        assert pages.world.call("BackupNow") == "success"
+    return pages
 
 
-def off(door: Door, actor: Actor) -> tuple[set[str], str]:
+def off(pages: ClientPages, actor: Actor) -> tuple[set[str], str]:
     """The buttons that are off for want of the right, by their ids or what they ask for; and the page."""
-    text = door.get(actor=actor).text
+    text = pages.get(actor=actor).text
     elements = Elements(text)
     told = {found["id"] for tag, found in elements.all if tag == "p" and str(found.get("id")).startswith("puqb-why-")}
     names = set()
@@ -45,7 +45,7 @@ def off(door: Door, actor: Actor) -> tuple[set[str], str]:
     return names, text
 
 
-def test_page_shows_what_a_sub_user_may_not_and_why(full: Door) -> None:
+def test_page_shows_what_a_sub_user_may_not_and_why(full: ClientPages) -> None:
     for actor in (ALICE, STAFF, Actor(client_id="alice", permissions=PERMISSIONS)):
         names, text = off(full, actor)
         assert (names, NO_RIGHT in text) == (set(), False)
@@ -59,7 +59,7 @@ def test_page_shows_what_a_sub_user_may_not_and_why(full: Door) -> None:
     assert names == set().union(*BUTTONS.values())
 
 
-def test_page_shows_what_a_sub_user_may_not_after_a_failed_restore(full: Door) -> None:
+def test_page_shows_what_a_sub_user_may_not_after_a_failed_restore(full: ClientPages) -> None:
     full.world.drain()
     with full.world.context.database.begin() as session:
         session.merge(full.world.service()).restore_failed = full.world.operations()[0].id

@@ -18,7 +18,7 @@ from puq_backups.models.base import UTCDateTime
 from puq_backups.models.json_column import Json
 from puq_backups.operations import engine
 
-from .conftest import Door
+from .client_pages import ClientPages
 
 KEYS = {
     "vm", "quota", "protection", "locked", "lock_reason", "restore_failed", "operation", "last_operation", "backups",
@@ -57,8 +57,8 @@ def queries(world: worlds.World) -> Iterator[list[str]]:
     event.remove(world.context.database.engine, "before_cursor_execute", note)
 
 
-def test_state_of_a_new_service(door: Door) -> None:
-    state = door.state()
+def test_state_of_a_new_service(pages: ClientPages) -> None:
+    state = pages.state()
 
     assert set(state) == KEYS
     assert state["vm"] == {"name": "web100", "status": "unknown"} or state["vm"]["status"] in {"running", "stopped"}
@@ -71,10 +71,10 @@ def test_state_of_a_new_service(door: Door) -> None:
     assert all(set(day) == {"day", "enabled", "time"} for day in state["schedule"]["days"])
 
 
-def test_state_of_a_backup_that_is_there(door: Door) -> None:
-    door.world.call("SaveSchedule", **SCHEDULE)
-    door.world.back_up("a note")
-    state = door.state()
+def test_state_of_a_backup_that_is_there(pages: ClientPages) -> None:
+    pages.world.call("SaveSchedule", **SCHEDULE)
+    pages.world.back_up("a note")
+    state = pages.state()
 
     [backup] = state["backups"]
     assert set(backup) == {*BACKUP, *SOMETIMES}
@@ -97,15 +97,15 @@ def test_state_of_a_backup_that_is_there(door: Door) -> None:
     assert MOMENT.fullmatch(state["next_run"])
 
 
-def test_state_of_operations_that_run_and_wait(door: Door) -> None:
-    world = door.world
+def test_state_of_operations_that_run_and_wait(pages: ClientPages) -> None:
+    world = pages.world
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     with world.backups.vm_action("1"):
-        door.post("/create")
-        waiting = door.state()["operation"]
+        pages.post("/create")
+        waiting = pages.state()["operation"]
     tick.start_waiting(world.context)
     world.proxmox.until(lambda: step(world) and world.proxmox.tasks("vzdump"))
-    running = door.state()
+    running = pages.state()
 
     assert (waiting["state"], waiting["queue_position"], waiting["progress"]) == ("waiting", 1, None)
     assert (running["operation"]["state"], running["operation"]["queue_position"]) == ("running", None)
@@ -122,43 +122,43 @@ def step(world: worlds.World) -> bool:
     return True
 
 
-def test_state_says_which_backups_the_next_run_removes(door: Door) -> None:
-    door.world.call("SaveSchedule", **SCHEDULE)
-    oldest, *_ = [door.world.back_up() for _ in range(3)]
+def test_state_says_which_backups_the_next_run_removes(pages: ClientPages) -> None:
+    pages.world.call("SaveSchedule", **SCHEDULE)
+    oldest, *_ = [pages.world.back_up() for _ in range(3)]
 
-    assert door.state()["next_removal"] == [oldest.id]
+    assert pages.state()["next_removal"] == [oldest.id]
 
 
-def test_state_of_a_missing_backup(door: Door) -> None:
-    backup = door.world.back_up()
-    with door.world.context.database.begin() as session:
+def test_state_of_a_missing_backup(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    with pages.world.context.database.begin() as session:
         session.get_one(Backup, backup.id).missing_at = now()
-    state = door.state()
+    state = pages.state()
 
     assert (state["backups"][0]["missing"], state["backups"][0]["restorable"]) == (True, False)
     assert state["quota"]["used"] == 0
 
 
-def test_unchanged_state_is_304_without_a_body(door: Door) -> None:
-    first = door.get("/state")
+def test_unchanged_state_is_304_without_a_body(pages: ClientPages) -> None:
+    first = pages.get("/state")
     tag = first.headers["ETag"]
 
-    again = door.get("/state", headers={"If-None-Match": tag})
+    again = pages.get("/state", headers={"If-None-Match": tag})
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
 
-    door.world.back_up()
-    changed = door.get("/state", headers={"If-None-Match": tag})
+    pages.world.back_up()
+    changed = pages.get("/state", headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["ETag"] != tag
     assert changed.headers["Cache-Control"] == "private, no-cache"
 
 
-def test_unchanged_state_costs_two_queries(door: Door) -> None:
-    door.world.back_up()
-    tag = door.get("/state").headers["ETag"]
+def test_unchanged_state_costs_two_queries(pages: ClientPages) -> None:
+    pages.world.back_up()
+    tag = pages.get("/state").headers["ETag"]
 
-    with queries(door.world) as seen:
-        assert door.get("/state", headers={"If-None-Match": tag}).status_code == 304
+    with queries(pages.world) as seen:
+        assert pages.get("/state", headers={"If-None-Match": tag}).status_code == 304
 
     assert len(seen) <= MOST_QUERIES_UNCHANGED, seen
 
@@ -188,22 +188,22 @@ def changed(world: worlds.World, column: Column[Any]) -> Iterator[None]:
         session.execute(update(column.table).values({column: value}))
 
 
-def test_what_changes_the_state_changes_its_tag(door: Door) -> None:
-    door.world.call("SaveSchedule", **SCHEDULE)
-    door.world.back_up("a note")
-    with door.world.context.database.begin() as session:
+def test_what_changes_the_state_changes_its_tag(pages: ClientPages) -> None:
+    pages.world.call("SaveSchedule", **SCHEDULE)
+    pages.world.back_up("a note")
+    with pages.world.context.database.begin() as session:
         session.delete(session.get_one(Service, "2"))
     # A value that no service can have ends as 500, which is no "unchanged" either.
-    door.world.app.config["PROPAGATE_EXCEPTIONS"] = False
-    before, unseen = door.get("/state"), []
+    pages.world.app.config["PROPAGATE_EXCEPTIONS"] = False
+    before, unseen = pages.get("/state"), []
     columns = [column for model in (Service, Backup, Storage) for column in model.__table__.columns]
     for column in (one for one in columns if one.name not in NOT_SHOWN):
-        with changed(door.world, column):
-            answer = door.get("/state", headers={"If-None-Match": before.headers["ETag"]})
-            if answer.status_code == 304 and door.state() != before.get_json():
+        with changed(pages.world, column):
+            answer = pages.get("/state", headers={"If-None-Match": before.headers["ETag"]})
+            if answer.status_code == 304 and pages.state() != before.get_json():
                 unseen.append(str(column))
 
-    assert door.get("/state", headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
+    assert pages.get("/state", headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
     assert unseen == []
 
 
@@ -220,15 +220,15 @@ def add_backups(world: worlds.World, count: int) -> None:
             )  # fmt: skip
 
 
-def test_page_asks_the_database_as_often_at_100_backups_as_at_1(door: Door) -> None:
-    world, counts = door.world, []
+def test_page_asks_the_database_as_often_at_100_backups_as_at_1(pages: ClientPages) -> None:
+    world, counts = pages.world, []
     world.call("SaveSchedule", **SCHEDULE)
     world.back_up()
     for more in (0, 99):
         add_backups(world, more)
         for path in ("/", "/state"):
             with queries(world) as seen:
-                assert door.get(path).status_code == 200
+                assert pages.get(path).status_code == 200
             counts.append(len(seen))
             # The fingerprint is one more.
             assert len(seen) <= MOST_QUERIES + (path == "/state"), seen
@@ -238,19 +238,19 @@ def test_page_asks_the_database_as_often_at_100_backups_as_at_1(door: Door) -> N
     assert counts[:2] == counts[2:], counts
 
 
-def test_page_of_a_waiting_retry_after_a_failed_restore_stays_within_its_queries(door: Door) -> None:
-    world, backup = door.world, door.world.back_up()
+def test_page_of_a_waiting_retry_after_a_failed_restore_stays_within_its_queries(pages: ClientPages) -> None:
+    world, backup = pages.world, pages.world.back_up()
     world.proxmox.control("archive-damaged", volid=backup.volid)
     world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
     world.drain()
     failed = world.operations()[-1]
     with world.backups.vm_action("2"), queries(world) as seen:
-        door.get()
+        pages.get()
         assert len(seen) <= MOST_QUERIES, seen
-    answer = door.post(f"/operations/{failed.id}/retry")
+    answer = pages.post(f"/operations/{failed.id}/retry")
     assert answer.status_code == 303
 
     with queries(world) as seen:
-        assert door.get().status_code == 200
+        assert pages.get().status_code == 200
     assert len(seen) <= MOST_QUERIES, seen
     world.drain()

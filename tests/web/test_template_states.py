@@ -4,20 +4,8 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import (  # fmt: skip
-    BUSY,
-    EVERY_STATE,
-    WHEN,
-    Elements,
-    a_backup,
-    an_operation,
-    button,
-    confirmation,
-    fields,
-    page,
-    values,
-    words,
-)
+from .page_values import BUSY, EVERY_STATE, WHEN, a_backup, an_operation, values
+from .rendering import Elements, button, confirmation, fields, page, words
 
 KINDS = ("backup", "restore", "remove", "reinstall")
 ENDS = ("done", "failed", "cancelled", "missed", "refused", "skipped")

@@ -6,20 +6,8 @@ import pytest
 
 from puq_backups.errors import Message
 
-from .pages import (  # fmt: skip
-    BUSY,
-    EVERY_STATE,
-    NOTHING_AGAINST,
-    WHEN,
-    Elements,
-    a_backup,
-    button,
-    confirmation,
-    fields,
-    page,
-    values,
-    words,
-)
+from .page_values import BUSY, EVERY_STATE, NOTHING_AGAINST, WHEN, a_backup, values
+from .rendering import Elements, button, confirmation, fields, page, words
 
 SCHEDULE_NOTE = "If the schedule is configured, the system will automatically create backups and delete old backups."
 RESTORE_NOTE = "In the case of a backup restore, all snapshots of Virtual Machine will be deleted."

@@ -1,4 +1,4 @@
-"""Staff at their pages, for the tests of this folder."""
+"""Requests to the staff pages through Flask's test client."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from flask.testing import FlaskClient
 from support import world as worlds
 from werkzeug.test import TestResponse
 
-from .conftest import said
+from .client_pages import visible_text
 
 
 @dataclass
-class Desk:
-    """Steve's browser at the staff pages. Forms carry the token."""
+class StaffPages:
+    """Requests to the staff pages as the staff member Steve. Forms carry the CSRF token."""
 
     world: worlds.World
     client: FlaskClient
@@ -30,7 +30,7 @@ class Desk:
         return self.client.post(f"/admin/backups{path}", data={**form, "csrf_token": token[1]})
 
     def read(self, path: str = "/", **query: Any) -> str:
-        """The words of a page, which must be there."""
+        """The visible text of a page; fails unless the page answers 200."""
         answer = self.get(path, **query)
         assert answer.status_code == 200, (path, answer.status_code)
-        return said(answer)
+        return visible_text(answer)
