@@ -17,8 +17,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from support import services
 from support import world as worlds
+from support.client_steps import run_slot
 from support.waiting import PATIENCE
-from traps.looking import scheduled
 
 from puq_backups.i18n.translator import Translator
 from puq_backups.mail import (
@@ -498,7 +498,7 @@ def test_terminated_client_is_told_until_when_and_again_after_another_terminatio
 def test_staff_is_told_once_that_a_vm_is_another_one(world: worlds.World) -> None:
     world.proxmox.control("vmid-reused", vmid=100)
     for day in ("2026-11-23", "2026-11-24"):
-        assert scheduled(world, day).state == "refused"
+        assert run_slot(world, day).state == "refused"
 
     assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
         ("Service needs attention", "staff@provider.example")
@@ -511,7 +511,7 @@ def test_staff_is_told_once_a_day_that_a_storage_refuses(world: worlds.World) ->
     world.back_up()
     world.back_up()
     for day in ("2026-11-23", "2026-11-24"):
-        assert scheduled(world, day).state == "refused"
+        assert run_slot(world, day).state == "refused"
 
     assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
         ("Scheduled backup refused", "staff@provider.example")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support import services
 from support import world as worlds
-from traps.looking import restore
+from support.client_steps import restore
 
 from puq_backups.mail import delivery
 from puq_backups.models import Operation, SetAside, now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support import world as worlds
-from traps.looking import advance_until
+from support.client_steps import advance_until
 
 from puq_backups.pve import notes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support import world as worlds
-from traps.looking import restore, warned
+from support.client_steps import restore, warning_texts
 
 from puq_backups.operations import preflight
 from puq_backups.operations.steps import backup_contents
@@ -62,4 +62,4 @@ def test_efi_disk_and_tpm_added_since_the_backup_are_told_before_and_after(world
         assert f"The disk {slot} is not in this backup; it is detached, and its data stays unused." in beforehand
     assert operation.state == "done"
     after = "These disks are not part of the backup and are no longer attached: efidisk0, tpmstate0."
-    assert after in warned(operation)
+    assert after in warning_texts(operation)

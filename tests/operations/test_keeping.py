@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from operations.versions import both_versions
 from support import world as worlds
-from traps.looking import kinds, said, warned
+from support.client_steps import reason_text, task_types, warning_texts
 
 from puq_backups.models import Operation
 from puq_backups.pve import firewall
@@ -79,12 +79,12 @@ def test_what_a_restore_would_revert_is_as_it_was_just_before(world: worlds.Worl
     configure(world, {"protection": 1})
     operation = restore(world, backup_id)
 
-    assert (operation.state, said(operation), warned(operation)) == ("done", "", [])
+    assert (operation.state, reason_text(operation), warning_texts(operation)) == ("done", "", [])
     is_as_before(world, {**NEW, "protection": 1})
     rules_are_as_before(world)
     assert world.proxmox.vm(100).running
     # The protection goes and comes back, and what only the backup had is dropped: all else went with the restore.
-    assert len(kinds(world, "qmconfig")) == 4
+    assert len(task_types(world, "qmconfig")) == 4
 
 
 def test_values_that_cannot_be_sent_with_the_restore_are_set_after_it(world: worlds.World) -> None:
@@ -93,7 +93,7 @@ def test_values_that_cannot_be_sent_with_the_restore_are_set_after_it(world: wor
     operation = restore(world, backup_id)
 
     assert operation.state == "done"
-    assert "Not all values could be sent with the restore" in warned(operation)[0]
+    assert "Not all values could be sent with the restore" in warning_texts(operation)[0]
     is_as_before(world, NEW)
     rules_are_as_before(world)
 
@@ -122,7 +122,7 @@ def test_what_rights_do_not_reach_is_told(
     take_rights(world, *privileges)
     operation = restore(world, backup.id)
 
-    told = warned(operation)
+    told = warning_texts(operation)
     assert (operation.state, world.proxmox.vm(100).running) == ("done", True)
     assert "Not all values could be sent" in told[0]
     assert [any(text in line for line in told) for text in words] == [True, True], told
@@ -135,7 +135,7 @@ def test_protection_is_put_back_where_the_restore_was_refused(world: worlds.Worl
     operation = restore(world, backup_id)
 
     assert operation.state == "failed"
-    assert said(operation) == "The restore failed before anything was changed: something is odd"
+    assert reason_text(operation) == "The restore failed before anything was changed: something is odd"
     is_as_before(world, {**NEW, "protection": 1})
     assert (world.service().restore_failed, world.proxmox.vm(100).running) == (None, True)
 
@@ -153,7 +153,7 @@ def test_all_is_put_back_by_the_restore_that_follows_a_failed_one(world: worlds.
     world.drain()
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     is_as_before(world, {**NEW, "protection": 1})
     rules_are_as_before(world)
 
@@ -165,8 +165,8 @@ def test_protection_that_cannot_be_lifted_refuses_the_restore(world: worlds.Worl
     operation = restore(world, backup_id)
 
     assert operation.state == "refused"
-    assert "protected against changes" in said(operation)
-    assert kinds(world, "qmshutdown", "qmrestore") == []
+    assert "protected against changes" in reason_text(operation)
+    assert task_types(world, "qmshutdown", "qmrestore") == []
 
 
 def test_a_lost_answer_doubles_no_rule(world: worlds.World) -> None:
@@ -175,7 +175,7 @@ def test_a_lost_answer_doubles_no_rule(world: worlds.World) -> None:
     world.proxmox.control("drop", when="after", method="DELETE", path="*/firewall/rules/*")
     operation = restore(world, backup_id)
 
-    assert (operation.state, warned(operation)) == ("done", [])
+    assert (operation.state, warning_texts(operation)) == ("done", [])
     rules_are_as_before(world)
 
 
@@ -186,7 +186,7 @@ def test_a_rule_that_is_refused_keeps_no_other_back(world: worlds.World) -> None
     operation = restore(world, backup_id)
 
     assert operation.state == "done"
-    assert "no such ipset" in warned(operation)[0]
+    assert "no such ipset" in warning_texts(operation)[0]
     left = [rule for rule in RULES if rule in firewall.rules(world.client, "pve1", 100).rules]
     assert len(left) == len(RULES) - 1
 
@@ -199,4 +199,4 @@ def test_firewall_that_cannot_be_read_is_told(world: worlds.World) -> None:
     operation = restore(world, backup_id)
 
     assert operation.state == "done"
-    assert warned(operation)[0].startswith("The firewall could not be read")
+    assert warning_texts(operation)[0].startswith("The firewall could not be read")

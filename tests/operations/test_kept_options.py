@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support import world as worlds
-from traps.looking import restore, said, warned
+from support.client_steps import reason_text, restore, warning_texts
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def test_options_are_those_from_just_before(world: worlds.World) -> None:
     operation = restore(world, backup.id)
 
     config = world.proxmox.vm(100).config
-    assert (operation.state, said(operation), warned(operation)) == ("done", "", [])
+    assert (operation.state, reason_text(operation), warning_texts(operation)) == ("done", "", [])
     assert {key: str(config.get(key)) for key in NEW} == {key: str(value) for key, value in NEW.items()}
     assert "keyboard" not in config
 
@@ -43,7 +43,9 @@ def test_start_order_that_rights_do_not_reach_is_told_and_keeps_nothing_else_bac
     operation = restore(world, backup.id)
 
     assert operation.state == "done"
-    assert [words.partition(":")[0] for words in warned(operation)] == ["The start order could not be put back"]
+    assert [words.partition(":")[0] for words in warning_texts(operation)] == [
+        "The start order could not be put back"
+    ]
     assert int(world.proxmox.vm(100).config["cpulimit"]) == 4
 
 
@@ -54,7 +56,7 @@ def test_what_comes_from_the_backup_is_told(world: worlds.World) -> None:
     operation = restore(world, backup.id)
 
     assert operation.state == "done"
-    assert warned(operation) == ["These settings of the virtual machine come from the backup: vga."]
+    assert warning_texts(operation) == ["These settings of the virtual machine come from the backup: vga."]
 
 
 @pytest.mark.parametrize(("then", "today"), [((4, 3), 2), ((2, 2), 4)])
@@ -77,5 +79,5 @@ def test_cpu_and_memory_stay_where_the_package_sets_none(world: worlds.World) ->
     operation = restore(world, backup.id)
 
     config = world.proxmox.vm(100).config
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert [int(config[key]) for key in ("cores", "memory", "vcpus")] == [2, 1024, 1]

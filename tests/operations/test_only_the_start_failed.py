@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 from support import world as worlds
-from traps.looking import advance_until, kinds, restore
+from support.client_steps import advance_until, restore, task_types
 
 from puq_backups.client_area import page
 from puq_backups.models import Backup, Mail, Operation, Service, now
@@ -61,7 +61,7 @@ def test_reinstallation_makes_a_safety_copy_first(world: worlds.World) -> None:
     world.drain()
 
     assert [(one.kind, one.state) for one in world.operations()][-1] == ("reinstall", "done")
-    assert kinds(world, "vzdump", "qmdestroy", "qmclone") == ["vzdump", "vzdump", "qmdestroy", "qmclone"]
+    assert task_types(world, "vzdump", "qmdestroy", "qmclone") == ["vzdump", "vzdump", "qmdestroy", "qmclone"]
     [copy] = [held for held in world.held() if held.kind == "safety"]
     assert copy.size
 

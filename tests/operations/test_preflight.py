@@ -8,7 +8,7 @@ import pytest
 from operations.versions import both_versions
 from sqlalchemy import select
 from support import world as worlds
-from traps.looking import kinds, said
+from support.client_steps import reason_text, task_types
 
 from puq_backups.models import Backup, Mail
 from puq_backups.operations import preflight
@@ -120,9 +120,9 @@ def test_what_stands_against_a_restore_is_found_before_anything_is_touched(world
 
     operation = world.operations()[-1]
     assert operation.state == "refused"
-    assert said(operation).startswith(reason)
-    assert str(Plan.from_json(operation.data["preflight"]).reasons_against[0]) == said(operation)
-    assert kinds(world, "qmshutdown", "qmrestore", "qmconfig") == []
+    assert reason_text(operation).startswith(reason)
+    assert str(Plan.from_json(operation.data["preflight"]).reasons_against[0]) == reason_text(operation)
+    assert task_types(world, "qmshutdown", "qmrestore", "qmconfig") == []
     assert (world.proxmox.vm(100).running, world.service().restore_failed) == (True, None)
     with world.context.database.open() as session:
         assert [mail.name for mail in session.scalars(select(Mail))] == ["Restore refused"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from support import world as worlds
-from traps.looking import advance_until, drain_while
+from support.client_steps import advance_until, drain_while
 
 from puq_backups.clock import slots, tick
 from puq_backups.operations import engine, node_watch, state_changes

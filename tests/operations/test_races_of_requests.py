@@ -11,8 +11,8 @@ import pytest
 import time_machine
 from sqlalchemy import update
 from support import world as worlds
+from support.client_steps import advance_until, drain_while
 from support.thorough import THOROUGH
-from traps.looking import advance_until, drain_while
 
 from puq_backups import SYSTEM
 from puq_backups.clock import tick

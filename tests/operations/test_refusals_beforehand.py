@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from support import world as worlds
-from traps.looking import kinds, restore, said
+from support.client_steps import reason_text, restore, task_types
 
 from puq_backups.models import Service
 
 
 def is_untouched(world: worlds.World) -> None:
-    assert (kinds(world, "qmrestore"), world.service().restore_failed) == ([], None)
+    assert (task_types(world, "qmrestore"), world.service().restore_failed) == ([], None)
     assert world.proxmox.vm(100).running
 
 
@@ -38,7 +38,7 @@ def test_value_that_proxmox_refuses_ends_the_restore_before_its_disks_are_touche
     operation = restore(world, backup.id)
 
     assert operation.state == "failed"
-    assert said(operation).startswith("Proxmox refuses a value of the package, so nothing was restored: ")
+    assert reason_text(operation).startswith("Proxmox refuses a value of the package, so nothing was restored: ")
     is_untouched(world)
 
 
@@ -57,9 +57,9 @@ def test_what_the_node_lacks_is_found_before(world: worlds.World, package: dict[
     operation = restore(world, backup.id)
 
     assert operation.state == "refused"
-    assert said(operation).startswith(words)
+    assert reason_text(operation).startswith(words)
     is_untouched(world)
-    assert kinds(world, "qmshutdown", "qmstop") == []
+    assert task_types(world, "qmshutdown", "qmstop") == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_rights_are_asked_for_before(world: worlds.World, path: str, words: str)
     operation = restore(world, backup.id)
 
     assert operation.state == "refused"
-    assert said(operation).startswith(words)
+    assert reason_text(operation).startswith(words)
     is_untouched(world)
 
 
@@ -92,7 +92,7 @@ def test_refused_value_is_told_by_a_retry_and_the_vm_comes_back(world: worlds.Wo
     world.drain()
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert "Proxmox refuses a value of the package" in str(operation.warnings)
     assert world.proxmox.vm(100).running
 

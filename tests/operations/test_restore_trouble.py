@@ -9,7 +9,7 @@ import pytest
 from operations.versions import both_versions
 from sqlalchemy import select, update
 from support import world as worlds
-from traps.looking import advance_until, drain_while, kinds, said, seen, warned
+from support.client_steps import advance_until, client_state, drain_while, reason_text, task_types, warning_texts
 
 from puq_backups.client_area import page
 from puq_backups.clock import tick
@@ -57,9 +57,9 @@ def test_trouble_after_the_disks_were_touched_leaves_the_vm_off_and_marked(world
     operation = ended(world)
 
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert reason in said(operation)
+    assert reason in reason_text(operation)
     assert 100 not in world.proxmox.vms or not world.proxmox.vm(100).running
-    assert seen(world)["restore_failed"]
+    assert client_state(world)["restore_failed"]
     if what == "the VM does not start":
         assert "vm_not_started" in mails(world)
     else:
@@ -75,8 +75,8 @@ def test_no_room_half_way_leaves_the_vm_off_and_the_backup_there(world: worlds.W
     operation = ended(world)
 
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert "No space left on device" in said(operation)
-    assert kinds(world, "qmstart", "qmconfig") == []
+    assert "No space left on device" in reason_text(operation)
+    assert task_types(world, "qmstart", "qmconfig") == []
 
     world.proxmox.control("storage-full", storage="local", full=False)
     assert world.call("RetryRestore", operation_id=operation.id) == "success"
@@ -97,7 +97,7 @@ def test_node_that_dies_with_the_restore_is_waited_for_and_the_vm_stays_off(worl
     operation = ended(world)
 
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert kinds(world, "qmstart") == []
+    assert task_types(world, "qmstart") == []
 
 
 def test_vm_deleted_before_the_restore_marks_nothing(world: worlds.World) -> None:
@@ -106,7 +106,7 @@ def test_vm_deleted_before_the_restore_marks_nothing(world: worlds.World) -> Non
     operation = ended(world)
 
     assert (operation.state, world.service().restore_failed) == ("failed", None)
-    assert said(operation) == "The virtual machine 100 is no longer there."
+    assert reason_text(operation) == "The virtual machine 100 is no longer there."
 
 
 def test_vm_that_moves_is_followed(world: worlds.World) -> None:
@@ -114,7 +114,7 @@ def test_vm_that_moves_is_followed(world: worlds.World) -> None:
     world.proxmox.control("migrate", vmid=100, node="pve2")
     operation = ended(world)
 
-    assert (operation.state, said(operation), world.service().node) == ("done", "", "pve2")
+    assert (operation.state, reason_text(operation), world.service().node) == ("done", "", "pve2")
     assert world.proxmox.vm(100).running
 
 
@@ -124,7 +124,7 @@ def test_vm_started_by_somebody_after_the_data_is_told(world: worlds.World) -> N
     operation = ended(world)
 
     assert operation.state == "done"
-    assert "started by somebody else" in warned(operation)[0]
+    assert "started by somebody else" in warning_texts(operation)[0]
 
 
 def test_vm_that_cannot_be_powered_off_runs_on(world: worlds.World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_vm_that_cannot_be_powered_off_runs_on(world: worlds.World, monkeypatch:
     operation = ended(world)
 
     assert operation.state == "failed"
-    assert said(operation) == "The virtual machine could not be powered off: qemu hangs"
+    assert reason_text(operation) == "The virtual machine could not be powered off: qemu hangs"
     assert (world.service().restore_failed, world.proxmox.vm(100).running) == (None, True)
     assert mails(world)["restore_failed"]["vm_stays_off"] == 0
 
@@ -147,7 +147,7 @@ def test_paused_vm_is_stopped_where_it_cannot_shut_down(world: worlds.World) -> 
     begin(world, "restore_disks")
 
     assert ended(world).state == "done"
-    assert kinds(world, "qmshutdown", "qmstop") == ["qmstop"]
+    assert task_types(world, "qmshutdown", "qmstop") == ["qmstop"]
 
 
 def test_busy_proxmox_is_given_up_before_the_disks_and_the_vm_runs_again(
@@ -160,7 +160,7 @@ def test_busy_proxmox_is_given_up_before_the_disks_and_the_vm_runs_again(
     proxmox.control("refuse", method="POST", path="*/nodes/*/qemu", status=500, reason=busy, times=None)
     operation = ended(world)
 
-    assert (operation.state, said(operation)) == ("failed", busy)
+    assert (operation.state, reason_text(operation)) == ("failed", busy)
     assert (world.service().restore_failed, proxmox.vm(100).running) == (None, True)
     world.context.database.engine.dispose()
 
@@ -172,8 +172,8 @@ def test_what_was_to_set_things_right_fails_too_and_both_are_told(world: worlds.
     operation = ended(world)
 
     assert (operation.state, world.service().restore_failed) == ("failed", None)
-    assert said(operation) == "The restore failed before anything was changed: odd"
-    assert "would not start" in warned(operation)[0]
+    assert reason_text(operation) == "The restore failed before anything was changed: odd"
+    assert "would not start" in warning_texts(operation)[0]
 
 
 def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
@@ -188,7 +188,7 @@ def test_restore_that_waits_past_its_deadline_is_stuck_and_goes_on(
         for operation in session.scalars(select(Operation).where(Operation.kind == "restore")):
             operation.store(troubled_since=(now() - timedelta(days=1)).timestamp())
     waiting = advance_until(world, lambda operation: operation.why)
-    assert said(waiting) == "Our support has been told: VM is locked (backup)"
+    assert reason_text(waiting) == "Our support has been told: VM is locked (backup)"
     tick.tick(world.context)
 
     stuck = world.operations()[-1]
@@ -210,7 +210,7 @@ def test_every_call_and_the_end_stand_in_the_audit(world: worlds.World) -> None:
         rows = session.scalars(select(AuditEntry).where(AuditEntry.operation_id == operation.id)).all()
     written = [(row.action, row.text) for row in sorted(rows, key=lambda row: row.at)]
     types = ("qmshutdown", "qmrestore", "qmconfig", "resize", "qmstart")
-    assert [action for action, _ in written if action in types] == kinds(world, *types)
+    assert [action for action, _ in written if action in types] == task_types(world, *types)
     assert written[-1][0] == "ended"
     assert written[-1][1].startswith("restore done (task UPID:")
 

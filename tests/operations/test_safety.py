@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 from support import world as worlds
+from support.client_steps import advance_until, client_state, reason_text, task_types
 from support.killing import killed_at
 from support.thorough import stride
-from traps.looking import advance_until, kinds, said, seen
 
 from puq_backups.clock import expire_safety_copies, purge_terminated
 from puq_backups.clock import tick as clock_tick
@@ -58,8 +58,8 @@ def test_present_state_is_kept_first_and_shown_as_such(world: worlds.World) -> N
     operation = restore(world, backup.id)
 
     [copy] = copies(world)
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "qmshutdown", "vzdump", "qmrestore") == ["vzdump", "qmshutdown", "vzdump", "qmrestore"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "qmshutdown", "vzdump", "qmrestore") == ["vzdump", "qmshutdown", "vzdump", "qmrestore"]
     assert (copy.id, copy.operation_id) == (operation.data["safety"], operation.id)
     assert (copy.disks, bool(copy.size), copy.storage) == (1, True, "local")
     assert copy.note.startswith("Safety copy from before the restore of ")
@@ -67,7 +67,7 @@ def test_present_state_is_kept_first_and_shown_as_such(world: worlds.World) -> N
     assert timedelta(days=2, hours=23) < copy.expires_at - now() < timedelta(days=3)
     [volume] = [volume for volume in world.proxmox.volumes("local") if volume.volid == copy.volid]
     assert notes.find_marker(volume.notes) == (world.service().token, operation.token)
-    shown = seen(world)
+    shown = client_state(world)
     assert [one["kind"] for one in shown["backups"]] == ["safety", "manual"]
     assert shown["quota"] == {"used": 1, "limit": 3}
     assert world.proxmox.vm(100).running
@@ -128,11 +128,11 @@ def test_without_a_copy_nothing_is_touched_and_the_vm_runs_again(world: worlds.W
     world.drain()
 
     operation, vm = world.operations()[-1], world.proxmox.vm(100)
-    assert (operation.state, said(operation).startswith(WITHOUT)) == ("failed", True)
-    assert reason in said(operation)
-    assert (kinds(world, "qmrestore"), world.service().restore_failed) == ([], None)
+    assert (operation.state, reason_text(operation).startswith(WITHOUT)) == ("failed", True)
+    assert reason in reason_text(operation)
+    assert (task_types(world, "qmrestore"), world.service().restore_failed) == ([], None)
     assert (vm.running, "scsi0" in vm.config) == (True, True)
-    assert (kinds(world, "qmshutdown") == []) is (name in SEEN_BEFOREHAND)
+    assert (task_types(world, "qmshutdown") == []) is (name in SEEN_BEFOREHAND)
 
 
 def test_vm_that_was_off_stays_off_where_no_copy_could_be_made(world: worlds.World) -> None:
@@ -163,7 +163,7 @@ def test_vm_started_by_somebody_meanwhile_is_powered_off_again(world: worlds.Wor
     world.drain()
 
     assert (world.operations()[-1].state, len(copies(world))) == ("done", 1)
-    assert kinds(world, "qmshutdown", "vzdump")[-2:] == ["qmshutdown", "vzdump"]
+    assert task_types(world, "qmshutdown", "vzdump")[-2:] == ["qmshutdown", "vzdump"]
 
 
 def test_wait_for_another_backup_of_the_node_is_shown_as_a_wait(world: worlds.World) -> None:
@@ -174,7 +174,7 @@ def test_wait_for_another_backup_of_the_node_is_shown_as_a_wait(world: worlds.Wo
     node_watch.note_watched(world.context, "1")
     advance_until(world, lambda operation: operation.why)
 
-    operation = seen(world)["operation"]
+    operation = client_state(world)["operation"]
     assert (operation["step"], operation["state"]) == ("Making a safety copy of the present state", "running")
     assert operation["reason"] == "Another backup runs on the same node; this one goes on after it."
     world.proxmox.control("vzdump-lock-released", node="pve1")
@@ -191,7 +191,7 @@ def test_worker_killed_anywhere_makes_one_copy(world: worlds.World) -> None:
         assert killed_at(world, boundary)
         world.drain()
 
-        assert world.operations()[-1].state == "done", said(world.operations()[-1])
+        assert world.operations()[-1].state == "done", reason_text(world.operations()[-1])
         assert len(copies(world)) == len(world.proxmox.tasks("qmrestore")) == times
         assert len(world.proxmox.tasks("vzdump")) == times + 1
 

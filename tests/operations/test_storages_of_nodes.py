@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select, update
 from support import world as worlds
-from traps.looking import back_up, kinds, restore, said
+from support.client_steps import back_up, reason_text, restore, task_types
 
 from puq_backups.clock import tick
 from puq_backups.inventory import sync
@@ -44,7 +44,7 @@ def test_storage_and_node_are_named_and_staff_is_told_once(moved: worlds.World) 
     operations = [back_up(moved), back_up(moved), restore(moved, moved.held()[0].id)]
 
     for operation in operations:
-        assert said(operation).startswith("The storage bk1 is not available on node pve2.")
+        assert reason_text(operation).startswith("The storage bk1 is not available on node pve2.")
     with moved.context.database.open() as session:
         mails = list(session.scalars(select(Mail).where(Mail.folder == "operation_trouble")))
     assert [mail.recipient for mail in mails] == ["staff@example.net"]
@@ -73,8 +73,8 @@ def test_sync_keep_and_removal_ask_a_node_that_has_the_storage(moved: worlds.Wor
     assert moved.call("DeleteBackup", backup_id=backup.id) == "success"
     moved.drain()
 
-    assert (moved.operations()[-1].state, said(moved.operations()[-1]), moved.held()) == ("done", "", [])
-    assert kinds(moved, "imgdel") == ["imgdel"]
+    assert (moved.operations()[-1].state, reason_text(moved.operations()[-1]), moved.held()) == ("done", "", [])
+    assert task_types(moved, "imgdel") == ["imgdel"]
 
 
 @pytest.mark.parametrize("how", ["note", "keep", "restore"])
@@ -82,7 +82,7 @@ def test_archive_that_is_gone_is_found_and_marked_at_once(world: worlds.World, h
     backup = world.back_up()
     world.proxmox.control("archive-gone", volid=backup.volid)
     if how == "restore":
-        assert said(restore(world, backup.id)) == GONE
+        assert reason_text(restore(world, backup.id)) == GONE
     elif how == "note":
         assert world.call("EditNote", backup_id=backup.id, note="x") == GONE
     else:

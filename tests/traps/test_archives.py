@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support import world as worlds
-from traps.looking import advance_until, kinds, said, scheduled, seen
+from support.client_steps import advance_until, client_state, reason_text, run_slot, task_types
 
 from puq_backups.pve import archives
 
@@ -22,7 +22,7 @@ def test_trap_names_are_in_the_nodes_own_time(world: worlds.World, offset: int) 
 
     assert second.volid < first.volid
     assert [backup.id for backup in world.held()] == [first.id, second.id]
-    assert [shown["id"] for shown in seen(world)["backups"]] == [second.id, first.id]
+    assert [shown["id"] for shown in client_state(world)["backups"]] == [second.id, first.id]
 
 
 def test_trap_pbs_names_sizes_and_space(world: worlds.World) -> None:
@@ -31,9 +31,9 @@ def test_trap_pbs_names_sizes_and_space(world: worlds.World) -> None:
     assert first.volid.startswith("pbs:backup/vm/100/")
     world.proxmox.control("storage-config", storage="pbs", total=1)
 
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
-    assert "no room" not in said(operation)
+    assert "no room" not in reason_text(operation)
     assert first.id not in {backup.id for backup in world.held()}
     assert second.id in {backup.id for backup in world.held()}
 
@@ -44,7 +44,7 @@ def test_trap_verification_failed_is_not_restorable_and_unverified_is(world: wor
     world.proxmox.control("verification", volid=bad.volid, state="failed")
     sync(world)
 
-    shown = {backup["id"]: backup["restorable"] for backup in seen(world)["backups"]}
+    shown = {backup["id"]: backup["restorable"] for backup in client_state(world)["backups"]}
     assert shown == {good.id: True, bad.id: False}
     answer = world.call("RestoreBackup", backup_id=bad.id, confirm="web100")
     assert answer == "The storage found this backup to be damaged."
@@ -58,7 +58,7 @@ def test_trap_protected_backups_are_capped(world: worlds.World) -> None:
     answer = world.call("KeepBackup", backup_id=second.id, kept="1")
 
     assert "number of protected backups per guest is limited to 1" in answer
-    assert [shown["kept"] for shown in seen(world)["backups"]] == [False, True]
+    assert [shown["kept"] for shown in client_state(world)["backups"]] == [False, True]
 
 
 def test_trap_kept_by_an_operator_is_not_removed(world: worlds.World) -> None:
@@ -69,7 +69,7 @@ def test_trap_kept_by_an_operator_is_not_removed(world: worlds.World) -> None:
 
     operation = world.operations()[-1]
     assert operation.state == "failed"
-    assert "protected" in said(operation)
+    assert "protected" in reason_text(operation)
     assert len(world.held()) == 1
 
 
@@ -89,4 +89,4 @@ def test_trap_storage_answers_later_than_the_proxy_waits(world: worlds.World) ->
     advance_until(world, lambda operation: operation.intent)
     world.drain()
 
-    assert (world.operations()[-1].state, kinds(world, "imgdel")) == ("done", ["imgdel"])
+    assert (world.operations()[-1].state, task_types(world, "imgdel")) == ("done", ["imgdel"])

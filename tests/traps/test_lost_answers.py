@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from support import world as worlds
-from traps.looking import advance_until, back_up, kinds, restore, said, scheduled, warned
+from support.client_steps import advance_until, back_up, reason_text, restore, run_slot, task_types, warning_texts
 
 from puq_backups.pve import notes
 
@@ -42,10 +42,10 @@ def test_trap_unknown_outcome_of_backup_and_removal(world: worlds.World, how: st
     for _ in range(3):
         world.back_up()
     lose_answers(world, how)
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "vzdump", "imgdel") == ["vzdump", "vzdump", "vzdump", "imgdel", "vzdump"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "vzdump", "imgdel") == ["vzdump", "vzdump", "vzdump", "imgdel", "vzdump"]
     assert {backup.volid for backup in world.held()} == {
         volume.volid for volume in world.proxmox.volumes("nfs") if volume.vmid == 100
     }
@@ -62,8 +62,8 @@ def test_trap_unknown_outcome_of_each_write_of_a_restore(world: worlds.World, ho
     operation = restore(world, backup.id)
 
     vm = world.proxmox.vm(100)
-    assert (operation.state, said(operation), operation.lock) == ("done", "", None)
-    assert kinds(world, *ON_THE_WAY) == list(ON_THE_WAY)
+    assert (operation.state, reason_text(operation), operation.lock) == ("done", "", None)
+    assert task_types(world, *ON_THE_WAY) == list(ON_THE_WAY)
     assert (int(vm.config["cores"]), "size=20G" in vm.config["scsi0"], vm.running) == (4, True, True)
 
 
@@ -124,7 +124,7 @@ def test_trap_task_log_rotated_and_no_archive(world: worlds.World) -> None:
 
     operation = world.operations()[-1]
     assert operation.state == "failed"
-    assert said(operation) == "Proxmox could not make the backup: Proxmox no longer knows the task."
+    assert reason_text(operation) == "Proxmox could not make the backup: Proxmox no longer knows the task."
     assert world.held() == []
 
 
@@ -143,8 +143,8 @@ def test_trap_task_of_a_restore_is_lost_that_went_well(world: worlds.World) -> N
     lose_the_restore(world, backup.id)
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
-    assert "no longer knows" in warned(operation)[0]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert "no longer knows" in warning_texts(operation)[0]
     assert (int(world.proxmox.vm(100).config["cores"]), world.proxmox.vm(100).running) == (4, True)
     assert world.service().restore_failed is None
 
@@ -156,7 +156,7 @@ def test_trap_task_of_a_restore_is_lost_that_failed(world: worlds.World) -> None
 
     operation = world.operations()[-1]
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert said(operation) == "The restore failed: Proxmox no longer knows the task."
+    assert reason_text(operation) == "The restore failed: Proxmox no longer knows the task."
     assert not world.proxmox.vm(100).running
 
 
@@ -167,5 +167,5 @@ def test_trap_task_of_a_restore_is_lost_and_nothing_tells_how_it_ended(world: wo
 
     operation = world.operations()[-1]
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert "no longer knows" in said(operation)
+    assert "no longer knows" in reason_text(operation)
     assert len(world.proxmox.tasks("qmrestore")) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support import world as worlds
-from traps.looking import advance_until, back_up, drain_while, said, seen, warned
+from support.client_steps import advance_until, back_up, client_state, drain_while, reason_text, warning_texts
 
 from puq_backups.pve import tasks
 
@@ -14,7 +14,7 @@ def test_trap_ok_without_a_task_when_the_vm_moved_just_before(world: worlds.Worl
     drain_while(world, "sent", lambda: world.proxmox.control("migrate", vmid=100, node="pve2"))
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert [task.node for task in world.proxmox.tasks("vzdump")] == ["pve2"]
     assert world.service().node == "pve2"
     assert len(world.proxmox.volumes("nfs")) == 1 + 1
@@ -32,7 +32,7 @@ def test_trap_task_runs_but_only_waits_for_the_nodes_lock(world: worlds.World) -
     world.call("BackupNow")
     advance_until(world, lambda operation: operation.upid)
 
-    shown = seen(world)["operation"]
+    shown = client_state(world)["operation"]
     assert (shown["state"], shown["step"], shown["progress"]) == ("running", "Making the backup", None)
     assert world.proxmox.vm(100).lock is None
 
@@ -56,7 +56,9 @@ def test_trap_lock_wait_ends_as_unexpected_status(world: worlds.World) -> None:
 
     operation = world.operations()[-1]
     assert operation.state == "failed"
-    assert said(operation).startswith("Proxmox could not make the backup: can't acquire lock '/var/run/vzdump.lock'")
+    assert reason_text(operation).startswith(
+        "Proxmox could not make the backup: can't acquire lock '/var/run/vzdump.lock'"
+    )
     assert operation.lock is None
 
 
@@ -64,7 +66,7 @@ def test_trap_archive_is_whole_though_the_task_ended_unexpectedly(world: worlds.
     world.proxmox.control("task-unexpected", type="vzdump", vmid=100)
     operation = back_up(world)
 
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert [backup.volid for backup in world.held()] == [world.proxmox.volumes("nfs")[-1].volid]
 
 
@@ -74,9 +76,9 @@ def test_trap_warnings_are_a_success_and_kept(world: worlds.World) -> None:
     )
     operation = back_up(world)
 
-    assert (operation.state, said(operation)) == ("done", "")
-    assert warned(operation) == ["EFI disk without MS-2023 cert"]
-    assert seen(world)["backups"][0]["restorable"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert warning_texts(operation) == ["EFI disk without MS-2023 cert"]
+    assert client_state(world)["backups"][0]["restorable"]
 
 
 def test_trap_job_errors_hides_the_reason_in_the_log(world: worlds.World) -> None:
@@ -85,8 +87,8 @@ def test_trap_job_errors_hides_the_reason_in_the_log(world: worlds.World) -> Non
     operation = back_up(world)
 
     assert world.proxmox.tasks("vzdump")[0].exitstatus == "job errors"
-    assert (operation.state, said(operation)) == ("failed", f"Proxmox could not make the backup: {text}")
-    assert seen(world)["last_operation"]["reason"] == said(operation)
+    assert (operation.state, reason_text(operation)) == ("failed", f"Proxmox could not make the backup: {text}")
+    assert client_state(world)["last_operation"]["reason"] == reason_text(operation)
     assert (operation.lock, world.proxmox.vm(100).lock, world.held()) == (None, None, [])
 
 
@@ -130,7 +132,7 @@ def test_trap_stop_mode_is_refused_under_ha(world: worlds.World) -> None:
     operation = back_up(world)
 
     assert operation.state == "failed"
-    assert "Cannot execute a backup with stop mode on a HA managed" in said(operation)
+    assert "Cannot execute a backup with stop mode on a HA managed" in reason_text(operation)
 
 
 def test_trap_worker_of_proxmox_killed_leaves_its_lock(world: worlds.World) -> None:

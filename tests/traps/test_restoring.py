@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 from support import world as worlds
-from traps.looking import advance_until, drain_while, kinds, restore, said, seen
+from support.client_steps import advance_until, client_state, drain_while, reason_text, restore, task_types
 
 from puq_backups.inventory import sync
 from puq_backups.models import Server
@@ -23,8 +23,8 @@ def test_trap_vm_is_protected_between_the_last_look_and_the_restore(world: world
     operation = world.operations()[-1]
 
     assert (operation.state, world.service().restore_failed) == ("failed", None)
-    assert said(operation).startswith("The restore failed before anything was changed: ")
-    assert "protection mode enabled" in said(operation)
+    assert reason_text(operation).startswith("The restore failed before anything was changed: ")
+    assert "protection mode enabled" in reason_text(operation)
     assert world.proxmox.vm(100).running
 
 
@@ -36,8 +36,8 @@ def test_trap_vm_is_started_by_somebody_just_before_the_restore(world: worlds.Wo
     world.drain()
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "qmshutdown", "qmstop", "qmrestore") == ["qmshutdown", "qmshutdown", "qmrestore"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "qmshutdown", "qmstop", "qmrestore") == ["qmshutdown", "qmshutdown", "qmrestore"]
     assert world.proxmox.vm(100).running
 
 
@@ -48,8 +48,8 @@ def test_trap_vm_is_started_between_the_last_look_and_the_restore(world: worlds.
     drain_while(world, "sent", lambda: world.proxmox.control("vm-power", vmid=100, status="running"))
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "qmrestore", "qmshutdown") == ["qmshutdown", "qmrestore", "qmshutdown", "qmrestore"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "qmrestore", "qmshutdown") == ["qmshutdown", "qmrestore", "qmshutdown", "qmrestore"]
     assert world.service().restore_failed is None
 
 
@@ -61,7 +61,7 @@ def test_trap_archive_goes_between_the_last_look_and_the_restore(world: worlds.W
 
     operation, vm = world.operations()[-1], world.proxmox.vm(100)
     assert operation.state == "failed"
-    assert said(operation).startswith("The restore failed before anything was changed: ")
+    assert reason_text(operation).startswith("The restore failed before anything was changed: ")
     assert (world.service().restore_failed, vm.running, "scsi0" in vm.config) == (None, True, True)
 
 
@@ -73,11 +73,11 @@ def test_trap_damaged_archive_leaves_a_vm_of_one_line(world: worlds.World) -> No
     vm = world.proxmox.vm(100)
     assert {key: str(vm.config[key]) for key in vm.config if key != "digest"} == {"memory": "128"}
     assert (operation.state, world.service().restore_failed, vm.running) == ("failed", operation.id, False)
-    assert said(operation).startswith("The restore failed: ")
+    assert reason_text(operation).startswith("The restore failed: ")
     assert "failed" in (world.backups.lock_reason("1") or "")
-    assert kinds(world, "qmconfig", "qmstart", "resize") == []
+    assert task_types(world, "qmconfig", "qmstart", "resize") == []
     assert "restore" in world.call("BackupNow").lower()
-    assert seen(world)["restore_failed"]
+    assert client_state(world)["restore_failed"]
 
 
 def test_damaged_backup_is_told_marked_and_no_longer_good(world: worlds.World) -> None:
@@ -85,14 +85,14 @@ def test_damaged_backup_is_told_marked_and_no_longer_good(world: worlds.World) -
     world.proxmox.control("archive-damaged", volid=backup.volid)
     operation = restore(world, backup.id)
 
-    assert said(operation).startswith("The restore failed: this backup is damaged. ")
+    assert reason_text(operation).startswith("The restore failed: this backup is damaged. ")
     assert [bool(held.damaged_at) for held in world.held()] == [True]
-    assert [shown["restorable"] for shown in seen(world)["backups"]] == [False]
+    assert [shown["restorable"] for shown in client_state(world)["backups"]] == [False]
     with world.context.database.open() as session:
         server = session.scalars(select(Server)).one()
     assert sync.sync_backups(world.context, server) is None
     assert [bool(held.damaged_at) for held in world.held()] == [True]
-    assert "/mnt/" not in str(seen(world))
+    assert "/mnt/" not in str(client_state(world))
 
 
 def test_trap_worker_of_the_restore_is_killed(world: worlds.World) -> None:
@@ -112,7 +112,7 @@ def test_trap_worker_of_the_restore_is_killed(world: worlds.World) -> None:
 
     assert world.call("RetryRestore", operation_id=operation.id) == "success"
     if world.proxmox.vm(100).lock:
-        assert "VM is locked (create)" in said(advance_until(world, lambda one: one.why))
+        assert "VM is locked (create)" in reason_text(advance_until(world, lambda one: one.why))
         world.proxmox.control("operator-unlock", vmid=100)
     world.drain()
 
@@ -128,7 +128,7 @@ def test_trap_error_after_the_data_was_restored(world: worlds.World) -> None:
     operation = restore(world, backup.id)
 
     assert (operation.state, world.service().restore_failed) == ("failed", operation.id)
-    assert said(operation).startswith("The restore failed: ")
+    assert reason_text(operation).startswith("The restore failed: ")
     assert not world.proxmox.vm(100).running
 
 
@@ -139,7 +139,7 @@ def test_trap_vm_does_not_start_after_the_restore(world: worlds.World) -> None:
     operation = restore(world, backup.id)
 
     assert operation.state == "failed"
-    assert said(operation).startswith("The virtual machine would not start: ")
+    assert reason_text(operation).startswith("The virtual machine would not start: ")
     assert int(world.proxmox.vm(100).config["cores"]) == 4
 
 
@@ -163,7 +163,7 @@ def test_trap_disk_left_out_of_the_backup_comes_back_with_its_data(world: worlds
     operation = restore(world, backup.id)
 
     config = world.proxmox.vm(100).config
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert config["scsi1"].split(",")[0] == before
     assert not [key for key in config if key.startswith("unused")]
 
@@ -173,8 +173,8 @@ def test_trap_ha_stops_and_starts_when_it_pleases(world: worlds.World) -> None:
     world.proxmox.control("ha", vmid=100, state="started")
     operation = restore(world, backup.id)
 
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "hastop", "hastart", "qmrestore", "qmstop") == ["hastop", "qmrestore", "hastart"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "hastop", "hastart", "qmrestore", "qmstop") == ["hastop", "qmrestore", "hastart"]
     assert world.proxmox.vm(100).running
 
 

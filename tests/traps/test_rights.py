@@ -6,7 +6,7 @@ import re
 
 import pytest
 from support import world as worlds
-from traps.looking import advance_until, back_up, kinds, restore, said, scheduled
+from support.client_steps import advance_until, back_up, reason_text, restore, run_slot, task_types
 
 from puq_backups.simulator.world.seed import PANEL
 
@@ -21,11 +21,11 @@ def test_trap_token_is_revoked(world: worlds.World) -> None:
     for _ in range(3):
         world.back_up()
     world.proxmox.control("token-revoked", token="panel")
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
     assert operation.lock is None
-    assert said(operation).startswith("Proxmox refused the API token: ")
-    assert (kinds(world, "imgdel"), len(world.held())) == ([], 3)
+    assert reason_text(operation).startswith("Proxmox refused the API token: ")
+    assert (task_types(world, "imgdel"), len(world.held())) == ([], 3)
 
 
 def test_trap_token_is_revoked_while_a_backup_runs(world: worlds.World) -> None:
@@ -35,7 +35,7 @@ def test_trap_token_is_revoked_while_a_backup_runs(world: worlds.World) -> None:
     world.proxmox.control("token-revoked", token="panel")
     waiting = advance_until(world, lambda operation: operation.why)
     assert (waiting.state, waiting.lock) == ("running", "1")
-    assert "refused the API token" in said(waiting)
+    assert "refused the API token" in reason_text(waiting)
 
     world.proxmox.control("token-restored", token="panel")
     world.proxmox.control("release", label="running")
@@ -50,7 +50,7 @@ def test_trap_right_to_back_up_is_missing(world: worlds.World, privilege: str) -
     operation = back_up(world)
 
     assert (operation.state, operation.lock, world.held()) == ("failed", None, [])
-    assert privilege in said(operation)
+    assert privilege in reason_text(operation)
     assert world.proxmox.vm(100).lock is None
 
 
@@ -63,6 +63,6 @@ def test_trap_right_to_restore_is_missing(world: worlds.World, privilege: str) -
     # SDN.Use is asked for before anything is touched.
     state = "refused" if privilege == "SDN.Use" else "failed"
     assert (operation.state, operation.lock, world.service().restore_failed) == (state, None, None)
-    assert re.search(f"Permission check failed|{privilege}|the token may not use it", said(operation))
+    assert re.search(f"Permission check failed|{privilege}|the token may not use it", reason_text(operation))
     assert "scsi0" in world.proxmox.vm(100).config
     assert world.proxmox.vm(100).running

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from support import world as worlds
-from traps.looking import back_up, kinds, restore, said, scheduled, seen, warned
+from support.client_steps import back_up, client_state, reason_text, restore, run_slot, task_types, warning_texts
 
 from .storages_helpers import on, sync
 
@@ -26,27 +26,27 @@ def clock() -> Iterator[time_machine.Coordinates]:
 def test_trap_retention_refuses_the_next_backup_before_anything_is_removed(world: worlds.World) -> None:
     on(world, "nfs-keep2")
     first = back_up(world)
-    assert "it may refuse further backups" in warned(first)[0]
+    assert "it may refuse further backups" in warning_texts(first)[0]
     back_up(world)
 
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
     assert operation.state == "refused"
-    assert said(operation).startswith(
+    assert reason_text(operation).startswith(
         "The storage nfs-keep2 keeps at most 2 backups of a machine by its own retention"
     )
-    assert (len(world.held()), kinds(world, "vzdump", "imgdel")) == (2, ["vzdump", "vzdump"])
-    assert seen(world)["last_operation"]["reason"] == said(operation)
+    assert (len(world.held()), task_types(world, "vzdump", "imgdel")) == (2, ["vzdump", "vzdump"])
+    assert client_state(world)["last_operation"]["reason"] == reason_text(operation)
 
 
 def test_trap_retention_as_wide_as_the_quota_lets_rotation_go_on(world: worlds.World) -> None:
     on(world, "nfs-keep2", backups=2)
     back_up(world)
     back_up(world)
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
-    assert (operation.state, said(operation)) == ("done", "")
-    assert kinds(world, "vzdump", "imgdel") == ["vzdump", "vzdump", "imgdel", "vzdump"]
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert task_types(world, "vzdump", "imgdel") == ["vzdump", "vzdump", "imgdel", "vzdump"]
 
 
 def test_trap_retention_counts_neither_protected_archives_nor_other_machines(world: worlds.World) -> None:
@@ -82,10 +82,10 @@ def test_trap_pruned_behind_our_back_is_missing_not_removed(
     clock.shift(timedelta(minutes=61))
     sync(world)
 
-    shown = {backup["id"]: backup for backup in seen(world)["backups"]}
+    shown = {backup["id"]: backup for backup in client_state(world)["backups"]}
     assert [backup["missing"] for backup in shown.values()].count(True) == 1
     assert not shown[newest.id]["missing"]
-    assert seen(world)["quota"]["used"] == 1
+    assert client_state(world)["quota"]["used"] == 1
 
 
 def test_trap_listing_is_empty_by_a_missing_right(clock: time_machine.Coordinates, world: worlds.World) -> None:
@@ -97,7 +97,7 @@ def test_trap_listing_is_empty_by_a_missing_right(clock: time_machine.Coordinate
         sync(world)
         clock.shift(timedelta(hours=1))
 
-    [shown] = seen(world)["backups"]
+    [shown] = client_state(world)["backups"]
     assert (shown["missing"], len(world.held())) == (False, 1)
 
 
@@ -106,12 +106,15 @@ def test_trap_folder_that_is_not_mounted_lists_nothing(clock: time_machine.Coord
     world.proxmox.control("storage-empty", storage="nfs")
     sync(world)
 
-    assert [backup["missing"] for backup in seen(world)["backups"]] == [False]
+    assert [backup["missing"] for backup in client_state(world)["backups"]] == [False]
     operation = restore(world, world.held()[0].id)
 
-    assert (operation.state, said(operation)) == ("refused", "The file of this backup is no longer on its storage.")
+    assert (operation.state, reason_text(operation)) == (
+        "refused",
+        "The file of this backup is no longer on its storage.",
+    )
     assert world.proxmox.vm(100).running
-    assert kinds(world, "qmshutdown", "qmrestore") == []
+    assert task_types(world, "qmshutdown", "qmrestore") == []
 
 
 def test_trap_storage_full(world: worlds.World) -> None:
@@ -119,7 +122,7 @@ def test_trap_storage_full(world: worlds.World) -> None:
     operation = back_up(world)
 
     assert operation.state == "failed"
-    assert "No space left on device" in said(operation)
+    assert "No space left on device" in reason_text(operation)
     assert world.proxmox.vm(100).lock is None
 
 
@@ -129,10 +132,10 @@ def test_trap_storage_full_by_its_last_sizes_is_seen_before_anything_is_removed(
     size = world.held()[0].size or 0
     world.proxmox.control("storage-config", storage="nfs", total=5 * size)
     on(world, "nfs", backups=4)
-    operation = scheduled(world, "2026-11-23")
+    operation = run_slot(world, "2026-11-23")
 
-    assert (operation.state, kinds(world, "imgdel"), len(world.held())) == ("waiting", [], 3)
-    assert said(operation) == "The storage nfs has no room for another backup."
+    assert (operation.state, task_types(world, "imgdel"), len(world.held())) == ("waiting", [], 3)
+    assert reason_text(operation) == "The storage nfs has no room for another backup."
 
 
 def test_trap_storage_offline(world: worlds.World) -> None:
@@ -141,8 +144,8 @@ def test_trap_storage_offline(world: worlds.World) -> None:
     operation = back_up(world)
     sync(world)
 
-    assert (operation.state, said(operation)) == ("failed", "The storage nfs is offline.")
-    [shown] = seen(world)["backups"]
+    assert (operation.state, reason_text(operation)) == ("failed", "The storage nfs is offline.")
+    [shown] = client_state(world)["backups"]
     assert (shown["missing"], shown["restorable"]) == (False, False)
     assert "offline" in world.call("RestoreBackup", backup_id=shown["id"], confirm="web100")
 
@@ -152,7 +155,7 @@ def test_trap_vm_is_gone(world: worlds.World) -> None:
     world.proxmox.control("vm-destroyed", vmid=100)
 
     operation = back_up(world)
-    assert (operation.state, said(operation)) == ("failed", "The virtual machine 100 is no longer there.")
+    assert (operation.state, reason_text(operation)) == ("failed", "The virtual machine 100 is no longer there.")
     assert [one.volid for one in world.held()] == [backup.volid]
 
 
@@ -164,9 +167,9 @@ def test_trap_number_belongs_to_another_machine_now(world: worlds.World) -> None
 
     operation = world.operations()[-1]
     assert operation.state == "refused"
-    assert "not the one that was registered" in said(operation)
+    assert "not the one that was registered" in reason_text(operation)
     assert world.proxmox.vm(100).config["name"] == "other100"
-    assert kinds(world, "qmshutdown", "qmstop", "qmrestore") == []
+    assert task_types(world, "qmshutdown", "qmstop", "qmrestore") == []
 
 
 def test_trap_archives_of_an_earlier_owner_are_invisible(world: worlds.World) -> None:
@@ -188,7 +191,7 @@ def test_trap_machine_moved_away_from_a_storage_of_one_node(world: worlds.World)
 
     answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
     assert answer == "This backup is on node pve1 alone, and the machine has moved."
-    assert [one["restorable"] for one in seen(world)["backups"] if one["id"] == backup.id] == [False]
+    assert [one["restorable"] for one in client_state(world)["backups"] if one["id"] == backup.id] == [False]
     assert world.call("RemoveBackup", backup_id=backup.id) == "success"
     world.drain()
     assert [volume.node for volume in world.proxmox.volumes("local")] == ["pve2"]

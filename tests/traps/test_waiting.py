@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support import world as worlds
-from traps.looking import advance_until, kinds, said, seen
+from support.client_steps import advance_until, client_state, reason_text, task_types
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,13 @@ def test_trap_lock_ends_the_task_or_refuses_the_request(world: worlds.World, tex
     world.proxmox.control("task-fails", type="vzdump", vmid=100, text=text)
     world.call("BackupNow")
     waiting = advance_until(world, lambda operation: operation.why)
-    assert (waiting.state, said(waiting)) == ("running", text)
+    assert (waiting.state, reason_text(waiting)) == ("running", text)
     # Clients do not read the folders of a node.
-    assert seen(world)["operation"]["reason"] == str(waiting.why.without_paths())
+    assert client_state(world)["operation"]["reason"] == str(waiting.why.without_paths())
     world.drain()
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert [task.exitstatus for task in world.proxmox.tasks("vzdump")] == [text, "OK"]
 
 
@@ -47,10 +47,10 @@ def test_trap_lock_in_the_midst_of_a_restore(world: worlds.World, kind: str) -> 
     world.drain()
 
     operation, vm = world.operations()[-1], world.proxmox.vm(100)
-    assert (operation.state, said(operation)) == ("done", "")
+    assert (operation.state, reason_text(operation)) == ("done", "")
     assert (int(vm.config["cores"]), "size=20G" in vm.config["scsi0"], vm.running) == (4, True, True)
-    assert kinds(world, "qmrestore", "qmstop")[-1] == "qmrestore"
-    assert len(kinds(world, kind)) == 3
+    assert task_types(world, "qmrestore", "qmstop")[-1] == "qmrestore"
+    assert len(task_types(world, kind)) == 3
 
 
 def test_trap_lock_refuses_the_restore_itself(world: worlds.World) -> None:
@@ -96,7 +96,7 @@ def test_trap_node_is_offline_for_a_while(world: worlds.World) -> None:
     world.proxmox.control("node-offline", node="pve2")
     assert world.call("BackupNow", "2") == "success"
     waiting = advance_until(world, lambda operation: operation.why, "2")
-    assert "cannot reach the node" in said(waiting)
+    assert "cannot reach the node" in reason_text(waiting)
 
     world.proxmox.control("node-online", node="pve2")
     world.drain()
@@ -119,7 +119,7 @@ def test_trap_node_dies_while_the_backup_runs(world: worlds.World) -> None:
 
     ended = world.operations("2")[-1]
     assert (ended.state, world.held("2"), ended.lock) == ("failed", [], None)
-    assert said(ended).startswith("Proxmox could not make the backup: ")
+    assert reason_text(ended).startswith("Proxmox could not make the backup: ")
     assert world.proxmox.vm(101).lock is None
 
 
@@ -146,5 +146,5 @@ def test_trap_lock_left_behind_is_waited_on_then_told(world: worlds.World) -> No
     world.drain()
 
     operation = world.operations()[-1]
-    assert (operation.state, said(operation), operation.lock) == ("failed", "VM is locked (create)", None)
+    assert (operation.state, reason_text(operation), operation.lock) == ("failed", "VM is locked (create)", None)
     assert world.proxmox.tasks("vzdump") == []

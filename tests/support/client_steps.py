@@ -1,42 +1,40 @@
-"""What the traps have in common: asking for something, and looking at what the client sees of it."""
+"""Steps of a client for tests: request a backup or a restore, run it, and read what the client is shown."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from support import world as worlds
 from support.waiting import PATIENCE, wait_until
 
-from puq_backups.models import Operation
+from puq_backups.clock import slots
+from puq_backups.errors import Message
+from puq_backups.models import Operation, Service, now
 from puq_backups.operations import engine, state_changes
 
 
 def back_up(world: worlds.World) -> Operation:
-    """A backup now, to its end, however that is."""
+    """Request a backup of Alice's service "1" and run it to its end, in whatever state."""
     assert world.call("BackupNow") == "success"
     world.drain()
     return world.operations()[-1]
 
 
 def restore(world: worlds.World, backup_id: str) -> Operation:
-    """A restore to its end, however that is."""
+    """Request a restore and run it to its end, in whatever state."""
     name = world.proxmox.vm(100).config["name"]
     assert world.call("RestoreBackup", backup_id=backup_id, confirm=name) == "success"
     world.drain()
     return world.operations()[-1]
 
 
-def scheduled(world: worlds.World, date: str) -> Operation:
-    """A scheduled run of today's slot, to the end of its first attempt."""
-    from datetime import date as dates
-
-    from puq_backups.clock import slots
-    from puq_backups.models import Service, now
-
+def run_slot(world: worlds.World, slot_date: str) -> Operation:
+    """Run the scheduled backup of a date (YYYY-MM-DD) to the end of its first attempt."""
     with world.context.database.begin() as session:
-        slot = slots._new_slot(session, session.get_one(Service, "1"), dates.fromisoformat(date), now())
+        slot = slots._new_slot(session, session.get_one(Service, "1"), date.fromisoformat(slot_date), now())
     state_changes.start(world.context, slot.id)
     while engine.advance(world.context, slot.id) or running(world, slot.id):
         pass
@@ -48,7 +46,7 @@ def running(world: worlds.World, operation_id: str) -> bool:
 
 
 def advance_until(world: worlds.World, ready: Callable[[Operation], Any], service_id: str = "1") -> Operation:
-    """Start the last operation and do its steps until `ready` says so."""
+    """Start the newest operation of a service and advance it until `ready(operation)` is true."""
     operation = world.operations(service_id)[-1]
     state_changes.start(world.context, operation.id)
     wait_until(lambda: ready(world.operations(service_id)[-1]) or _step(world, operation.id), pause=0.005)
@@ -61,7 +59,10 @@ def _step(world: worlds.World, operation_id: str) -> bool:
 
 
 def drain_while(world: worlds.World, label: str, meanwhile: Callable[[], None]) -> None:
-    """Work on; what happens `meanwhile` falls between the last look and the request held under `label`."""
+    """Drain the world in a thread. Once the simulator holds the request `label`, call `meanwhile`, then release it.
+
+    So `meanwhile` happens after our last read and before that request takes effect.
+    """
     trouble: list[BaseException] = []
 
     def work() -> None:
@@ -79,24 +80,24 @@ def drain_while(world: worlds.World, label: str, meanwhile: Callable[[], None]) 
     assert (held, trouble) == (True, [])
 
 
-def seen(world: worlds.World) -> dict[str, Any]:
-    """What the client's page shows, as `/state` gives it."""
+def client_state(world: worlds.World) -> dict[str, Any]:
+    """The answer of `/state` for Alice's service "1"."""
     world.host.actor = worlds.ALICE
     answer = world.app.test_client().get("/services/1/backups/state")
     found: dict[str, Any] = answer.get_json()
     return found
 
 
-def said(operation: Operation) -> str:
+def reason_text(operation: Operation) -> str:
+    """Why the operation ended as it did, in English; empty without a reason."""
     return str(operation.why or "")
 
 
-def warned(operation: Operation) -> list[str]:
-    from puq_backups.errors import Message
-
+def warning_texts(operation: Operation) -> list[str]:
+    """The warnings of an operation in English."""
     return [str(Message.from_json(stored)) for stored in operation.warnings]
 
 
-def kinds(world: worlds.World, *wanted: str) -> list[str]:
-    """The tasks that Proxmox has run, of these types."""
+def task_types(world: worlds.World, *wanted: str) -> list[str]:
+    """The types of the tasks that Proxmox has run, in order; only those in `wanted`."""
     return [task.type for task in world.proxmox.tasks() if task.type in wanted]
