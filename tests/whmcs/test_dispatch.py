@@ -1,9 +1,8 @@
-"""The module functions as the host calls them: what they answer, to whom, and that none raises."""
+"""Calls of module functions by name: who may call which, the form of the answer, and that none raises."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -12,63 +11,17 @@ from support import world as worlds
 from support.world import ALICE, BOB, CHARLIE, STAFF
 
 from puq_backups import Actor, Refused
-from puq_backups.rules.package import OPTIONS
-from puq_backups.simulator import Simulator
 
-DICTS = {
-    "MetaData", "ConfigOptions", "TestConnection", "ClientArea", "ClientAreaCustomButtonArray",
-    "ClientAreaAllowedFunctions", "AdminCustomButtonArray", "AdminServicesTabFields",
-}  # fmt: skip
-LOADERS = ("LoadStorages", "LoadDiskStorages", "LoadBridges", "LoadTemplates")
-"""A dict of choices, or a text that says why not."""
-
-LIFECYCLE = ("CreateAccount", "SuspendAccount", "UnsuspendAccount", "TerminateAccount", "ChangePackage")
-OWNERS = (
-    "BackupNow", "SaveSchedule", "RestoreBackup", "RemoveBackup", "RetryRestore", "BackToBefore", "Reinstall",
-    "CancelOperation", "EditNote", "KeepBackup", "UndoRemove", "DeleteBackup", "ReleaseBackup",
-)  # fmt: skip
-FUNCTIONS = sorted({*DICTS, *LOADERS, *LIFECYCLE, *OWNERS})
-NOT_ALLOWED = "Your account does not have the right to do this."
-SECRET = "5d0c9a1e-0000-4000-8000-999999999999"
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    """Alice's service is registered, and Proxmox's log of requests is empty."""
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    proxmox._seen.clear()
-    yield found
-    found.context.database.engine.dispose()
-
-
-def columns(row: Any) -> dict[str, Any]:
-    """A row's values by their columns."""
-    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+from .function_names import ACTORS, DICTS, FUNCTIONS, LIFECYCLE, ODD_PARAMS, OWNERS
 
 
 def test_every_function_is_known_here(world: worlds.World) -> None:
     assert sorted(world.backups.hooks.functions) == FUNCTIONS
 
 
-ODD: list[Any] = [
-    {}, None, [], "text", 7, {"serviceid": None}, {"serviceid": []}, {"serviceid": {}}, {"serviceid": b"1"},
-    {"serviceid": "x" * 65}, {"serviceid": "a\x00b"}, {"serviceid": "nobody's"}, {"serviceid": 10**80},
-    {"serviceid": 1, "customfields": None, "configoptions": None, "clientsdetails": None, "serverport": "x"},
-    {"serviceid": 1, "customfields": ["vmid"], "configoptions": "Backups", "clientsdetails": 7, "userid": ["alice"]},
-    {"serviceid": 1, "serverhostname": ["a"], "serverport": "²", "serverpassword": {"a": 1}, "serverusername": 7},
-    {"serviceid": 1, "serverhostname": "127.0.0.1", "serverpassword": "\x00", "customfields": {"vmid": "²³¹"}},
-    {"serviceid": 1, "backup_id": "\x00", "operation_id": None, "kept": "1", "note": "n" * 300},
-    {"serviceid": 1, "backup_id": ["b"], "operation_id": {"o": 1}, "kept": [], "note": b"n", "confirm": 7.5},
-    {"serviceid": 1, "day_0": [], "time_0": {}, "timezone": 7}, {"serviceid": 1, 5: 5, None: None},
-    {"serviceid": 1, "configoption1": [3], "configoption2": {}, "configoption9": "inf", "domain": "\x00"},
-]  # fmt: skip
-ACTORS = (None, Actor(), ALICE, BOB, STAFF, Actor(client_id="alice", permissions=frozenset()))
-
-
 @pytest.mark.slow
 def test_whatever_it_is_given_no_function_raises_and_each_keeps_its_shape(world: worlds.World) -> None:
-    for params, world.host.actor, name in product(ODD, ACTORS, FUNCTIONS):
+    for params, world.host.actor, name in product(ODD_PARAMS, ACTORS, FUNCTIONS):
         answer = world.backups.call(name, params)
 
         assert isinstance(answer, dict if name in DICTS else str), (name, params)
@@ -198,217 +151,3 @@ def test_client_area_of_anothers_service_is_an_error_page(world: worlds.World) -
     assert world.call("ClientArea") == {
         "templatefile": "puq_backups/client/error.html", "vars": {"usefulErrorHelper": "There is nothing here."},
     }  # fmt: skip
-
-
-def test_client_area_gives_the_template_and_its_variables(world: worlds.World) -> None:
-    world.host.actor = ALICE
-    area = world.call("ClientArea")
-
-    assert area["templatefile"] == "puq_backups/client/backups.html"
-    assert (area["vars"]["quota"]["used"], area["vars"]["quota"]["limit"]) == (0, 3)
-    assert world.proxmox.requests() == []
-
-
-def test_buttons_name_functions_that_exist(world: worlds.World) -> None:
-    for name in ("ClientAreaCustomButtonArray", "ClientAreaAllowedFunctions", "AdminCustomButtonArray"):
-        offered = world.backups.call(name, {})
-        assert offered
-        assert set(offered.values()) <= set(OWNERS)
-
-
-def test_config_options_stand_in_their_order(world: worlds.World) -> None:
-    assert list(world.backups.call("ConfigOptions", {})) == [title for title, _ in OPTIONS]
-
-
-def test_meta_data_names_the_port(world: worlds.World) -> None:
-    assert world.backups.call("MetaData", {})["DefaultSSLPort"] == "8006"
-
-
-def test_connection_is_good(world: worlds.World) -> None:
-    assert world.backups.call("TestConnection", world.params()) == {"success": True, "error": ""}
-
-
-WRONG_SERVERS = {
-    "unreachable": ({"serverport": 1}, r"Proxmox cannot be reached at 127\.0\.0\.1: .*refused"),
-    "wrong token": ({"serverpassword": SECRET}, "Proxmox refused the API token: "),
-    "no such token": ({"serverusername": "panel@pve!other"}, "Proxmox refused the API token: "),
-    "not a token": ({"serverusername": "root@pam"}, r"must look like user@realm!name\."),
-    "wrong fingerprint": ({"serveraccesshash": "AB:" * 31 + "AB"}, "fingerprint"),
-    "not a fingerprint": ({"serveraccesshash": "AB:CD"}, "SHA-256"),
-    "no fingerprint": ({"serveraccesshash": ""}, "certificate"),
-    "no host": ({"serverhostname": ""}, "serverhostname is missing"),
-    "not a host": ({"serverhostname": "http://x/y"}, "not a host name"),
-    "port": ({"serverport": "80a"}, "serverport must be a number from 1 to 65535"),
-}
-
-
-def test_server_that_cannot_be_used_is_told_in_a_sentence(
-    world: worlds.World, caplog: pytest.LogCaptureFixture
-) -> None:
-    for wrong, said in WRONG_SERVERS.values():
-        answers = try_server(world, wrong)
-
-        assert set(answers[0]) == {"success", "error"}
-        assert answers[0]["success"] is False
-        for text in (answers[0]["error"], answers[1]):
-            assert re.search(said, text), text
-        told = f"{caplog.text} {answers}"
-        assert "Traceback" not in told
-        assert SECRET not in told
-        assert world.params()["serverpassword"] not in told
-
-
-def try_server(world: worlds.World, wrong: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    params = world.params("5", 103, "eve", storage="nfs") | wrong
-
-    return world.backups.call("TestConnection", params), world.backups.call("CreateAccount", params)
-
-
-def test_create_account_is_repeated_without_harm(world: worlds.World) -> None:
-    backup = world.back_up()
-    token = world.service().token
-
-    world.register()
-
-    assert (world.service().token, [one.id for one in world.held()]) == (token, [backup.id])
-
-
-def test_create_account_of_a_vm_that_is_taken_is_refused(world: worlds.World) -> None:
-    answer = world.backups.call("CreateAccount", world.params("2", 100, "bob"))
-
-    assert answer == "The virtual machine 100 already belongs to another service."
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"customfields": {}}, "customfields.vmid"),
-        ({"customfields": {"vmid": "12"}}, "customfields.vmid"),
-        ({"customfields": {"vmid": 4711}}, "Proxmox has no virtual machine 4711"),
-        ({"userid": ""}, "userid is missing"),
-        ({"serviceid": "2026/17"}, "serviceid is part of web addresses"),
-        ({"serviceid": ".."}, "serviceid is part of web addresses"),
-        ({"configoption2": ""}, "Backups storage is empty"),
-        ({"configoption3": "hot"}, "Backup mode must be one of snapshot, suspend, stop; it is hot."),
-    ],
-)
-def test_create_account_with_wrong_params_says_which(world: worlds.World, wrong: dict[str, Any], said: str) -> None:
-    answer = world.backups.call("CreateAccount", world.params("2", 101, "bob") | wrong)
-
-    assert said in answer
-
-
-STATUSES = {"SuspendAccount": "suspended", "UnsuspendAccount": "active", "TerminateAccount": "terminated"}
-
-
-@pytest.mark.parametrize("wrong", [{"configoption5": "many"}, {"serverport": "x"}, {"configoption3": "hot"}])
-def test_status_is_taken_whatever_is_wrong_with_the_package(
-    world: worlds.World, wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    package = world.service().package
-    for name, status in STATUSES.items():
-        caplog.clear()
-        assert world.backups.call(name, world.params() | wrong) == "success"
-
-        assert (world.service().status, world.service().package) == (status, package)
-        assert re.search("what was known before stays|stays as it was", caplog.text)
-        assert world.params()["serverpassword"] not in caplog.text
-
-
-def test_change_package_with_a_wrong_setting_is_named_and_changes_nothing(world: worlds.World) -> None:
-    answer = world.backups.call("ChangePackage", world.params(backups=9, cores="many"))
-
-    assert answer == "CPU cores must be a number from 0 to 4096; it is many."
-    assert world.service().quota == 3
-
-
-def test_unsuspend_of_a_vm_that_went_to_another_service_is_refused(world: worlds.World) -> None:
-    world.call("TerminateAccount")
-    world.register("2", 100, "bob")
-
-    assert world.call("UnsuspendAccount") == "The virtual machine belongs to another service by now."
-    assert world.service().status == "terminated"
-
-
-NO_DICTS = [True, "abort", ["abortcmd"], 7]
-
-
-def answering(odd: Any) -> Callable[[], Any]:
-    return lambda: odd
-
-
-@pytest.mark.parametrize("point", ["PreModuleCreate", "PreBackup", "ClientAreaPage", "PreRestore"])
-def test_hook_that_answers_no_dict_is_logged_and_stops_nothing(
-    world: worlds.World, point: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    for odd in NO_DICTS:
-        world.backups.hooks.add(point, answering(odd))
-
-    world.register()
-    backup = world.back_up()
-    assert world.backups.call("ClientArea", {"serviceid": 1}, actor=ALICE)["vars"]["backups"]
-    assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
-    world.drain()
-
-    assert world.operations()[-1].state == "done"
-    for odd in NO_DICTS:
-        assert f"a hook at {point} answered {type(odd).__name__}" in caplog.text
-
-
-def test_create_account_is_stopped_and_changed_by_hooks(world: worlds.World) -> None:
-    world.backups.hooks.add("PreModuleCreate", lambda params: {"userid": f"new-{params['userid']}"})
-    world.register()
-    assert world.service().client_id == "new-alice"
-
-    world.backups.hooks.add("PreModuleCreate", lambda: {"abortcmd": True, "reason": "Not in August."})
-    assert world.backups.call("CreateAccount", world.params()) == "Not in August."
-
-
-def test_hook_that_raises_stops_create_account_without_telling_why(
-    world: worlds.World, caplog: pytest.LogCaptureFixture
-) -> None:
-    def failing() -> None:
-        raise ValueError("the host's own fault")
-
-    world.backups.hooks.add("PreModuleCreate", failing)
-
-    answer = world.backups.call("CreateAccount", world.params("2", 101, "bob", storage="nfs"))
-
-    assert "the log has the details" in answer
-    assert "own fault" not in answer
-    assert "own fault" in caplog.text
-
-
-def test_reinstall_clicked_twice_calls_the_host_once(world: worlds.World) -> None:
-    answers: list[str] = []
-
-    def reinstall(service: Any) -> None:
-        # The second click comes while the host is at work.
-        answers.append(world.call("Reinstall", confirm="REINSTALL"))
-        with pytest.raises(Refused), world.backups.vm_action(service.id):
-            pass
-
-    world.host.reinstall = reinstall  # type: ignore[attr-defined]  # optional in a host
-    with world.context.database.begin() as session:
-        session.get_one(worlds.Service, "1").restore_failed = "o"
-
-    assert world.call("Reinstall", confirm="REINSTALL") == "success"
-    assert answers == ["Another action on this virtual machine is running."]
-    assert world.call("Reinstall", confirm="REINSTALL") == "There is no failed restore."
-    with world.backups.vm_action("1"):
-        pass
-
-
-def test_reinstall_that_fails_can_be_asked_for_again(world: worlds.World, caplog: pytest.LogCaptureFixture) -> None:
-    def reinstall(service: Any) -> None:
-        raise OSError("no template on " + service.id)
-
-    world.host.reinstall = reinstall  # type: ignore[attr-defined]  # optional in a host
-    with world.context.database.begin() as session:
-        session.get_one(worlds.Service, "1").restore_failed = "o"
-
-    for _ in range(2):
-        answer = world.call("Reinstall", confirm="REINSTALL")
-        assert answer == "The reinstallation failed. Please ask the provider's support."
-    assert "no template on 1" in caplog.text
-    assert world.service().restore_failed == "o"
