@@ -13,7 +13,7 @@ from puq_backups.clock import tick
 from puq_backups.models import Backup, Chore, now
 from puq_backups.simulator import Simulator
 
-from .test_poisoned_rows import POISON, poison
+from .poison import POISON, poison
 
 OF_A_SERVICE = [name for name, statement in POISON.items() if "UPDATE puq_backups_service" in statement]
 OF_A_BACKUP = [name for name, statement in POISON.items() if "UPDATE puq_backups_backup" in statement]

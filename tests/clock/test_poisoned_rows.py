@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 from support import services
 from support import world as worlds
 
@@ -31,36 +31,9 @@ from puq_backups.models import (
 from puq_backups.rules.schedule import Day, Schedule
 from puq_backups.simulator import Simulator
 
+from .poison import POISON, poison
+
 HOUR = timedelta(hours=1)
-POISON = {
-    "zone of a schedule": "UPDATE puq_backups_service SET schedule = "
-    "replace(schedule, 'UTC', 'America/Not_Here_Yet') WHERE id = '1'",
-    "schedule": "UPDATE puq_backups_service SET schedule = '{broken' WHERE id = '1'",
-    "schedule of another form": "UPDATE puq_backups_service SET schedule = '[7]' WHERE id = '1'",
-    "package": "UPDATE puq_backups_service SET package = '{broken' WHERE id = '1'",
-    "package of another form": "UPDATE puq_backups_service SET package = '7' WHERE id = '1'",
-    "client": "UPDATE puq_backups_service SET client = '{broken' WHERE id = '1'",
-    "problem": "UPDATE puq_backups_service SET problem = '{broken' WHERE id = '1'",
-    "data of an operation": "UPDATE puq_backups_operation SET data = '{broken' WHERE service_id = '1'",
-    "reason of an operation": "UPDATE puq_backups_operation SET reason = '{\"text\": 7}' WHERE service_id = '1'",
-    "kind of an operation": "UPDATE puq_backups_operation SET kind = 'unheard-of' WHERE service_id = '1'",
-    "size of a backup": "UPDATE puq_backups_backup SET size = -5, disks = -1 WHERE service_id = '1'",
-    "volume of a backup": "UPDATE puq_backups_backup SET volid = '../../etc', storage = 'nfs' WHERE service_id = '1'",
-    "storage": "UPDATE puq_backups_storage SET available = -1, total = -7, retention = '{}' WHERE name = 'nfs'",
-    "secret of a server": "UPDATE puq_backups_server SET sealed_secret = x'00' WHERE token_id LIKE '%gone'",
-    "hosts of a server": "UPDATE puq_backups_server SET hosts = '', token_id = '' WHERE token_id LIKE '%gone'",
-    "mail": "UPDATE puq_backups_mail SET fields = '{broken' WHERE service_id = '1'",
-    "zone of a mail": "UPDATE puq_backups_mail SET timezone = 'Mars', locale = '??' WHERE service_id = '1'",
-    "folder of a mail": "UPDATE puq_backups_mail SET folder = '../..' WHERE service_id = '1'",
-    "template": "UPDATE puq_backups_email_template SET subject = '{{ broken'",
-    "chore": "UPDATE puq_backups_chore SET last_error = '{broken', lease_owner = 'odd', lease_until = '2099-01-01'"
-    " WHERE name = 'purge'",
-    "set aside": "UPDATE puq_backups_set_aside SET reason = '{broken'",
-    "hidden volume": "UPDATE puq_backups_hidden_volume SET volid = '???'",
-    "trouble": "UPDATE puq_backups_trouble SET reason = '{broken'",
-    "audit": "UPDATE puq_backups_audit SET text = '{}{', action = '' WHERE service_id = '1'",
-}
-"""What is wrong, and the statement that makes it so: as a damaged row, an older machine or a hand would."""
 DAILY = {"zone of a schedule", "data of an operation", "mail"}
 CASES = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in POISON]
 
@@ -122,12 +95,6 @@ def _rows(session: Any) -> None:
         Trouble(kind="server", key=first.server_id, server_id=first.server_id, reason={}, since=at, seen_at=at),
         SetAside(work="slot", key="3", service_id="3", reason={}, since=at, again_at=at),
     ])  # fmt: skip
-
-
-def poison(world: worlds.World, statement: str) -> None:
-    with world.context.database.begin() as session:
-        changed = session.execute(text(statement))
-        assert changed.rowcount  # type: ignore[attr-defined]  # an UPDATE's result has it
 
 
 @pytest.mark.parametrize("what", CASES)

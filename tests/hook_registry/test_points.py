@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from operations import test_reinstall
+from operations.reinstall import failed_restore
 from support import services
 from support import world as worlds
 from support.world import ALICE
@@ -83,10 +83,10 @@ def operate(world: worlds.World, listener: Listener) -> None:
 
 def reinstall(world: worlds.World, listener: Listener) -> None:
     """After a failed restore; refused by a hook, then done."""
-    test_reinstall.register(world, template=9000)
-    test_reinstall.fail_restore(world)
+    failed_restore.register(world, template=9000)
+    failed_restore.fail_restore(world)
     for listener.stop, state in ((True, "refused"), (False, "done")):
-        assert test_reinstall.ask(world).state == state
+        assert failed_restore.run_reinstall(world).state == state
 
 
 def visit(world: worlds.World) -> None:

@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from babel import Locale
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
-from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 from jinja2 import Environment
 from puq_backups.lang import extract
@@ -25,19 +23,11 @@ from support.services import ROOT
 from puq_backups.i18n.catalogues import DOMAIN, placeholders, plural_forms
 from puq_backups.i18n.locales import direction
 
+from .translator_helpers import Text, texts
+
 LANG = Path(str(files("puq_backups.lang")))
 LOCALES = sorted(path.parent.parent.name for path in LANG.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 in_every_language = pytest.mark.parametrize("locale", LOCALES)
-
-Text = str | tuple[str, ...] | list[str]
-
-
-@cache
-def texts() -> frozenset[Text]:
-    """Every text of the sources, plural forms as a pair, found as `make lang` finds them."""
-    with (ROOT / "babel.cfg").open() as file:
-        methods, options = parse_mapping_cfg(file)
-    return frozenset(text for _, _, text, _, _ in extract_from_dir(ROOT, methods, options))
 
 
 @cache

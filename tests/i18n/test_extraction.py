@@ -12,7 +12,7 @@ from pathlib import Path
 from puq_backups.lang import extract
 from support.services import ROOT
 
-from .test_catalogues import texts
+from .translator_helpers import texts
 
 FUNCTIONS = ast.FunctionDef | ast.Lambda
 

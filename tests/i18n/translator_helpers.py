@@ -1,8 +1,15 @@
 """What the tests of translator share."""
 
+from functools import cache
 from pathlib import Path
 
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from support.services import ROOT
+
 from puq_backups.i18n.catalogues import DOMAIN
+
+Text = str | tuple[str, ...] | list[str]
 
 POLISH = """
 msgid ""
@@ -32,3 +39,11 @@ def put(folder: Path, locale: str, catalogue: str | bytes, kind: str = "po") -> 
     place = folder / locale / "LC_MESSAGES"
     place.mkdir(parents=True)
     (place / f"{DOMAIN}.{kind}").write_bytes(catalogue.encode() if isinstance(catalogue, str) else catalogue)
+
+
+@cache
+def texts() -> frozenset[Text]:
+    """Every text of the sources, plural forms as a pair, found as `make lang` finds them."""
+    with (ROOT / "babel.cfg").open() as file:
+        methods, options = parse_mapping_cfg(file)
+    return frozenset(text for _, _, text, _, _ in extract_from_dir(ROOT, methods, options))

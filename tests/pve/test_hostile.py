@@ -16,7 +16,7 @@ from puq_backups.errors import ProxmoxUnreachable, UnknownOutcome
 from puq_backups.pve import transport
 from puq_backups.pve.client import Access, Proxmox
 
-from .test_certificates import make_certificate
+from .tls_server import make_certificate
 
 
 def endless(write: Callable[[bytes], object]) -> None:

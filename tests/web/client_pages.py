@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -12,6 +13,11 @@ from support import world as worlds
 from werkzeug.test import TestResponse
 
 from puq_backups import Actor
+from puq_backups.models import now
+
+LATER = f"{now() + timedelta(days=2):%w}"
+SCHEDULE = {f"day_{LATER}": "1"} | {f"time_{day}": "03:00" for day in range(7)} | {"timezone": "UTC"}
+"""A schedule of one day, in two days at 03:00, so that no run is due during a test."""
 
 
 @dataclass

@@ -13,29 +13,10 @@ from sqlalchemy import update
 from support import world as worlds
 
 from puq_backups.errors import Message
-from puq_backups.models import AuditEntry, Backup, Operation, Service, new_id, now
+from puq_backups.models import AuditEntry, Backup, Operation, Service, now
 
+from .admin_rows import HOUR, add_operation, set_service
 from .staff_pages import StaffPages
-
-HOUR = timedelta(hours=1)
-
-
-def add(world: worlds.World, state: str, service_id: str = "1", **more: Any) -> Operation:
-    service = world.service(service_id)
-    values: dict[str, Any] = {
-        "kind": "backup", "origin": "manual", "token": new_id()[:16], "storage": "local", "created_at": now(),
-        "due_at": now(), "wake_at": now(), **more,
-    }  # fmt: skip
-    place = {"server_id": service.server_id, "node": service.node}
-    operation = Operation(service_id=service_id, client_id=service.client_id, state=state, **place, **values)
-    with world.context.database.begin() as session:
-        session.add(operation)
-    return operation
-
-
-def changed(world: worlds.World, service_id: str = "1", **values: Any) -> None:
-    with world.context.database.begin() as session:
-        session.execute(update(Service).where(Service.id == service_id).values(**values))
 
 
 def test_overview_is_quiet_where_nothing_is_wrong(admin: StaffPages) -> None:
@@ -48,10 +29,10 @@ def test_overview_is_quiet_where_nothing_is_wrong(admin: StaffPages) -> None:
 
 
 def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, admin: StaffPages) -> None:
-    add(world, "running", step="make_archive", progress=42, started_at=now() - HOUR, lock="1")
-    add(world, "waiting", "2")
-    add(world, "failed", reason=Message("No room.").to_json(), finished_at=now() - HOUR)
-    add(world, "missed", finished_at=now() - 50 * HOUR)
+    add_operation(world, "running", step="make_archive", progress=42, started_at=now() - HOUR, lock="1")
+    add_operation(world, "waiting", "2")
+    add_operation(world, "failed", reason=Message("No room.").to_json(), finished_at=now() - HOUR)
+    add_operation(world, "missed", finished_at=now() - 50 * HOUR)
 
     words, longer = admin.read(), admin.read(hours="72")
 
@@ -69,21 +50,21 @@ def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, admin
 
 def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: StaffPages) -> None:
     world.register("3", 103, "carol")
-    waiting = {service: add(world, "waiting", service) for service in ("1", "2", "3")}
-    add(world, "running", "1", started_at=now(), lock="1", kind="restore")
+    waiting = {service: add_operation(world, "waiting", service) for service in ("1", "2", "3")}
+    add_operation(world, "running", "1", started_at=now(), lock="1", kind="restore")
 
     def why() -> str:
         return admin.read("/operations", state="waiting")
 
     assert "A restore is running; other actions wait until it is done." in why()
-    changed(world, "2", vm_lease_owner="another|1|1|x", vm_lease_until=now() + HOUR)
+    set_service(world, "2", vm_lease_owner="another|1|1|x", vm_lease_until=now() + HOUR)
     assert "The billing application acts on the virtual machine just now." in why()
-    add(world, "waiting", "3", kind="remove")
+    add_operation(world, "waiting", "3", kind="remove")
     assert "A restore or removal goes first." in why()
     with world.context.database.begin() as session:
         session.execute(update(Operation).where(Operation.kind != "backup").values(state="done", lock=None))
         session.execute(update(Operation).where(Operation.id == waiting["1"].id).values(state="running", lock="1"))
-    changed(world, "3", node="pve1")
+    set_service(world, "3", node="pve1")
     assert "The node is busy with another backup." in why()
     with world.context.database.begin() as session:
         values = {"wake_at": now() + HOUR, "reason": Message("No room.").to_json()}
@@ -92,7 +73,7 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: St
 
 
 def test_service_is_found_by_whatever_staff_knows_of_it(world: worlds.World, admin: StaffPages) -> None:
-    changed(world, vm_name="Web-100%", domain="shop.alice.example")
+    set_service(world, vm_name="Web-100%", domain="shop.alice.example")
 
     for text in ("1", "alice", "100", "web-1", "WEB-100", "0%", "shop.alice", "ALICE.EXAMPLE", " alice "):
         assert "Client alice" in admin.read("/services", q=text), text
@@ -104,8 +85,8 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, adm
     def listed(trouble: str, **more: str) -> set[str]:
         return set(re.findall(r"Client (\w+)", admin.read("/services", trouble=trouble, **more)))
 
-    add(world, "stuck", "2")
-    changed(world, restore_failed="an operation")
+    add_operation(world, "stuck", "2")
+    set_service(world, restore_failed="an operation")
     with world.context.database.begin() as session:
         session.get_one(Service, "2").problem = Message("It is another one.").to_json()
 
@@ -119,7 +100,7 @@ def test_services_are_listed_by_what_is_wrong_with_them(world: worlds.World, adm
 
 def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: worlds.World, admin: StaffPages) -> None:
     assert 'id="puqb-unprotected"' not in admin.get().text
-    changed(world, protection="unprotected")
+    set_service(world, protection="unprotected")
 
     assert "Not protected by backups 1" in admin.read()
     assert "Client alice" in admin.read("/services", trouble="unprotected")
@@ -130,7 +111,7 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(
     world: worlds.World, admin: StaffPages
 ) -> None:
     backup = world.back_up()
-    changed(world, created_at=now() - 100 * HOUR, next_run_at=now() + HOUR)
+    set_service(world, created_at=now() - 100 * HOUR, next_run_at=now() + HOUR)
 
     def is_listed(hours: int = 48) -> bool:
         return "Client alice" in admin.read("/services", trouble="no_good_backup", hours=str(hours))
@@ -158,9 +139,9 @@ def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(
         assert not is_listed()
     backed_up(created_at=now() - 50 * HOUR)
     for values in ({"status": "suspended"}, {"quota": 0}, {"next_run_at": None}, {"created_at": now()}):
-        changed(world, **values)
+        set_service(world, **values)
         assert not is_listed(), values
-        changed(world, status="active", quota=3, next_run_at=now() + HOUR, created_at=now() - 100 * HOUR)
+        set_service(world, status="active", quota=3, next_run_at=now() + HOUR, created_at=now() - 100 * HOUR)
         assert is_listed()
 
 
@@ -185,7 +166,7 @@ def test_lists_are_turned_over_to_the_end_and_back(world: worlds.World, admin: S
             moment = at + timedelta(seconds=number // 3)
             session.add(AuditEntry(at=moment, service_id="2", actor="Sam", action="try", text=f"{number:03}"))
     for number in range(53):
-        add(world, "failed", finished_at=at, reason=Message("Number {number}.", number=number).to_json())
+        add_operation(world, "failed", finished_at=at, reason=Message("Number {number}.", number=number).to_json())
 
     forth, back = turned(admin, "/activity", r">(\d{3})<", action="try")
     failed, failed_back = turned(admin, "/operations", r"Number (\d+)", state="failed")

@@ -8,12 +8,12 @@ from support import world as worlds
 
 from puq_backups.models import AuditEntry, now
 
+from .admin_rows import HOUR, add_operation, set_service
 from .staff_pages import StaffPages
-from .test_admin_lists import HOUR, add, changed
 
 
 def test_activity_names_services_and_actions_in_words(world: worlds.World, admin: StaffPages) -> None:
-    changed(world, vm_name="bakery-web")
+    set_service(world, vm_name="bakery-web")
     with world.context.database.begin() as session:
         for action in ("keep", "put_back_firewall"):
             session.add(AuditEntry(service_id="1", actor="system", action=action, text="said", at=now()))
@@ -25,9 +25,9 @@ def test_activity_names_services_and_actions_in_words(world: worlds.World, admin
 
 
 def test_overview_has_troubles_first_and_what_is_quiet_folded(world: worlds.World, admin: StaffPages) -> None:
-    add(world, "running", step="make_archive", started_at=now() - HOUR, lock="1")
-    add(world, "failed", finished_at=now() - HOUR)
-    changed(world, "2", protection="unprotected")
+    add_operation(world, "running", step="make_archive", started_at=now() - HOUR, lock="1")
+    add_operation(world, "failed", finished_at=now() - HOUR)
+    set_service(world, "2", protection="unprotected")
 
     page = admin.get().text
     places = [page.index(mark) for mark in ('"puqb-failed"', '"puqb-unprotected"', '"puqb-running"', "<details")]

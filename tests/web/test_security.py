@@ -13,7 +13,7 @@ from puq_backups.shared_redis.rate_limits import RateLimiter
 from puq_backups.web.security import HEADERS, POLICY
 
 from .client_pages import ClientPages, visible_text
-from .test_access import ids, routes
+from .client_routes import ids, routes
 
 BASE = "<html>{% block title %}{% endblock %}{% block head %}{% endblock %}{% block content %}{% endblock %}</html>"
 

@@ -13,24 +13,14 @@ from support import world as worlds
 from support.world import ALICE, BOB, STAFF
 
 from puq_backups import SYSTEM, Actor, Backups, SettingError
-from puq_backups.hook_registry.registry import Hooks
 from puq_backups.host import PERMISSIONS
 from puq_backups.simulator import Simulator
 from puq_backups.whmcs.callers import CLIENT_PERMISSIONS, HOST_FUNCTIONS, STAFF_FUNCTIONS
 
-NOBODY = "Nobody is signed in."
+from .caller_helpers import FOR_CLIENTS, NOBODY, said
+
 NO_RIGHT = "Your account does not have the right to do this."
 SUB_USER = Actor(client_id="alice", permissions=frozenset())
-
-
-def functions() -> list[str]:
-    hooks = Hooks()
-    hooks.load_package("puq_backups.hooks")
-    return sorted(hooks.functions)
-
-
-FUNCTIONS = functions()
-FOR_CLIENTS = [name for name in FUNCTIONS if name not in HOST_FUNCTIONS | STAFF_FUNCTIONS]
 
 
 @pytest.fixture
@@ -76,13 +66,6 @@ def broken() -> Any:
 
 
 NOT_SIGNED_IN = {"none": lambda: None, "anonymous-user": anonymous, "broken-host": broken}
-
-
-def said(answer: Any) -> str:
-    """The error text of an answer, whatever its shape."""
-    if isinstance(answer, dict):
-        return str(answer.get("error") or answer.get("vars", {}).get("usefulErrorHelper") or answer or NOBODY)
-    return str(answer)
 
 
 @pytest.mark.parametrize("who", NOT_SIGNED_IN)

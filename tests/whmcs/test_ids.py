@@ -15,7 +15,7 @@ from puq_backups import Actor
 from puq_backups.simulator import Simulator
 from puq_backups.whmcs.callers import HOST_FUNCTIONS
 
-from .test_callers import FOR_CLIENTS, said
+from .caller_helpers import FOR_CLIENTS, said
 
 NOT_FOUND = "There is nothing here."
 TAKES = {

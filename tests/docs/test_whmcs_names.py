@@ -8,7 +8,6 @@ from dataclasses import fields
 
 import pytest
 from support.hosting import mount
-from test_docs import COMMANDS, POINTS, loaded, page, rows
 
 from puq_backups import Actor, Backups
 from puq_backups.config import PREFIX, Settings
@@ -17,6 +16,8 @@ from puq_backups.host import OPTIONAL, PERMISSIONS, Host
 from puq_backups.mail.merge_fields import COMMON_FIELDS, HOST_FIELDS
 from puq_backups.models import Base
 from puq_backups.rules.package import OPTIONS
+
+from .docs_pages import COMMANDS, POINTS, loaded, page, rows
 
 TABLES = re.findall(r"(?:^\|.*\n)+", page("whmcs"), re.MULTILINE)
 
