@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from gallery import figures, stage
+from gallery import figures, prepared_host
 from playwright.sync_api import Browser
 from support import serving
 
@@ -16,8 +16,8 @@ BYTES, NODES, SHIFT = 150_000, 3000, 0.1
 
 @pytest.fixture(scope="module")
 def found(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, figures.Figures]]:
-    with time_machine.travel(stage.NOW, tick=True):
-        world = stage.make(Path(tmp_path_factory.mktemp("figures")))
+    with time_machine.travel(prepared_host.NOW, tick=True):
+        world = prepared_host.make(Path(tmp_path_factory.mktemp("figures")))
         for number, name in enumerate(figures.SIZES, 100):
             figures.fill(world, name, number)
         with serving.serve(world.app) as address:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from gallery import acts, stage, states
+from gallery import browser_steps, prepared_host, registry
 from gallery.__main__ import build
 from jinja2 import ChoiceLoader, DictLoader
 from playwright.sync_api import Browser
@@ -59,12 +59,12 @@ STYLES = """(names) => [...document.querySelectorAll(".puqb, .puqb *")].map((ele
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The address of each state's page, in the frame PAGE."""
-    with time_machine.travel(stage.NOW, tick=True):
-        world = stage.make(Path(tmp_path_factory.mktemp("gallery")))
+    with time_machine.travel(prepared_host.NOW, tick=True):
+        world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
         ours = DictLoader({"puq_backups/client/base.html": PAGE, "puq_backups/admin/base.html": PAGE})
         loaders = [ours, world.app.jinja_env.loader]
         world.app.jinja_env.loader = ChoiceLoader([loader for loader in loaders if loader])
-        paths = build(world, list(states.STATES))
+        paths = build(world, list(registry.STATES))
         with serving.serve(world.app) as address:
             found = {name: address + path for name, path in paths.items()}
             yield found | {
@@ -100,10 +100,10 @@ def styles(browser: Browser, address: str, name: str) -> list[tuple[str, list[st
     """A name and the values of NAMES and more, of each element of ours, in the order of the page."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
-    page.clock.install(time=stage.NOW)
+    page.clock.install(time=prepared_host.NOW)
     page.goto(address)
-    if act := states.ACTS.get(name):
-        getattr(acts, act)(page)
+    if step := registry.BROWSER_STEPS.get(name):
+        getattr(browser_steps, step)(page)
     found: list[tuple[str, list[str]]] = page.evaluate(STYLES, NAMES)
     context.close()
     return found

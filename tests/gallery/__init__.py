@@ -1,3 +1,6 @@
-"""Pictures and figures of the pages; all states are registered once this package is imported."""
+"""Pictures and figures of the pages. Importing this package registers all states."""
 
-from . import list_states as list_states
+from . import operation_states as operation_states
+from . import page_states as page_states
+from . import row_states as row_states
+from . import schedule_states as schedule_states

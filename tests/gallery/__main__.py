@@ -18,7 +18,7 @@ from support.serving import serve
 
 from puq_backups.inventory import protection
 
-from . import acts, figures, stage, states
+from . import browser_steps, figures, prepared_host, registry
 
 DESK, PHONE, SMALL = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 320, "height": 700}
 VIEWS: dict[str, tuple[dict[str, int], str, str]] = {
@@ -38,10 +38,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=services.ROOT / "build" / "gallery")
     wanted = parser.parse_args()
     wanted.out.mkdir(parents=True, exist_ok=True)
-    names = wanted.states or list(states.STATES)
+    names = wanted.states or list(registry.STATES)
     views = wanted.views.split(",")
-    with tempfile.TemporaryDirectory() as folder, time_machine.travel(stage.NOW, tick=True):
-        world = stage.make(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, time_machine.travel(prepared_host.NOW, tick=True):
+        world = prepared_host.make(Path(folder))
         paths = build(world, names)
         with serve(world.app) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=services.chromium(), args=["--no-sandbox"])
@@ -55,20 +55,20 @@ def main() -> int:
     return 0
 
 
-def build(world: stage.worlds.World, names: list[str]) -> dict[str, str]:
+def build(world: prepared_host.worlds.World, names: list[str]) -> dict[str, str]:
     """Make a service for each state: the path of its page, by state."""
     paths = {}
     with world.context.database.begin() as session:
         for number, name in enumerate(names, 100):
-            found = stage.scene(session, name, number, states.QUOTAS[name])
-            states.STATES[name](found)
+            found = prepared_host.prepare(session, name, number, registry.QUOTAS[name])
+            registry.STATES[name](found)
             session.flush()
             protection.update(session, world.context.settings, [found.service])
             paths[name] = f"/services/{name}/backups{found.path}"
     return paths
 
 
-def measure(browser: Browser, world: stage.worlds.World, address: str, out: Path) -> str:
+def measure(browser: Browser, world: prepared_host.worlds.World, address: str, out: Path) -> str:
     """The table of figures at 1, 25 and 1,000 backups, also written to `out`."""
     for number, name in enumerate(figures.SIZES, 1000):
         figures.fill(world, name, number)
@@ -82,15 +82,15 @@ def shoot(browser: Browser, address: str, view: str, paths: dict[str, str], out:
     size, scheme, locale = VIEWS[view]
     for name, path in paths.items():
         context = browser.new_context(
-            viewport=size, color_scheme=scheme, locale=locale, timezone_id=stage.ZONE,  # type: ignore[arg-type]  # VIEWS holds text
+            viewport=size, color_scheme=scheme, locale=locale, timezone_id=prepared_host.ZONE,  # type: ignore[arg-type]  # VIEWS holds text
         )  # fmt: skip
         cookies = {"locale": locale} | ({"permissions": "view"} if "as=view" in path else {})
         context.add_cookies([{"name": key, "value": value, "url": address} for key, value in cookies.items()])
         page = context.new_page()
-        page.clock.install(time=stage.NOW)
+        page.clock.install(time=prepared_host.NOW)
         page.goto(address + path)
-        if act := states.ACTS.get(name):
-            getattr(acts, act)(page)
+        if step := registry.BROWSER_STEPS.get(name):
+            getattr(browser_steps, step)(page)
         page.screenshot(path=out / f"{name}.{view}.png", full_page="dialog" not in name)
         context.close()
 

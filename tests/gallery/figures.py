@@ -18,7 +18,7 @@ from support.waiting import wait_until
 from puq_backups.inventory import protection
 from puq_backups.models import Operation, Service
 
-from . import stage, states
+from . import page_states, prepared_host
 
 SIZES = {"one": 1, "page-of-25": 25, "a-thousand": 1000}
 WINDOWS = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -63,14 +63,14 @@ class Figures:
 def fill(world: worlds.World, name: str, number: int) -> None:
     """Make a service with so many backups."""
     with world.context.database.begin() as session:
-        scene = stage.scene(session, name, number, quota=max(SIZES[name], 30))
+        prepared = prepared_host.prepare(session, name, number, quota=max(SIZES[name], 30))
         if name == "a-thousand":
-            states.a_thousand(scene)
+            page_states.a_thousand(prepared)
         else:
-            scene.schedule()
-            scene.nightly(*range(SIZES[name]))
+            prepared.schedule()
+            prepared.nightly(*range(SIZES[name]))
         session.flush()
-        protection.update(session, world.context.settings, [scene.service])
+        protection.update(session, world.context.settings, [prepared.service])
 
 
 def measure(browser: Browser, world: worlds.World, address: str, name: str) -> Figures:
@@ -90,22 +90,22 @@ def measure(browser: Browser, world: worlds.World, address: str, name: str) -> F
 
 
 def opened(browser: Browser, window: str) -> Page:
-    return browser.new_context(viewport=WINDOWS[window], locale="en-GB", timezone_id=stage.ZONE).new_page()  # type: ignore[arg-type]
+    return browser.new_context(viewport=WINDOWS[window], locale="en-GB", timezone_id=prepared_host.ZONE).new_page()  # type: ignore[arg-type]
 
 
 def shifted(browser: Browser, world: worlds.World, url: str, name: str, window: str) -> float:
     """Layout shift from the start of a backup to its end, with the page at its top."""
     page = opened(browser, window)
-    page.clock.install(time=stage.NOW)
+    page.clock.install(time=prepared_host.NOW)
     page.goto(url, wait_until="networkidle")
     before = page.evaluate(SHIFTS)
-    moved = {"done": 11 * stage.GIB, "total": 32 * stage.GIB, "rate": 142 * 1024**2}
-    begun = begin(world, name, started_at=stage.NOW, step="find_vm")
+    moved = {"done": 11 * prepared_host.GIB, "total": 32 * prepared_host.GIB, "rate": 142 * 1024**2}
+    begun = begin(world, name, started_at=prepared_host.NOW, step="find_vm")
     seen(page, "Making a backup")
     for done in (10, 60):
         change(world, begun, step="make_archive", upid="UPID:x", progress=done, data={"bytes": moved})
         seen(page, f"{done}%")
-    change(world, begun, state="done", lock=None, finished_at=stage.NOW + timedelta(minutes=4))
+    change(world, begun, state="done", lock=None, finished_at=prepared_host.NOW + timedelta(minutes=4))
     seen(page, "The backup was made")
     after = page.evaluate(SHIFTS)
     page.context.close()
@@ -127,8 +127,8 @@ def seen(page: Page, words: str) -> None:
 
 def begin(world: worlds.World, name: str, **values: Any) -> str:
     with world.context.database.begin() as session:
-        scene = stage.Scene(session, session.get_one(Service, name))
-        return scene.operation("backup", "running", stage.NOW, **values).id
+        prepared = prepared_host.PreparedService(session, session.get_one(Service, name))
+        return prepared.operation("backup", "running", prepared_host.NOW, **values).id
 
 
 def change(world: worlds.World, operation_id: str, **values: Any) -> None:

@@ -1,4 +1,4 @@
-"""A host with services whose rows are written directly: the gallery's states need no Proxmox."""
+"""A host application whose services are inserted as rows, without a Proxmox behind them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Host(worlds.Host):
 
 
 @dataclass
-class Scene:
-    """One service, made by the functions of `states`; `path` is the page that is shown."""
+class PreparedService:
+    """A service that the function of a state fills. `path` is the page to show, below the address of its backups."""
 
     session: Session
     service: Service
@@ -129,7 +129,7 @@ def make(folder: Path) -> worlds.World:
     return world
 
 
-def scene(session: Session, key: str, number: int, quota: int = 10) -> Scene:
+def prepare(session: Session, key: str, number: int, quota: int = 10) -> PreparedService:
     """An empty service with a quota; its storage is online."""
     service = Service(
         id=key, client_id="alice", server_id="pve", vmid=number, active_vmid=number, node="pve2", token=new_id(),
@@ -142,6 +142,6 @@ def scene(session: Session, key: str, number: int, quota: int = 10) -> Scene:
         session.add(Storage(id="local", server_id="pve", name="local", type="dir", active=True, available=400 * GIB,
                             total=1000 * GIB, seen_at=NOW))  # fmt: skip
     session.flush()
-    found = Scene(session, service)
+    found = PreparedService(session, service)
     found.schedule(())
     return found

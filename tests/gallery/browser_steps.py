@@ -1,4 +1,4 @@
-"""What a reader does before a picture is taken."""
+"""Steps of a reader in the browser before a picture is taken: opens a menu, a dialog, or loses the connection."""
 
 from __future__ import annotations
 
