@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 
-from .play import play, play_real
+from .play_and_check import play, play_real
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from puq_backups.simulator.world.journal import Entry
 
-from .diary import Diary, Row
+from .run_record import Row, RunRecord
 
 MARKER = re.compile(r"\[puqb:(\w+)\.(\w+)\]\s*$")
 AWAY = {"storage-offline", "storage-removed"}
@@ -48,11 +48,11 @@ class File:
 Files = dict[str, File]
 
 
-def replay(diary: Diary) -> Iterator[tuple[Entry, Files]]:
+def replay(record: RunRecord) -> Iterator[tuple[Entry, Files]]:
     """Each entry of the journal with all files as they were just before it, those removed meanwhile included."""
     known: Files = {}
     away: dict[str, float] = {}
-    for entry in diary.journal:
+    for entry in record.journal:
         yield entry, known
         if entry.what == "control":
             _control(entry, known, away)
@@ -91,30 +91,30 @@ def _changed(before: File | None, entry: Entry) -> File:
     return replace(file, notes=str(facts.get("notes") or ""), protected=protected, removed_at=None, removed_by="")
 
 
-def files(diary: Diary) -> Files:
+def files(record: RunRecord) -> Files:
     """All files of the journal by volid, each with the state of its end."""
     known: Files = {}
-    for _, known in replay(diary):  # noqa: B007 - the last one
+    for _, known in replay(record):  # noqa: B007 - the last one
         pass
     return known
 
 
-def ours(diary: Diary, what: str) -> Iterator[Entry]:
+def ours(record: RunRecord, what: str) -> Iterator[Entry]:
     """The entries of this kind that are of our token."""
-    return (entry for entry in diary.journal if entry.what == what and entry.by == diary.token_id)
+    return (entry for entry in record.journal if entry.what == what and entry.by == record.token_id)
 
 
-def operation_of(diary: Diary, file: File) -> Row | None:
+def operation_of(record: RunRecord, file: File) -> Row | None:
     """The operation whose token is in the file's marker."""
     tokens = file.tokens
-    return next((row for row in diary.rows["operation"] if tokens and row["token"] == tokens[1]), None)
+    return next((row for row in record.rows["operation"] if tokens and row["token"] == tokens[1]), None)
 
 
-def owner(diary: Diary, file: File) -> str | None:
+def owner(record: RunRecord, file: File) -> str | None:
     """The id of the service whose token, present or earlier, is in the file's marker."""
-    return diary.history.tokens().get(file.tokens[0]) if file.tokens else None
+    return record.history.tokens().get(file.tokens[0]) if file.tokens else None
 
 
-def file_of(diary: Diary, operation: Row) -> File | None:
+def file_of(record: RunRecord, operation: Row) -> File | None:
     """The file that an operation made."""
-    return next((one for one in diary.files.values() if one.tokens and one.tokens[1] == operation["token"]), None)
+    return next((one for one in record.files.values() if one.tokens and one.tokens[1] == operation["token"]), None)

@@ -129,9 +129,9 @@ class Host(worlds.Host):
 def redis_away(run: Run) -> None:
     """Redis is gone, read-only, full or refuses for a while; jobs that come meanwhile are lost."""
     kinds = redis.exceptions.ConnectionError, redis.exceptions.ReadOnlyError, redis.exceptions.ResponseError
-    run.jobs.error = run.dice.choice(kinds)("simulated")
+    run.jobs.error = run.rng.choice(kinds)("simulated")
     run.count(f"redis {type(run.jobs.error).__name__}")
-    run.then(run.dice.randrange(60, 7200), partial(setattr, run.jobs, "error", None))
+    run.then(run.rng.randrange(60, 7200), partial(setattr, run.jobs, "error", None))
 
 
 def redis_emptied(run: Run) -> None:
@@ -143,36 +143,36 @@ def redis_emptied(run: Run) -> None:
 def jobs_repeated(run: Run) -> None:
     """Jobs come twice and in another order."""
     run.jobs.waiting += run.jobs.waiting
-    run.dice.shuffle(run.jobs.waiting)
+    run.rng.shuffle(run.jobs.waiting)
     run.count("jobs repeated")
 
 
 def jobs_forged(run: Run) -> None:
     """Somebody with access to Redis names operations that ended, and what does not exist."""
     known = [one.id for tenant in run.tenants for one in run.world.operations(tenant.id)]
-    forged = [("advance", (one,)) for one in [*run.dice.sample(known, min(3, len(known))), "nobody's", ""]]
+    forged = [("advance", (one,)) for one in [*run.rng.sample(known, min(3, len(known))), "nobody's", ""]]
     run.jobs.waiting += [*forged, ("poll", ("nowhere", "pve9")), ("poll", ("nowhere", "pve1"))]
     run.count("jobs forged")
 
 
 def database_conflict(run: Run) -> None:
     """A deadlock or a lock that is not given: the transaction is undone, and may be repeated."""
-    run.database.fail("locked", skip=run.dice.randrange(60), times=run.dice.choice((1, 1, 2)))
+    run.database.fail("locked", skip=run.rng.randrange(60), times=run.rng.choice((1, 1, 2)))
     run.count("database conflict")
 
 
 def database_dropped(run: Run) -> None:
     """The connection is lost, in a statement or in a COMMIT that took effect or did not."""
-    run.diary.faulty = True
-    kind = run.dice.choice(("dropped", "lost-commit"))
-    run.database.fail(kind, skip=run.dice.randrange(60), times=run.dice.choice((1, 2, 5)))
+    run.record.faulty = True
+    kind = run.rng.choice(("dropped", "lost-commit"))
+    run.database.fail(kind, skip=run.rng.randrange(60), times=run.rng.choice((1, 2, 5)))
     run.count(f"database {kind}")
 
 
 def database_away(run: Run) -> None:
     """The database refuses for half a minute."""
-    run.diary.faulty = True
-    run.database.fail("dropped", skip=run.dice.randrange(60), until=run.clock.now() + 30)
+    run.record.faulty = True
+    run.database.fail("dropped", skip=run.rng.randrange(60), until=run.clock.now() + 30)
     run.count("database away")
 
 
@@ -180,7 +180,7 @@ def mail_down(run: Run) -> None:
     """The mail server refuses for a while."""
     run.mails.down = True
     run.count("mail server down")
-    run.then(run.dice.randrange(60, 40_000), partial(setattr, run.mails, "down", False))
+    run.then(run.rng.randrange(60, 40_000), partial(setattr, run.mails, "down", False))
 
 
 OUTAGES: dict[Callable[[Run], None], int] = {
@@ -192,4 +192,4 @@ OUTAGES: dict[Callable[[Run], None], int] = {
 
 def heal(run: Run) -> None:
     """End all of it."""
-    run.jobs.error, run.database.kind, run.mails.down, run.diary.faulty = None, "", False, False
+    run.jobs.error, run.database.kind, run.mails.down, run.record.faulty = None, "", False, False

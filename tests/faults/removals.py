@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from .archives import File, Files, file_of, operation_of, owner, replay
-from .diary import Diary, Row
+from .run_record import Row, RunRecord
 
 REMOVERS = {"manual", "purge", "bin", "expiry", "again"}
 """Origins of remove operations: a person, the end of a service or of an owner, of the time in the bin, of a safety
@@ -26,37 +26,37 @@ class Removal:
     again: bool = False
 
 
-def floor_and_rotation(diary: Diary) -> Iterator[str]:
+def floor_and_rotation(record: RunRecord) -> Iterator[str]:
     """1. Our own removal never takes the last restorable backup, and no more than rotation may."""
     before: Counter[str] = Counter()
-    for one in removals(diary):
+    for one in removals(record):
         # Rule 5 speaks of a removal without a purpose.
         if one.purpose is None:
             continue
-        yield from _wrongly_owned(diary, one)
+        yield from _wrongly_owned(record, one)
         if one.purpose["kind"] == "remove":
-            yield from _wrongly_removed(diary, one)
-        elif not _binned(diary, one.file, one.at + diary.skew):
-            yield from _wrongly_rotated(diary, one)
-            made = file_of(diary, one.purpose)
+            yield from _wrongly_removed(record, one)
+        elif not _binned(record, one.file, one.at + record.skew):
+            yield from _wrongly_rotated(record, one)
+            made = file_of(record, one.purpose)
             before[one.purpose["id"]] += made is None or made.volid not in {other.volid for other in one.others}
     for operation_id, count in before.items():
         if count > 1:
             yield f"1: operation {operation_id} removed {count} backups before it made its own"
 
 
-def removals(diary: Diary) -> Iterator[Removal]:
+def removals(record: RunRecord) -> Iterator[Removal]:
     """The files that tasks of ours removed, each with what was there then."""
     asked: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(diary.rows["audit"], key=lambda row: str(row["at"])):
+    for row in sorted(record.rows["audit"], key=lambda row: str(row["at"])):
         if row["action"] == "imgdel":
             asked[row["text"]].append(row)
     gone: set[str] = set()
-    for entry, known in replay(diary):
-        if entry.what == "removed" and ":imgdel:" in entry.by and diary.token_id in entry.by:
+    for entry, known in replay(record):
+        if entry.what == "removed" and ":imgdel:" in entry.by and record.token_id in entry.by:
             file, rows = known[entry.subject], asked[f"remove {entry.subject}"]
-            purpose = diary.operation(rows[-1]["operation_id"]) if rows else None
-            yield Removal(entry.at, file, purpose, _others(known, entry.at - diary.grace, file), file.volid in gone)
+            purpose = record.operation(rows[-1]["operation_id"]) if rows else None
+            yield Removal(entry.at, file, purpose, _others(known, entry.at - record.grace, file), file.volid in gone)
             gone.add(file.volid)
 
 
@@ -67,10 +67,10 @@ def _others(known: Files, since: float, but: File) -> list[File]:
     ]  # fmt: skip
 
 
-def _binned(diary: Diary, file: File, by: float) -> bool:
+def _binned(record: RunRecord, file: File, by: float) -> bool:
     """Whether a person's Remove had put it into the bin by a time; a new backup may empty it."""
     said = Counter(
-        row["action"] for row in diary.rows["audit"]
+        row["action"] for row in record.rows["audit"]
         if row["text"].startswith(f"{file.volid} by ") and _seconds(row["at"]) <= by
     )  # fmt: skip
     return said["bin"] > said["undo"]
@@ -81,77 +81,77 @@ def _seconds(stored: object) -> float:
     return datetime.fromisoformat(str(stored)).replace(tzinfo=UTC).timestamp()
 
 
-def _wrongly_owned(diary: Diary, one: Removal) -> Iterator[str]:
+def _wrongly_owned(record: RunRecord, one: Removal) -> Iterator[str]:
     purpose = one.purpose or {}
-    made_for = owner(diary, one.file)
-    taken = [row for row in diary.rows["backup"] if row["volid"] == one.file.volid and row["kind"] == "adopted"]
+    made_for = owner(record, one.file)
+    taken = [row for row in record.rows["backup"] if row["volid"] == one.file.volid and row["kind"] == "adopted"]
     if made_for != purpose["service_id"] and not any(row["service_id"] == purpose["service_id"] for row in taken):
         yield f"1: {one.file.volid} is not of service {purpose['service_id']}, whose operation removed it"
 
 
-def _wrongly_removed(diary: Diary, one: Removal) -> Iterator[str]:
+def _wrongly_removed(record: RunRecord, one: Removal) -> Iterator[str]:
     purpose, volid = one.purpose or {}, one.file.volid
     origin = purpose["origin"]
-    made = operation_of(diary, one.file)
+    made = operation_of(record, one.file)
     if origin not in REMOVERS:
         yield f"1: {volid} was removed by an operation of origin {origin}"
     if origin == "expiry" and (made is None or made["kind"] == "backup"):
         yield f"1: {volid} expired and is no safety copy"
-    if origin == "bin" and not _binned(diary, one.file, one.at + diary.skew):
+    if origin == "bin" and not _binned(record, one.file, one.at + record.skew):
         yield f"1: {volid} left the bin, where nobody had put it"
     if origin == "again" and not one.again:
         yield f"1: {volid} was removed again without a removal before"
-    if origin == "purge" and made is not None and not _is_over(diary, purpose, made):
+    if origin == "purge" and made is not None and not _is_over(record, purpose, made):
         yield f"1: {volid} was purged, but service {purpose['service_id']} goes on with the same client"
-    asked_at = _seconds(purpose["created_at"]) + diary.skew
+    asked_at = _seconds(purpose["created_at"]) + record.skew
     unkept = one.file.unprotected_at
-    if origin in {"manual", "bin"} and unkept and diary.token_id in one.file.unprotected_by and unkept > asked_at:
+    if origin in {"manual", "bin"} and unkept and record.token_id in one.file.unprotected_by and unkept > asked_at:
         yield f"1: {volid} was kept and removed"
 
 
-def _is_over(diary: Diary, purpose: Row, made: Row) -> bool:
+def _is_over(record: RunRecord, purpose: Row, made: Row) -> bool:
     """Whether the service had ended, or belonged to another client, when the removal was asked for."""
     at = _seconds(purpose["created_at"])
-    states = diary.history.during(purpose["service_id"], at - diary.skew, at + diary.skew)
+    states = record.history.during(purpose["service_id"], at - record.skew, at + record.skew)
     return any(state.status == "terminated" or state.client != made["client_id"] for state in states)
 
 
-def _wrongly_rotated(diary: Diary, one: Removal) -> Iterator[str]:
+def _wrongly_rotated(record: RunRecord, one: Removal) -> Iterator[str]:
     purpose, volid = one.purpose or {}, one.file.volid
     if (purpose["kind"], purpose["origin"]) != ("backup", "scheduled"):
         yield f"1: {volid} was removed by {purpose['kind']} {purpose['origin']}"
     if one.file.protected:
         yield f"1: {volid} is kept and was rotated"
-    if not any(_survives(diary, one, other) for other in one.others):
+    if not any(_survives(record, one, other) for other in one.others):
         yield f"1: {volid} was the last restorable backup and was rotated at {one.at}"
-    taken = 1 + sum(_counts(diary, purpose, other) for other in one.others)
-    states = diary.history.during(purpose["service_id"], one.at - diary.grace, one.at)
+    taken = 1 + sum(_counts(record, purpose, other) for other in one.others)
+    states = record.history.during(purpose["service_id"], one.at - record.grace, one.at)
     if states and taken < min(state.quota for state in states):
         yield f"1: {volid} was rotated while only {taken} of {states[-1].quota} places were taken"
 
 
-def _counts(diary: Diary, purpose: Row, file: File) -> bool:
+def _counts(record: RunRecord, purpose: Row, file: File) -> bool:
     """Whether the file may take a place of the service's quota: not what is certainly outside it."""
-    made = operation_of(diary, file)
+    made = operation_of(record, file)
     if made is None:
         return any(
             row["volid"] == file.volid and row["service_id"] == purpose["service_id"] and row["released_at"]
-            for row in diary.rows["backup"]
+            for row in record.rows["backup"]
         )
     return made["service_id"] == purpose["service_id"] and made["kind"] == "backup"
 
 
-def _survives(diary: Diary, removal: Removal, other: File) -> bool:
+def _survives(record: RunRecord, removal: Removal, other: File) -> bool:
     """Whether the other file is a restorable backup that the service's owner may restore, or was a moment ago."""
-    long_ago = removal.at - diary.grace
-    made, purpose = operation_of(diary, other), removal.purpose or {}
+    long_ago = removal.at - record.grace
+    made, purpose = operation_of(record, other), removal.purpose or {}
     lost = other.removed_at is not None and other.removed_at < long_ago
     failed = other.failed_since is not None and other.failed_since < long_ago
     away = other.away_since is not None and other.away_since < long_ago
-    if lost or failed or away or _binned(diary, other, long_ago - diary.skew):
+    if lost or failed or away or _binned(record, other, long_ago - record.skew):
         return False
     if made is None:
-        return _counts(diary, purpose, other)
+        return _counts(record, purpose, other)
     theirs = made["service_id"] == purpose["service_id"] and made["client_id"] == purpose["client_id"]
     # A safety copy expires by itself.
-    return theirs and made["kind"] == "backup" and diary.results.get(other.made_by, "OK") != "failed"
+    return theirs and made["kind"] == "backup" and record.results.get(other.made_by, "OK") != "failed"

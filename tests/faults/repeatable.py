@@ -13,13 +13,13 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 from support import world as worlds
 
-from .diary import Diary
+from .run_record import RunRecord
 
 
 @contextmanager
-def ids(dice: random.Random) -> Iterator[None]:
+def ids(rng: random.Random) -> Iterator[None]:
     """Draw ids from the seed too: rows of the same moment are ordered by them."""
-    own = random.Random(dice.random())  # noqa: S311 - repeatable on purpose
+    own = random.Random(rng.random())  # noqa: S311 - repeatable on purpose
 
     def drawn() -> uuid.UUID:
         return uuid.UUID(int=own.getrandbits(128), version=4)
@@ -29,10 +29,10 @@ def ids(dice: random.Random) -> Iterator[None]:
 
 
 @contextmanager
-def log_kept(diary: Diary) -> Iterator[None]:
-    """Keep the product's log lines in the diary, and out of the output."""
+def log_kept(record: RunRecord) -> Iterator[None]:
+    """Keep the product's log lines in the record, and out of the output."""
     handler, root = logging.Handler(), logging.getLogger("puq_backups")
-    handler.emit = diary.log  # type: ignore[method-assign]
+    handler.emit = record.log  # type: ignore[method-assign]
     before, root.propagate = root.propagate, False
     root.addHandler(handler)
     try:

@@ -17,9 +17,9 @@ from puq_backups import Actor
 from puq_backups.clock import tick
 from puq_backups.simulator.faults.registry import BadControl
 
-from . import announced, outages, people, processes, repeatable, trouble, virtual
+from . import actions, clock_and_worker, destruction_audit, injected_faults, outages, repeatable, virtual_time
 from .boundaries import Boundaries, Killed
-from .diary import Diary
+from .run_record import RunRecord
 
 ROUNDS = 12
 REGRET = 0.6
@@ -39,15 +39,15 @@ class Tenant:
 
 @dataclass
 class Run:
-    """The world of one run, its dice, and what was done in it. `token`: the name of the token that it uses."""
+    """The world of one run, its random choices (`rng`), and its record. `token`: the name of the token that it uses."""
 
     seed: int
     world: worlds.World
-    clock: virtual.Time
-    dice: random.Random
+    clock: virtual_time.Time
+    rng: random.Random
     token: str = "panel"
     boundaries: Boundaries = field(default_factory=Boundaries)
-    diary: Diary = field(default_factory=Diary)
+    record: RunRecord = field(default_factory=RunRecord)
     jobs: outages.Jobs = field(default_factory=outages.Jobs)
     database: outages.Database = field(default_factory=outages.Database)
     mails: outages.MailServer = field(default_factory=outages.MailServer)
@@ -74,15 +74,15 @@ class Run:
             answer = str(self.world.backups.call(function, params, actor=actor))
         finally:
             self.note_services()
-        if answer.startswith(INTERNAL) and not self.diary.faulty:
-            self.diary.broken.append(f"0: {function} answered {answer!r}")
+        if answer.startswith(INTERNAL) and not self.record.faulty:
+            self.record.broken.append(f"0: {function} answered {answer!r}")
         return answer
 
     def note_services(self) -> None:
         """Note what is so of each service now."""
         rows = self.sql("SELECT id, status, client_id, token, vmid, quota, schedule FROM puq_backups_service")
         for row in rows:
-            self.diary.history.note(self.clock.now(), row)
+            self.record.history.note(self.clock.now(), row)
 
     def sql(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """The rows of a query, on a connection that no planned error meets."""
@@ -100,7 +100,7 @@ class Run:
 
     def count(self, fault: str) -> None:
         """Count a fault."""
-        self.diary.faults[fault] += 1
+        self.record.faults[fault] += 1
 
     def later(self, seconds: float, name: str, **arguments: Any) -> None:
         """Do a control step in so many seconds."""
@@ -112,7 +112,7 @@ class Run:
 
     def some_vmid(self) -> int:
         """The VM of one of the services."""
-        return self.dice.choice(self.tenants).vmid
+        return self.rng.choice(self.tenants).vmid
 
 
 def play(seed: int, folder: Path, *, rounds: int = ROUNDS) -> Run:
@@ -127,92 +127,92 @@ def play(seed: int, folder: Path, *, rounds: int = ROUNDS) -> Run:
 @contextmanager
 def begun(seed: int, folder: Path) -> Iterator[Run]:
     """The run of a seed, with its services registered and their first backups made; nothing goes wrong yet."""
-    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     settings = {
-        "bin_hours": dice.choice((0, 24)), "termination_grace": dice.choice((0, 86_400)),
+        "bin_hours": rng.choice((0, 24)), "termination_grace": rng.choice((0, 86_400)),
         "staff_email": "staff@example.net", "mail_from": "backups@example.net",
     }  # fmt: skip
-    host, begin = outages.Host(), dice.choice(virtual.BEGINNINGS)
-    with repeatable.ids(dice), virtual.opened(folder, begin, host=host, **settings) as (world, clock):
-        run = Run(seed, world, clock, dice, dice.choice(("panel", "reinstall")), mails=host.mails)
+    host, begin = outages.Host(), rng.choice(virtual_time.BEGINNINGS)
+    with repeatable.ids(rng), virtual_time.opened(folder, begin, host=host, **settings) as (world, clock):
+        run = Run(seed, world, clock, rng, rng.choice(("panel", "reinstall")), mails=host.mails)
         engine = world.context.database.engine
         with (
-            repeatable.log_kept(run.diary), run.boundaries.watched(), run.jobs.kept(),
-            run.database.failing(engine, clock.now), announced.watched(run),
+            repeatable.log_kept(run.record), run.boundaries.watched(), run.jobs.kept(),
+            run.database.failing(engine, clock.now), destruction_audit.watched(run),
         ):  # fmt: skip
             _register(run)
             yield run
 
 
 def _register(run: Run) -> None:
-    for number, vmid in enumerate(run.dice.sample((100, 101, 103), 2), 1):
+    for number, vmid in enumerate(run.rng.sample((100, 101, 103), 2), 1):
         package = {
-            "backups": run.dice.choice(people.QUOTAS), "rotation": run.dice.choice(("before", "before", "after")),
-            "storage": run.dice.choice(people.STORAGES), "template": 9000,
+            "backups": run.rng.choice(actions.QUOTAS), "rotation": run.rng.choice(("before", "before", "after")),
+            "storage": run.rng.choice(actions.STORAGES), "template": 9000,
         }  # fmt: skip
         tenant = Tenant(str(number), vmid, f"client{number}", package)
         run.tenants.append(tenant)
-        run.diary.quotas[tenant.id] = [int(package["backups"])]
+        run.record.quotas[tenant.id] = [int(package["backups"])]
         answer = run.host("CreateAccount", tenant)
         assert answer == "success", answer
-        people.save_schedule(run, tenant)
+        actions.save_schedule(run, tenant)
     tick.sync_all(run.world.context)
     # Most of what can be lost is there from the beginning.
-    processes.live(run, run.dice.choice((12, 24, 36)) * 3600)
+    clock_and_worker.live(run, run.rng.choice((12, 24, 36)) * 3600)
 
 
 def _round(run: Run) -> None:
     """Faults, a kill somewhere in what follows, what people do, and some hours of life."""
     # An error that was planned and has not come yet may come in this round.
-    run.diary.faulty = run.database.kind in {"dropped", "lost-commit"}
-    if run.dice.random() < 0.5:
-        trouble.pick(run, trouble.FAULTS)(run)
-    if run.dice.random() < 0.2:
-        trouble.pick(run, outages.OUTAGES)(run)
-    run.boundaries.kill_in = run.dice.choice((None, run.dice.randrange(1, 40), run.dice.randrange(1, 200)))
+    run.record.faulty = run.database.kind in {"dropped", "lost-commit"}
+    if run.rng.random() < 0.5:
+        injected_faults.pick(run, injected_faults.FAULTS)(run)
+    if run.rng.random() < 0.2:
+        injected_faults.pick(run, outages.OUTAGES)(run)
+    run.boundaries.kill_in = run.rng.choice((None, run.rng.randrange(1, 40), run.rng.randrange(1, 200)))
     run.boundaries.meanwhile = lambda: _interfere(run)
-    for _ in range(run.dice.choice((1, 1, 2, 3))):
-        do_something(run, trouble.pick(run, people.DEEDS))
-    processes.live(run, run.dice.choice((60, 600, 14_400, 43_200, 43_200)))
+    for _ in range(run.rng.choice((1, 1, 2, 3))):
+        do_something(run, injected_faults.pick(run, actions.ACTIONS))
+    clock_and_worker.live(run, run.rng.choice((60, 600, 14_400, 43_200, 43_200)))
 
 
-def do_something(run: Run, deed: people.Deed) -> None:
+def do_something(run: Run, action: actions.Action) -> None:
     """Somebody asks for something, unless it is time to regret a suspension or termination."""
-    tenant = run.dice.choice(run.tenants)
+    tenant = run.rng.choice(run.tenants)
     found = run.sql("SELECT status FROM puq_backups_service WHERE id = :id", id=tenant.id)
     status = found[0]["status"]
-    if status != "active" and run.dice.random() < REGRET:
-        deed = people.suspend if status == "suspended" else people.terminate
+    if status != "active" and run.rng.random() < REGRET:
+        action = actions.suspend if status == "suspended" else actions.terminate
     answer = "killed"
     try:
-        answer = deed(run, tenant)
+        answer = action(run, tenant)
     except Killed:
         # A web process that is killed answers nobody.
         run.note_services()
     except SQLAlchemyError:
-        if not run.diary.faulty:
+        if not run.record.faulty:
             raise
-    run.diary.deeds[deed.__name__, answer[:30]] += 1
+    run.record.answers[action.__name__, answer[:30]] += 1
 
 
 def _interfere(run: Run) -> None:
     """Between two boundaries of one process another one works, or somebody asks for something."""
-    chance = run.dice.random()
+    chance = run.rng.random()
     if chance < 0.01:
-        processes.clock(run)
+        clock_and_worker.clock(run)
     elif chance < 0.03:
-        processes.worker(run)
+        clock_and_worker.worker(run)
     elif chance < 0.06:
-        do_something(run, trouble.pick(run, people.DEEDS))
+        do_something(run, injected_faults.pick(run, actions.ACTIONS))
 
 
 def come_to_rest(run: Run) -> None:
     """All is well again, and nobody asks for anything: what runs ends, and two syncs more than an hour apart."""
     run.boundaries.kill_in = run.boundaries.meanwhile = None
-    trouble.heal(run)
-    processes.live(run, 86_400)
+    injected_faults.heal(run)
+    clock_and_worker.live(run, 86_400)
     for _ in range(3):
         tick.sync_all(run.world.context)
-        processes.live(run, 4000)
-    run.diary.ended_at = run.clock.now()
-    run.diary.collect(run.world, run.token)
+        clock_and_worker.live(run, 4000)
+    run.record.ended_at = run.clock.now()
+    run.record.collect(run.world, run.token)

@@ -9,8 +9,8 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from .archives import file_of
-from .diary import Diary, Row
 from .history import State
+from .run_record import Row, RunRecord
 
 ENDED = {"done", "failed", "missed", "refused", "skipped", "cancelled"}
 MARGIN = 3 * 3600.0
@@ -48,20 +48,20 @@ def planned(state: State, begin: float, end: float) -> Iterator[tuple[date, floa
         day += DAY
 
 
-def slots_end(diary: Diary) -> Iterator[str]:
+def slots_end(record: RunRecord) -> Iterator[str]:
     """3. Each due slot ends, once, and as what it was."""
-    for row in diary.rows["operation"]:
+    for row in record.rows["operation"]:
         if row["state"] not in ENDED:
             what = f"{row['kind']} {row['id']} of service {row['service_id']}"
             yield f"3: {what} is still {row['state']} ({row['step']})"
         if row["slot_date"]:
-            yield from _wrongly_ended(diary, row)
-    for service_id in diary.history.states:
-        yield from _wrongly_claimed(diary, service_id)
+            yield from _wrongly_ended(record, row)
+    for service_id in record.history.states:
+        yield from _wrongly_claimed(record, service_id)
 
 
-def _wrongly_ended(diary: Diary, slot: Row) -> Iterator[str]:
-    made = file_of(diary, slot)
+def _wrongly_ended(record: RunRecord, slot: Row) -> Iterator[str]:
+    made = file_of(record, slot)
     name = f"slot {slot['slot_date']} of service {slot['service_id']}"
     if slot["state"] == "done" and made is None:
         yield f"3: {name} is done and made no archive"
@@ -71,20 +71,20 @@ def _wrongly_ended(diary: Diary, slot: Row) -> Iterator[str]:
         yield f"3: {name} is {slot['state']} without a reason"
 
 
-def _wrongly_claimed(diary: Diary, service_id: str) -> Iterator[str]:
-    slots = [row for row in diary.rows["operation"] if row["service_id"] == service_id and row["slot_date"]]
+def _wrongly_claimed(record: RunRecord, service_id: str) -> Iterator[str]:
+    slots = [row for row in record.rows["operation"] if row["service_id"] == service_id and row["slot_date"]]
     seen = Counter(row["slot_date"] for row in slots)
     for day, count in seen.items():
         if count > 1:
             yield f"3: service {service_id} has {count} slots on {day}"
-    wanted = dict(_certain(diary, service_id))
+    wanted = dict(_certain(record, service_id))
     for day, at in sorted(wanted.items()):
         if day.isoformat() not in seen:
             yield f"3: service {service_id} has no slot on {day}, which was due at {at:.0f}"
     possible: dict[str, list[float]] = defaultdict(list)
-    for day, at in _possible(diary, service_id):
+    for day, at in _possible(record, service_id):
         possible[day.isoformat()].append(at)
-    zones = [begin for begin, _ in _zone_changes(diary, service_id)]
+    zones = [begin for begin, _ in _zone_changes(record, service_id)]
     for row in slots:
         named = possible[row["slot_date"]]
         told = datetime.fromisoformat(str(row["due_at"])).replace(tzinfo=UTC).timestamp()
@@ -95,27 +95,27 @@ def _wrongly_claimed(diary: Diary, service_id: str) -> Iterator[str]:
             yield f"3: slot {row['slot_date']} of service {service_id} was due at {told:.0f}, not at {named}"
 
 
-def _certain(diary: Diary, service_id: str) -> Iterator[tuple[date, float]]:
+def _certain(record: RunRecord, service_id: str) -> Iterator[tuple[date, float]]:
     """The slots that were due while nothing was changed for a while before and after."""
-    zones = [begin for begin, _ in _zone_changes(diary, service_id)]
-    for state, until in diary.history.changes(service_id):
+    zones = [begin for begin, _ in _zone_changes(record, service_id)]
+    for state, until in record.history.changes(service_id):
         if state.status != "active":
             continue
-        for day, at in planned(state, state.at + MARGIN, min(until, diary.ended_at) - MARGIN):
+        for day, at in planned(state, state.at + MARGIN, min(until, record.ended_at) - MARGIN):
             if not any(begin - DAY.total_seconds() <= at <= begin + ZONE_MARGIN for begin in zones):
                 yield day, at
 
 
-def _possible(diary: Diary, service_id: str) -> Iterator[tuple[date, float]]:
+def _possible(record: RunRecord, service_id: str) -> Iterator[tuple[date, float]]:
     """The slots that may have been claimed: of any schedule, a day around the time for which it was saved."""
     wide = DAY.total_seconds()
-    for state, until in diary.history.changes(service_id):
-        yield from planned(state, state.at - wide, min(until, diary.ended_at) + wide)
+    for state, until in record.history.changes(service_id):
+        yield from planned(state, state.at - wide, min(until, record.ended_at) + wide)
 
 
-def _zone_changes(diary: Diary, service_id: str) -> Iterator[tuple[float, str]]:
+def _zone_changes(record: RunRecord, service_id: str) -> Iterator[tuple[float, str]]:
     before = ""
-    for state, _ in diary.history.changes(service_id):
+    for state, _ in record.history.changes(service_id):
         if before and state.zone != before:
             yield state.at, state.zone
         before = state.zone

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import outages, people, processes, rules, run, trouble
+from faults import actions, clock_and_worker, injected_faults, outages, rules, run
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from support.thorough import THOROUGH
 
-DICE = st.integers(0, 2**20)
+SEEDS = st.integers(0, 2**20)
 EXAMPLES, STEPS = (300, 40) if THOROUGH else (4, 10)
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Two services; `dice` decides the details of what hypothesis has chosen."""
+    """Two services; `seed` decides the details of what Hypothesis has chosen."""
 
     run: run.Run
 
@@ -37,28 +37,28 @@ class AnyOrder(RuleBasedStateMachine):
         """Register, and make the first backups."""
         self.run = self.stack.enter_context(run.begun(seed, self.folder))
 
-    @rule(deed=st.sampled_from(list(people.DEEDS)), dice=DICE)
-    def ask(self, deed: people.Deed, dice: int) -> None:
+    @rule(action=st.sampled_from(list(actions.ACTIONS)), seed=SEEDS)
+    def ask(self, action: actions.Action, seed: int) -> None:
         """Somebody asks for something."""
-        self.run.dice.seed(dice)
-        run.do_something(self.run, deed)
+        self.run.rng.seed(seed)
+        run.do_something(self.run, action)
 
-    @rule(fault=st.sampled_from([*trouble.FAULTS, *outages.OUTAGES]), dice=DICE)
-    def break_something(self, fault: Any, dice: int) -> None:
+    @rule(fault=st.sampled_from([*injected_faults.FAULTS, *outages.OUTAGES]), seed=SEEDS)
+    def break_something(self, fault: Any, seed: int) -> None:
         """Something goes wrong."""
-        self.run.dice.seed(dice)
+        self.run.rng.seed(seed)
         fault(self.run)
 
     @rule(seconds=st.sampled_from([0, 1, 20, 300]))
     def step(self, seconds: int) -> None:
         """One step of what runs, and a little time."""
-        processes.step(self.run)
+        clock_and_worker.step(self.run)
         self.run.clock.advance(seconds)
 
     @rule()
     def tick(self) -> None:
         """One tick."""
-        processes.survive(self.run, processes.clock)
+        clock_and_worker.survive(self.run, clock_and_worker.clock)
 
     @rule(boundary=st.integers(1, 60))
     def kill(self, boundary: int) -> None:
@@ -68,14 +68,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([1, 6, 13, 25]))
     def live(self, hours: int) -> None:
         """Clock and worker run on."""
-        processes.live(self.run, hours * 3600)
+        clock_and_worker.live(self.run, hours * 3600)
 
     def teardown(self) -> None:
         """Let all come to rest, and check the rules."""
         try:
             if hasattr(self, "run"):
                 run.come_to_rest(self.run)
-                found = rules.broken(self.run.diary)
+                found = rules.broken(self.run.record)
                 assert found == [], "\n".join(found)
         finally:
             self.stack.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import virtual
+from faults import virtual_time
 from faults.boundaries import Boundaries, Killed
 from support import world as worlds
 from support.thorough import stride
@@ -28,7 +28,7 @@ ENOUGH = 600
 class Killing:
     """Alice's service, and a worker that is killed at a boundary."""
 
-    def __init__(self, world: worlds.World, clock: virtual.Time, boundaries: Boundaries) -> None:
+    def __init__(self, world: worlds.World, clock: virtual_time.Time, boundaries: Boundaries) -> None:
         self.world, self.clock, self.boundaries = world, clock, boundaries
 
     def live(self) -> list[Any]:
@@ -87,7 +87,7 @@ class Killing:
 @pytest.fixture
 def killing(tmp_path: Path) -> Iterator[Killing]:
     settings = {"bin_hours": 0, "safety_copy_days": 30, "rate_limits": (), "safety_copy": "offer"}
-    with virtual.opened(tmp_path, **settings) as (world, clock):
+    with virtual_time.opened(tmp_path, **settings) as (world, clock):
         boundaries = Boundaries()
         world.host.actor = ALICE
         token_id, secret = world.proxmox.tokens["reinstall"]

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from faults import people, processes, rules, run
+from faults import actions, clock_and_worker, rules, run
 
 from puq_backups.operations import proxmox_calls
 from puq_backups.rules import next_run, retention
@@ -35,20 +35,20 @@ def days(played: run.Run) -> None:
     for tenant in played.tenants:
         tenant.package["rotation"] = "before"
         played.host("ChangePackage", tenant)
-    processes.live(played, DAYS)
+    clock_and_worker.live(played, DAYS)
 
 
 def removals(played: run.Run) -> None:
     """Each client deletes a backup."""
     for tenant in played.tenants:
-        people.delete(played, tenant)
-    processes.live(played, 600)
+        actions.delete(played, tenant)
+    clock_and_worker.live(played, 600)
 
 
 def intruders(played: run.Run) -> None:
     """Somebody asks for the backups of others."""
     for tenant in played.tenants * 3:
-        people.intrude(played, tenant)
+        actions.intrude(played, tenant)
 
 
 PLANTS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[run.Run], None]]] = {
@@ -69,4 +69,4 @@ def test_planted_break_is_found(rule: str, tmp_path: Path) -> None:
             play(played)
         run.come_to_rest(played)
 
-    assert rule in {sentence[:2] for sentence in rules.broken(played.diary)}
+    assert rule in {sentence[:2] for sentence in rules.broken(played.record)}

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import outages, trouble
+from faults import injected_faults, outages
 from support import services
 
 from puq_backups.simulator.faults.registry import CONTROLS
@@ -37,9 +37,9 @@ def test_no_rule_is_broken_by_any_fault(name: str) -> None:
 
 def test_every_fault_of_the_simulator_is_played_or_left_out_for_a_reason() -> None:
     """Only what a run may bring about can be found; `make faults` prints how often each one was."""
-    source = "".join(Path(module.__file__).read_text() for module in (trouble, outages))
+    source = "".join(Path(module.__file__).read_text() for module in (injected_faults, outages))
     named = set(re.findall(r"\"([a-z-]+)\"", source))
 
-    assert set(CONTROLS) - named - set(trouble.NOT_PLAYED) == set()
-    assert set(trouble.NOT_PLAYED) <= set(CONTROLS)
-    assert all(trouble.NOT_PLAYED.values())
+    assert set(CONTROLS) - named - set(injected_faults.NOT_PLAYED) == set()
+    assert set(injected_faults.NOT_PLAYED) <= set(CONTROLS)
+    assert all(injected_faults.NOT_PLAYED.values())

@@ -13,7 +13,7 @@ from puq_backups.errors import BackupsError
 from puq_backups.models import Backup
 from puq_backups.staff import adopt, resolve
 
-from .diary import Intrusion
+from .run_record import Intrusion
 
 if TYPE_CHECKING:
     from .run import Run, Tenant
@@ -28,7 +28,7 @@ STAFF = worlds.STAFF
 
 def back_up(run: Run, tenant: Tenant) -> str:
     """Backup now."""
-    return run.call("BackupNow", tenant, note=run.dice.choice(NOTES))
+    return run.call("BackupNow", tenant, note=run.rng.choice(NOTES))
 
 
 def remove(run: Run, tenant: Tenant) -> str:
@@ -49,31 +49,31 @@ def undo(run: Run, tenant: Tenant) -> str:
 
 def keep(run: Run, tenant: Tenant) -> str:
     """Keep a backup, or stop keeping it."""
-    return run.call("KeepBackup", tenant, backup_id=_some_backup(run, tenant), kept=run.dice.choice("110"))
+    return run.call("KeepBackup", tenant, backup_id=_some_backup(run, tenant), kept=run.rng.choice("110"))
 
 
 def note(run: Run, tenant: Tenant) -> str:
     """Edit a note."""
-    return run.call("EditNote", tenant, backup_id=_some_backup(run, tenant), note=run.dice.choice(NOTES))
+    return run.call("EditNote", tenant, backup_id=_some_backup(run, tenant), note=run.rng.choice(NOTES))
 
 
 def restore(run: Run, tenant: Tenant) -> str:
     """Restore, or what is offered after a failed restore."""
     service = run.world.service(tenant.id)
-    if service.restore_failed and run.dice.random() < 0.8:
+    if service.restore_failed and run.rng.random() < 0.8:
         return _after_failure(run, tenant, service.restore_failed)
     return run.call(
         "RestoreBackup", tenant, backup_id=_some_backup(run, tenant), confirm=service.vm_name,
-        safety_copy=run.dice.choice("011"),
+        safety_copy=run.rng.choice("011"),
     )  # fmt: skip
 
 
 def _after_failure(run: Run, tenant: Tenant, failed: str) -> str:
-    choice = run.dice.choice(("retry", "other", "back", "reinstall"))
+    choice = run.rng.choice(("retry", "other", "back", "reinstall"))
     if choice == "back":
         return run.call("BackToBefore", tenant, operation_id=failed)
     if choice == "reinstall":
-        return run.call("Reinstall", tenant, confirm="REINSTALL", safety_copy=run.dice.choice("01"))
+        return run.call("Reinstall", tenant, confirm="REINSTALL", safety_copy=run.rng.choice("01"))
     other = _some_backup(run, tenant) if choice == "other" else ""
     return run.call("RetryRestore", tenant, operation_id=failed, backup_id=other)
 
@@ -86,23 +86,23 @@ def cancel(run: Run, tenant: Tenant) -> str:
 
 def save_schedule(run: Run, tenant: Tenant) -> str:
     """Save a schedule: most days at some time, at times in another zone."""
-    days = [day for day in range(7) if run.dice.random() < 0.8]
-    at, zone = f"{run.dice.randrange(24):02}:{run.dice.randrange(0, 60, 5):02}", run.dice.choice(ZONES)
+    days = [day for day in range(7) if run.rng.random() < 0.8]
+    at, zone = f"{run.rng.randrange(24):02}:{run.rng.randrange(0, 60, 5):02}", run.rng.choice(ZONES)
     form = {f"day_{day}": "1" for day in days} | {f"time_{day}": at for day in range(7)}
     answer = run.call("SaveSchedule", tenant, timezone=zone, **form)
-    saved = run.diary.history.at(tenant.id, run.clock.now())
+    saved = run.record.history.at(tenant.id, run.clock.now())
     if answer == "success" and saved and (saved.zone, dict(saved.days)) != (zone, dict.fromkeys(days, at)):
-        run.diary.broken.append(f"3: {zone} {days} {at} was saved as {saved}")
+        run.record.broken.append(f"3: {zone} {days} {at} was saved as {saved}")
     return answer
 
 
 def change_package(run: Run, tenant: Tenant) -> str:
     """Up- or downgrade."""
     tenant.package = {
-        "backups": run.dice.choice(QUOTAS), "rotation": run.dice.choice(("before", "after")),
-        "storage": run.dice.choice(STORAGES), "cores": run.dice.choice((1, 2)), "template": 9000,
+        "backups": run.rng.choice(QUOTAS), "rotation": run.rng.choice(("before", "after")),
+        "storage": run.rng.choice(STORAGES), "cores": run.rng.choice((1, 2)), "template": 9000,
     }  # fmt: skip
-    run.diary.quotas.setdefault(tenant.id, []).append(int(tenant.package["backups"]))
+    run.record.quotas.setdefault(tenant.id, []).append(int(tenant.package["backups"]))
     return run.host("ChangePackage", tenant)
 
 
@@ -120,17 +120,17 @@ def terminate(run: Run, tenant: Tenant) -> str:
 
 def intrude(run: Run, tenant: Tenant) -> str:
     """Ask for a backup of another client, by every function that takes one."""
-    other = run.dice.choice([other for other in run.tenants if other.client != tenant.client])
+    other = run.rng.choice([other for other in run.tenants if other.client != tenant.client])
     backup_id = _some_backup(run, other) or _some_backup(run, tenant)
-    function = run.dice.choice(
+    function = run.rng.choice(
         ("RemoveBackup", "DeleteBackup", "UndoRemove", "EditNote", "KeepBackup", "RestoreBackup")
     )
     rows = "SELECT kept, note, binned_until FROM puq_backups_backup WHERE id = :id"
     before, asked = run.sql(rows, id=backup_id), len(run.world.proxmox.requests())
     form = {"backup_id": backup_id, "note": "mine", "kept": "1", "confirm": run.world.service(other.id).vm_name}
-    answer = run.call_as(Actor(client_id="nobody's"), function, run.dice.choice((tenant.id, other.id)), **form)
+    answer = run.call_as(Actor(client_id="nobody's"), function, run.rng.choice((tenant.id, other.id)), **form)
     calls = len(run.world.proxmox.requests()) - asked
-    run.diary.intrusions.append(Intrusion(function, answer, calls, run.sql(rows, id=backup_id) != before))
+    run.record.intrusions.append(Intrusion(function, answer, calls, run.sql(rows, id=backup_id) != before))
     return "answered"
 
 
@@ -141,13 +141,13 @@ def _backups(run: Run, tenant: Tenant) -> list[Backup]:
 def _some_backup(run: Run, tenant: Tenant) -> str:
     found = _backups(run, tenant)
     # The newest and the oldest are those that rotation and people meet at.
-    return run.dice.choice([found[0], found[-1], *found]).id if found else ""
+    return run.rng.choice([found[0], found[-1], *found]).id if found else ""
 
 
 def somebody_elses_archive(run: Run, tenant: Tenant) -> str:
     """Somebody else backs the VM up by hand, and staff adopt an archive like this; later it may be released."""
     adopted = [backup.id for backup in _backups(run, tenant) if backup.kind == "adopted" and not backup.released_at]
-    if adopted and run.dice.random() < 0.3:
+    if adopted and run.rng.random() < 0.3:
         return run.call("ReleaseBackup", tenant, backup_id=adopted[0])
     foreign = [
         volume for volume in run.world.proxmox.volumes("nfs") if volume.vmid == tenant.vmid and not volume.notes
@@ -155,7 +155,7 @@ def somebody_elses_archive(run: Run, tenant: Tenant) -> str:
     if not foreign:
         return _back_up_by_hand(run, tenant)
     try:
-        adopt.adopt(run.world.context, tenant.id, STAFF, run.dice.choice(foreign).volid, "1")
+        adopt.adopt(run.world.context, tenant.id, STAFF, run.rng.choice(foreign).volid, "1")
     except BackupsError as error:
         return str(error)
     return "success"
@@ -193,14 +193,14 @@ def look(run: Run, tenant: Tenant) -> str:
     """The client looks at the page."""
     actor = Actor(client_id=tenant.client, name=tenant.client)
     answer = run.world.backups.call("ClientArea", {"serviceid": tenant.id}, actor=actor)
-    run.diary.lines.append(str(answer)[:20_000])
+    run.record.lines.append(str(answer)[:20_000])
     return str(answer.get("templatefile"))
 
 
-Deed = Callable[["Run", "Tenant"], str]
-DEEDS: dict[Deed, int] = {
+Action = Callable[["Run", "Tenant"], str]
+ACTIONS: dict[Action, int] = {
     back_up: 8, restore: 16, remove: 6, delete: 12, undo: 2, keep: 4, note: 2, cancel: 3, save_schedule: 4,
     change_package: 4, suspend: 1, terminate: 1, intrude: 2, somebody_elses_archive: 3, change_client: 1, settle: 1,
     look: 1,
 }  # fmt: skip
-"""What people do, and how often."""
+"""The actions of clients, host, staff and intruders, with their weights."""

@@ -58,11 +58,11 @@ def survive(run: Run, process: Callable[[Run], None]) -> None:
 
 def clock(run: Run) -> None:
     """One tick. The clock goes on after an error of the database."""
-    run.diary.ticks += 1
+    run.record.ticks += 1
     try:
         tick.tick(run.world.context)
     except SQLAlchemyError as error:
-        if not run.diary.faulty and "database is locked" not in str(error):
+        if not run.record.faulty and "database is locked" not in str(error):
             raise
 
 
@@ -75,7 +75,7 @@ def worker(run: Run) -> None:
             try:
                 getattr(jobs, name)(*arguments)
             except Exception as error:
-                if not run.diary.faulty and "database is locked" not in str(error):
+                if not run.record.faulty and "database is locked" not in str(error):
                     log.exception("job %s%s failed", name, arguments)
 
 

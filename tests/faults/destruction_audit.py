@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .diary import Destruction
+from .run_record import Destruction
 
 if TYPE_CHECKING:
     from .run import Run
@@ -36,7 +36,7 @@ def watched(run: Run) -> Iterator[None]:
             action, subject = found
             text, vmid = (f"%{subject}", 0) if action == "imgdel" else ("%", int(subject))
             rows = run.sql(ROWS, action=action, text=text, vmid=vmid)
-            run.diary.destructions.append(Destruction(f"{action} {subject}", int(rows[0]["count"])))
+            run.record.destructions.append(Destruction(f"{action} {subject}", int(rows[0]["count"])))
 
     run.boundaries.look = look
     yield

@@ -1,4 +1,4 @@
-"""What happened in a run, as the rules need it: what was asked for, the journal of Proxmox, and our rows.
+"""The record of a run, as the rules need it: requests and answers, the journal of Proxmox, and our rows.
 
 Rows are read by plain SQL: what is checked shares no code with what is checked by it.
 """
@@ -48,8 +48,8 @@ class Destruction:
 
 
 @dataclass
-class Diary:
-    """Notes of a run. Times are those of the simulator, in seconds since the epoch.
+class RunRecord:
+    """The record of a run. Times are those of the simulator, in seconds since the epoch.
 
     `skew`: how far the product's clock was ever off, in seconds. `ended_at`: when clock and worker ran last.
     `grace`: seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its
@@ -57,7 +57,7 @@ class Diary:
     `faulty`: set while the database fails on purpose, so that an error of ours is no news.
     """
 
-    deeds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     ticks: int = 0
     jumps: int = 0
@@ -129,7 +129,7 @@ class Diary:
             found["operations"] += 1
             data = json.loads(row["data"]) if isinstance(row["data"], str) else row["data"] or {}
             found["rotations"] += len(data.get("removed", [])) if row["kind"] == "backup" else 0
-        for (name, answer), count in self.deeds.items():
+        for (name, answer), count in self.answers.items():
             found[f"asked {name}"] += count
             found[f"accepted {name}"] += count if answer == "success" else 0
         found["ticks"], found["clock jumps"] = self.ticks, self.jumps

@@ -33,33 +33,33 @@ CONFIGURED: tuple[dict[str, Any], ...] = (
 
 def requests(run: Run) -> None:
     """A request is refused, lost before or after its effect, late, or answered with nonsense."""
-    method, path = run.dice.choice(PATHS)
-    where: dict[str, Any] = {"path": path, "times": run.dice.choice((1, 1, 2, 5)), "nth": run.dice.choice((1, 1, 2))}
+    method, path = run.rng.choice(PATHS)
+    where: dict[str, Any] = {"path": path, "times": run.rng.choice((1, 1, 2, 5)), "nth": run.rng.choice((1, 1, 2))}
     if method != "*":
         where["method"] = method
-    kind = run.dice.choice(("refuse", "drop", "drop", "gateway-timeout", "delay", "garbage", "meanwhile"))
+    kind = run.rng.choice(("refuse", "drop", "drop", "gateway-timeout", "delay", "garbage", "meanwhile"))
     more: dict[str, dict[str, Any]] = {
-        "refuse": {"status": run.dice.choice((500, 500, 595, 596, 403)), "reason": "simulated"},
-        "drop": {"when": run.dice.choice(("before", "after"))},
-        "delay": {"seconds": run.dice.choice((5, 40, 100))},
-        "meanwhile": {"step": run.dice.choice(STEPS)},
+        "refuse": {"status": run.rng.choice((500, 500, 595, 596, 403)), "reason": "simulated"},
+        "drop": {"when": run.rng.choice(("before", "after"))},
+        "delay": {"seconds": run.rng.choice((5, 40, 100))},
+        "meanwhile": {"step": run.rng.choice(STEPS)},
     }
     run.control(kind, **where, **more.get(kind, {}))
 
 
 def task(run: Run) -> None:
     """A task fails, warns, or ends without a last line."""
-    kind = run.dice.choice(("task-fails", "task-fails", "task-warnings", "task-unexpected"))
+    kind = run.rng.choice(("task-fails", "task-fails", "task-warnings", "task-unexpected"))
     more = {"text": "simulated failure"} if kind == "task-fails" else {}
-    run.control(kind, type=run.dice.choice(TASKS), times=run.dice.choice((1, 1, 3)), **more)
+    run.control(kind, type=run.rng.choice(TASKS), times=run.rng.choice((1, 1, 3)), **more)
 
 
 def running_task(run: Run) -> None:
     """A running worker of Proxmox is killed, or the log of one that ended is gone."""
     running = [one.upid for one in run.world.proxmox.tasks() if one.running]
-    if running and run.dice.random() < 0.5:
+    if running and run.rng.random() < 0.5:
         run.control("worker-killed", upid=running[-1])
-        run.later(run.dice.randrange(60, 7200), "operator-unlock", vmid=run.some_vmid())
+        run.later(run.rng.randrange(60, 7200), "operator-unlock", vmid=run.some_vmid())
     else:
         run.control("task-lost")
 
@@ -67,21 +67,21 @@ def running_task(run: Run) -> None:
 def held_task(run: Run) -> None:
     """A task hangs for a while, on a node whose list of active tasks lags behind."""
     run.control("active-list-lags", seconds=120)
-    run.control("hold-task", type=run.dice.choice(TASKS))
-    run.later(run.dice.randrange(60, 20_000), "release", of="hold-task")
+    run.control("hold-task", type=run.rng.choice(TASKS))
+    run.later(run.rng.randrange(60, 20_000), "release", of="hold-task")
 
 
 def storage(run: Run) -> None:
     """A storage goes offline, is full, slow, locked, not mounted or no longer configured; all of it passes."""
-    name, until = run.dice.choice(("nfs", "pbs", "local")), run.dice.randrange(60, 30_000)
-    kind = run.dice.choice((
+    name, until = run.rng.choice(("nfs", "pbs", "local")), run.rng.randrange(60, 30_000)
+    kind = run.rng.choice((
         "storage-offline", "storage-full", "storage-slow", "storage-empty", "storage-removed", "storage-config",
         "storage-lock-held", "owner-mismatch", "image-locked",
     ))  # fmt: skip
     more: dict[str, dict[str, Any]] = {
-        "storage-slow": {"seconds": run.dice.choice((5, 40))},
-        "storage-lock-held": {"seconds": run.dice.choice((5, 60, 900))},
-        "storage-config": run.dice.choice(CONFIGURED),
+        "storage-slow": {"seconds": run.rng.choice((5, 40))},
+        "storage-lock-held": {"seconds": run.rng.choice((5, 60, 900))},
+        "storage-config": run.rng.choice(CONFIGURED),
     }  # fmt: skip
     if kind == "image-locked":
         disks = [one for one in run.world.proxmox.volumes("ceph", "images") if one.vmid == run.some_vmid()]
@@ -89,26 +89,26 @@ def storage(run: Run) -> None:
     else:
         where = {"storage": name}
     if run.control(kind, **where, **more.get(kind, {})):
-        ends = "storage-online" if kind == "storage-offline" and run.dice.random() < 0.3 else "undo"
+        ends = "storage-online" if kind == "storage-offline" and run.rng.random() < 0.3 else "undo"
         run.later(until, ends, **({"of": kind} if ends == "undo" else {}), **where)
 
 
 def node(run: Run) -> None:
     """A node or its daemon is away, reboots, has another time or zone, or the cluster has no quorum."""
-    name, until = run.dice.choice(NODES), run.dice.randrange(60, 10_000)
-    kind = run.dice.choice(
+    name, until = run.rng.choice(NODES), run.rng.randrange(60, 10_000)
+    kind = run.rng.choice(
         ("node-offline", "node-offline", "daemon-down", "node-rebooted", "quorum", "clock-skew", "clock-zone")
     )
     more: dict[str, dict[str, Any]] = {
         "quorum": {"quorate": False},
-        "clock-skew": {"node": name, "seconds": run.dice.choice((-90, 90))},
-        "clock-zone": {"node": name, "seconds": run.dice.choice((3600, -18_000))},
+        "clock-skew": {"node": name, "seconds": run.rng.choice((-90, 90))},
+        "clock-zone": {"node": name, "seconds": run.rng.choice((3600, -18_000))},
     }
     run.control(kind, **more.get(kind, {"node": name}))
     if kind == "node-rebooted":
         return
     back = {"node-offline": "node-online", "daemon-down": "daemon-up"}.get(kind)
-    if back and run.dice.random() < 0.5:
+    if back and run.rng.random() < 0.5:
         run.later(until, back, node=name)
     else:
         run.later(until, "undo", of=kind)
@@ -118,23 +118,23 @@ def vm(run: Run) -> None:
     """A VM moves, is locked by somebody, is edited, does not answer or start, or its archive takes long."""
     vmid, text = run.some_vmid(), {"text": "simulated failure"}
     more: dict[str, dict[str, Any]] = {
-        "migrate": {"node": run.dice.choice(NODES)}, "leftover-lock": {},
-        "config-lock-held": {"seconds": run.dice.choice((5, 60, 900))},
-        "slow-backup": {"seconds": run.dice.choice((60, 3600, 20_000))},
-        "slow-restore": {"seconds": run.dice.choice((60, 3600))},
-        "vm-power": {"status": run.dice.choice(("running", "stopped"))},
+        "migrate": {"node": run.rng.choice(NODES)}, "leftover-lock": {},
+        "config-lock-held": {"seconds": run.rng.choice((5, 60, 900))},
+        "slow-backup": {"seconds": run.rng.choice((60, 3600, 20_000))},
+        "slow-restore": {"seconds": run.rng.choice((60, 3600))},
+        "vm-power": {"status": run.rng.choice(("running", "stopped"))},
         "backup-error": text, "start-fail": text, "powerdown-ignored": {}, "agent-answers": {}, "snapshot-taken": {},
-        "vm-config": {"set": run.dice.choice(({"protection": 1}, {"description": "edited"}, {"memory": "512"}))},
+        "vm-config": {"set": run.rng.choice(({"protection": 1}, {"description": "edited"}, {"memory": "512"}))},
         "ha": {},
     }  # fmt: skip
-    kind = run.dice.choice(list(more))
+    kind = run.rng.choice(list(more))
     run.control(kind, vmid=vmid, **more[kind])
     if kind == "leftover-lock":
-        run.later(run.dice.randrange(60, 20_000), "operator-unlock", vmid=vmid)
+        run.later(run.rng.randrange(60, 20_000), "operator-unlock", vmid=vmid)
     if kind in ONGOING:
-        run.later(run.dice.randrange(60, 40_000), "clear", of=kind, vmid=vmid)
+        run.later(run.rng.randrange(60, 40_000), "clear", of=kind, vmid=vmid)
     if kind in {"ha", "powerdown-ignored"}:
-        run.later(run.dice.randrange(60, 40_000), "undo", of=kind, vmid=vmid)
+        run.later(run.rng.randrange(60, 40_000), "undo", of=kind, vmid=vmid)
 
 
 ONGOING = ("slow-backup", "slow-restore", "backup-error", "start-fail", "agent-answers")
@@ -142,9 +142,9 @@ ONGOING = ("slow-backup", "slow-restore", "backup-error", "start-fail", "agent-a
 
 def machine(run: Run) -> None:
     """The VM is destroyed, or somebody else's has its VMID; later it is back."""
-    vmid, kind = run.some_vmid(), run.dice.choice(("vm-destroyed", "vmid-reused"))
+    vmid, kind = run.some_vmid(), run.rng.choice(("vm-destroyed", "vmid-reused"))
     run.control(kind, vmid=vmid)
-    run.later(run.dice.randrange(3600, 100_000), "undo", of=kind, vmid=vmid)
+    run.later(run.rng.randrange(3600, 100_000), "undo", of=kind, vmid=vmid)
 
 
 def archive(run: Run) -> None:
@@ -152,10 +152,10 @@ def archive(run: Run) -> None:
     found = [one for name in ("nfs", "pbs", "local") for one in run.world.proxmox.volumes(name)]
     if not found:
         return
-    one, chance = run.dice.choice(found), run.dice.random()
+    one, chance = run.rng.choice(found), run.rng.random()
     if one.storage == "pbs" and chance < 0.8:
-        kind = run.dice.choice(("verification", "verification", "encrypted", "garbage-collected"))
-        more = {"verification": {"state": run.dice.choice(("ok", "failed"))}}
+        kind = run.rng.choice(("verification", "verification", "encrypted", "garbage-collected"))
+        more = {"verification": {"state": run.rng.choice(("ok", "failed"))}}
         where = {"storage": "pbs"} if kind == "garbage-collected" else {"volid": one.volid}
         run.control(kind, **where, **more.get(kind, {}))
     elif chance < 0.3:
@@ -163,13 +163,13 @@ def archive(run: Run) -> None:
     elif chance < 0.5:
         run.control("archive-damaged", volid=one.volid)
     elif chance < 0.6:
-        run.control("prune-behind", storage=one.storage, keep=run.dice.choice((1, 2)))
+        run.control("prune-behind", storage=one.storage, keep=run.rng.choice((1, 2)))
 
 
 def token(run: Run) -> None:
     """The token is revoked for a while, or loses a right."""
-    until = run.dice.randrange(60, 10_000)
-    if run.dice.random() < 0.5:
+    until = run.rng.randrange(60, 10_000)
+    if run.rng.random() < 0.5:
         run.control("token-revoked", token=run.token)
         run.later(until, "token-restored", token=run.token)
         return
@@ -181,21 +181,21 @@ def token(run: Run) -> None:
 
 def clock(run: Run) -> None:
     """Our clock jumps, and is set right later."""
-    if run.dice.random() < 0.2:
-        run.control("clock-advanced", seconds=run.dice.choice((5, 600)))
+    if run.rng.random() < 0.2:
+        run.control("clock-advanced", seconds=run.rng.choice((5, 600)))
         run.control("pause", seconds=1)
         return
-    run.clock.jump(run.dice.choice((-7200, -300, -30, 30, 300, 7200)))
-    run.diary.jumps, run.diary.skew = run.diary.jumps + 1, 7300.0
+    run.clock.jump(run.rng.choice((-7200, -300, -30, 30, 300, 7200)))
+    run.record.jumps, run.record.skew = run.record.jumps + 1, 7300.0
 
 
 def vzdump_lock(run: Run) -> None:
     """A backup of somebody else holds a node's lock."""
     if any(one.running for one in run.world.proxmox.tasks("vzdump")):
         return
-    name = run.dice.choice(NODES)
+    name = run.rng.choice(NODES)
     run.control("vzdump-lock-held", node=name)
-    run.later(run.dice.randrange(60, 20_000), "vzdump-lock-released", node=name)
+    run.later(run.rng.randrange(60, 20_000), "vzdump-lock-released", node=name)
 
 
 FAULTS: dict[Callable[[Run], None], int] = {
@@ -216,7 +216,7 @@ LASTING = {
 
 def pick(run: Run, weights: dict[Any, int]) -> Any:
     """One of the keys, by their weights."""
-    return run.dice.choices(list(weights), list(weights.values()))[0]
+    return run.rng.choices(list(weights), list(weights.values()))[0]
 
 
 def heal(run: Run) -> None:

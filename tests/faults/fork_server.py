@@ -1,8 +1,8 @@
-"""Real processes of web, worker and clock, forked from one that has all imported: `python -m faults.hatchery`.
+"""Real processes of web, worker and clock, forked from one that has all imported: `python -m faults.fork_server`.
 
 Each line of its input is a JSON object with `role`, `database`, `redis`, `key` and `port`; it answers with a process
 id. The children are processes of their own in every other way: they build their application, and any signal may end
-them. They end with the hatchery, which ends with its input.
+them. They end with the fork server, which ends with its input.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Processes:
         self.roles, self.pids, self.ended = roles, dict[int, int](), 0
 
     def __enter__(self) -> Self:
-        self.hatchery = subprocess.Popen(
-            [sys.executable, "-m", "faults.hatchery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        self.fork_server = subprocess.Popen(
+            [sys.executable, "-m", "faults.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             stderr=subprocess.DEVNULL, cwd=services.ROOT / "tests",
         )  # fmt: skip
         for number in range(len(self.roles)):
@@ -104,17 +104,17 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        assert self.hatchery.stdin
-        self.hatchery.stdin.close()
-        self.hatchery.wait()
+        assert self.fork_server.stdin
+        self.fork_server.stdin.close()
+        self.fork_server.wait()
 
     def start(self, number: int) -> None:
         """Start the process of this number."""
-        assert self.hatchery.stdin
-        assert self.hatchery.stdout
-        self.hatchery.stdin.write(json.dumps({"role": self.roles[number], **self.facts}) + "\n")
-        self.hatchery.stdin.flush()
-        self.pids[number] = int(self.hatchery.stdout.readline())
+        assert self.fork_server.stdin
+        assert self.fork_server.stdout
+        self.fork_server.stdin.write(json.dumps({"role": self.roles[number], **self.facts}) + "\n")
+        self.fork_server.stdin.flush()
+        self.pids[number] = int(self.fork_server.stdout.readline())
 
     def end(self, number: int, how: int) -> None:
         """End the process of this number by a signal, and start another one in its place at once."""

@@ -1,0 +1,142 @@
+"""Fault runs with real processes: web, two workers and two clocks, each ended by SIGKILL or SIGTERM at any instant.
+
+Time is real here, so a day passes by moving the dates of what was made thirty days back.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from sqlalchemy import text
+from support import databases, services
+from support import world as worlds
+from support.waiting import wait_until
+
+from puq_backups.clock import tick
+from puq_backups.simulator import start
+
+from .fork_server import SETTINGS, Processes
+from .real_faults import FAULTS
+from .real_run import Run
+from .run_record import Destruction, RunRecord
+
+ROLES = ("web", "worker", "worker", "clock", "clock")
+CALM = 0.7
+"""How often what a day's slots make is waited for before somebody asks for something."""
+BACK = (
+    "UPDATE puq_backups_operation SET slot_date = date(slot_date, '-30 days') WHERE slot_date IS NOT NULL",
+    "UPDATE puq_backups_backup SET slot_date = date(slot_date, '-30 days') WHERE slot_date IS NOT NULL",
+    "UPDATE puq_backups_backup SET local_date = date(local_date, '-30 days')",
+    "UPDATE puq_backups_service SET slots_from = NULL",
+)
+
+
+def play(seed: int, folder: Path, *, rounds: int = 8) -> Run:
+    """Play a run to its quiet end."""
+    with _begun(seed, folder) as run:
+        for number in range(rounds):
+            if number % 2 == 0:
+                _next_day(run)
+                if run.rng.random() < CALM:
+                    # Else nothing is there yet that could be restored, removed or rotated.
+                    wait_until(lambda: _is_quiet(run), pause=0.2)
+            if run.rng.random() < 0.7:
+                run.rng.choice(FAULTS)(run)
+            for _ in range(run.rng.choice((1, 2))):
+                _ask(run)
+            # Any instant of what runs now.
+            time.sleep(run.rng.random() * 0.5)
+            victim = run.rng.randrange(len(ROLES))
+            run.processes.end(victim, run.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+            if ROLES[victim] == "web":
+                run.processes.wait_for_web()
+        _come_to_rest(run)
+        return run
+
+
+@contextmanager
+def _begun(seed: int, folder: Path) -> Iterator[Run]:
+    with ExitStack() as stack:
+        proxmox = stack.enter_context(start())
+        redis = stack.enter_context(services.valkey())
+        database = databases.sqlite_file(folder)
+        world = worlds.make(proxmox, database, redis, **SETTINGS)
+        stack.callback(world.context.database.engine.dispose)
+        processes = stack.enter_context(Processes(database, redis, ROLES))
+        processes.wait_for_web()
+        run = Run(seed, world, processes, redis)
+        for service_id in ("1", "2"):
+            run.record.quotas[service_id] = [2, 3]
+            run.call(
+                "CreateAccount", service_id, backups=2, storage="nfs", rotation=run.rng.choice(("before", "after"))
+            )
+        yield run
+
+
+def _next_day(run: Run) -> None:
+    """Let a day pass for what was made, and have today's slots due at once."""
+    with run.world.context.database.engine.begin() as connection:
+        for statement in BACK:
+            connection.execute(text(statement))
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    for service_id in ("1", "2"):
+        # Another minute each time: a time that is unchanged is not due again.
+        at = now - timedelta(minutes=run.rng.randrange(1, 30))
+        form = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{at:%H:%M}" for day in range(7)}
+        run.call("SaveSchedule", service_id, timezone="UTC", **form)
+
+
+def _ask(run: Run) -> None:
+    service_id = run.rng.choice("12")
+    backup, name = run.some_backup(service_id), run.world.service(service_id).vm_name
+    asked: dict[str, dict[str, Any]] = {
+        "BackupNow": {},
+        "RestoreBackup": {"backup_id": backup, "confirm": name},
+        "DeleteBackup": {"backup_id": backup},
+        "KeepBackup": {"backup_id": backup, "kept": run.rng.choice("01")},
+        "ChangePackage": {"backups": run.rng.choice((2, 3)), "storage": run.rng.choice(("nfs", "pbs"))},
+    }  # fmt: skip
+    function = run.rng.choice([*asked, "RestoreBackup", "DeleteBackup"])
+    run.call(function, service_id, **asked[function])
+
+
+def _come_to_rest(run: Run) -> None:
+    """Nothing goes wrong any more: what runs ends, and two syncs with a pause."""
+    run.join()
+    run.control("release")
+    run.control("undo", of="storage-offline")
+
+    wait_until(lambda: _is_quiet(run), lambda: [vars(one) for one in run.world.operations()], pause=0.2)
+    for _ in range(3):
+        tick.sync_all(run.world.context)
+        time.sleep(1.1)
+    wait_until(lambda: _is_quiet(run), pause=0.2)
+    run.kills, run.record.ended_at = run.processes.ended, time.time()
+    for row in (
+        run.world.context.database.engine.connect().execute(text("SELECT * FROM puq_backups_service")).mappings()
+    ):
+        run.record.history.note(0.0, dict(row))
+    run.record.collect(run.world, "panel")
+    _announce(run.record)
+
+
+def _is_quiet(run: Run) -> bool:
+    """Whether no operation waits or runs."""
+    operations = [one for service_id in ("1", "2") for one in run.world.operations(service_id)]
+    return not any(one.state in {"waiting", "running", "stuck"} for one in operations)
+
+
+def _announce(record: RunRecord) -> None:
+    """Each removal that was asked for, with all of its audit rows: who was ended cannot be asked before."""
+    said = [row["text"] for row in record.rows["audit"] if row["action"] == "imgdel" and row["actor"]]
+    for entry in record.journal:
+        if entry.what == "asked" and entry.subject.startswith("DELETE") and "/content/" in entry.subject:
+            volid = unquote(entry.subject.partition("/content/")[2])
+            record.destructions.append(Destruction(f"imgdel {volid}", said.count(f"remove {volid}")))
