@@ -39,7 +39,7 @@ class Tenant:
 
 @dataclass
 class Run:
-    """The world of one run, its random choices (`rng`), and its record. `token`: the name of the token that it uses."""
+    """The world of one run, its random choices (`rng`) and its record. `token` names the token that it uses."""
 
     seed: int
     world: worlds.World
