@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from support import databases as servers
-from support.hosting import mount
+from support.bare_host import mount
 
 from . import calls, databases, day, report
 

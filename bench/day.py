@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults import virtual as worlds
+from faults import virtual_time as worlds
 from faults.outages import Jobs
 from support.world import World
 

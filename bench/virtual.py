@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from faults.outages import Jobs
-from faults.virtual import Time
+from faults.virtual_time import Time
 from sqlalchemy import select
 from support import world as worlds
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import hosting
+from support import bare_host
 from support.services import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,7 +73,7 @@ def test_block_is_run_or_says_why_not(before: str, commands: str, page: str) -> 
 
 
 def test_commands_of_a_host_run(sqlite_url: str) -> None:
-    app, backups = hosting.mount(sqlite_url)
+    app, backups = bare_host.mount(sqlite_url)
     lines = {
         line for _, commands, page in (one.values for one in EVERY) if page not in TESTED_ELSEWHERE  # type: ignore[misc]
         for line in of_host(str(commands))

@@ -14,7 +14,7 @@ from flask.cli import FlaskGroup, ScriptInfo
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import NullPool
 from support import world as worlds
-from support.hosting import Host
+from support.bare_host import Host
 from support.services import ROOT
 
 from puq_backups import Backups

@@ -45,7 +45,7 @@ def work(world: worlds.World, log_format: str) -> str:
     names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(HERE)}
     ran = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", "worker", "--burst"],
+        [sys.executable, "-m", "flask", "--app", "support.flask_app:app", "backups", "worker", "--burst"],
         env={**environ, "PUQ_BACKUPS_KEYS": worlds.KEY, "PUQ_BACKUPS_LOG_FORMAT": log_format}, cwd=HERE,
         capture_output=True, text=True, check=True, timeout=PATIENCE,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
-from support.hosting import mount
+from support.bare_host import mount
 
 from bench import databases, fill
 from puq_backups.clock import periodic, protection, slots, tick

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups import Backups
 from puq_backups.errors import SettingError

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support import services, serving
+from support import http_server, services
 from support import world as worlds
 from support.running_demo import Demo
 from support.waiting import PATIENCE
@@ -94,7 +94,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
 
 @pytest.fixture
 def address(world: worlds.World) -> Iterator[str]:
-    with serving.serve(world.app) as found:
+    with http_server.serve(world.app) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from gallery import browser_steps, prepared_host, registry
 from gallery.__main__ import build
 from playwright.sync_api import Browser
-from support import serving
+from support import http_server
 
 NARROW = {"width": 320, "height": 700}
 
@@ -22,7 +22,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     with time_machine.travel(prepared_host.NOW, tick=True):
         world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
         paths = build(world, list(registry.STATES))
-        with serving.serve(world.app) as address:
+        with http_server.serve(world.app) as address:
             yield {name: address + path for name, path in paths.items()}
 
 

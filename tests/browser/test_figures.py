@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from gallery import figures, prepared_host
 from playwright.sync_api import Browser
-from support import serving
+from support import http_server
 
 BYTES, NODES, SHIFT = 150_000, 3000, 0.1
 
@@ -20,7 +20,7 @@ def found(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         world = prepared_host.make(Path(tmp_path_factory.mktemp("figures")))
         for number, name in enumerate(figures.SIZES, 100):
             figures.fill(world, name, number)
-        with serving.serve(world.app) as address:
+        with http_server.serve(world.app) as address:
             yield {name: figures.measure(browser, world, address, name) for name in figures.SIZES}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import render_template_string, request
 from playwright.sync_api import Page, expect
-from support import serving
+from support import http_server
 from support import world as worlds
 
 from puq_backups import Actor
@@ -25,7 +25,7 @@ def address(world: worlds.World) -> Iterator[str]:
         return render_template_string(MACHINE, tab=world.backups.client_area(service_id), at=request.path)
 
     world.app.add_url_rule("/vm/<service_id>", "machine", machine)
-    with serving.serve(world.app) as found:
+    with http_server.serve(world.app) as found:
         yield f"{found}/vm/1?view=backups"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from support.hosting import mount
+from support.bare_host import mount
 
 from bench import counting, fill
 from puq_backups.clock import slots, tick

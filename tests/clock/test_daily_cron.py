@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups import Backups
 from puq_backups.clock import periodic

@@ -147,7 +147,7 @@ def test_gunicorn_serves_with_these_settings(world: worlds.World, tmp_path: Path
     report = f"def when_ready(server):\n    open({str(address)!r}, 'w').write(str({port}))\n"
     config = tmp_path / "gunicorn.py"
     config.write_text((DEPLOY / "gunicorn.py").read_text().replace("127.0.0.1:8000", "127.0.0.1:0") + report)
-    words = [str(BIN / "gunicorn"), "--config", str(config), "support.hosted:app"]
+    words = [str(BIN / "gunicorn"), "--config", str(config), "support.flask_app:app"]
     process = services.start_tied(words, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         port = wait_until(lambda: address.exists() and address.read_text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from support import world
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups.config import Settings
 from puq_backups.models import ACTIVE_STATES, ENDED_STATES

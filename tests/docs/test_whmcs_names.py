@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 import pytest
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups import Actor, Backups
 from puq_backups.config import PREFIX, Settings

@@ -14,7 +14,7 @@ from pathlib import Path
 import time_machine
 from playwright.sync_api import Browser, sync_playwright
 from support import services
-from support.serving import serve
+from support.http_server import serve
 
 from puq_backups.inventory import protection
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups import hook
 from puq_backups.errors import HookError

@@ -39,7 +39,7 @@ def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(HERE)}
     environ["PUQ_BACKUPS_KEYS"] = worlds.KEY
     return subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", *words], env=environ, cwd=HERE,
+        [sys.executable, "-m", "flask", "--app", "support.flask_app:app", "backups", *words], env=environ, cwd=HERE,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

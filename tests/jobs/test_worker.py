@@ -132,7 +132,7 @@ def start_worker(world: worlds.World) -> subprocess.Popen[bytes]:
     here = Path(__file__).parents[1]
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(here)}
     return subprocess.Popen(
-        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", "worker"],
+        [sys.executable, "-m", "flask", "--app", "support.flask_app:app", "backups", "worker"],
         env={**environ, "PUQ_BACKUPS_KEYS": worlds.KEY}, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

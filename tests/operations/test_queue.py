@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from support.hosting import mount
+from support.bare_host import mount
 
 from bench import counting, fill
 from puq_backups.context import Context

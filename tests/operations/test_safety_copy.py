@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from support import world as worlds
 from support.client_steps import advance_until, client_state, reason_text, task_types
-from support.killing import killed_at
+from support.kill_at_boundaries import killed_at
 from support.thorough import stride
 
 from puq_backups.models import now

@@ -1,4 +1,4 @@
-"""The prepared world of the cases: one for a file, since each play goes back to a photo of its step."""
+"""The prepared world of the cases: one for a file, since each play begins from the saved state of its step."""
 
 from __future__ import annotations
 

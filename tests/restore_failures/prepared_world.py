@@ -23,7 +23,7 @@ from puq_backups.operations import engine
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.world.volumes import Volume
 
-from .photos import Photo, go_back, take
+from .saved_state import SavedState, go_back, take
 
 VMID = 101
 NODE, OTHER_NODE = "pve2", "pve3"
@@ -45,7 +45,7 @@ class PreparedWorld:
     step: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
     lifted: bool = False
-    photos: dict[tuple[str, str], dict[str, Photo]] = field(default_factory=dict)
+    saved_states: dict[tuple[str, str], dict[str, SavedState]] = field(default_factory=dict)
 
     @property
     def proxmox(self) -> Simulator:
@@ -62,9 +62,9 @@ class PreparedWorld:
 
     def set_to(self, operation: str, step: str, pve: str) -> None:
         """Go to where this step is the next; the first time by going through the whole operation."""
-        if (operation, pve) not in self.photos:
-            self.photos[operation, pve] = dict(_through(self, operation, pve))
-        self.notes = go_back(self.world, self.photos[operation, pve][step])
+        if (operation, pve) not in self.saved_states:
+            self.saved_states[operation, pve] = dict(_through(self, operation, pve))
+        self.notes = go_back(self.world, self.saved_states[operation, pve][step])
         self.step, self.lifted = step, False
 
     def go_on(self) -> None:
@@ -114,8 +114,8 @@ def opened(proxmox: Simulator, folder: Path, redis_url: str) -> Iterator[Prepare
     world.context.database.engine.dispose()
 
 
-def _through(prepared: PreparedWorld, operation: str, pve: str) -> Iterator[tuple[str, Photo]]:
-    """Go through the operation once and photograph each step that it comes to."""
+def _through(prepared: PreparedWorld, operation: str, pve: str) -> Iterator[tuple[str, SavedState]]:
+    """Go through the operation once and save the state at each step that it comes to."""
     _begin(prepared, pve)
     prepared.notes["operation"] = ASKED[operation](prepared)
     prepared.notes["tasks"] = len(prepared.proxmox.tasks())

@@ -113,7 +113,7 @@ def test_calls_of_a_worker_process_are_shown_by_the_web_process(world: worlds.Wo
     names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}}
     subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", "worker", "--burst"],
+        [sys.executable, "-m", "flask", "--app", "support.flask_app:app", "backups", "worker", "--burst"],
         env={**environ, "PUQ_BACKUPS_KEYS": worlds.KEY}, cwd=ROOT / "tests", check=True, capture_output=True,
         timeout=PATIENCE,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from support import world as worlds
-from support.hosting import mount
+from support.bare_host import mount
 
 from puq_backups.clock import periodic
 from puq_backups.migrations import running

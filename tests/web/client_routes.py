@@ -27,7 +27,7 @@ def routes(
     pages: ClientPages, backup: str, operation: str, *, custom: bool = False
 ) -> Iterator[tuple[str, str, str]]:  # fmt: skip
     """(method, path below the prefix, that path with ids) of every page there is; with `custom` also of those that
-    call what their fields name (test_custom.py). Addresses of forms that lead to the page are left out.
+    call what their fields name (test_custom_functions.py). Addresses of forms that lead to the page are left out.
     """
     for rule in pages.world.app.url_map.iter_rules():
         ours = rule.endpoint.startswith("puq_backups.") and ".reload_" not in rule.endpoint

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from support import world as worlds
-from support.killing import at_every_boundary
+from support.kill_at_boundaries import at_every_boundary
 from support.thorough import stride
 
 from puq_backups.operations import engine

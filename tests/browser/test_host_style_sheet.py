@@ -11,7 +11,7 @@ from gallery import browser_steps, prepared_host, registry
 from gallery.__main__ import build
 from jinja2 import ChoiceLoader, DictLoader
 from playwright.sync_api import Browser
-from support import serving
+from support import http_server
 
 RESTYLED = (
     "margin: 7px; padding: 9px; border: 3px dotted lime; border-radius: 9px; background: yellow; color: fuchsia; "
@@ -65,7 +65,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         loaders = [ours, world.app.jinja_env.loader]
         world.app.jinja_env.loader = ChoiceLoader([loader for loader in loaders if loader])
         paths = build(world, list(registry.STATES))
-        with serving.serve(world.app) as address:
+        with http_server.serve(world.app) as address:
             found = {name: address + path for name, path in paths.items()}
             yield found | {
                 "staff-overview": f"{address}/admin/backups/",

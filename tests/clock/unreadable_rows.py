@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from support import world as worlds
 
-POISON = {
+UNREADABLE = {
     "zone of a schedule": "UPDATE puq_backups_service SET schedule = "
     "replace(schedule, 'UTC', 'America/Not_Here_Yet') WHERE id = '1'",
     "schedule": "UPDATE puq_backups_service SET schedule = '{broken' WHERE id = '1'",
@@ -36,7 +36,7 @@ POISON = {
 """What is wrong, and the statement that makes it so: as a damaged row, an older machine or a hand would."""
 
 
-def poison(world: worlds.World, statement: str) -> None:
+def make_unreadable(world: worlds.World, statement: str) -> None:
     with world.context.database.begin() as session:
         changed = session.execute(text(statement))
         assert changed.rowcount  # type: ignore[attr-defined]  # an UPDATE's result has it

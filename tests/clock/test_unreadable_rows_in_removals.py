@@ -13,10 +13,10 @@ from puq_backups.clock import tick
 from puq_backups.models import Backup, Chore, now
 from puq_backups.simulator import Simulator
 
-from .poison import POISON, poison
+from .unreadable_rows import UNREADABLE, make_unreadable
 
-OF_A_SERVICE = [name for name, statement in POISON.items() if "UPDATE puq_backups_service" in statement]
-OF_A_BACKUP = [name for name, statement in POISON.items() if "UPDATE puq_backups_backup" in statement]
+OF_A_SERVICE = [name for name, statement in UNREADABLE.items() if "UPDATE puq_backups_service" in statement]
+OF_A_BACKUP = [name for name, statement in UNREADABLE.items() if "UPDATE puq_backups_backup" in statement]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_terminated_service_that_cannot_be_read_keeps_no_other_from_being_purged
         for service_id in ("1", "2"):
             service = session.merge(world.service(service_id))
             service.terminated_at = now() - timedelta(days=8 if service_id == "2" else 9)
-    poison(world, POISON[what])
+    make_unreadable(world, UNREADABLE[what])
 
     assert removed(world)
 
@@ -57,6 +57,6 @@ def test_terminated_service_that_cannot_be_read_keeps_no_other_from_being_purged
 def test_backup_of_an_earlier_owner_keeps_no_other_from_being_purged(world: worlds.World, what: str) -> None:
     with world.context.database.begin() as session:
         session.execute(update(Backup).values(client_id="earlier", expires_at=now() - timedelta(days=1)))
-    poison(world, POISON[what])
+    make_unreadable(world, UNREADABLE[what])
 
     assert removed(world)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from operations.versions import both_versions
+from operations.proxmox_versions import both_versions
 from support import world as worlds
 from support.client_steps import reason_text, task_types, warning_texts
 

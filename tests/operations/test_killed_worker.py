@@ -1,4 +1,4 @@
-"""A worker killed at every boundary of a backup and of a restore; see killing.py.
+"""A worker killed at every boundary of a backup and of a restore; see kill_at_boundaries.py.
 
 A restore has more than a hundred boundaries: each fifth one is tried, all of them by `make thorough`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from support import world as worlds
-from support.killing import at_every_boundary
+from support.kill_at_boundaries import at_every_boundary
 from support.thorough import stride
 
 from puq_backups.pve import firewall

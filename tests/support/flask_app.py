@@ -1,4 +1,4 @@
-"""The host application of tests as `flask --app support.hosted:app` finds it: the same database, Redis and keys."""
+"""The host application of tests, for `flask --app support.flask_app:app`: the same database, Redis and keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Workers killed (SIGKILL) at every boundary there is, one after the other, and started again.
+"""Kills a worker (SIGKILL) at every boundary of its work, one after the other, and goes on after each.
 
 The boundaries are found, not listed: before and after each commit, and before and after each request to Proxmox.
-The killed process is a fork, the one that goes on is this one.
+The killed process is a fork; this process finishes the work.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def process(words: list[str], database_url: str, redis_url: str, output: Path) -
     }  # fmt: skip
     with output.open("wb") as file:
         started = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "support.hosted:app", "backups", *words], env=environ,
+            [sys.executable, "-m", "flask", "--app", "support.flask_app:app", "backups", *words], env=environ,
             cwd=ROOT / "tests", stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

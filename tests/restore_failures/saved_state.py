@@ -1,4 +1,4 @@
-"""Photos of a world with no task running: Proxmox and our database go back to them at once."""
+"""Saves the state of the simulated Proxmox and of our database while no task runs, and restores it."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ OF_PROXMOX = (
 
 
 @dataclass(frozen=True)
-class Photo:
-    """Proxmox, our database and some notes, as they were at one moment."""
+class SavedState:
+    """Proxmox, our database and some notes at one moment."""
 
     proxmox: dict[str, Any]
     database: bytes
     notes: dict[str, Any]
 
 
-def take(world: worlds.World, notes: dict[str, Any]) -> Photo:
-    """A photo of now."""
+def take(world: worlds.World, notes: dict[str, Any]) -> SavedState:
+    """Save the state as it is now."""
     assert world.proxmox.idle()
     world.context.database.engine.dispose()
     found = {name: getattr(world.proxmox.world, name) for name in OF_PROXMOX}
-    return Photo(_copy(world.proxmox.world, found), _file(world).read_bytes(), dict(notes))
+    return SavedState(_copy(world.proxmox.world, found), _file(world).read_bytes(), dict(notes))
 
 
-def go_back(world: worlds.World, photo: Photo) -> dict[str, Any]:
-    """Make everything as it is on the photo; its notes."""
+def go_back(world: worlds.World, saved: SavedState) -> dict[str, Any]:
+    """Restore a saved state, and return its notes."""
     world.proxmox._end_workers()
     world.context.database.engine.dispose()
     for suffix in ("-wal", "-shm"):
         Path(f"{_file(world)}{suffix}").unlink(missing_ok=True)
-    _file(world).write_bytes(photo.database)
-    vars(world.proxmox.world).update(_copy(world.proxmox.world, photo.proxmox))
+    _file(world).write_bytes(saved.database)
+    vars(world.proxmox.world).update(_copy(world.proxmox.world, saved.proxmox))
     world.proxmox.world.rights_changed()
     world.proxmox._seen = []
-    return dict(photo.notes)
+    return dict(saved.notes)
 
 
 def _file(world: worlds.World) -> Path:

@@ -31,11 +31,11 @@ from puq_backups.models import (
 from puq_backups.rules.schedule import Day, Schedule
 from puq_backups.simulator import Simulator
 
-from .poison import POISON, poison
+from .unreadable_rows import UNREADABLE, make_unreadable
 
 HOUR = timedelta(hours=1)
 DAILY = {"zone of a schedule", "data of an operation", "mail"}
-CASES = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in POISON]
+CASES = [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in UNREADABLE]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def _schedule(service: Service, minutes: int) -> None:
 
 
 def _rows(session: Any) -> None:
-    """Of each table a row for the poison, and one of Bob's that must go through."""
+    """Insert a row into each table to be made unreadable, and one of Bob's that must be handled."""
     first = session.get_one(Service, "1")
     at = now() - HOUR
     other = Server(hosts="127.0.0.1", port=9, token_id="u@pve!gone", sealed_secret=b"x")
@@ -99,7 +99,7 @@ def _rows(session: Any) -> None:
 
 @pytest.mark.parametrize("what", CASES)
 def test_one_bad_row_stops_nothing_else(world: worlds.World, mailbox: services.Mailbox, what: str) -> None:
-    poison(world, POISON[what])
+    make_unreadable(world, UNREADABLE[what])
 
     tick.tick(world.context)
     for _ in range(3):
@@ -158,7 +158,7 @@ def _pages_of_staff_are_drawn(world: worlds.World) -> None:
 def test_service_that_is_set_aside_is_told_once_shown_and_taken_up_again(
     world: worlds.World, mailbox: services.Mailbox
 ) -> None:
-    poison(world, POISON["zone of a schedule"])
+    make_unreadable(world, UNREADABLE["zone of a schedule"])
     for _ in range(3):
         tick.tick(world.context)
         with world.context.database.begin() as session:
@@ -173,7 +173,9 @@ def test_service_that_is_set_aside_is_told_once_shown_and_taken_up_again(
     assert "America/Not_Here_Yet" in page
     assert "Support has been told" in world.app.test_client().get("/services/1/backups/").text
 
-    poison(world, "UPDATE puq_backups_service SET schedule = replace(schedule, 'America/Not_Here_Yet', 'UTC')")
+    make_unreadable(
+        world, "UPDATE puq_backups_service SET schedule = replace(schedule, 'America/Not_Here_Yet', 'UTC')"
+    )
     tick.tick(world.context)
     assert [one.origin for one in world.operations("1")][-1] == "scheduled"
     with world.context.database.open() as session:

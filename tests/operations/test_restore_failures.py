@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from operations.versions import both_versions
+from operations.proxmox_versions import both_versions
 from sqlalchemy import select, update
 from support import world as worlds
 from support.client_steps import advance_until, client_state, drain_while, reason_text, task_types, warning_texts
