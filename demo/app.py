@@ -1,4 +1,4 @@
-"""The billing application: everything a host does to mount puq-backups is in `create_app` and host.py."""
+"""The billing application. `create_app` and host.py have all that a host needs to mount puq-backups."""
 
 import os
 
@@ -12,7 +12,7 @@ from .seed import queue, seed
 
 
 def create_app() -> Flask:
-    """The application, set up from the environment (see demo/run.py)."""
+    """Return the application, configured from the environment that demo/run.py prepares."""
     app = Flask(__name__)
     app.config.update(
         SECRET_KEY=os.environ["SECRET_KEY"],
@@ -22,7 +22,7 @@ def create_app() -> Flask:
     )
     db.init_app(app)
     CSRFProtect(app)
-    # The settings PUQ_BACKUPS_… come from the environment as well.
+    # It reads the settings PUQ_BACKUPS_… from the environment.
     backups.init_app(app, db=db, host=BillingHost())
     app.register_blueprint(shop)
     app.cli.add_command(seed)

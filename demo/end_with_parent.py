@@ -1,7 +1,7 @@
-"""Run a command that ends with its parent: `python end_with_parent.py PARENT_PID COMMAND...`.
+"""Run a command that ends when its parent ends: `python end_with_parent.py PARENT_PID COMMAND...`.
 
-Linux tells a process when its parent is gone (prctl PDEATHSIG); a SIGKILLed parent takes the command along then.
-Elsewhere the command is simply run.
+On Linux the kernel signals a process whose parent dies (prctl PDEATHSIG), also after SIGKILL. On other systems the
+command runs without this.
 """
 
 import ctypes
@@ -13,17 +13,17 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to(parent: int) -> None:
-    """Ask for SIGTERM when process `parent` dies; leave at once when it is dead already."""
+    """Ask the kernel for SIGTERM when process `parent` dies; exit if it has died already."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # The parent may have died before the line above: nobody would tell us any more.
+    # A parent that died before the call above causes no signal.
     if os.getppid() != parent:
         sys.exit("The parent is gone.")
 
 
 def main() -> None:
-    """Tie this process to the parent named first, then become the command that follows."""
+    """Tie this process to the parent PID of the first argument, then exec the rest as the command."""
     parent, *command = sys.argv[1:]
     tie_to(int(parent))
     os.execvp(command[0], command)  # noqa: S606 - becoming the command is what this file is for

@@ -1,4 +1,4 @@
-"""How gunicorn serves the demo (`gunicorn --config demo/gunicorn.py`)."""
+"""Configuration of gunicorn for the demo (`gunicorn --config demo/gunicorn.py`)."""
 
 worker_class = "gthread"
 threads = 8

@@ -1,4 +1,4 @@
-"""What puq-backups asks of the billing application, and what the application tells it."""
+"""The `Host` of the billing application, and the params that it passes to puq-backups."""
 
 import os
 from typing import Any
@@ -17,10 +17,10 @@ STAFF = "staff"
 
 
 class BillingHost:
-    """The `Host` of this application."""
+    """Tells puq-backups who is signed in, where a service's page is, and the params of a service."""
 
     def current_actor(self) -> Actor | None:
-        """Who is signed in, or None."""
+        """Return who is signed in, or None."""
         who = session.get("who")
         if who == STAFF:
             return Actor(is_staff=True, name="Sam Support")
@@ -30,22 +30,22 @@ class BillingHost:
         return Actor(client_id=client.id, name=client.name, locale=client.language, timezone=client.timezone)
 
     def service_url(self, service_id: str) -> str:
-        """The full address of our own page of a service. Workers ask too, for mails: there is no request then."""
+        """Return the full URL of our page of a service. Workers call this for mails, outside any request."""
         return f"{os.environ['DEMO_ADDRESS']}/services/{service_id}/"
 
     def service_params(self, service_id: str) -> dict[str, Any]:
-        """Fresh params of a service."""
+        """Return the current params of a service."""
         return params_of(db.get_or_404(Service, int(service_id)))
 
 
 def params_of(service: Service) -> dict[str, Any]:
-    """A service in the shape in which WHMCS hands it to a server module."""
+    """Return a service as the params that WHMCS passes to a server module."""
     client = service.client
     return {
         "serviceid": service.id,
         "userid": client.id,
         "domain": service.name,
-        # For mails: any merge field that only a billing application knows.
+        # A merge field for mails that only the billing application knows.
         "service_product_name": service.package,
         **server_params(),
         **product_params(service.package),
@@ -63,7 +63,7 @@ def params_of(service: Service) -> dict[str, Any]:
 
 
 def server_params() -> dict[str, Any]:
-    """Where the Proxmox server is and how it is reached: an API token, and the certificate's fingerprint."""
+    """Return address, API token and certificate fingerprint of the Proxmox server."""
     url = urlsplit(os.environ["DEMO_PROXMOX_URL"])
     return {
         "serverhostname": url.hostname,
@@ -76,7 +76,7 @@ def server_params() -> dict[str, Any]:
 
 
 def product_params(package: str) -> dict[str, Any]:
-    """The product settings by their position, `configoption1` and on."""
+    """Return the product settings of a package by position: `configoption1` and so on."""
     chosen = {**COMMON, **PACKAGES[package]}
     names = backups.call("ConfigOptions", {})
     return {f"configoption{position}": chosen.get(name, "") for position, name in enumerate(names, 1)}

@@ -18,13 +18,13 @@ from aiosmtpd.smtp import SMTP
 
 
 class MailFileWriter:
-    """Writes each mail to a file of `folder`; the names sort by time."""
+    """Writes each mail to a file in `folder`, whose name begins with the time of arrival."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Write one mail; the rename at the end makes it visible as a whole."""
+        """Write one mail under another name and rename it, so that a reader never sees half of it."""
         draft = self.folder / f"{time.time_ns()}.draft"
         draft.write_bytes(envelope.content)
         draft.rename(draft.with_suffix(".eml"))
@@ -32,7 +32,7 @@ class MailFileWriter:
 
 
 async def serve(folder: Path) -> None:
-    """Take mails until the process ends."""
+    """Accept mails until the process ends."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(MailFileWriter(folder), hostname="localhost", loop=loop), "127.0.0.1", 0
@@ -43,7 +43,7 @@ async def serve(folder: Path) -> None:
 
 @dataclass
 class Mail:
-    """A mail as the page shows it."""
+    """A mail for the page /mails."""
 
     id: str
     subject: str
@@ -55,17 +55,17 @@ class Mail:
 
 
 def all_mails() -> list[Mail]:
-    """The mails that arrived, newest first."""
+    """Return the mails that arrived, newest first."""
     return [read(path) for path in sorted(folder().glob("*.eml"), reverse=True)]
 
 
 def folder() -> Path:
-    """Where the mails are."""
+    """Return the folder of the mails."""
     return Path(os.environ["DEMO_MAILS"])
 
 
 def read(path: Path) -> Mail:
-    """One mail from its file."""
+    """Read a mail from its file."""
     mail = message_from_bytes(path.read_bytes(), policy=policy.default)
     text, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
     return Mail(

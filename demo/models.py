@@ -1,4 +1,4 @@
-"""The billing application's own tables: who its clients are, and what they bought."""
+"""Tables of the billing application: clients and their services."""
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ForeignKey
@@ -13,7 +13,7 @@ db = SQLAlchemy(model_class=Base)
 
 
 class Client(db.Model):
-    """A customer; `timezone` is an IANA zone."""
+    """A customer. `timezone` is an IANA name, `language` a code such as `de`."""
 
     __tablename__ = "client"
 
@@ -31,7 +31,7 @@ class Client(db.Model):
 
 
 class Service(db.Model):
-    """A virtual machine that a client rents; `package` is a name of demo/packages.py."""
+    """A VM that a client rents. `package` is a key of PACKAGES in demo/packages.py."""
 
     __tablename__ = "service"
 

@@ -1,4 +1,4 @@
-"""The pages of the billing application: sign in, services, the product page, the mails."""
+"""Pages of the billing application: sign-in, services, the page of a service, mails."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ LANGUAGES = {"en": "English", "de": "Deutsch", "pl": "Polski", "ar": "العرب
 
 @shop.app_context_processor
 def everywhere() -> dict[str, object]:
-    """What the frame of every page shows: who is signed in, and what to try."""
+    """Variables of the frame of every page: who is signed in, and a suggestion of what to try."""
     who = session.get("who")
     client = db.session.get(Client, who) if who and who != STAFF else None
     return {"me": client, "staff": who == STAFF, "tip": tip()}
@@ -40,7 +40,7 @@ def everywhere() -> dict[str, object]:
 
 @shop.get("/")
 def home() -> ResponseReturnValue:
-    """The services of who is signed in; else the choice who to be."""
+    """List the services of who is signed in; without anybody, the choice of a customer."""
     who = session.get("who")
     if who is None:
         return render_template("demo/sign_in.html", clients=db.session.query(Client).all())
@@ -51,7 +51,7 @@ def home() -> ResponseReturnValue:
 
 @shop.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Be somebody. A real application asks for a password here."""
+    """Sign in without a password, which a real application would ask for."""
     who = request.form["who"]
     session["who"] = STAFF if who == STAFF else db.get_or_404(Client, int(who)).id
     return redirect(url_for(".home"), 303)
@@ -59,14 +59,14 @@ def sign_in() -> ResponseReturnValue:
 
 @shop.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Be nobody."""
+    """Sign out."""
     session.clear()
     return redirect(url_for(".home"), 303)
 
 
 @shop.post("/language")
 def language() -> ResponseReturnValue:
-    """Take the language in which the client wants to read; mails follow once puq-backups is told."""
+    """Save the client's language, and report it to puq-backups, whose mails use it from then on."""
     who = session.get("who")
     if who in {None, STAFF} or request.form.get("language") not in LANGUAGES:
         abort(400)
@@ -79,7 +79,7 @@ def language() -> ResponseReturnValue:
 
 @shop.get("/services/<int:service_id>/")
 def product(service_id: int) -> ResponseReturnValue:
-    """A service: what it is, what it does, what can be done to it."""
+    """Show a service with its status and actions."""
     service = mine(service_id)
     reason = backups.lock_reason(service.id)
     return render_template(
@@ -107,13 +107,13 @@ def act(service_id: int, action: str) -> ResponseReturnValue:
 
 @shop.get("/mails")
 def mail_list() -> ResponseReturnValue:
-    """Every mail the demo sent, newest first."""
+    """List the mails that the demo sent, newest first."""
     return render_template("demo/mails.html", mails=mails.all_mails())
 
 
 @shop.get("/mails/<int:mail_id>.html")
 def mail_html(mail_id: int) -> ResponseReturnValue:
-    """The HTML part of a mail as a page of its own, in which nothing runs."""
+    """Return the HTML part of a mail as a page in which no script runs."""
     path = mails.folder() / f"{mail_id}.eml"
     if not path.is_file():
         abort(404)
@@ -122,7 +122,7 @@ def mail_html(mail_id: int) -> ResponseReturnValue:
 
 
 def mine(service_id: int) -> Service:
-    """The service, if it belongs to who is signed in; 404 otherwise."""
+    """Return the service if it belongs to who is signed in; abort with 404 otherwise."""
     service, who = db.get_or_404(Service, service_id), session.get("who")
     if who not in (STAFF, service.client_id):
         abort(404)
@@ -130,7 +130,7 @@ def mine(service_id: int) -> Service:
 
 
 def seen_status(service: Service) -> str:
-    """The machine's status for people."""
+    """Return the VM's status, or "unknown" while Proxmox does not answer."""
     try:
         return vms.status(service)
     except (ResourceException, RequestException):

@@ -1,7 +1,7 @@
-"""`make demo`: everything the demo needs, on this machine alone, from the start to Ctrl-C.
+"""`make demo`: starts everything that the demo needs on this machine, and ends it at Ctrl-C.
 
-1. Valkey, the post office and the simulated Proxmox start on free ports (or a socket);
-2. the database is made and the cast registered;
+1. Valkey, an SMTP server and the simulated Proxmox start on free ports (Valkey on a socket);
+2. the tables are created, and the customers with their services registered;
 3. web, worker and clock start; when all of them answer, the address is printed;
 4. Ctrl-C, SIGTERM or the end of any part ends all the others.
 """
@@ -64,7 +64,7 @@ def free_port(wanted: int) -> int:
 
 
 def environment(folder: Path, address: str) -> dict[str, str]:
-    """What every part is environment. Settings of ours that are in the caller's environment stay out."""
+    """Return the environment of all parts. PUQ_BACKUPS_ settings of the caller are left out."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PUQ_BACKUPS_")}
     (folder / "mails").mkdir()
     state = json.loads(STATE.read_text())
@@ -91,11 +91,11 @@ def environment(folder: Path, address: str) -> dict[str, str]:
 
 
 def start(supervisor: Supervisor) -> None:
-    """Start all parts in the order in which they need each other, and say where the demo is."""
+    """Start all parts, each after those that it needs, and print the address of the demo."""
     environment, folder = supervisor.environment, supervisor.folder
     address = environment["DEMO_ADDRESS"]
     flask = (sys.executable, "-m", "flask")
-    say("Starting Valkey, post office and simulated Proxmox …")
+    say("Starting Valkey, mail server and simulated Proxmox …")
     socket_file = folder / "valkey.sock"
     supervisor.start(
         "valkey", get_binary_path(), "--port", 0, "--unixsocket", socket_file, "--save", "", "--dir", folder
@@ -109,7 +109,7 @@ def start(supervisor: Supervisor) -> None:
     environment |= {f"DEMO_PROXMOX_{name}": proxmox[key] for name, key in PROXMOX.items()}
     supervisor.wait_for("valkey", lambda: answers(environment["PUQ_BACKUPS_REDIS_URL"]))
 
-    say("Making the database …")
+    say("Creating the database …")
     supervisor.run("upgrade", *flask, "backups", "db", "upgrade")
     supervisor.run("seed", *flask, "seed")
 
@@ -130,7 +130,7 @@ PROXMOX = {"URL": "url", "FINGERPRINT": "fingerprint", "CA": "ca_file"}
 
 
 def say(text: str) -> None:
-    """Print at once, also into a pipe."""
+    """Print and flush."""
     print(text, flush=True)
 
 
@@ -144,13 +144,13 @@ def answers(redis_url: str) -> bool:
 
 
 def has_worker(redis_url: str) -> bool:
-    """Whether a worker has signed in at the queue."""
+    """Whether a worker has registered at the queue."""
     with Redis.from_url(redis_url) as client:
         return bool(client.scard("rq:workers"))
 
 
 def responds(address: str) -> bool:
-    """Whether the demo's first page comes."""
+    """Whether the demo's first page is served."""
     try:
         with urlopen(address, timeout=5) as answer:  # noqa: S310 - our own http address
             return bool(answer.status == 200)  # noqa: PLR2004 - OK

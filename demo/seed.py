@@ -1,4 +1,4 @@
-"""The demo's cast: two customers with three services, and a third one with a month of history."""
+"""Sample data of the demo: two customers with three services, and a third one with a month of history."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from .models import Client, Service, db
 
 
 def sample_services() -> list[Service]:
-    """Alice has two services, Bob has one, Clara those of history.py; the machines are those of proxmox.json."""
+    """Return the services: two of Alice, one of Bob (their VMs are in proxmox.json), and Clara's of history.py."""
     alice = Client(
         firstname="Alice",
         lastname="Adams",
@@ -32,8 +32,8 @@ def sample_services() -> list[Service]:
         Service(client=alice, name="bakery-db", vmid=101, package="Medium"),
         Service(client=bob, name="bobs-blog", vmid=102, package="Small"),
         *(
-            Service(client=clara, name=story.name, vmid=story.vmid, package=story.package)
-            for story in history.STORIES
+            Service(client=clara, name=machine.name, vmid=machine.vmid, package=machine.package)
+            for machine in history.MACHINES
         ),
     ]
 
@@ -41,9 +41,9 @@ def sample_services() -> list[Service]:
 @click.command()
 @with_appcontext
 def seed() -> None:
-    """Make the application's tables, its clients and services, and register these with puq-backups."""
+    """Create the application's tables, clients and services, and register the services with puq-backups."""
     if db.engine.dialect.name == "sqlite":
-        # Once, not on each connection: readers and the one writer stay out of each other's way from now on.
+        # Stored in the file, so it is set once: readers do not block the writer, nor the writer them.
         with db.engine.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=wal"))
     db.create_all()
@@ -53,27 +53,27 @@ def seed() -> None:
         answer = backups.call("CreateAccount", params_of(service))
         if answer != "success":
             raise click.ClickException(f"Service {service.name}: {answer}")
-    stories = {story.name: story for story in history.STORIES}
+    machines = {machine.name: machine for machine in history.MACHINES}
     for service in db.session.query(Service):
-        if service.name in stories:
-            _remember(stories[service.name], str(service.id))
+        if service.name in machines:
+            _write_history(machines[service.name], str(service.id))
 
 
-def _remember(story: history.Story, service_id: str) -> None:
-    """Write the history of a service, then set its schedule as a client does: every day at the same time."""
+def _write_history(machine: history.Machine, service_id: str) -> None:
+    """Write the history of a service, then save a daily schedule as its client would."""
     with backups.context.database.begin() as session:
-        history.write(session, story, session.get_one(BackedUpService, service_id))
+        history.write(session, machine, session.get_one(BackedUpService, service_id))
     days = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{history.HOUR:02d}:00" for day in range(7)}
     answer = backups.call("SaveSchedule", {"serviceid": service_id, "timezone": "UTC", **days})
     if answer != "success":
-        raise click.ClickException(f"The schedule of {story.name}: {answer}")
+        raise click.ClickException(f"The schedule of {machine.name}: {answer}")
 
 
 @click.command()
 @click.option("--seconds", default=600, help="How long the first one takes.")
 @with_appcontext
 def queue(seconds: int) -> None:
-    """Ask for a backup of each machine of the queue; the first one takes long."""
+    """Request a backup of each machine of QUEUE; the first one takes `seconds`."""
     step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": seconds}
     context = ssl.create_default_context(cafile=os.environ["DEMO_PROXMOX_CA"])
     request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310

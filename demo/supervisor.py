@@ -1,4 +1,4 @@
-"""Start programs that belong together and end them together: none is left behind, whichever way it ends."""
+"""Starts several programs and ends them together, however the demo itself ends."""
 
 import os
 import signal
@@ -18,11 +18,11 @@ Found = TypeVar("Found")
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the text says why."""
+    """The demo has to stop; the text is the reason."""
 
 
 class Supervisor:
-    """Parts in their order of start; they end in the reverse order. Logs are in `folder`."""
+    """Programs ("parts") in the order of their start. They end in reverse order. Their logs are in `folder`."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Supervisor:
         self.parts: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: object) -> None:
-        """Start a part in a process group of its own, tied to this process."""
+        """Start a part in its own process group; it ends when this process ends."""
         wrapper = [sys.executable, str(ROOT / "demo" / "end_with_parent.py"), str(os.getpid())]
         with self.log(name).open("wb") as log:
             self.parts[name] = subprocess.Popen(  # noqa: S603 - the demo's own commands
@@ -44,7 +44,7 @@ class Supervisor:
             )
 
     def run(self, name: str, *command: object) -> None:
-        """Run a command to its end; DemoError when it fails."""
+        """Run a command and wait for it. Raises DemoError if it fails."""
         self.start(name, *command)
         code = self.parts[name].wait()
         del self.parts[name]
@@ -52,7 +52,7 @@ class Supervisor:
             raise DemoError(f"{name} failed ({code}):\n{self.tail(name)}")
 
     def wait_for(self, name: str, look: Callable[[], Found | None], seconds: float = 60) -> Found:
-        """What `look` finds, as soon as it does; DemoError when a part ends first or it takes too long."""
+        """Return what `look` returns once it is true. Raises DemoError if a part ends first, or after `seconds`."""
         until = time.monotonic() + seconds
         while not (found := look()):
             self.check()
@@ -62,7 +62,7 @@ class Supervisor:
         return found
 
     def first_line(self, name: str) -> str:
-        """The line of JSON with which part `name` says that it is ready."""
+        """Return the line of JSON that part `name` prints when it is ready."""
         return self.wait_for(name, lambda: self._ready_line(name))
 
     def _ready_line(self, name: str) -> str | None:
@@ -70,19 +70,19 @@ class Supervisor:
         return next((line for line in lines if line.startswith("{") and line.endswith("\n")), None)
 
     def check(self) -> None:
-        """DemoError when a part has ended."""
+        """Raise DemoError if a part has ended."""
         for name, process in self.parts.items():
             if process.poll() is not None:
                 raise DemoError(f"{name} ended ({process.returncode}):\n{self.tail(name)}")
 
     def watch(self) -> None:
-        """Stay until a part ends (DemoError)."""
+        """Wait until a part ends, then raise DemoError."""
         while True:
             self.check()
             time.sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
-        """End every part, the last one first: asked kindly, then killed with all of its group."""
+        """End every part, the last one first: SIGTERM, then after GRACE_SECONDS SIGKILL to its process group."""
         for name in reversed(self.parts):
             process = self.parts[name]
             _signal(process, signal.SIGTERM)
@@ -93,23 +93,23 @@ class Supervisor:
         self.parts.clear()
 
     def log(self, name: str) -> Path:
-        """Where part `name` writes."""
+        """Return the log file of part `name`."""
         return self.folder / f"{name}.log"
 
     def tail(self, name: str) -> str:
-        """The last lines that part `name` wrote."""
+        """Return the last 15 lines of the log of part `name`."""
         path = self.log(name)
         return "\n".join(path.read_text(errors="replace").splitlines()[-15:]) if path.exists() else ""
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a part's whole group, also where the part itself has ended and left children."""
+    """Signal a part's process group, which may have children although the part itself has ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
 def end_on_signals() -> None:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the program in order, by SystemExit."""
+    """Turn SIGINT, SIGTERM and SIGHUP into SystemExit, so that `finally` blocks run."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
 
@@ -120,6 +120,6 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def ignore_signals() -> None:
-    """A second Ctrl-C must not interrupt the tidying up."""
+    """Ignore further signals, so that a second Ctrl-C does not interrupt the clean-up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The billing application's own actions on virtual machines; each waits for what puq-backups does to them."""
+"""The billing application's own actions on VMs. `vm_action` refuses them while puq-backups works on the VM."""
 
 import os
 import time
@@ -17,7 +17,7 @@ TASK_SECONDS = 30
 
 
 class TaskFailed(Exception):
-    """Proxmox did not do it; the text says why."""
+    """A task failed at Proxmox; the text is the reason."""
 
 
 def start(service: Service) -> None:
@@ -33,7 +33,7 @@ def stop(service: Service) -> None:
 
 
 def change_package(service: Service, package: str) -> None:
-    """Give the machine what `package` holds, then tell puq-backups: a changed quota counts at once."""
+    """Set CPU cores and memory of a package, then report it to puq-backups, so that its quota counts at once."""
     wanted = PACKAGES[package]
     with backups.vm_action(service.id):
         config = {"cores": wanted["CPU cores"], "memory": wanted["RAM MiB"]}
@@ -46,12 +46,12 @@ def change_package(service: Service, package: str) -> None:
 
 
 def status(service: Service) -> str:
-    """`running` or `stopped`, as Proxmox says now."""
+    """Return the VM's current status from Proxmox: `running` or `stopped`."""
     return str(_proxmox().nodes(NODE).qemu(service.vmid).status.current.get()["status"])
 
 
 def _do(action: Callable[[Any], str], service: Service) -> None:
-    """Start a task at Proxmox and wait for its end."""
+    """Start a Proxmox task and wait for its end, at most TASK_SECONDS. Raises TaskFailed."""
     node = _proxmox().nodes(NODE)
     upid = action(node.qemu(service.vmid))
     until = time.monotonic() + TASK_SECONDS
