@@ -1,4 +1,4 @@
-"""What the tests of translator share."""
+"""A Polish catalogue, writing a provider's catalogue, and all texts of the sources."""
 
 from functools import cache
 from pathlib import Path

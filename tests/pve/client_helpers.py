@@ -1,4 +1,4 @@
-"""What the tests of client share."""
+"""Errors that a call raises, the calls that a client made, and connection failures as requests raises them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the tests of retention share."""
+"""Calls of the retention rules with short arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of schedule share."""
+"""Schedules of one or all days, and Hypothesis strategies for times, weeks and zones."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from support.client_steps import advance_until, client_state, reason_text, run_s
 
 from puq_backups.pve import archives
 
-from .storages_helpers import on, sync
+from .storage_steps import sync, use_storage
 
 
 @pytest.mark.parametrize("offset", [7200, 3600])
@@ -26,7 +26,7 @@ def test_trap_names_are_in_the_nodes_own_time(world: worlds.World, offset: int) 
 
 
 def test_trap_pbs_names_sizes_and_space(world: worlds.World) -> None:
-    on(world, "pbs", backups=2)
+    use_storage(world, "pbs", backups=2)
     first, second = world.back_up(), world.back_up()
     assert first.volid.startswith("pbs:backup/vm/100/")
     world.proxmox.control("storage-config", storage="pbs", total=1)
@@ -39,7 +39,7 @@ def test_trap_pbs_names_sizes_and_space(world: worlds.World) -> None:
 
 
 def test_trap_verification_failed_is_not_restorable_and_unverified_is(world: worlds.World) -> None:
-    on(world, "pbs")
+    use_storage(world, "pbs")
     good, bad = world.back_up(), world.back_up()
     world.proxmox.control("verification", volid=bad.volid, state="failed")
     sync(world)

@@ -10,7 +10,7 @@ import time_machine
 from support import world as worlds
 from support.client_steps import back_up, client_state, reason_text, restore, run_slot, task_types, warning_texts
 
-from .storages_helpers import on, sync
+from .storage_steps import sync, use_storage
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def clock() -> Iterator[time_machine.Coordinates]:
 
 
 def test_trap_retention_refuses_the_next_backup_before_anything_is_removed(world: worlds.World) -> None:
-    on(world, "nfs-keep2")
+    use_storage(world, "nfs-keep2")
     first = back_up(world)
     assert "it may refuse further backups" in warning_texts(first)[0]
     back_up(world)
@@ -40,7 +40,7 @@ def test_trap_retention_refuses_the_next_backup_before_anything_is_removed(world
 
 
 def test_trap_retention_as_wide_as_the_quota_lets_rotation_go_on(world: worlds.World) -> None:
-    on(world, "nfs-keep2", backups=2)
+    use_storage(world, "nfs-keep2", backups=2)
     back_up(world)
     back_up(world)
     operation = run_slot(world, "2026-11-23")
@@ -50,7 +50,7 @@ def test_trap_retention_as_wide_as_the_quota_lets_rotation_go_on(world: worlds.W
 
 
 def test_trap_retention_counts_neither_protected_archives_nor_other_machines(world: worlds.World) -> None:
-    on(world, "nfs-keep2")
+    use_storage(world, "nfs-keep2")
     world.register("2", 101, "bob", storage="nfs-keep2")
     world.back_up(service_id="2")
     for _ in range(2):
@@ -61,7 +61,7 @@ def test_trap_retention_counts_neither_protected_archives_nor_other_machines(wor
 
 
 def test_trap_own_backups_are_never_pruned_by_proxmox(world: worlds.World) -> None:
-    on(world, "nfs-keep2")
+    use_storage(world, "nfs-keep2")
     back_up(world)
     back_up(world)
     refused = back_up(world)
@@ -131,7 +131,7 @@ def test_trap_storage_full_by_its_last_sizes_is_seen_before_anything_is_removed(
         world.back_up()
     size = world.held()[0].size or 0
     world.proxmox.control("storage-config", storage="nfs", total=5 * size)
-    on(world, "nfs", backups=4)
+    use_storage(world, "nfs", backups=4)
     operation = run_slot(world, "2026-11-23")
 
     assert (operation.state, task_types(world, "imgdel"), len(world.held())) == ("waiting", [], 3)
@@ -184,7 +184,7 @@ def test_trap_archives_of_an_earlier_owner_are_invisible(world: worlds.World) ->
 
 
 def test_trap_machine_moved_away_from_a_storage_of_one_node(world: worlds.World) -> None:
-    on(world, "local")
+    use_storage(world, "local")
     backup = world.back_up()
     world.proxmox.control("migrate", vmid=100, node="pve2")
     assert back_up(world).state == "done"

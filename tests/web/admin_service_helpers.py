@@ -1,4 +1,4 @@
-"""What the tests of admin service share."""
+"""Address of Alice's service in the staff pages, and its audit entries."""
 
 from __future__ import annotations
 

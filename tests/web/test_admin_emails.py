@@ -14,7 +14,7 @@ from puq_backups.mail import delivery
 from puq_backups.models import AuditEntry, EmailTemplate, Mail
 
 from .client_pages import visible_text
-from .emails_helpers import EDIT, PREFIX, get, post, rows
+from .email_helpers import EDIT, PREFIX, get, post, rows
 
 
 def test_all_mails_are_listed_with_what_was_changed(mailing: worlds.World, staff: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from support.world import ALICE
 
 from puq_backups.models import EmailTemplate, Mail
 
-from .emails_helpers import EDIT, PREFIX, get, outbox, rows
+from .email_helpers import EDIT, PREFIX, get, outbox, rows
 
 PATHS = (
     "/emails", EDIT, EDIT + "/preview", "/outbox", "/outbox/{mail}", EDIT + "/restore", EDIT + "/switch",

@@ -14,7 +14,7 @@ from puq_backups.mail import delivery
 from puq_backups.models import Mail
 
 from .client_pages import visible_text
-from .emails_helpers import PREFIX, get, outbox, post, rows
+from .email_helpers import PREFIX, get, outbox, post, rows
 
 
 def test_outbox_is_filtered_and_paged_by_the_database(mailing: worlds.World, staff: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of emails share."""
+"""Requests to staff's pages of mails with the CSRF token, and rows of the outbox."""
 
 from __future__ import annotations
 
