@@ -146,7 +146,7 @@ def test_tests_pass_against_the_wheel_outside_the_checkout(installed: Path, tmp_
         shutil.copy(ROOT / name, tmp_path / name)
     where = f"assert puq_backups.__file__.startswith({str(installed.parents[1])!r})"
     (tmp_path / "tests" / "test_where.py").write_text(f"import puq_backups\n\ndef test_where():\n    {where}\n")
-    tests = ["tests/test_where.py", "tests/test_readme.py", "tests/whmcs/test_walkthrough.py", "tests/test_init.py"]
+    tests = ["tests/test_where.py", "tests/test_readme.py", "tests/docs/test_whmcs_names.py", "tests/test_init.py"]
     env = {"PYTHONPATH": sysconfig.get_path("purelib")}
 
     run("tests", [str(installed), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], tmp_path, **env)

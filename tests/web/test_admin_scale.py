@@ -1,6 +1,6 @@
 """The staff pages with very many services: as many queries as with few, and a bounded amount of work for SQLite.
 
-`ADMIN_SERVICES=100000 pytest tests/web/test_admin_many.py -s` tries a larger provider and prints the times.
+`ADMIN_SERVICES=100000 pytest tests/web/test_admin_scale.py -s` tries a larger provider and prints the times.
 """
 
 from __future__ import annotations
