@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 from ..context import Context
 from ..models import Backup, Operation, Service, changes, not_set_aside, now
 from ..models.audit_log import audit
-from ..operations.row_work import RowWork
+from ..operations.set_aside import RowWork
 from .purge_terminated import removable
 
 BATCH = 100

@@ -11,7 +11,7 @@ from ..context import Context
 from ..inventory import storage_status
 from ..mail import protection
 from ..models import Service, Storage, changes, not_set_aside, now
-from ..operations.row_work import RowWork
+from ..operations.set_aside import RowWork
 
 BATCH = 500
 SILENT_AFTER = timedelta(hours=1)

@@ -12,7 +12,7 @@ from ..context import Context
 from ..errors import Message
 from ..models import Backup, Operation, Service, changes, not_set_aside, now
 from ..operations import state_changes
-from ..operations.row_work import RowWork
+from ..operations.set_aside import RowWork
 
 BATCH = 100
 RETRY_AFTER = timedelta(hours=1)

@@ -17,7 +17,7 @@ from ..inventory import run_decision, service_backups
 from ..inventory.service_backups import Inventory
 from ..models import Operation, Service, not_set_aside, now
 from ..operations import state_changes
-from ..operations.row_work import RowWork
+from ..operations.set_aside import RowWork
 from ..rules import next_run
 from ..rules.package import Package
 from ..rules.schedule import Schedule

@@ -15,7 +15,7 @@ from ..inventory import sync
 from ..mail import delivery, trouble
 from ..models import Server
 from ..operations import dispatch, queue, state_changes
-from ..operations.row_work import RowWork
+from ..operations.set_aside import RowWork
 from . import (
     empty_bin,
     expire_safety_copies,

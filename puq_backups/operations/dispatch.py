@@ -8,7 +8,7 @@ from ..context import Context
 from ..models import Operation
 from . import queue, state_changes
 from .queue import Place, Running, Waiting
-from .row_work import RowWork
+from .set_aside import RowWork
 
 MOST_TRIES = 100
 """Operations tried per node and call. The rest is left to the next call."""

@@ -15,8 +15,8 @@ from ..mail import smtp
 from ..models import Server
 from ..models.charset import narrow
 from . import readiness
+from .doctor_servers import check_server
 from .finding import Finding
-from .server_checks import check_server
 
 
 def run_checks(context: Context) -> Iterator[Finding]:

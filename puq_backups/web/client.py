@@ -12,8 +12,8 @@ from flask.typing import ResponseReturnValue
 
 from ..client_area import backup_list
 from ..client_area import page as page_facts
-from ..client_area.fingerprint import fingerprint
 from ..client_area.schedule import ScheduleChanged
+from ..client_area.state_tag import state_tag
 from ..context import Context
 from ..errors import BackupsError, BadInput, NotAllowed, NotFound
 from ..i18n.translator import N_
@@ -221,10 +221,10 @@ def with_urls(found: dict[str, Any], service_id: str, at: str = "") -> dict[str,
 def state(context: Context, service: Service) -> ResponseReturnValue:
     """Return the page facts as JSON with an ETag. Makes no Proxmox call.
 
-    The tag of a quiet service is its fingerprint, so that "unchanged" is said without making the answer.
+    The tag of a quiet service is its `state_tag`, so that 304 needs no answer to be made.
     """
     with context.database.open() as session:
-        tag = fingerprint(session, service)
+        tag = state_tag(session, service)
     headers = {"Cache-Control": "private, no-cache"}
     if tag and request.if_none_match.contains(tag):
         unchanged = Response(status=304, headers=headers)

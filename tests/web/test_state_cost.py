@@ -126,7 +126,7 @@ def test_page_asks_the_database_as_often_at_100_backups_as_at_1(pages: ClientPag
             with queries(world) as seen:
                 assert pages.get(path).status_code == 200
             counts.append(len(seen))
-            # The fingerprint is one more.
+            # The tag is one more.
             assert len(seen) <= MOST_QUERIES + (path == "/state"), seen
     with world.context.database.open() as session:
         assert len(service_backups.load_inventory(session, world.service()).backups) == 100

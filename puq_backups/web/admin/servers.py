@@ -12,7 +12,7 @@ from ...context import Context
 from ...host import Actor
 from ...i18n.translator import N_
 from ...models import Server
-from ...staff import server_checks, servers, storages
+from ...staff import doctor_servers, servers, storages
 from .. import forms
 from . import layout
 
@@ -75,4 +75,4 @@ def _connection(context: Context, server_id: str) -> ResponseReturnValue:
 
 def _doctor(context: Context, server_id: str) -> ResponseReturnValue:
     server = _found(context, server_id)
-    return _server(context, server_id, findings=list(server_checks.check_server(context, server)))
+    return _server(context, server_id, findings=list(doctor_servers.check_server(context, server)))

@@ -1,4 +1,4 @@
-"""A short text of all that a quiet service's `/state` depends on: while it is the same, so is the answer."""
+"""The ETag of `/state` while nothing runs: a hash of all that the answer depends on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..models import ACTIVE_STATES, Backup, Operation, Service, Storage, now
 
 RELEASE = version("puq-backups")
 VALID_SECONDS = 300
-"""For so long at most one fingerprint is given: hooks of the host may show what is in no table of ours."""
+"""How long a tag stays the same at most: hooks of the host may show what is in no table of ours."""
 
 
-def fingerprint(session: Session, service: Service) -> str | None:
-    """The fingerprint of a loaded service, by one query; None while an operation runs or waits.
+def state_tag(session: Session, service: Service) -> str | None:
+    """Return the tag of a loaded service, by one query; None while an operation runs or waits.
 
     An operation's progress, place and time left change by themselves, so its answer has to be made anew.
     """
