@@ -1,6 +1,6 @@
 """Every function that takes an id, asked with ids that are not the caller's: one answer, and Proxmox is not asked.
 
-The functions are those that there are; tests/web/test_access.py asks the same of every route.
+The functions are those that there are; tests/web/access/test_access.py asks the same of every route.
 """
 
 from __future__ import annotations
