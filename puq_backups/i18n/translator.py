@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -73,10 +74,14 @@ class Translator:
         """Translate a text and fill its {named} placeholders."""
         return self._fill(self._texts.ugettext(text), text, values) if text else ""
 
-    def ngettext(self, singular: str, plural: str, n: int, /, **values: Any) -> str:
-        """Translate with the plural form for `n`, and fill {n} and the other placeholders."""
-        english = singular if n == 1 else plural
-        return self._fill(self._texts.ungettext(singular, plural, n), english, {"n": n, **values})
+    def ngettext(self, singular: str, plural: str, n: float, /, **values: Any) -> str:
+        """Translate with the plural form for `n`, and fill {n} and the other placeholders.
+
+        A fraction takes the form of the next whole number from 2 on.
+        """
+        whole = int(n) if n == int(n) else max(math.ceil(n), 2)
+        english = singular if whole == 1 else plural
+        return self._fill(self._texts.ungettext(singular, plural, whole), english, {"n": n, **values})
 
     def say(self, message: Message | str | None) -> str:
         """Translate a Message or text and fill in its values; "" for None."""

@@ -45,6 +45,15 @@ def test_plural_takes_the_form_of_the_language(folder: str) -> None:
     assert said == ["1 kopia", "2 kopie", "5 kopii"]
 
 
+def test_plural_of_hours_that_are_a_setting_with_a_fraction(folder: str) -> None:
+    for locale in ("pl", "de", "en"):
+        translator = Translator(locale, folder=folder)
+        said = [translator.ngettext("{n} backup", "{n} backups", n) for n in (1.0, 24.0)]
+
+        assert said == [translator.ngettext("{n} backup", "{n} backups", n) for n in (1, 24)], locale
+    assert Translator("en", folder=folder).ngettext("{n} hour", "{n} hours", 0.5) == "0.5 hours"
+
+
 @pytest.mark.parametrize("locale", ["xx", "", "../../etc", "de_DE_DE_DE", None, "ar", "ja"])
 def test_unknown_or_broken_language_falls_back_to_english(folder: str, locale: str | None) -> None:
     translator = Translator(locale, "UTC", folder=folder)
