@@ -15,7 +15,7 @@ from ..client_area import page as page_facts
 from ..client_area.schedule import ScheduleChanged
 from ..client_area.state_tag import state_tag
 from ..context import Context
-from ..errors import BackupsError, BadInput, NotAllowed, NotFound
+from ..errors import BackupsError, NotAllowed, NotFound
 from ..i18n.translator import N_
 from ..models import Service
 from ..operations import node_watch
@@ -143,11 +143,7 @@ def page_values(
 ) -> dict[str, Any]:  # fmt: skip
     """Return the variables of the page's template; `at` is the host's page that has it in a tab, "" for our own."""
     found = with_urls(facts, service_id, at) | hook_output(context, facts["service"], g.puq_backups_actor)
-    refusal = error.message if error and not isinstance(error, BadInput) else None
-    if isinstance(error, BadInput) and error.field == "csrf_token":
-        refusal = error.message
-    errors = {error.field: error.message} if isinstance(error, BadInput) else {}
-    found |= {"errors": errors, "refusal": refusal, "message": forms.take_message(), "form": form or {}}
+    found |= {**forms.shown_error(error), "message": forms.take_message(), "form": form or {}}
     return found | request_facts(found, error, form or {})
 
 

@@ -12,11 +12,11 @@ from ..client_area import removal_preview, restore_preview
 from ..context import Context
 from ..errors import BackupsError, BadInput, Message, NotAllowed, NotFound
 from ..whmcs.dispatch import NOT_OFFERED, offered_functions
-from . import forms
+from . import forms, security
 from .client import GONE, ErrorPage, call_function, page, render
 
-TYPED = frozenset({"confirm", "safety_copy"})
-"""The fields of the page that confirms a restore: what is wrong with them is said there."""
+TYPED = frozenset({"confirm", "safety_copy", "csrf_token"})
+"""The fields of the page that confirms a restore: what is wrong with them is said there, with what was typed."""
 
 Preview = Callable[[Context, str, Any, str], dict[str, Any]]
 
@@ -32,7 +32,9 @@ def add_routes(blueprint: Blueprint, context: Context, at: str = "", error_page:
 
     def restore(service_id: str, backup_id: str) -> ResponseReturnValue:
         def again(context: Context, service_id: str, **more: Any) -> ResponseReturnValue:
-            if isinstance(more["error"], BadInput) and more["error"].field in TYPED:
+            wrong = isinstance(more["error"], BadInput) and more["error"].field in TYPED
+            # Another site must not put the name there: it would leave one click to a restore.
+            if wrong and not security.comes_from_elsewhere():
                 return _restore_page(context, service_id, backup_id, error_page, **more)
             return error_page(context, service_id, **more)
 
@@ -62,7 +64,7 @@ def _restore_page(
     found = _preview(context, service_id, backup_id, "RestoreBackup", restore_preview.preview)
     if isinstance(found, dict):
         found |= {"blocked": _blocked(found), "form": form or {}}
-        found["errors"] = {error.field: error.message} if isinstance(error, BadInput) else {}
+        found |= forms.shown_error(error)
     return _shown(context, service_id, backup_id, error_page, found, "restore", error.status if error else 200)
 
 

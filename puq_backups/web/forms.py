@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from flask import current_app, flash, get_flashed_messages, request
 from flask_wtf.csrf import ValidationError, generate_csrf, validate_csrf
@@ -58,6 +59,13 @@ def catch_error(work: Callable[[], object]) -> BackupsError | None:
         log.exception("a form failed: %s", request.endpoint)
         return BackupsError("Something went wrong on our side; the provider's staff can see it in the log.")
     return None
+
+
+def shown_error(error: BackupsError | None) -> dict[str, Any]:
+    """Return `errors`, by the field that is wrong, and `refusal`, a reason that belongs to no field, or None."""
+    if isinstance(error, BadInput) and error.field != "csrf_token":
+        return {"errors": {error.field: error.message}, "refusal": None}
+    return {"errors": {}, "refusal": error.message if error else None}
 
 
 def retry_after(error: BackupsError | None) -> dict[str, str]:
