@@ -132,7 +132,7 @@ def backups_will_be_removed(**_: Any) -> dict[str, Any]:
     "Scheduled backup refused", event="slot.refused", folder="scheduled_backup_refused", to="staff"
 )  # fmt: skip
 def scheduled_backup_refused(**_: Any) -> dict[str, Any]:
-    """To staff: a scheduled backup was refused for a reason the client cannot change; once a day for each reason."""
+    """To staff: a scheduled backup was refused for a reason the client cannot change. Once, until that is over."""
     return {}
 
 
@@ -150,7 +150,7 @@ def service_protected(service: Any, **_: Any) -> dict[str, Any]:
 
 @email_template("Service needs attention", event="service.problem", folder="service_problem", to="staff")
 def service_problem(**_: Any) -> dict[str, Any]:
-    """To staff: the VM is not the registered one; no operation runs on it. Once for each problem."""
+    """To staff: the VM is not the registered one; no operation runs on it. Once, until that is over."""
     return {}
 
 

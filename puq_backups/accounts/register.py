@@ -15,6 +15,7 @@ from ..clock import purge_terminated, slots
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import SYSTEM, Actor
+from ..mail import trouble
 from ..models import Server, Service, now
 from ..models.audit_log import audit
 from ..pve import vms
@@ -100,6 +101,8 @@ def write(
         known = zone if zone in zones() else context.settings.timezone
         service.schedule = Schedule.empty(known).to_json()
     session.flush()
+    if not service.problem:
+        trouble.over(session, context, "problem", service.id)
     slots.plan_next(session, service, service.slots_from or now())
     return service
 
@@ -118,7 +121,7 @@ def _assign_vm(
     """Assign server, VM and client to the service.
 
     Another VM or client gets a new token, so that earlier backups do not belong to it. The VM's identity is stored
-    once, and again only for another VM. If the identity matches again, `trouble` is cleared.
+    once, and again only for another VM. If the identity matches again, the service's problem is over.
     """
     other_vm = assign_server(service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:

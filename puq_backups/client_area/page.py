@@ -82,8 +82,9 @@ def facts(
         "last_operation": _operation(session, context, service, _last_ended(session, service)),
         "locked": lock is not None,
         "lock_reason": lock,
+        "busy_reason": lock or (policy.RUNNING_REASONS[running.kind] if running else None),
         "support_told": bool(context.settings.staff_email),
-        "standstill": standstill.sentence(inventory),
+        "standstill": standstill.sentence(session, context, inventory),
         "restore_failed": failed_restore.facts(context, inventory, actor, failed) if failed else None,
         "may": {name: reason_against(name, inventory, actor) for name in ACTIONS}
         | failed_restore.ways_on(context, inventory, actor, failed),

@@ -21,10 +21,10 @@ AFTER_FAILURE = frozenset({"retry", "back", "reinstall"})
 """Actions that resolve a failed restore."""
 
 RUNNING_REASONS = {
-    "backup": Message("A backup is being made; other actions wait until it is done."),
-    "restore": Message("A restore is running; other actions wait until it is done."),
+    "backup": Message("You cannot start, stop or restore until this backup is done."),
+    "restore": Message("Other actions wait until the restore is done."),
     "remove": Message("A backup is being removed; this takes a moment."),
-    "reinstall": Message("The virtual machine is being reinstalled; other actions wait until it is done."),
+    "reinstall": Message("Other actions wait until the reinstallation is done."),
 }
 
 IN_BIN = Message("This backup is in the bin. Bring it back first.")
@@ -155,9 +155,9 @@ def _against_undo(inventory: Inventory, backup: Backup | None) -> Message | None
 
 def _full(inventory: Inventory) -> Message:
     return Message(
-        "Quota full ({limit} of {limit}). Remove a backup or upgrade.",
-        limit=inventory.service.quota,
-    )
+        "Quota full ({used} of {limit}). Remove a backup or upgrade.",
+        used=inventory.used(), limit=inventory.service.quota,
+    )  # fmt: skip
 
 
 def _against_create(inventory: Inventory) -> Message | None:

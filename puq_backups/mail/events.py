@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -34,28 +33,23 @@ def on_operation_end(session: Session, context: Context, operation: Operation, s
     if event == "restore.failed" and operation.data.get("restored"):
         event = "restore.not_started"
     write(session, context, event, _attempt_key(operation), records)
-    if operation.state == "refused":
-        _on_refusal(session, context, operation, service)
+    all_kept = operation.slot_date and (operation.reason or {}).get("text") == ALL_KEPT
+    if operation.state == "refused" and all_kept and not is_problem_of(service, operation):
+        write(session, context, "backup.quota_kept", _attempt_key(operation), records)
 
 
 def _attempt_key(operation: Operation) -> str:
     return f"{operation.id} {operation.attempts}"
 
 
-def _on_refusal(session: Session, context: Context, operation: Operation, service: Service) -> None:
-    """Add a mail about a refused operation, if the refusal needs action and was not visible before the start."""
-    records = merge_values.operation_records(session, operation, service)
-    reason = operation.reason or {}
-    if service.problem and reason.get("text") == service.problem["text"]:
-        # One mail per problem, not one per refused operation.
-        since = service.problem_since.isoformat() if service.problem_since else ""
-        write(session, context, "service.problem", f"{service.id} {since}", records)
-    elif operation.slot_date and reason.get("text") == ALL_KEPT:
-        write(session, context, "backup.quota_kept", _attempt_key(operation), records)
-    elif operation.slot_date and operation.attempts:
-        # The storage's retention refuses the backups of all its services: one mail a day for all of them.
-        same = hashlib.sha256(f"{service.server_id} {operation.storage} {reason}".encode()).hexdigest()[:24]
-        write(session, context, "slot.refused", f"{same} {operation.slot_date}", records)
+def is_problem_of(service: Service, operation: Operation) -> bool:
+    """Whether an operation was refused because the VM of its service is not the registered one."""
+    return bool(service.problem) and (operation.reason or {}).get("text") == (service.problem or {}).get("text")
+
+
+def is_refused_slot(operation: Operation) -> bool:
+    """Whether a scheduled backup was refused at its start, for a reason that the client cannot change."""
+    return bool(operation.slot_date and operation.attempts) and (operation.reason or {}).get("text") != ALL_KEPT
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:

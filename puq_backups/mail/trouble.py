@@ -19,6 +19,8 @@ from .merge_values import Records
 LAPSED = timedelta(days=2)
 """Trouble of operations that was not met for so long is told again when it is met again."""
 KINDS_OF_A_SERVICE = ("operation", "restore")
+ENDED_BY_BACKUP = ("operation", "slot")
+"""What a service met that is over once a backup of it works."""
 
 
 def note(
@@ -96,9 +98,14 @@ def on_operation_end(session: Session, context: Context, operation: Operation, s
     over(session, context, "stuck", operation.id)
     own = operation.kind in {"backup", "remove"}
     if operation.state == "done":
-        over_for_service(session, context, service, ("operation",) if own else KINDS_OF_A_SERVICE)
+        ended = {"backup": ENDED_BY_BACKUP, "remove": ("operation",)}.get(operation.kind, KINDS_OF_A_SERVICE)
+        over_for_service(session, context, service, ended)
     elif operation.why is None:
         return
+    elif operation.state == "refused" and events.is_problem_of(service, operation):
+        on_problem(session, context, operation, service, operation.why)
+    elif operation.state == "refused" and events.is_refused_slot(operation):
+        on_refused_slot(session, context, operation, service, operation.why)
     elif service.restore_failed == operation.id:
         # Its mails are those of the operation itself.
         about = {"server_id": service.server_id, "service_id": service.id}
@@ -113,6 +120,29 @@ def _needs_staff(operation: Operation, service: Service) -> bool:
     known = {events.ABORTED, (service.problem or {}).get("text")}
     manual = operation.kind == "backup" and not operation.slot_date and operation.attempts > 0
     return operation.state == "refused" and manual and text not in known
+
+
+def on_problem(session: Session, context: Context, operation: Operation, service: Service, reason: Message) -> None:
+    """Tell staff that the VM of a service is not the registered one; once for each problem of the service."""
+    about = {"server_id": service.server_id, "service_id": service.id}
+    note(session, "problem", service.id, reason, **about)
+    since = service.problem_since.isoformat() if service.problem_since else ""
+    records = merge_values.operation_records(session, operation, service)
+    events.write(session, context, "service.problem", f"{service.id} {since}", records)
+
+
+def on_refused_slot(
+    session: Session, context: Context, operation: Operation, service: Service, reason: Message
+) -> None:
+    """Tell staff of a scheduled backup refused for a reason the client cannot change.
+
+    One mail for each reason and storage. It is over when the service that met it last has a backup again.
+    """
+    same = hashlib.sha256(f"{service.server_id} {operation.storage} {reason.to_json()}".encode()).hexdigest()[:32]
+    row = note(session, "slot", same, reason, server_id=service.server_id, service_id=service.id)
+    row.service_id = service.id
+    records = merge_values.operation_records(session, operation, service)
+    events.write(session, context, "slot.refused", mail_key(row), records)
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:

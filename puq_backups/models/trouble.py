@@ -15,9 +15,10 @@ from .json_column import Json
 class Trouble(Base):
     """Something that stands still on Proxmox, from when it is first seen until it is over.
 
-    - `kind`: `server`, `storage`, `lock` (left behind on a VM), `operation`, `stuck` or `restore` (not settled).
-    - `key`: the id of the server, storage, service or operation; of `operation` a digest of the reason.
-    - `server_id`, `service_id`: whose it is; of several services the first that met it.
+    - `kind`: `server`, `storage`, `lock` (left behind on a VM), `operation`, `slot` (scheduled backup refused),
+      `problem` (another VM), `stuck` or `restore` (not settled).
+    - `key`: the id of the server, storage, service or operation; of `operation` and `slot` a digest of the reason.
+    - `server_id`, `service_id`: whose it is; of several services the first that met it, of `slot` the last.
     - `reason`: the stored Message for staff; `since`: first seen; `seen_at`: last seen.
     """
 

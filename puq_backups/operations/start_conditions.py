@@ -74,8 +74,9 @@ def _backup_start(settings: Settings, inventory: Inventory, operation: Operation
         return "refused", rules.RESTORE_FAILED
     if service.quota == 0:
         return "refused", rules.NO_BACKUPS
-    if inventory.used(but=operation.id) >= service.quota:
-        return "refused", Message("Quota full ({limit} of {limit}).", limit=service.quota)
+    used = inventory.used(but=operation.id)
+    if used >= service.quota:
+        return "refused", Message("Quota full ({used} of {limit}).", used=used, limit=service.quota)
     return None
 
 

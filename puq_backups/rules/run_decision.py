@@ -13,7 +13,7 @@ from ..i18n.translator import N_
 from . import retention
 from .retention import BackupInfo
 
-ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Stop keeping one, or remove one.")
+ALL_KEPT = N_("All {limit} backups are kept, so none can make room. Choose “Do not keep” for one.")
 TODAYS = Message("There is a backup of this day already.")
 UNFINISHED = Message("The backup before this one is not done yet.")
 RESTORE_FAILED = Message("The last restore failed; no backup is made until that is settled.")

@@ -55,4 +55,5 @@ def accept_identity(context: Context, service_id: str, actor: Actor, identity: s
         )
         service.vm_identity, service.problem = identity, None
         service.node, service.vm_name = node, str(config.get("name") or f"VM {service.vmid}")
+        trouble.over(session, context, "problem", service_id)
         audit(session, service_id, None, "identity", said, actor=actor.label)

@@ -142,7 +142,10 @@ def test_own_commands_of_a_host_wait_for_a_backup_and_ours_do_not(world: worlds.
     told = HookLog().listen(world, "AfterModuleTerminate", "AfterModuleTerminateFailed")
 
     for verb in ("ChangePackage", "Terminate", "ChangePassword", "Custom"):
-        with pytest.raises(Refused, match="A backup is being made"), world.backups.vm_command(verb, {"serviceid": 1}):
+        with (
+            pytest.raises(Refused, match="until this backup is done"),
+            world.backups.vm_command(verb, {"serviceid": 1}),
+        ):
             pytest.fail("the machine was touched")
     assert told.take() == []
     for function in ("ChangePackage", "SuspendAccount", "UnsuspendAccount", "TerminateAccount"):
@@ -158,7 +161,7 @@ def test_lowered_quota_removes_nothing_and_shows_what_goes(world: worlds.World) 
     assert world.backups.call("ChangePackage", world.params(backups=1)) == "success"
 
     assert len(world.held()) == 2
-    assert "Quota full (1 of 1)." in world.call("BackupNow")
+    assert "Quota full (2 of 1)." in world.call("BackupNow")
     assert world.call("ClientArea")["vars"]["schedule"]["next_removal"] == [first.id, second.id]
     assert world.call("KeepBackup", backup_id=first.id, kept="1") == "success"
     # The only place is taken by a kept one: none is made, so none goes.

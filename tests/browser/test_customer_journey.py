@@ -20,7 +20,7 @@ from support.waiting import PATIENCE
 
 Shot = Callable[[Page, str], Path]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-LOCKED = "A restore is running; other actions wait until it is done."
+LOCKED = "Other actions wait until the restore is done."
 
 
 # Chromium tells on its console that the wrong name got a 400.

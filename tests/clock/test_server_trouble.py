@@ -62,6 +62,18 @@ def test_refused_token_is_told_once(world: worlds.World) -> None:
     assert "The server does not answer" not in page(world)
 
 
+def test_client_reads_of_a_silent_server_though_none_of_its_storages_was_ever_read(world: worlds.World) -> None:
+    world.proxmox.control("token-revoked", token="panel")
+    tick_again(world)
+
+    assert [folder for folder, _ in mails(world)] == ["server_trouble"]
+    assert "The server does not answer" in page(world)
+
+    world.proxmox.control("token-restored", token="panel")
+    tick_again(world)
+    assert "The server does not answer" not in page(world)
+
+
 def test_lock_left_behind_is_told_though_nothing_waits(world: worlds.World) -> None:
     with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
         world.proxmox.control("leftover-lock", vmid=100, lock="backup")

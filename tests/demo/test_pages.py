@@ -89,7 +89,7 @@ def test_buttons_are_refused_with_the_reason_while_a_backup_runs_and_work_after(
     page = f"/services/{WEB}/"
     proxmox.control("slow-backup", vmid=100, seconds=1)
     alice.post(f"{page}backups/", f"{page}backups/create")
-    reason = "A backup is being made; other actions wait until it is done."
+    reason = "You cannot start, stop or restore until this backup is done."
 
     assert reason in alice.get(page)[1]
     for action in ("start", "stop", "package"):

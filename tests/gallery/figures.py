@@ -20,7 +20,8 @@ from puq_backups.models import Operation, Service
 
 from . import page_states, prepared_host
 
-SIZES = {"one": 1, "page-of-25": 25, "a-thousand": 1000}
+SIZES = {"one": 1, "twenty-five": 25, "thousand": 1000}
+"""Backups by the id of the service; none is the name of a state of the gallery, which has both."""
 WINDOWS = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 POLL = 16_000
 """Milliseconds after which an idle page has asked again."""
@@ -63,8 +64,8 @@ class Figures:
 def fill(world: worlds.World, name: str, number: int) -> None:
     """Make a service with so many backups."""
     with world.context.database.begin() as session:
-        prepared = prepared_host.prepare(session, name, number, quota=max(SIZES[name], 30))
-        if name == "a-thousand":
+        prepared = prepared_host.prepare(session, name, number, quota=SIZES[name] + 30)
+        if name == "thousand":
             page_states.a_thousand(prepared)
         else:
             prepared.schedule()

@@ -45,6 +45,20 @@ def translated(locale: str) -> list[Message]:
     return [entry for entry in entries(locale) if all(plural_forms(entry.string))]
 
 
+@in_every_language
+def test_buttons_are_named_by_the_words_on_them(locale: str) -> None:
+    """A sentence that quotes a button quotes it as it reads in that language."""
+    quoted = [
+        (entry.string, catalogue(locale).get(name))
+        for entry in translated(locale)
+        if isinstance(entry.id, str)
+        for name in re.findall("“([^”]+)”", entry.id)
+    ]
+
+    assert len(quoted) > 1
+    assert [(text, button.string) for text, button in quoted if button and button.string not in text] == []
+
+
 def test_languages_are_those_that_are_promised() -> None:
     assert {"ar", "de", "pl"} <= set(LOCALES)
 

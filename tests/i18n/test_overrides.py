@@ -34,7 +34,7 @@ msgstr ""
 msgid "Backup now"
 msgstr "Sicherung anlegen"
 
-msgid "Quota full ({limit} of {limit})."
+msgid "Quota full ({used} of {limit})."
 msgstr "Alle {max} sind belegt."
 
 #, fuzzy
@@ -62,11 +62,11 @@ def test_providers_entry_with_a_place_that_is_not_filled_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, "de", OWN)
-    text = "Quota full ({limit} of {limit})."
+    text = "Quota full ({used} of {limit})."
 
     translator = Translator("de", overrides=str(tmp_path))
 
-    assert translator.gettext(text, limit=3) == Translator("de").gettext(text, limit=3)
+    assert translator.gettext(text, used=3, limit=3) == Translator("de").gettext(text, used=3, limit=3)
     assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [text]
 
 

@@ -8,7 +8,7 @@ from support import world as worlds
 
 from puq_backups.operations import engine, queue
 
-BEING_MADE = "A backup is being made; other actions wait until it is done."
+BEING_MADE = "You cannot start, stop or restore until this backup is done."
 
 
 def advance_until(world: worlds.World, ready: Callable[[], object]) -> None:

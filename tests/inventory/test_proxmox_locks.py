@@ -90,7 +90,7 @@ def test_own_locks_alone_count_while_proxmox_cannot_be_reached(world: worlds.Wor
     world.proxmox.control("release", of="refuse")
     begin_backup(world)
     world.proxmox.control("refuse", times=1000, **unreachable)
-    with pytest.raises(Refused, match="A backup is being made"):
+    with pytest.raises(Refused, match="until this backup is done"):
         run_vm_action(world)
 
     world.proxmox.control("release", of="refuse")

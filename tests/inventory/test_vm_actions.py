@@ -18,7 +18,7 @@ from .running_operations import BEING_MADE, POINTS, advance_until, begin_backup,
 def test_vm_action_is_refused_while_a_backup_runs_and_works_again_after(world: worlds.World) -> None:
     begin_backup(world)
     assert world.backups.lock_reason("1") == BEING_MADE
-    with pytest.raises(Refused, match="A backup is being made"):
+    with pytest.raises(Refused, match="until this backup is done"):
         run_vm_action(world)
 
     finish(world)
@@ -33,7 +33,7 @@ def test_vm_action_is_refused_while_a_restore_runs(world: worlds.World) -> None:
     assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
     advance_until(world, lambda: world.proxmox.tasks("qmrestore"))
 
-    with pytest.raises(Refused, match="A restore is running"):
+    with pytest.raises(Refused, match="Other actions wait until the restore is done"):
         run_vm_action(world)
     finish(world)
 
@@ -43,9 +43,9 @@ def test_vm_action_is_refused_while_a_restore_runs(world: worlds.World) -> None:
 
 WHILE: dict[str, tuple[Callable[[worlds.World], None], str]] = {
     "backup": (begin_backup, BEING_MADE),
-    "restore": (begin_restore, "A restore is running; other actions wait until it is done."),
+    "restore": (begin_restore, "Other actions wait until the restore is done."),
     "safety copy": (
-        lambda world: begin_restore(world, "1"), "A restore is running; other actions wait until it is done.",
+        lambda world: begin_restore(world, "1"), "Other actions wait until the restore is done.",
     ),
 }  # fmt: skip
 

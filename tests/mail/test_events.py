@@ -12,6 +12,8 @@ from support.client_steps import run_slot
 from puq_backups.i18n.translator import Translator
 from puq_backups.mail import delivery, events
 from puq_backups.models import Service, now
+from puq_backups.pve import vms
+from puq_backups.staff import resolve
 
 from .mail_helpers import change_mails, outbox, restore_backup, terminate, write_staff_text
 
@@ -136,7 +138,27 @@ def test_staff_is_told_once_that_a_vm_is_another_one(world: worlds.World) -> Non
     assert outbox(world)[0].fields["service_id"] == "1"
 
 
-def test_staff_is_told_once_a_day_that_a_storage_refuses(world: worlds.World) -> None:
+def test_staff_is_told_once_that_the_other_vm_is_settled(world: worlds.World) -> None:
+    world.proxmox.control("vmid-reused", vmid=100)
+    run_slot(world, "2026-11-23")
+    identity = str(vms.identity(world.proxmox.vm(100).config))
+    resolve.accept_identity(world.context, "1", worlds.STAFF, identity)
+    world.register()
+
+    assert [mail.name for mail in outbox(world)] == ["Service needs attention", "Trouble over"]
+    assert outbox(world)[1].fields["reason"] == outbox(world)[0].fields["reason"]
+
+
+def test_staff_is_told_once_that_a_registration_settled_it(world: worlds.World) -> None:
+    world.proxmox.control("vmid-reused", vmid=100)
+    run_slot(world, "2026-11-23")
+    for _ in range(2):
+        world.register(vmid=101)
+
+    assert [mail.name for mail in outbox(world)] == ["Service needs attention", "Trouble over"]
+
+
+def test_staff_is_told_once_that_a_storage_refuses_and_when_that_is_over(world: worlds.World) -> None:
     world.call("ChangePackage", **world.params(storage="nfs-keep2", backups=5))
     world.back_up()
     world.back_up()
@@ -145,5 +167,10 @@ def test_staff_is_told_once_a_day_that_a_storage_refuses(world: worlds.World) ->
 
     assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
         ("Scheduled backup refused", "staff@provider.example")
-    ] * 2
+    ]
     assert outbox(world)[0].fields["storage"] == "nfs-keep2"
+    world.call("ChangePackage", **world.params(storage="nfs", backups=5))
+    for day in ("2026-11-25", "2026-11-26"):
+        assert run_slot(world, day).state == "done"
+
+    assert [mail.name for mail in outbox(world)] == ["Scheduled backup refused", "Trouble over"]

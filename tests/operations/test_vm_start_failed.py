@@ -66,6 +66,18 @@ def test_reinstallation_makes_a_safety_copy_first(world: worlds.World) -> None:
     assert copy.size
 
 
+def test_reinstallation_without_a_safety_copy_says_that_nothing_was_reinstalled(world: worlds.World) -> None:
+    restored_but_off(world)
+    assert world.call("Reinstall", confirm="REINSTALL", safety_copy="1") == "success"
+    world.proxmox.control("storage-offline", storage="local")
+    world.drain()
+
+    operation = world.operations()[-1]
+    assert (operation.kind, operation.state) == ("reinstall", "failed")
+    assert str(operation.why).startswith("No safety copy could be made, so nothing was reinstalled: ")
+    assert task_types(world, "qmdestroy") == []
+
+
 def test_days_of_a_safety_copy_count_from_the_moment_the_failure_is_settled(world: worlds.World) -> None:
     backup = world.back_up()
     assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100", safety_copy="1") == "success"

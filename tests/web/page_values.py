@@ -127,6 +127,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "last_operation": None,
         "locked": False,
         "lock_reason": None,
+        "busy_reason": None,
         "restore_failed": None,
         "may": dict.fromkeys(
             ("create", "schedule", "restore", "remove", "keep", "cancel", "retry", "back", "reinstall")
@@ -142,14 +143,15 @@ def values(**changes: Any) -> dict[str, Any]:
 
 
 BUSY = Message("A backup of this virtual machine is running.")
+BY_BUSY = {"lock_reason": BUSY, "busy_reason": BUSY}
 EVERY_STATE: dict[str, dict[str, Any]] = {
     "quiet": {},
     "empty": {"backups": []},
     "no quota": {"backups": [], "quota": {"used": 0, "limit": 0}},
     "waiting": {"operation": an_operation(state="waiting", queue_position=2, cancellable=True)},
-    "running": {"operation": an_operation(cancellable=True), "locked": True, "lock_reason": BUSY},
+    "running": {"operation": an_operation(cancellable=True), "locked": True, **BY_BUSY},
     "stuck": {"operation": an_operation(state="stuck", progress=None), "locked": True},
-    "locked by staff": {"locked": True, "lock_reason": BUSY},
+    "locked by staff": {"locked": True, **BY_BUSY},
     "restore failed": {
         "restore_failed": {
             "reason": Message("The storage {storage} is full.", {"storage": "nfs"}),

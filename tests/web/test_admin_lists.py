@@ -56,7 +56,7 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: St
     def why() -> str:
         return admin.read("/operations", state="waiting")
 
-    assert "A restore is running; other actions wait until it is done." in why()
+    assert "Other actions wait until the restore is done." in why()
     set_service(world, "2", vm_lease_owner="another|1|1|x", vm_lease_until=now() + HOUR)
     assert "The billing application acts on the virtual machine just now." in why()
     add_operation(world, "waiting", "3", kind="remove")

@@ -75,7 +75,7 @@ def test_restore_in_progress_says_how_many_bytes_are_there() -> None:
     moved = {"done": 13 * 1024**3 + 2**29, "total": 32 * 1024**3, "rate": 142 * 1024**2}
     text = words(page(operation=an_operation(kind="restore", bytes=moved, seconds_left=145)))
 
-    assert "13.5 GiB of 32 GiB" in text
+    assert "13.5 of 32 GiB" in text
     assert "42%, 2 min left" in text
     assert "142 MiB/s" in text
 

@@ -123,3 +123,35 @@ def test_form_whose_token_is_over_keeps_what_was_typed(pages: ClientPages) -> No
     assert "data-puqb-unsaved" in schedule.text
     assert re.search(r'id="puqb-note"[^>]*value="before the upgrade"', created.text)
     assert re.search(rf'id="puqb-note-{backup.id}"[^>]*value="other words"', noted.text)
+
+
+def test_page_that_confirms_a_restore_keeps_what_was_typed_when_its_token_is_over(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    answer = pages.post(f"/{backup.id}/restore", {"confirm": "web100"}, token="old")
+
+    assert answer.status_code == 400
+    assert "The form had expired" in visible_text(answer)
+    assert "Please correct this" not in visible_text(answer)
+    assert re.search(r'id="puqb-confirm"[^>]*value="web100"', answer.text)
+    assert re.search(r'name="safety_copy"(?![^>]*checked)', answer.text)
+    assert [operation.kind for operation in pages.world.operations()] == ["backup"]
+
+
+def test_another_site_types_no_name_into_the_page_that_confirms(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    form = {"confirm": "web100"}
+    answer = pages.post(f"/{backup.id}/restore", form, token="old", headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert (answer.status_code, "Another site sent this form." in visible_text(answer)) == (400, True)
+    assert 'value="web100"' not in answer.text
+
+
+def test_reinstallation_keeps_what_was_typed_when_its_token_is_over(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    pages.world.proxmox.control("archive-damaged", volid=backup.volid)
+    assert pages.post(f"/{backup.id}/restore", {"confirm": "web100"}).status_code == 303
+    pages.world.drain()
+    answer = pages.post("/reinstall", {"confirm": "REINSTALL"}, token="old")
+
+    assert answer.status_code == 400
+    assert re.search(r'name="confirm" value="REINSTALL"', answer.text)

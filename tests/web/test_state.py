@@ -86,7 +86,7 @@ def test_state_of_operations_that_run_and_wait(pages: ClientPages) -> None:
     assert (running["operation"]["state"], running["operation"]["queue_position"]) == ("running", None)
     assert running["operation"]["progress"] is None or 0 <= running["operation"]["progress"] <= 100
     assert running["locked"] is True
-    assert running["lock_reason"] == "A backup is being made; other actions wait until it is done."
+    assert running["lock_reason"] == "You cannot start, stop or restore until this backup is done."
     assert running["quota"]["used"] == 1
     world.drain()
 

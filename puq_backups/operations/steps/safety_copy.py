@@ -22,6 +22,8 @@ from .archive import MadeArchive
 from .common import check_identity, require_unlocked
 
 NOTE = N_("Safety copy from before the restore of {when}")
+NOT_RESTORED = N_("No safety copy could be made, so nothing was restored: {reason}")
+NOT_REINSTALLED = N_("No safety copy could be made, so nothing was reinstalled: {reason}")
 REINSTALL_NOTE = N_("Safety copy from before the reinstallation, with the backup of {when}")
 
 
@@ -35,7 +37,7 @@ def plan_safety_copy(step: StepContext) -> None:
     try:
         place = archive.check_storage(step.context, step.proxmox, step.service, name)
     except GiveUp as error:
-        raise _without_copy(error) from error
+        raise _without_copy(step, error) from error
     translator = step.context.translator(*merge_values.client_locale(step.context, step.service))
     text = NOTE if operation.kind == "restore" else REINSTALL_NOTE
     operation.note = translator.gettext(text, when=source.created_at)
@@ -64,7 +66,7 @@ def make_safety_copy(step: StepContext) -> Start | GoTo | None:
         return GoTo("power_off")
     step.operation.store(safety_asked=True)
     start = archive.start_archive(step, storage, step.operation.note, Package.from_json(data["package"]))
-    return replace(start, call=lambda: _send(start))
+    return replace(start, call=lambda: _send(step, start))
 
 
 def _made(step: StepContext, storage: str) -> MadeArchive | None:
@@ -73,9 +75,9 @@ def _made(step: StepContext, storage: str) -> MadeArchive | None:
         return _find_lost_archive(step, storage) if step.operation.data.get("safety_asked") else None
     found = archive.result_of_task(step, storage)
     if found is None:
-        raise _without_copy(GiveUp("{proxmox}", proxmox=step.task_result.reason))
+        raise _without_copy(step, GiveUp("{proxmox}", proxmox=step.task_result.reason))
     if not found.disks:
-        raise _without_copy(GiveUp("It would hold no disk."))
+        raise _without_copy(step, GiveUp("It would hold no disk."))
     return found
 
 
@@ -86,16 +88,16 @@ def _find_lost_archive(step: StepContext, storage: str) -> MadeArchive | None:
     except ProxmoxRefused as error:
         if may_succeed_later(error):
             raise
-        raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
+        raise _without_copy(step, GiveUp("{proxmox}", proxmox=error)) from error
 
 
-def _send(start: Start) -> Any:
+def _send(step: StepContext, start: Start) -> Any:
     try:
         return start.call()
     except ProxmoxRefused as error:
         if may_succeed_later(error):
             raise
-        raise _without_copy(GiveUp("{proxmox}", proxmox=error)) from error
+        raise _without_copy(step, GiveUp("{proxmox}", proxmox=error)) from error
 
 
 def see_safety_copy(step: StepContext) -> Wait | None:
@@ -106,12 +108,11 @@ def see_safety_copy(step: StepContext) -> Wait | None:
     try:
         return archive.wait_until_listed(step, step.load(Backup, copy_id))
     except GiveUp as error:
-        raise _without_copy(error) from error
+        raise _without_copy(step, error) from error
 
 
-def _without_copy(error: GiveUp) -> GiveUp:
-    # For a reinstallation too: what was restored before stays as it is.
-    text = N_("No safety copy could be made, so nothing was restored: {reason}")
+def _without_copy(step: StepContext, error: GiveUp) -> GiveUp:
+    text = NOT_RESTORED if step.operation.kind == "restore" else NOT_REINSTALLED
     return GiveUp(text, reason=error.message)
 
 

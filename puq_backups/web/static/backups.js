@@ -1,4 +1,4 @@
-// Keeps the Backups page up to date, fills its dialogs and sends small forms in place. Without it the page works, and stands still.
+// Keeps the Backups page up to date, fills its dialogs and sends small forms in place. The page works without it.
 (() => {
 "use strict";
 const root = document.querySelector("[data-puqb-state]");
@@ -29,7 +29,7 @@ const fill = (dialog, button) => {
   if (part(dialog, "plan")) look(dialog, button.formAction);
 };
 
-// A dialog says what every restore does, until it is known what this one would do.
+// A dialog says what every restore does until Proxmox has answered.
 const part = (place, name) => place.querySelector(`[data-puqb-part="${name}"]`);
 const before = new Map(all("[data-puqb-part]").map((place) => [place, place.innerHTML]));
 const look = async (dialog, address) => {
@@ -149,7 +149,6 @@ zone?.addEventListener("change", () => {
 });
 const together = find("[data-puqb-all]");
 if (together) {
-  together.hidden = false;
   together.querySelector("button").addEventListener("click", () => {
     const time = together.querySelector("input").value;
     if (!time) return;
@@ -272,10 +271,7 @@ const seen = ({ operation, backups }) => [operation?.id, operation?.state, opera
 
 const UNITS = [[31557600, "year"], [2629800, "month"], [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 const unitOf = (seconds) => UNITS.find(([per]) => seconds >= per) ?? [1, "second"];
-const size = (amount) => {
-  const [divisor, unit] = amount >= 2 ** 30 ? [2 ** 30, "GiB"] : [2 ** 20, "MiB"];
-  return `${new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 }).format(amount / divisor)} ${unit}`;
-};
+const number = (value) => new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 }).format(value);
 const length = (seconds) => {
   const [per, unit] = unitOf(seconds);
   return new Intl.NumberFormat(root.lang, { style: "unit", unit, unitDisplay: "short" }).format(Math[per < 3600 ? "ceil" : "round"](seconds / per));
@@ -287,8 +283,8 @@ const move = ({ progress, bytes, seconds_left: left }) => {
   const percent = new Intl.NumberFormat(root.lang, { style: "percent" }).format(progress / 100);
   label.textContent = left ? label.dataset.puqbLeft.replace("{percent}", percent).replace("{time}", length(left)) : percent;
   if (!bytes) return;
-  amount.textContent = `: ${amount.dataset.puqbBytes.replace("{done}", size(bytes.done)).replace("{total}", size(bytes.total))}`;
-  rate.textContent = bytes.rate ? `${size(bytes.rate)}/s` : "";
+  amount.textContent = `: ${amount.dataset.puqbBytes.replace("{done}", number(bytes.done / 2 ** 30)).replace("{total}", `${number(bytes.total / 2 ** 30)} GiB`)}`;
+  rate.textContent = bytes.rate ? `${number(bytes.rate / 2 ** 20)} MiB/s` : "";
 };
 
 const take = async (state) => {

@@ -81,4 +81,6 @@ def test_nothing_is_touched_where_it_cannot_be_made_again(world: worlds.World) -
         assert (world.proxmox.vm(100).config, tasks(world)) == (before, []), name
         assert world.service().restore_failed, name
         assert bool(world.service().problem) == (name == "other machine"), name
-    assert {mail for mail, _ in mails(world)} == {"Reinstallation refused", "Service needs attention"}
+    assert {mail for mail, _ in mails(world)} == {
+        "Reinstallation refused", "Service needs attention", "Trouble over",
+    }  # fmt: skip

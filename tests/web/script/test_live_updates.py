@@ -24,7 +24,7 @@ def test_bytes_of_a_restore_move_in_place_as_its_language_writes_them(site: Site
     moved = {"done": 2**30, "total": 32 * 2**30, "rate": None}
     running(site, an_operation(kind="restore", bytes=moved))
     tab.goto(site.url)
-    expect(tab.locator("[data-puqb-bytes]")).to_have_text(": 1 GiB of 32 GiB")
+    expect(tab.locator("[data-puqb-bytes]")).to_have_text(": 1 of 32 GiB")
     tab.locator("#puqb").evaluate("node => { node.lang = 'de' }")
 
     rate = 142 * 2**20
@@ -35,7 +35,7 @@ def test_bytes_of_a_restore_move_in_place_as_its_language_writes_them(site: Site
     }
     turn(site, tab)
 
-    expect(tab.locator("[data-puqb-bytes]")).to_have_text(": 16,5 GiB of 32 GiB")
+    expect(tab.locator("[data-puqb-bytes]")).to_have_text(": 16,5 of 32 GiB")
     expect(tab.locator("[data-puqb-rate]")).to_have_text("142 MiB/s")
     expect(tab.locator("[data-puqb-left]")).to_have_text("50\u00a0%, 2 Min. left")
 
