@@ -26,11 +26,11 @@ RECENT_BACKUPS = 5
 """Number of recent backups from which the duration of the next one is estimated."""
 
 
-def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> dict[str, Any]:
+def preview(context: Context, service_id: str, actor: Actor, backup_id: str, *, ask: bool = True) -> dict[str, Any]:
     """The data of the confirmation dialog. Makes about ten calls to Proxmox, none if a restore is not possible.
 
-    `plan` is None if Proxmox was not asked or did not answer; `trouble` is the reason then. Raises NotAllowed and
-    NotFound.
+    Without `ask` it makes none. `plan` is None if Proxmox was not asked or did not answer, and `trouble` why not.
+    Raises NotAllowed and NotFound.
     """
     forbidden = policy.forbidden("restore", actor)
     if forbidden:
@@ -52,7 +52,7 @@ def preview(context: Context, service_id: str, actor: Actor, backup_id: str) -> 
         "timezone": service.schedule.get("timezone"), "reason": reason, "plan": None, "trouble": None,
         "safety_copy": policy.safety_copy_mode(context.settings, service), "safety_against": None, "minutes": minutes,
     }  # fmt: skip
-    return shown if reason else shown | _live_facts(context, server, service, backup, failed)
+    return shown if reason or not ask else shown | _live_facts(context, server, service, backup, failed)
 
 
 def _expected_minutes(session: Session, service: Service) -> int | None:

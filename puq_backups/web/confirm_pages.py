@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, g, request, url_for
@@ -61,7 +62,9 @@ def _restore_page(
     context: Context, service_id: str, backup_id: str, error_page: ErrorPage,
     error: BackupsError | None = None, form: dict[str, str] | None = None,
 ) -> ResponseReturnValue:  # fmt: skip
-    found = _preview(context, service_id, backup_id, "RestoreBackup", restore_preview.preview)
+    # A form without a valid token makes no call to Proxmox.
+    preview = partial(restore_preview.preview, ask=not forms.is_csrf_error(error))
+    found = _preview(context, service_id, backup_id, "RestoreBackup", preview)
     if isinstance(found, dict):
         found |= {"blocked": _blocked(found), "form": form or {}}
         found |= forms.shown_error(error)

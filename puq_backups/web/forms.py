@@ -61,9 +61,14 @@ def catch_error(work: Callable[[], object]) -> BackupsError | None:
     return None
 
 
+def is_csrf_error(error: BackupsError | None) -> bool:
+    """Return whether it is the error of a form without a valid token."""
+    return isinstance(error, BadInput) and error.field == "csrf_token"
+
+
 def shown_error(error: BackupsError | None) -> dict[str, Any]:
     """Return `errors`, by the field that is wrong, and `refusal`, a reason that belongs to no field, or None."""
-    if isinstance(error, BadInput) and error.field != "csrf_token":
+    if isinstance(error, BadInput) and not is_csrf_error(error):
         return {"errors": {error.field: error.message}, "refusal": None}
     return {"errors": {}, "refusal": error.message if error else None}
 
