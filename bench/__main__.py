@@ -28,9 +28,9 @@ def main() -> None:
             with servers.scratch_database(kind, Path(name)) as url:
                 _, backups = mount(url)
                 found += databases.figures(backups.context, given.services, kind)
-        found += calls.figures(servers.sqlite_file(Path(name)))
         # Nothing here has a Redis, and each part would say so.
         logging.getLogger("puq_backups").setLevel(logging.ERROR)
+        found += calls.figures(Path(name))
         found += day.figures(Path(name))
     print(report.table(found))
 

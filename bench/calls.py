@@ -3,49 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
-from sqlalchemy import update
-from support import world as worlds
+from faults import virtual_time as worlds
 
 from puq_backups.clock import slots
-from puq_backups.models import Backup, Service, now
-from puq_backups.simulator import Simulator
+from puq_backups.models import Service, now
 
 from . import counting, fill
 from .report import Figure
 
 TASKS = "/nodes/{node}/tasks"
-NO_REDIS = "unix:///nowhere/redis"
+DAY = 86_400.0
 
 
-def figures(database_url: str) -> list[Figure]:
-    """Measure a scheduled backup on the simulator."""
-    with Simulator() as proxmox:
-        world = worlds.make(proxmox, database_url, NO_REDIS)
-        world.register(backups=2, rotation="before")
-        for _ in range(2):
-            world.back_up()
-        calls, writes = _scheduled(world)
-        world.context.database.engine.dispose()
+def figures(folder: Path) -> list[Figure]:
+    """Measure a scheduled backup with a free place, and one that removes the oldest before."""
+    free, rotating = (scheduled(folder / name, quota) for name, quota in (("free", 3), ("rotating", 2)))
     # What is asked of a task that runs or has just ended is a poll as well.
-    polls = sum(number for template, number in calls.items() if template.startswith(f"GET {TASKS}"))
-    others = calls.total() - polls
+    others = sum(number for template, number in rotating[0].items() if not template.startswith(f"GET {TASKS}"))
     return [
         Figure("a scheduled backup with rotation: calls, polls aside", others, "≤ 7"),
-        Figure("a scheduled backup with rotation: statements that write", writes, "≤ 14"),
+        Figure("a scheduled backup, a place is free: statements that write, polls aside", free[1], "≤ 14"),
+        Figure("a scheduled backup with rotation: statements that write, polls aside", rotating[1], "≤ 14"),
     ]
 
 
-def _scheduled(world: worlds.World) -> tuple[Counter[str], int]:
-    at = now()
-    with world.context.database.begin() as session:
-        # Backups of earlier days: one of today would make the run superfluous.
-        session.execute(update(Backup).values(local_date="2020-01-01"))
-        service = session.get_one(Service, "1")
-        service.schedule, service.next_run_at = fill.schedule(f"{at:%H:%M}"), at
-        service.slots_from = at.replace(hour=0, minute=0)
-    before = len(world.proxmox.requests())
-    slots.claim_due(world.context)
-    with counting.counted(world.context.database.engine) as cost:
-        world.drain()
-    return Counter(f"{one.method} {one.template}" for one in world.proxmox.requests()[before:]), cost.writes
+def scheduled(folder: Path, quota: int) -> tuple[Counter[str], int]:
+    """Calls and writes of the third backup of a VM."""
+    folder.mkdir()
+    with worlds.opened(folder, poll=0.02) as (world, clock):
+        # Tasks have ended when they are looked at for the first time.
+        world.proxmox.world.pace.clear()
+        world.register(backups=quota, rotation="before")
+        for _ in range(2):
+            world.back_up()
+            clock.advance(DAY)
+        with world.context.database.begin() as session:
+            service = session.get_one(Service, "1")
+            service.schedule, service.next_run_at = fill.schedule(f"{now():%H:%M}"), now()
+            service.slots_from = now().replace(hour=0, minute=0)
+        before = len(world.proxmox.requests())
+        slots.claim_due(world.context)
+        with counting.counted(world.context.database.engine) as cost:
+            world.drain()
+        made = world.proxmox.requests()[before:]
+    return Counter(f"{one.method} {one.template}" for one in made), cost.writes

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -186,11 +187,13 @@ def archive_storage(operation: Operation) -> str:
 
 
 def record_archive(
-    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int
-) -> Backup:
+    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int,
+    listed: archives.Archive | None = None,
+) -> Backup:  # fmt: skip
     """Return the backup row of the archive that `operation` made, and create it if needed.
 
-    The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count.
+    The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count,
+    `listed` is what its storage says of it, if that is known.
     """
     safety = operation.kind != "backup"
     delete_removed_row(session, service.server_id, volid)
@@ -205,8 +208,11 @@ def record_archive(
             note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
             disks=disks, created_at=operation.started_at or now(),
             expires_at=now() + timedelta(days=operation.data["safety_days"]) if safety else None,
+            **(_as_listed(listed) | {"seen_at": now()} if listed else {}),
         )  # fmt: skip
         backup = session.scalars(known.with_for_update()).one()
+    if listed:
+        update_from_archive(backup, listed)
     return backup
 
 
@@ -221,10 +227,15 @@ def delete_removed_row(session: Session, server_id: str, volid: str) -> None:
     session.flush()
 
 
+def _as_listed(archive: archives.Archive) -> dict[str, Any]:
+    """The columns of a backup that the storage's listing tells."""
+    return {"size": archive.size, "kept": archive.protected, "verification": archive.verification or ""}
+
+
 def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
     """Copy size, protection and verification from the storage's listing, and clear the missing state."""
-    backup.size, backup.kept = archive.size, archive.protected
-    backup.verification = archive.verification or ""
+    for name, value in _as_listed(archive).items():
+        setattr(backup, name, value)
     if backup.seen_at is None or backup.gone_since is not None:
         # Not at each look: that the storage was listed stands on its own row.
         backup.seen_at = now()

@@ -204,5 +204,6 @@ def _adopt_marked_archive(
 ) -> None:
     """Record an archive of ours that lost its row."""
     if made_by := _made_by(session, server, archive):
-        backup = service_backups.record_archive(session, *made_by, volid=archive.volid, node=holder, disks=disks)
-        service_backups.update_from_archive(backup, archive)
+        service_backups.record_archive(
+            session, *made_by, volid=archive.volid, node=holder, disks=disks, listed=archive
+        )

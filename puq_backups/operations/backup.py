@@ -12,7 +12,7 @@ from ..models import Backup, Operation, Service
 from ..rules import retention
 from ..rules.package import Package
 from ..rules.retention import BackupInfo
-from .step import GiveUp, GoTo, Outcome, Start, Step, StepContext, Wait
+from .step import GiveUp, GoTo, Outcome, Step, StepContext, Wait
 from .steps import archive, rotation
 from .steps.common import check_identity, refresh_status, require_unlocked, run_pre_hooks
 
@@ -64,8 +64,8 @@ def _emptied(step: StepContext, backups: Sequence[BackupInfo]) -> list[str]:
     return [backup_id for backup_id in retention.binned(backups) if backup_id in first]
 
 
-def make_archive(step: StepContext) -> Start | Wait | None:
-    """Start vzdump and record the archive when its task has ended."""
+def make_archive(step: StepContext) -> Outcome:
+    """Start vzdump and record the archive when its task has ended. One that is listed then needs no see_archive."""
     storage = step.operation.storage
     if step.task_result is not None:
         found = archive.result_of_task(step, storage)
@@ -77,8 +77,9 @@ def make_archive(step: StepContext) -> Start | Wait | None:
     else:
         found = archive.find_by_marker(step, storage) if step.operation.data.get("asked") else None
     if found is not None:
-        step.operation.backup_id = archive.record(step, storage, found).id
-        return None
+        listed = archive.look_up(step, storage, found.volid)
+        step.operation.backup_id = archive.record(step, storage, found, listed).id
+        return GoTo("drop_surplus") if listed else None
     _stop_if_asked(step)
     require_unlocked(check_identity(step))
     step.operation.store(asked=True)

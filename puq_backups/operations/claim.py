@@ -48,7 +48,13 @@ def claim(context: Context, session: Session, operation_id: str, owner: str) -> 
 
 
 def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
-    """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out.
+    """Commit the changes of a step and renew or release the lease; raises LeaseLost if the lease has run out."""
+    write(step, owner, release=release)
+    step.session.commit()
+
+
+def write(step: StepContext, owner: str, *, release: bool = False) -> None:
+    """Write the changes of a step, and of the one before if that was put off, without a commit; see `commit`.
 
     The operation's own changes are written by the same UPDATE that checks the lease. It comes last: requests too lock
     the service's row first, so that two transactions never wait for each other.
@@ -56,7 +62,8 @@ def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
     session, operation = step.session, step.operation
     with session.no_autoflush:
         changes.lock_services(session)
-        changed = _changed_columns(operation)
+        # The values as they are now: a query in between may have written later ones.
+        changed = {name: getattr(operation, name) for name in step.put_off} | _changed_columns(operation)
     for name, value in changed.items():
         # To the session it is written: the flush leaves it to the UPDATE below.
         set_committed_value(operation, name, value)
@@ -71,7 +78,25 @@ def commit(step: StepContext, owner: str, *, release: bool = False) -> None:
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
         raise LeaseLost
-    session.commit()
+    step.put_off = ()
+
+
+def put_off(step: StepContext) -> bool:
+    """Leave the commit of a step that changed nothing but its operation to the next step. Returns whether it is so.
+
+    If the worker dies before, the step is run again. Never two at once, so that the lease is renewed in time.
+    """
+    session, operation = step.session, step.operation
+    rows = (*session.new, *session.dirty, *session.deleted)
+    if step.put_off or not step.keeps_lease or session.info.get("in_transaction"):
+        return False
+    if step.task_result is not None or any(row is not operation for row in rows):
+        return False
+    changed = _changed_columns(operation)
+    for name, value in changed.items():
+        set_committed_value(operation, name, value)
+    step.put_off = tuple(changed)
+    return True
 
 
 def _changed_columns(operation: Operation) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +18,7 @@ from ..errors import BackupsError, Message, ProxmoxBusy
 from ..mail import trouble
 from ..models import Backup, Operation, Server, Service, leases
 from . import errors, operation_log, state_changes, task_watch
-from .claim import LeaseLost, claim, commit, go_on, pause
+from .claim import LeaseLost, claim, go_on, pause, put_off, write
 from .kinds import STEPS
 from .proxmox_calls import make_change, start_task
 from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
@@ -38,7 +39,8 @@ def advance(context: Context, operation_id: str, *, task_runs: bool = False, own
     1. Claim the operation. If another worker holds it, or its `wake_at` has not come, return False.
     2. If the answer to a call was lost, look for its task. If a task runs, check whether it has ended.
     3. Run the step function. It reads the state of things and returns an outcome.
-    4. Act on the outcome: make the call, wait, or go to another step. Commit the result.
+    4. Act on the outcome: make the call, wait, or go to another step. Commit the result. If the step changed nothing
+       but its operation and the lease is kept, the next step is run at once and committed together with it.
 
     `task_runs`: its task was seen running a moment ago, so that only its progress has to be read.
     `owner`: who holds the lease; it is kept for the next step if that can be run at once. Default None: it is given
@@ -137,9 +139,11 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     if at == len(steps):
         return _end(step, owner, "done", None)
     operation.step, operation.reason, operation.progress = steps[at], None, None
-    go_on(step, owner)
+    at_once = put_off(step)
+    if not at_once:
+        go_on(step, owner)
     operation_log.step(operation, operation.step)
-    return True
+    return _run_step(step, owner) if at_once else True
 
 
 def _act_on_decision(step: StepContext, owner: str, decision: errors.Decision, error: Exception) -> bool:
@@ -171,6 +175,7 @@ def _end(step: StepContext, owner: str, state: str, reason: Message | None) -> b
     if state == "done" and operation.data.get("ending"):
         state, reason = operation.data["ending_state"], Message.from_json(operation.data["ending"])
     task_watch.forget(operation)
-    state_changes.end(step.session, context, operation, step.service, state, reason)
-    commit(step, owner, release=True)
+    write_step = partial(write, step, owner, release=True)
+    state_changes.end(step.session, context, operation, step.service, state, reason, write_step)
+    step.session.commit()
     return False

@@ -95,11 +95,13 @@ def _carried_over(operation: Operation) -> dict[str, Any]:
 
 
 def end(
-    session: Session, context: Context, operation: Operation, service: Service, state: str, reason: Message | None
-) -> None:
+    session: Session, context: Context, operation: Operation, service: Service, state: str, reason: Message | None,
+    write: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
     """End an operation: release the lock and queue its mails in the caller's transaction, run hooks after the commit.
 
-    A failed scheduled backup goes back to `waiting` while attempts and catch-up time are left.
+    A failed scheduled backup goes back to `waiting` while attempts and catch-up time are left. `write` writes the
+    operation's row, before its mails; default None: the session does it.
     """
     restored = operation.kind in {"restore", "reinstall"}
     if restored:
@@ -115,12 +117,14 @@ def end(
         again = now() + delays[max(operation.attempts, 1) - 1]
         if again <= operation.due_at + context.settings.catch_up and service.status == "active":
             operation.state, operation.wake_at, operation.step = "waiting", again, ""
+            (write or session.flush)()
             if reason:
                 trouble.on_operation(session, context, operation, service, reason)
             return
     operation.state, operation.finished_at = state, now()
     if restored:
         _note_restore(session, operation, service)
+    (write or session.flush)()
     _write_mails(session, operation, lambda: _tell_people(session, context, operation, service))
     after_commit(session, lambda: _tell_hooks(context, operation))
 

@@ -116,7 +116,8 @@ class StepContext:
 
     The engine commits changes to `operation` and `service`, and rows added to `session`, together with the outcome. A
     step never commits. `task_result` is None unless a task that this step started has ended. `task_runs`: the task
-    was seen running a moment ago. `keeps_lease`: the worker goes on with the next step by itself.
+    was seen running a moment ago. `keeps_lease`: the worker goes on with the next step by itself. `put_off`: names
+    of columns of the operation that the step before has changed, to be committed with this one.
     """
 
     context: Context
@@ -128,6 +129,7 @@ class StepContext:
     other_node: str = ""
     task_runs: bool = False
     keeps_lease: bool = False
+    put_off: tuple[str, ...] = ()
 
     @cached_property
     def proxmox(self) -> Proxmox:
@@ -146,7 +148,7 @@ class StepContext:
 
     def load(self, model: type[Row], key: object) -> Row:
         """Load a row by its primary key and end the transaction. Must come before the step changes anything."""
-        if self.session.dirty or self.session.new:
+        if self.session.new or any(self.session.is_modified(row) for row in self.session.dirty):
             raise RuntimeError("a step reads before it changes anything")
         found = self.session.get_one(model, key)
         self.session.commit()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ...context import Context
-from ...errors import Message, ProxmoxRefused
+from ...errors import BackupsError, Message, ProxmoxRefused
 from ...i18n.translator import N_
 from ...inventory import service_backups, storage_status
 from ...models import Backup, Service, now
@@ -179,12 +179,24 @@ def result_of_task(step: StepContext, storage: str) -> MadeArchive | None:
     return find_by_marker(step, storage) if doubtful else None
 
 
-def record(step: StepContext, storage: str, found: MadeArchive) -> Backup:
-    """Insert the row of the archive that this operation made."""
+def look_up(step: StepContext, storage: str, volid: str) -> archives.Archive | None:
+    """An archive that was just made as its storage lists it; None where it is not listed yet, or has no size.
+
+    Its row is written whatever goes wrong here: a later step lists it again, and handles the error.
+    """
+    try:
+        listed = archives.listing(step.proxmox, step.node, storage, step.vmid)
+    except BackupsError:
+        return None
+    return next((archive for archive in listed if archive.volid == volid and archive.size), None)
+
+
+def record(step: StepContext, storage: str, found: MadeArchive, listed: archives.Archive | None = None) -> Backup:
+    """Insert the row of the archive that this operation made, with what the storage's listing says of it."""
     known = storage_status.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
     backup = service_backups.record_archive(
-        step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks
+        step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks, listed=listed
     )
     backup.warnings = [warning.to_json() for warning in found.warnings] or backup.warnings
     step.operation.store(made_at=now().isoformat())
