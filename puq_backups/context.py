@@ -22,10 +22,10 @@ class Context:
     """Settings, database, hooks, host, encryption and queue, passed to all functions instead of globals.
 
     `enqueue(operation_ids)` enqueues a job for each operation, `enqueue_polls` one for each node given as (server id,
-    node); neither raises. `note_watched(service_id)` notes that somebody looks at a service's page and returns
-    whether nobody did before; `watched(service_ids)` returns those that somebody looks at. `signed_in()` returns the
-    signed-in actor, None within a request where nobody is signed in, and SYSTEM outside a request. `limiter`
-    counts requests, `counters` what metrics show of all processes.
+    node), `enqueue_syncs` one for each server id; none raises. `note_watched(service_id)` notes that somebody looks
+    at a service's page and returns whether nobody did before; `watched(service_ids)` returns those that somebody
+    looks at. `signed_in()` returns the signed-in actor, None within a request where nobody is signed in, and SYSTEM
+    outside a request. `limiter` counts requests, `counters` what metrics show of all processes.
     """
 
     settings: Settings
@@ -37,6 +37,7 @@ class Context:
     counters: Counters
     enqueue: Callable[[Iterable[str]], None]
     enqueue_polls: Callable[[Iterable[tuple[str, str]]], None]
+    enqueue_syncs: Callable[[Iterable[str]], None]
     note_watched: Callable[[str], bool]
     watched: Callable[[Sequence[str]], set[str]]
     signed_in: Callable[[], Actor | None]

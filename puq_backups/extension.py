@@ -97,6 +97,7 @@ class Backups:
             settings=settings, database=Database(engine, self._run_log_activity, self._refresh_protection),
             hooks=self.hooks, host=host, vault=Vault(settings.keys),
             enqueue=enqueuer.enqueue, enqueue_polls=enqueuer.enqueue_polls,
+            enqueue_syncs=enqueuer.enqueue_syncs,
             limiter=RateLimiter(settings.rate_limits, redis, prefix), counters=Counters(redis, prefix),
             note_watched=watching.note, watched=watching.watched,
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,

@@ -44,7 +44,8 @@ def tick(context: Context) -> dict[str, int]:
     3. Enqueue jobs for running operations whose next poll is due.
     4. Mark operations past their deadline as stuck.
     5. Send waiting mails.
-    6. Run due chores: sync, VM status, purge, expiry of safety copies, daily tasks.
+    6. Run due chores: VM status, purge, expiry of safety copies, daily tasks. Enqueue a sync for each server that is
+       due for one.
     7. Store the heartbeat.
 
     Returns counts by the keys `slots` (services with a due slot), `started`, `enqueued` (jobs) and `mails`. A part
@@ -57,7 +58,7 @@ def tick(context: Context) -> dict[str, int]:
         "stuck": lambda: _mark_stuck(context),
         "mails": lambda: delivery.send_due(context),
         "periodic": lambda: _run_periodic(context),
-        # After the sync, which sees storages again.
+        # A sync, which a worker makes, sees storages again.
         "protection": lambda: protection.note_silent_storages(context) + protection.refresh_due(context),
     }
     counts: dict[str, int] = {}
@@ -104,6 +105,17 @@ def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Serv
         sync.refresh_vms(context, server)
 
 
+def sync_server(context: Context, server_id: str, progress: Callable[[], None]) -> None:
+    """Sync the backups of a server if that is due; no two processes do it at once. `progress` is called meanwhile."""
+    with context.database.open() as session:
+        server = session.get(Server, server_id)
+    if server is None:
+        return
+    name, work = f"sync {server_id}", partial(sync.sync_backups, context, server, progress)
+    again = context.settings.sync_interval
+    RowWork(context, "chore").run(name, partial(periodic.run_due, context, name, again, work))
+
+
 def _refresh_vms(context: Context, server: Server) -> None:
     """Update the VMs of a server, and see what stands still there. Staff get a mail if it cannot be read."""
     try:
@@ -120,13 +132,8 @@ def _refresh_vms(context: Context, server: Server) -> None:
 def _run_periodic(context: Context) -> None:
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
-    chores: list[ChoreWork] = []
-    for server in servers:
-        chores += [
-            (f"sync {server.id}", context.settings.sync_interval, partial(sync.sync_backups, context, server)),
-            (f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server)),
-        ]
-    chores += [
+    chores: list[ChoreWork] = [
+        *((f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server)) for server in servers),
         ("purge", PURGE_INTERVAL, partial(purge_terminated.purge_due, context)),
         ("owners", PURGE_INTERVAL, partial(purge_terminated.purge_other_owners, context)),
         ("history", HISTORY_INTERVAL, partial(purge_history.purge, context)),
@@ -135,6 +142,8 @@ def _run_periodic(context: Context) -> None:
         ("daily", periodic.next_midnight, partial(context.hooks.run, "DailyCronJob", context=context)),
     ]
     resting = periodic.resting(context)
+    # A storage with very many backups takes minutes: a worker looks at it, so that nothing here has to wait.
+    context.enqueue_syncs([server.id for server in servers if f"sync {server.id}" not in resting])
     due = [chore for chore in chores if chore[0] not in resting]
     rows = RowWork(context, "chore")
     for name, again, work in due:

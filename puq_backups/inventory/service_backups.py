@@ -232,6 +232,13 @@ def _as_listed(archive: archives.Archive) -> dict[str, Any]:
     return {"size": archive.size, "kept": archive.protected, "verification": archive.verification or ""}
 
 
+def differs(row: Any, archive: archives.Archive) -> bool:
+    """Whether `update_from_archive` would change a backup, given as its row or as the columns that it concerns."""
+    if row.seen_at is None or row.gone_since is not None or row.missing_at is not None:
+        return True
+    return any(getattr(row, name) != value for name, value in _as_listed(archive).items())
+
+
 def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
     """Copy size, protection and verification from the storage's listing, and clear the missing state."""
     for name, value in _as_listed(archive).items():

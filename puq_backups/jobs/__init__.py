@@ -1,4 +1,4 @@
-"""RQ jobs and the worker. A job holds only an operation id: the state is in the database, a lost job is harmless."""
+"""RQ jobs and the worker. A job holds ids only: the state is in the database, a lost job is harmless."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from .worker import JobWorker, serve
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
 BEAT_EVERY = 30.0
+PULSE = Pulse()
+"""Of the one worker of this process."""
 
 
 def queue(settings: Settings) -> Queue:
@@ -55,6 +57,10 @@ class Enqueuer:
     def enqueue_polls(self, places: Iterable[tuple[str, str]]) -> None:
         """Enqueue a job that polls the running tasks of a node for each (server id, node)."""
         self._enqueue(poll, places)
+
+    def enqueue_syncs(self, server_ids: Iterable[str]) -> None:
+        """Enqueue a job for each server that compares its backups with its storages."""
+        self._enqueue(sync, ((server_id,) for server_id in server_ids))
 
     def _enqueue(self, function: Callable[..., None], calls: Iterable[tuple[str, ...]]) -> None:
         if time.monotonic() < self._again_at:
@@ -90,6 +96,12 @@ def poll(server_id: str, node: str) -> None:
         advance(operation_id)
 
 
+def sync(server_id: str) -> None:
+    """The RQ job: compare the backups on a server with its storages, if that is due and no other worker does it."""
+    context: Context = current_app.extensions["puq_backups"].context
+    tick.sync_server(context, server_id, PULSE.beat)
+
+
 def run_worker(context: Context, *, burst: bool) -> None:
     """Serve the queue until a signal; with `burst` until no operation runs or is due.
 
@@ -100,11 +112,11 @@ def run_worker(context: Context, *, burst: bool) -> None:
     if burst:
         _work_until_idle(context, rq_queue)
         return
-    stop, pulse = threading.Event(), Pulse()
-    timer = threading.Thread(target=_enqueue_due_forever, args=(context, stop, pulse), daemon=True)
+    stop = threading.Event()
+    timer = threading.Thread(target=_enqueue_due_forever, args=(context, stop, PULSE), daemon=True)
     timer.start()
     try:
-        serve(lambda: _worker(context, rq_queue, pulse), stop, pulse)
+        serve(lambda: _worker(context, rq_queue, PULSE), stop, PULSE)
     finally:
         stop.set()
         timer.join(timeout=LONGEST_SLEEP)
@@ -114,8 +126,10 @@ def _worker(context: Context, rq_queue: Queue, pulse: Pulse | None = None) -> Jo
     accepts: dict[str, tuple[Callable[..., object], tuple[type, ...]]] = {
         f"{__name__}.{advance.__name__}": (advance, (str,)),
         f"{__name__}.{poll.__name__}": (poll, (str, str)),
+        f"{__name__}.{sync.__name__}": (sync, (str,)),
     }
-    return JobWorker(rq_queue, accepts, job_limit(context.settings), pulse)
+    longer = {f"{__name__}.{sync.__name__}": int(periodic.LEASE.total_seconds())}
+    return JobWorker(rq_queue, accepts, job_limit(context.settings), pulse, longer)
 
 
 def job_limit(settings: Settings) -> int:

@@ -30,19 +30,20 @@ class JobWorker(SimpleWorker):
     """Runs the functions of `accepts` in its own process, and nothing else that a job may ask for.
 
     `accepts`: dotted name of a function -> (function, types of its positional arguments). `limit`: seconds that one
-    job may take. Callbacks, dependencies, retries, repeats, result and time limits of a job are ignored, and so are
-    commands over pub/sub: RQ's bookkeeping at the end of a job, which fails where Redis was emptied meanwhile, is not
-    used. `refused` counts the jobs that were refused. `pulse` beats with each round of the loop, and between jobs.
+    job may take; `longer`: other limits by the name of the function. Callbacks, dependencies, retries, repeats,
+    result and time limits of a job are ignored, and so are commands over pub/sub: RQ's bookkeeping at the end of a
+    job, which fails where Redis was emptied meanwhile, is not used. `refused` counts the jobs that were refused.
+    `pulse` beats with each round of the loop, and between jobs.
     """
 
     def __init__(
         self, queue: Queue, accepts: Mapping[str, tuple[Callable[..., object], tuple[type, ...]]], limit: int,
-        pulse: Pulse | None = None,
+        pulse: Pulse | None = None, longer: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             [queue], connection=queue.connection, serializer=JSONSerializer, worker_ttl=WORKER_TTL,
         )  # fmt: skip
-        self.pulse = pulse or Pulse()
+        self.pulse, self.longer = pulse or Pulse(), longer or {}
         self.accepts, self.limit, self.refused, self.told_to_stop = accepts, limit, 0, False
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -51,8 +52,8 @@ class JobWorker(SimpleWorker):
         self._state = WorkerStatus.BUSY
         self.pulse.beat()
         try:
-            function, arguments = self._read(job)
-            with self.death_penalty_class(self.limit, JobTimeoutException, job_id=job.id):
+            function, arguments, limit = self._read(job)
+            with self.death_penalty_class(limit, JobTimeoutException, job_id=job.id):
                 function(*arguments)
         except JobRefused as reason:
             self.refused += 1
@@ -68,7 +69,7 @@ class JobWorker(SimpleWorker):
         self.pulse.beat()
         super().heartbeat(*args, **options)
 
-    def _read(self, job: Job) -> tuple[Callable[..., object], list[Any]]:
+    def _read(self, job: Job) -> tuple[Callable[..., object], list[Any], int]:
         try:
             name, instance, arguments, options = json.loads(job.data)
             function, types = self.accepts[name]
@@ -78,7 +79,7 @@ class JobWorker(SimpleWorker):
             raise JobRefused("it names an object or keyword arguments")
         if not isinstance(arguments, list | tuple) or [type(argument) for argument in arguments] != list(types):
             raise JobRefused("its arguments are not those that the function takes")
-        return function, list(arguments)
+        return function, list(arguments), self.longer.get(name, self.limit)
 
     @staticmethod
     def _forget(job: Job, queue: Queue) -> None:

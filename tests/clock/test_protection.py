@@ -37,9 +37,15 @@ def state(world: worlds.World) -> str:
     return world.service().protection
 
 
+def tick_and_sync(world: worlds.World) -> None:
+    """What clock and worker do: the storages are seen, or not, before their silence is looked at."""
+    tick.sync_server(world.context, world.service().server_id, lambda: None)
+    tick.tick(world.context)
+
+
 def run(world: worlds.World, clock: time_machine.Coordinates, *, days: float, hours: float = 2.01) -> None:
     clock.move_to(SUNDAY + timedelta(days=days, hours=hours))
-    tick.tick(world.context)
+    tick_and_sync(world)
     world.drain()
 
 
@@ -115,15 +121,15 @@ def test_storage_that_is_silent_for_an_hour_leaves_protection_unknown(
     world.proxmox.control("storage-offline", storage="local")
     for hours, wanted in ((2.5, "protected"), (3.2, "unknown")):
         clock.move_to(SUNDAY + timedelta(hours=hours))
-        tick.tick(world.context)
-        tick.tick(world.context)
+        tick_and_sync(world)
+        tick_and_sync(world)
         assert state(world) == wanted, hours
     with world.context.database.open() as session:
         assert session.scalars(select(Storage.unseen).where(Storage.name == "local")).all() == [True]
 
     world.proxmox.control("storage-online", storage="local")
     clock.move_to(SUNDAY + timedelta(hours=4))
-    tick.tick(world.context)
-    tick.tick(world.context)
+    tick_and_sync(world)
+    tick_and_sync(world)
     assert state(world) == "protected"
     assert told(world) == []

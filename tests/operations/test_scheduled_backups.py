@@ -26,6 +26,7 @@ def clock(world: worlds.World) -> Iterator[time_machine.Coordinates]:
 def run(world: worlds.World, clock: time_machine.Coordinates, *, days: float, hours: float = 2.01) -> None:
     clock.move_to(SUNDAY + timedelta(days=days, hours=hours))
     tick.tick(world.context)
+    tick.sync_server(world.context, world.service().server_id, lambda: None)
     world.drain()
 
 
