@@ -49,8 +49,7 @@ def urls(listing: dict[str, Any], to: Callable[..., str]) -> dict[str, Any]:
     """The addresses of filters and pages; `to` makes one of the page from its query. `here` is the page shown."""
 
     def at(kind: str, page: int = 1) -> str:
-        query = {"kind": kind or None, "page": page if page > 1 else None}
-        return to(**{name: value for name, value in query.items() if value})
+        return to(**query({"kind": kind, "page": page}))
 
     kind, page = listing["kind"], listing["page"]
     return {
@@ -59,6 +58,12 @@ def urls(listing: dict[str, Any], to: Callable[..., str]) -> dict[str, Any]:
         "older": f"{at(kind, page + 1)}#puqb-backups" if page < listing["pages"] else None,
         "here": at(kind, page),
     }
+
+
+def query(listing: Mapping[str, Any]) -> dict[str, Any]:
+    """The query that selects the page of a listing; empty for the first page of all."""
+    kind, page = listing["kind"], listing["page"]
+    return ({"kind": kind} if kind else {}) | ({"page": page} if page > 1 else {})
 
 
 def _number(text: Any) -> int:

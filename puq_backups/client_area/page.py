@@ -217,6 +217,7 @@ def state_json(found: dict[str, Any]) -> dict[str, Any]:
         "operation": of(found["operation"]),
         "last_operation": of(found["last_operation"]),
         "backups": [{key: _json_value(backup[key]) for key in backup_keys} for backup in found["backups"]],
+        "listing": {key: found["listing"][key] for key in ("kind", "page", "pages", "total", "all", "newest")},
         "schedule": {"timezone": schedule["timezone"], "days": schedule["days"]},
         "next_run": _json_value(schedule["next_run"]),
         "next_removal": schedule["next_removal"],

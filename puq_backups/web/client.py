@@ -205,7 +205,7 @@ def with_urls(found: dict[str, Any], service_id: str, at: str = "") -> dict[str,
             }  # fmt: skip
     listing = backup_list.urls(found["listing"], lambda **query: to("page", **query))
     urls = {
-        "page": to("page"), "here": listing["here"], "state": to("state"),
+        "page": to("page"), "here": listing["here"], "state": to("state", **backup_list.query(found["listing"])),
         "schedule": to("SaveSchedule"), "create": to("BackupNow"),
         "reinstall": to("Reinstall"),
         "stylesheet": url_for("puq_backups_static.static", filename="backups.css"),
@@ -215,18 +215,21 @@ def with_urls(found: dict[str, Any], service_id: str, at: str = "") -> dict[str,
 
 
 def state(context: Context, service: Service) -> ResponseReturnValue:
-    """Return the page facts as JSON with an ETag. Makes no Proxmox call.
+    """Return the page facts as JSON with an ETag: of the backups those of one page. Makes no Proxmox call.
 
     The tag of a quiet service is its `state_tag`, so that 304 needs no answer to be made.
     """
     with context.database.open() as session:
         tag = state_tag(session, service)
+    if tag and (selected := [value for value in view().values() if value]):
+        # Another page of the list is another answer.
+        tag = hashlib.sha256(repr((tag, selected)).encode()).hexdigest()[:32]
     headers = {"Cache-Control": "private, no-cache"}
     if tag and request.if_none_match.contains(tag):
         unchanged = Response(status=304, headers=headers)
         unchanged.set_etag(tag)
         return unchanged
-    area = call_authorized(context, "ClientArea", {"serviceid": service.id, "page": "all"}, g.puq_backups_actor)
+    area = call_authorized(context, "ClientArea", {**view(), "serviceid": service.id}, g.puq_backups_actor)
     if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
         node_watch.note_watched(context, service.id)
     body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)

@@ -15,7 +15,7 @@ from .client_pages import SCHEDULE, ClientPages
 
 KEYS = {
     "vm", "quota", "protection", "locked", "lock_reason", "restore_failed", "operation", "last_operation", "backups",
-    "schedule", "next_run", "next_removal", "next_outcome", "next_reason",
+    "listing", "schedule", "next_run", "next_removal", "next_outcome", "next_reason",
 }  # fmt: skip
 OPERATION = {"id": str, "kind": str, "state": str, "step": str}
 BACKUP = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -150,3 +151,30 @@ def test_page_of_a_waiting_retry_after_a_failed_restore_stays_within_its_queries
         assert pages.get().status_code == 200
     assert len(seen) <= MOST_QUERIES, seen
     world.drain()
+
+
+def test_backups_of_state_are_those_of_one_page(pages: ClientPages) -> None:
+    add_backups(pages.world, 60)
+
+    given = [pages.get(f"/state{query}") for query in ("", "?page=2", "?page=3", "?page=4", "?page=all", "?page=x")]
+    found = [[backup["id"] for backup in one.get_json()["backups"]] for one in given]
+
+    assert [len(ids) for ids in found] == [25, 25, 10, 10, 60, 25]
+    assert found[0] + found[1] + found[2] == found[4]
+    assert given[1].get_json()["listing"] == {
+        "kind": "", "page": 2, "pages": 3, "total": 60, "all": 60, "newest": found[0][0],
+    }  # fmt: skip
+    assert pages.get("/state?kind=scheduled").get_json()["listing"]["total"] == 0
+    first, second = (one.headers["ETag"] for one in given[:2])
+    assert pages.get("/state?page=2", headers={"If-None-Match": second}).status_code == 304
+    assert pages.get("/state?page=2", headers={"If-None-Match": first}).status_code == 200
+
+
+def test_page_polls_the_state_of_the_backups_that_it_shows(pages: ClientPages) -> None:
+    add_backups(pages.world, 60)
+
+    found = [re.search(r'data-puqb-state="([^"]*)"', pages.get(path).text) for path in ("/", "/?page=2&kind=manual")]
+
+    assert [one[1].partition("/backups")[2] for one in found if one] == [
+        "/state", "/state?kind=manual&amp;page=2",
+    ]  # fmt: skip

@@ -267,7 +267,7 @@ const refresh = async (given) => {
 };
 
 const rest = (state) => JSON.stringify(state, (key, value) => (["progress", "bytes", "seconds_left"].includes(key) ? 0 : value));
-const seen = ({ operation, backups }) => [operation?.id, operation?.state, operation?.step, backups.length, backups[0]?.id].join("|");
+const seen = ({ operation, listing }) => [operation?.id, operation?.state, operation?.step, listing.all, listing.newest].join("|");
 
 const UNITS = [[31557600, "year"], [2629800, "month"], [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 const unitOf = (seconds) => UNITS.find(([per]) => seconds >= per) ?? [1, "second"];

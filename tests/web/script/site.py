@@ -60,7 +60,9 @@ class Site:
         """Body, content type and headers for a path."""
         name = path.rsplit("/", 1)[-1]
         if name == "state":
-            body = json.dumps(self.state)
+            held = self.state["backups"]
+            listing = {"all": len(held), "newest": held[0]["id"] if held else ""}
+            body = json.dumps({**self.state, "listing": listing})
             return body.encode(), "application/json", {"ETag": f'"{hash(body)}"'}
         if name in ("backups.js", "backups.css"):
             kind = "text/javascript" if name.endswith("js") else "text/css"
