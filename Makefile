@@ -10,7 +10,7 @@ PIP = bin/python -m pip --quiet --disable-pip-version-check
 # Many tests start processes of their own: each would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo release test quick thorough newest lowest bench faults gallery cases check lint lang lock browser clean
+.PHONY: demo release test quick thorough newest lowest bench month peers faults gallery cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/end_with_parent.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -35,6 +35,14 @@ lowest: build/lowest/bin/python browser  ## All tests on the lowest versions tha
 
 bench: .venv/test.done  ## The figures of docs/scale.md: queries, calls, and times as ratios in one run
 	@PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+peers: build/peers/bin/python  ## How long others take to find what is due among 100,000, beside us; in an environment of its own
+	build/peers/$(PIP) install --require-hashes -r requirements/peers.txt
+	build/peers/$(PIP) install --no-deps --no-build-isolation --editable .
+	build/peers/bin/python -m bench.peers $(ARGS)
+
+month: .venv/test.done  ## A provider on virtual time: ARGS="--services 1000 --nodes 50 --days 30" plays a month
+	@PYTHONPATH=tests $(BIN)/python -m bench.month $(ARGS)
 
 faults: .venv/test.done  ## Fault runs against the rules of tests/faults/README.md; SEEDS=17 or REAL=17 plays one again
 	@cd tests && $(if $(REAL),:,../$(BIN)/python -m faults --seeds $(or $(SEEDS),1-1000))
@@ -75,6 +83,7 @@ lock: .venv/dev.done  ## requirements/*.txt renewed: the newest and the lowest v
 	$(LOCK) --extra dev --output-file requirements/dev.txt
 	$(LOCK) --extra test --constraint requirements/dev.txt --output-file requirements/test.txt
 	$(LOCK) --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt
+	$(LOCK) --extra peers --constraint requirements/dev.txt --output-file requirements/peers.txt
 	$(LOCK) --extra test --resolution lowest-direct --output-file requirements/lowest.txt
 
 # Installs a Debian package where that is possible, and fails elsewhere.
@@ -90,7 +99,7 @@ clean:
 	rm -rf .venv build dist demo/instance tests/screenshots
 
 # Debian and Ubuntu ship Python without the part that makes environments.
-.venv/bin/python build/newest/bin/python build/lowest/bin/python:
+.venv/bin/python build/newest/bin/python build/lowest/bin/python build/peers/bin/python:
 	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(APT) python3-venv; } || { \
 	  echo 'Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }

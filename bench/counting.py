@@ -11,6 +11,13 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 
+class Counted(list[str]):
+    """A list that keeps nothing: for work of so many statements that only their rows count."""
+
+    def append(self, _: str) -> None:
+        """Keep nothing."""
+
+
 @dataclass
 class Cost:
     """The statements of a piece of work, the number of rows that it wrote, and its seconds of CPU."""

@@ -26,13 +26,13 @@ def moment(clock: Time) -> datetime:
     return datetime.fromtimestamp(clock.now(), UTC)
 
 
-def live(world: worlds.World, clock: Time, queued: Jobs, until: float) -> None:
-    """Let a tick a minute and a worker run until a virtual time."""
+def live(world: worlds.World, clock: Time, queued: Jobs, until: float, every: float = TICK) -> None:
+    """Let a tick each `every` seconds and a worker run until a virtual time."""
     next_tick = clock.now()
     while clock.now() < until:
         if clock.now() >= next_tick:
             tick.tick(world.context)
-            next_tick += TICK
+            next_tick += every
         work(world, queued)
         wake = _next_wake(world.context)
         end = min(until, next_tick, wake.timestamp() if wake else until)

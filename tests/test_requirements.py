@@ -12,7 +12,9 @@ from packaging.requirements import Requirement
 from support.services import ROOT
 
 
-@pytest.mark.parametrize(("lock", "extra"), [("demo", "demo"), ("test", "test"), ("dev", "dev"), ("lowest", "test")])
+@pytest.mark.parametrize(
+    ("lock", "extra"), [("demo", "demo"), ("test", "test"), ("dev", "dev"), ("peers", "peers"), ("lowest", "test")]
+)
 def test_lock_holds_every_requirement_in_a_version_that_is_allowed(lock: str, extra: str) -> None:
     """`make lock` renews the locks after a change of setup.cfg or pyproject.toml."""
     versions = locked(lock)

@@ -73,14 +73,19 @@ def claim_due(context: Context) -> int:
     failed: set[str] = set()
     while time.monotonic() < until:
         with context.database.open() as session:
-            due = select(Service.id).where(Service.next_run_at <= now(), Service.id.not_in(failed))
-            due = due.where(not_set_aside(WORK, Service.id))
-            found = session.scalars(due.order_by(Service.next_run_at).limit(BATCH)).all()
+            found = due_services(session, BATCH, failed)
         failed |= _claim_batch(context, rows, found)
         handled += len(found)
         if len(found) < BATCH:
             break
     return handled
+
+
+def due_services(session: Session, most: int, leave_out: Collection[str] = ()) -> Sequence[str]:
+    """Ids of services whose slot is due, the longest due first; those that are set aside are left out."""
+    due = select(Service.id).where(Service.next_run_at <= now(), Service.id.not_in(leave_out))
+    due = due.where(not_set_aside(WORK, Service.id))
+    return session.scalars(due.order_by(Service.next_run_at).limit(most)).all()
 
 
 def _claim_batch(context: Context, rows: RowWork, service_ids: Sequence[str]) -> set[str]:

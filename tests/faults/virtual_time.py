@@ -51,11 +51,15 @@ class Time:
 
 @contextmanager
 def opened(
-    folder: Path, begin: float = BEGINNINGS[0], *, host: worlds.Host | None = None, **settings: Any
-) -> Iterator[tuple[worlds.World, Time]]:
-    """A world on virtual time, with a SQLite file in `folder` and without Redis, whose loss costs only time."""
+    folder: Path, begin: float = BEGINNINGS[0], *, host: worlds.Host | None = None,
+    state: dict[str, Any] | None = None, **settings: Any,
+) -> Iterator[tuple[worlds.World, Time]]:  # fmt: skip
+    """A world on virtual time, with a SQLite file in `folder` and without Redis, whose loss costs only time.
+
+    `state` is the simulator's, see docs/simulator.md; default None: its own.
+    """
     with ExitStack() as stack:
-        proxmox = stack.enter_context(start(virtual_time=begin, https=False))
+        proxmox = stack.enter_context(start(state=state, virtual_time=begin, https=False))
         stack.enter_context(proxmox.in_process())
         traveller = stack.enter_context(time_machine.travel(begin, tick=False))
         clock = Time(proxmox, traveller)
