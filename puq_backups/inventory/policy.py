@@ -6,6 +6,7 @@ from ..config import Settings
 from ..errors import Message
 from ..host import Actor, Host, host_reinstall
 from ..models import Backup, Operation, Service
+from ..rules import retention
 from ..rules.package import Package
 from .service_backups import Inventory
 
@@ -154,6 +155,11 @@ def _against_undo(inventory: Inventory, backup: Backup | None) -> Message | None
 
 
 def _full(inventory: Inventory) -> Message:
+    if retention.blocked_by_kept(inventory.for_rotation(), limit=inventory.service.quota):
+        return Message(
+            "Quota full ({used} of {limit}). Choose “Do not keep” for one, or upgrade.",
+            used=inventory.used(), limit=inventory.service.quota,
+        )  # fmt: skip
     return Message(
         "Quota full ({used} of {limit}). Remove a backup or upgrade.",
         used=inventory.used(), limit=inventory.service.quota,

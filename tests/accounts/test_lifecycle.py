@@ -164,6 +164,7 @@ def test_lowered_quota_removes_nothing_and_shows_what_goes(world: worlds.World) 
     assert "Quota full (2 of 1)." in world.call("BackupNow")
     assert world.call("ClientArea")["vars"]["schedule"]["next_removal"] == [first.id, second.id]
     assert world.call("KeepBackup", backup_id=first.id, kept="1") == "success"
+    assert "Choose “Do not keep” for one" in world.call("BackupNow")
     # The only place is taken by a kept one: none is made, so none goes.
     assert world.call("ClientArea")["vars"]["schedule"]["next_removal"] == []
 

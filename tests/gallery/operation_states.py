@@ -26,7 +26,7 @@ def starting_a_backup(prepared: PreparedService) -> None:
     prepared.operation("backup", "running", NOW - timedelta(seconds=5), step="find_vm")
 
 
-@state(quota=9)
+@state()
 def waiting(prepared: PreparedService) -> None:
     quiet(prepared, 7, 6)
     prepared.operation("backup", "waiting", NOW - timedelta(minutes=6))
@@ -50,7 +50,7 @@ def restoring(prepared: PreparedService) -> None:
 @state()
 def removing(prepared: PreparedService) -> None:
     quiet(prepared)
-    prepared.operation("remove", "running", NOW - timedelta(seconds=9), step="delete_volume")
+    prepared.operation("remove", "running", NOW - timedelta(seconds=9), step="remove_volume")
 
 
 @state()
@@ -79,8 +79,8 @@ def backup_failed(prepared: PreparedService) -> None:
 @state()
 def backup_missed(prepared: PreparedService) -> None:
     prepared.schedule()
-    prepared.nightly(3, 2)
-    prepared.slot(0, "missed", reason="The clock did not run in time.")
+    prepared.nightly(3, 2, 1)
+    prepared.slot(0, "missed", reason=Message("Nothing ran within {hours} hours of its time.", hours=6).to_json())
     prepared.month()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from puq_backups.models import Storage
+
 from .prepared_host import NOW, PreparedService
 from .registry import days, quiet, state
 
@@ -27,6 +29,17 @@ def suspended(prepared: PreparedService) -> None:
 
 @state()
 def storage_offline(prepared: PreparedService) -> None:
+    prepared.schedule()
+    since = NOW - timedelta(hours=6, minutes=50)
+    prepared.session.add(Storage(id="nas", server_id="pve", name="nas", type="nfs", active=False, unseen=True,
+                                 active_at=since, seen_at=NOW, trouble="storage"))  # fmt: skip
+    for backup in prepared.nightly(3, 2, 1, 0):
+        backup.storage = "nas"
+    prepared.month()
+
+
+@state()
+def backups_on_another_node(prepared: PreparedService) -> None:
     prepared.schedule()
     for backup in prepared.nightly(3, 2, 1, 0):
         backup.node = "pve7"
