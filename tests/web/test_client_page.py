@@ -178,3 +178,22 @@ def test_lock_says_why_and_the_buttons_point_to_it() -> None:
 
     assert button(html, "b1/look")["aria-describedby"] == "puqb-lock"
     assert str(BUSY) in html[html.index('id="puqb-lock"') :]
+
+
+def test_page_promises_no_restore_where_none_is_possible() -> None:
+    promise = "You can start, stop and restore your server."
+    backups = [a_backup(1)]
+
+    assert promise in words(page(backups=backups))
+    assert promise not in words(page(backups=backups, may={**values()["may"], "restore": BUSY}))
+
+
+def test_reason_against_all_is_said_once_below_the_form_and_the_rows_point_to_it() -> None:
+    off = dict.fromkeys(NOTHING_AGAINST, BUSY)
+    html = page(
+        backups=[a_backup(1, reason_against=off)], may={**dict.fromkeys(values()["may"], BUSY), "schedule": None}
+    )
+
+    assert html.count(f"<span>{BUSY}</span>") == 1
+    assert button(html, "b1/look")["aria-describedby"] == "puqb-why-create"
+    assert Elements(html).one("puqb-why-create")
