@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from support.bare_host import mount
 
 from bench import databases, fill
-from puq_backups.clock import periodic, protection, slots, tick
+from puq_backups.clock import chores, protection, slots, tick
 from puq_backups.context import Context
 from puq_backups.models import Operation, Service, now
 from puq_backups.operations import dispatch, node_watch, queue
@@ -45,10 +45,10 @@ def context(any_database_url: str) -> Context:
         ))  # fmt: skip
     # Housekeeping of its own, which reads what it compares or deletes.
     for name in ("sync server", "vms server", "history", "owners"):
-        periodic.ensure_row(context, name)
+        chores.ensure_row(context, name)
         owner = "test"
-        assert periodic.acquire_lease(context, name, owner, timedelta(hours=1))
-        periodic.finish(context, name, owner, now() + timedelta(days=1))
+        assert chores.acquire_lease(context, name, owner, timedelta(hours=1))
+        chores.finish(context, name, owner, now() + timedelta(days=1))
     return context
 
 

@@ -20,8 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import jobs, logs
 from ..accounts.servers import rotate_secrets
-from ..clock import heartbeats, periodic
-from ..clock import tick as clock_tick
+from ..clock import chores, heartbeats, periodic
 from ..clock.outage import Outage
 from ..context import Context
 from ..errors import BackupsError
@@ -121,9 +120,9 @@ def clock(every: int) -> None:
     while True:
         pause: float = every
         try:
-            if periodic.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
+            if chores.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
                 _run_tick(context)
-                periodic.record_heartbeat(context, "clock")
+                chores.record_heartbeat(context, "clock")
             outage.over()
         except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet
             pause = outage.failed(error)
@@ -140,7 +139,7 @@ def worker(burst: bool) -> None:
 @backups.command()
 def sync() -> None:
     """Compare our backups with the contents of the storages now."""
-    clock_tick.sync_all(_context(), partial(tracked, label="Servers"))
+    periodic.sync_all(_context(), partial(tracked, label="Servers"))
 
 
 @backups.command()

@@ -15,7 +15,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from ..clock import periodic, tick
+from ..clock import chores, periodic, tick
 from ..clock.outage import Outage
 from ..config import Settings
 from ..context import Context
@@ -99,7 +99,7 @@ def poll(server_id: str, node: str) -> None:
 def sync(server_id: str) -> None:
     """The RQ job: compare the backups on a server with its storages, if that is due and no other worker does it."""
     context: Context = current_app.extensions["puq_backups"].context
-    tick.sync_server(context, server_id, PULSE.beat)
+    periodic.sync_server(context, server_id, PULSE.beat)
 
 
 def run_worker(context: Context, *, burst: bool) -> None:
@@ -128,7 +128,7 @@ def _worker(context: Context, rq_queue: Queue, pulse: Pulse | None = None) -> Jo
         f"{__name__}.{poll.__name__}": (poll, (str, str)),
         f"{__name__}.{sync.__name__}": (sync, (str,)),
     }
-    longer = {f"{__name__}.{sync.__name__}": int(periodic.LEASE.total_seconds())}
+    longer = {f"{__name__}.{sync.__name__}": int(chores.LEASE.total_seconds())}
     return JobWorker(rq_queue, accepts, job_limit(context.settings), pulse, longer)
 
 
@@ -147,7 +147,7 @@ def _enqueue_due_forever(context: Context, stop: threading.Event, pulse: Pulse) 
         try:
             operation_queue.enqueue_due(context)
             if time.monotonic() - beaten > BEAT_EVERY and pulse.is_recent():
-                periodic.record_heartbeat(context, "worker")
+                chores.record_heartbeat(context, "worker")
                 beaten = time.monotonic()
         except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet
             pause = outage.failed(error)
@@ -158,7 +158,7 @@ def _enqueue_due_forever(context: Context, stop: threading.Event, pulse: Pulse) 
 
 def _work_until_idle(context: Context, rq_queue: Queue) -> None:
     while True:
-        periodic.record_heartbeat(context, "worker")
+        chores.record_heartbeat(context, "worker")
         tick.start_waiting(context)
         operation_queue.enqueue_due(context)
         _worker(context, rq_queue).work(burst=True, logging_level="WARNING")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from support import world as worlds
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.models import Backup, Server, Service
 from puq_backups.simulator import Simulator
 
@@ -51,7 +51,7 @@ def test_changed_access_renews_the_server_and_duplicates_nothing(
     params = world.params(backups=2) | changes[change]
 
     assert world.backups.call(command, params) == "success"
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     [server] = servers(world)
     assert (server.hosts, server.token_id) == (params["serverhostname"], params["serverusername"])

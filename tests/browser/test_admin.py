@@ -13,7 +13,7 @@ from sqlalchemy import delete
 from support import world as worlds
 
 from puq_backups import Actor
-from puq_backups.clock import periodic
+from puq_backups.clock import chores
 from puq_backups.errors import Message
 from puq_backups.models import Backup, Operation, Service, new_id, now
 
@@ -40,7 +40,7 @@ def busy(world: worlds.World) -> worlds.World:
     world.back_up("a second one")
     world.host.actor = worlds.STAFF
     for name in ("tick", "worker"):
-        periodic.record_heartbeat(world.context, name)
+        chores.record_heartbeat(world.context, name)
     world.app.test_cli_runner().invoke(args=["backups", "sync"])
     ago = timedelta(minutes=1)
     with world.context.database.begin() as session:

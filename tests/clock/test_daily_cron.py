@@ -11,7 +11,7 @@ import time_machine
 from support.bare_host import mount
 
 from puq_backups import Backups
-from puq_backups.clock import periodic
+from puq_backups.clock import chores
 
 START = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
@@ -65,7 +65,7 @@ def test_chore_is_done_once_by_many_at_once(backups: Backups) -> None:
     done: list[str] = []
 
     def do(name: str) -> bool:
-        return periodic.run_due(backups.context, name, timedelta(hours=1), lambda: done.append(name))
+        return chores.run_due(backups.context, name, timedelta(hours=1), lambda: done.append(name))
 
     names = [f"chore {number}" for number in range(5)]
     with ThreadPoolExecutor(4) as pool:

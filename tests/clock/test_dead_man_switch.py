@@ -14,7 +14,7 @@ from support import world as worlds
 from support.waiting import wait_until
 
 from puq_backups import jobs
-from puq_backups.clock import heartbeats, periodic, tick
+from puq_backups.clock import chores, heartbeats, tick
 from puq_backups.jobs import pulse
 from puq_backups.jobs.pulse import Pulse
 from puq_backups.jobs.worker import JobWorker, serve
@@ -29,7 +29,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
     found = worlds.make(proxmox, sqlite_url, redis_url)
     found.register()
     for name in ("tick", "worker", "daily"):
-        periodic.record_heartbeat(found.context, name)
+        chores.record_heartbeat(found.context, name)
     yield found
     found.context.database.engine.dispose()
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from support import world as worlds
 
-from puq_backups.clock import heartbeats, periodic, tick
+from puq_backups.clock import chores, heartbeats, periodic
 from puq_backups.errors import Message
 from puq_backups.models import Chore, Mail, Operation, now
 from puq_backups.simulator import Simulator
@@ -28,7 +28,7 @@ def levels(world: worlds.World) -> dict[str, str]:
 
 
 def seen(world: worlds.World, name: str, ago: timedelta) -> None:
-    periodic.record_heartbeat(world.context, name)
+    chores.record_heartbeat(world.context, name)
     with world.context.database.begin() as session:
         session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now() - ago))
 
@@ -90,7 +90,7 @@ def test_chore_keeps_what_came_in_its_way_until_it_goes_well(world: worlds.World
     def trouble() -> str:
         with world.context.database.begin() as session:
             session.execute(update(Chore).where(Chore.name.startswith("sync ")).values(due_at=now()))
-        tick.sync_server(world.context, world.service().server_id, lambda: None)
+        periodic.sync_server(world.context, world.service().server_id, lambda: None)
         with world.context.database.open() as session:
             [stored] = [chore.last_error for chore in session.query(Chore).where(Chore.name.startswith("sync "))]
         return str(Message.from_json(stored))

@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import select
 from support import world as worlds
 
-from puq_backups.clock import protection, tick
+from puq_backups.clock import periodic, protection, tick
 from puq_backups.models import Mail, Storage
 from puq_backups.simulator import Simulator
 
@@ -39,7 +39,7 @@ def state(world: worlds.World) -> str:
 
 def tick_and_sync(world: worlds.World) -> None:
     """What clock and worker do: the storages are seen, or not, before their silence is looked at."""
-    tick.sync_server(world.context, world.service().server_id, lambda: None)
+    periodic.sync_server(world.context, world.service().server_id, lambda: None)
     tick.tick(world.context)
 
 

@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import func, select
 from support import world as worlds
 
-from puq_backups.clock import purge_history, tick
+from puq_backups.clock import periodic, purge_history
 from puq_backups.models import AuditEntry, Backup, Mail, Operation, Service
 from puq_backups.simulator import Simulator
 
@@ -37,7 +37,7 @@ def test_old_rows_go_and_those_that_are_needed_stay(world: worlds.World) -> None
     removed, existing = world.back_up(), world.back_up()
     assert world.call("RemoveBackup", backup_id=removed.id) == "success"
     world.drain()
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert count(world, Backup) == 2
     with world.context.database.begin() as session:
         failed = Operation.new(session.get_one(Service, "1"), "restore", origin="manual", actor="test")

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from support import services
 from support import world as worlds
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic, tick
 from puq_backups.mail import delivery
 from puq_backups.models import (
     Backup,
@@ -112,7 +112,7 @@ def test_one_bad_row_stops_nothing_else(world: worlds.World, mailbox: services.M
     with world.context.database.begin() as session:
         session.execute(update(Chore).where(Chore.name.like("sync %")).values(due_at=now()))
     tick.tick(world.context)
-    tick.sync_server(world.context, world.service("2").server_id, lambda: None)
+    periodic.sync_server(world.context, world.service("2").server_id, lambda: None)
     with world.context.database.open() as session:
         assert session.scalar(select(Storage.synced_at).where(Storage.name == "local"))
         assert session.scalar(select(Chore.last_run_at).where(Chore.name == "tick"))

@@ -19,7 +19,7 @@ from support import databases, services
 from support import world as worlds
 from support.waiting import wait_until
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.simulator import start
 
 from .fork_server import SETTINGS, Processes
@@ -115,7 +115,7 @@ def _come_to_rest(run: Run) -> None:
 
     wait_until(lambda: _is_quiet(run), lambda: [vars(one) for one in run.world.operations()], pause=0.2)
     for _ in range(3):
-        tick.sync_all(run.world.context)
+        periodic.sync_all(run.world.context)
         time.sleep(1.1)
     wait_until(lambda: _is_quiet(run), pause=0.2)
     run.kills, run.record.ended_at = run.processes.ended, time.time()

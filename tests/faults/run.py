@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from support import world as worlds
 
 from puq_backups import Actor
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.simulator.faults.registry import BadControl
 
 from . import actions, clock_and_worker, destruction_audit, injected_faults, outages, repeatable, virtual_time
@@ -156,7 +156,7 @@ def _register(run: Run) -> None:
         answer = run.host("CreateAccount", tenant)
         assert answer == "success", answer
         actions.save_schedule(run, tenant)
-    tick.sync_all(run.world.context)
+    periodic.sync_all(run.world.context)
     # Most of what can be lost is there from the beginning.
     clock_and_worker.live(run, run.rng.choice((12, 24, 36)) * 3600)
 
@@ -212,7 +212,7 @@ def come_to_rest(run: Run) -> None:
     injected_faults.heal(run)
     clock_and_worker.live(run, 86_400)
     for _ in range(3):
-        tick.sync_all(run.world.context)
+        periodic.sync_all(run.world.context)
         clock_and_worker.live(run, 4000)
     run.record.ended_at = run.clock.now()
     run.record.collect(run.world, run.token)

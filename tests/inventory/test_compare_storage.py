@@ -10,7 +10,7 @@ from support import world as worlds
 
 from bench import counting, fill
 from puq_backups import jobs
-from puq_backups.clock import tick
+from puq_backups.clock import periodic, tick
 from puq_backups.inventory import compare_storage, sync
 from puq_backups.models import Backup, Chore, Server, now
 from puq_backups.simulator import Simulator
@@ -135,11 +135,11 @@ def test_tick_leaves_the_sync_to_a_worker(world: worlds.World) -> None:
 def test_sync_that_is_not_due_is_left_out(world: worlds.World) -> None:
     world.back_up()
     server_id = world.service().server_id
-    tick.sync_server(world.context, server_id, lambda: None)
+    periodic.sync_server(world.context, server_id, lambda: None)
     calls = len(world.proxmox.requests())
 
-    tick.sync_server(world.context, server_id, lambda: None)
-    tick.sync_server(world.context, "a server that is gone", lambda: None)
+    periodic.sync_server(world.context, server_id, lambda: None)
+    periodic.sync_server(world.context, "a server that is gone", lambda: None)
 
     assert len(world.proxmox.requests()) == calls
     with world.context.database.open() as session:

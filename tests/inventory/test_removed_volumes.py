@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import select
 from support import world as worlds
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.models import Backup
 from puq_backups.simulator import Simulator
 
@@ -38,19 +38,19 @@ def test_volume_removed_while_its_share_was_not_mounted_is_removed_again(world: 
     assert world.call("RemoveBackup", backup_id=lost.id) == "success"
     world.drain()
     assert row(world, lost).removed_at is not None
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert row(world, lost).gone_at is None
 
     world.proxmox.control("undo", of="storage-empty")
     assert lost.volid in volumes(world)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=2), tick=True):
-        tick.sync_all(world.context)
+        periodic.sync_all(world.context)
         world.drain()
 
         assert lost.volid not in volumes(world)
         assert other.volid in volumes(world)
         assert (world.operations()[-1].origin, world.operations()[-1].state) == ("again", "done")
-        tick.sync_all(world.context)
+        periodic.sync_all(world.context)
         assert row(world, lost).gone_at is not None
         assert [one.origin for one in world.operations()].count("again") == 1
 
@@ -61,5 +61,5 @@ def test_removed_volume_is_known_to_be_gone_where_the_storage_shows_others(world
     world.drain()
     assert row(world, first).gone_at is None
 
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert row(world, first).gone_at is not None

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete
 from support import world as worlds
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.inventory import service_backups
 from puq_backups.models import Backup
 from puq_backups.simulator import Simulator
@@ -24,7 +24,7 @@ def test_sync_adopts_an_archive_of_ours_that_lost_its_row(world: worlds.World) -
     with world.context.database.begin() as session:
         session.execute(delete(Backup).where(Backup.id == backup.id))
 
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     assert {held.volid for held in world.held()} == {backup.volid, other.volid}
     assert "lost and found" in {held.note for held in world.held()}
@@ -33,7 +33,7 @@ def test_sync_adopts_an_archive_of_ours_that_lost_its_row(world: worlds.World) -
 def test_sync_leaves_archives_without_our_marker_alone(world: worlds.World) -> None:
     world.back_up()
     strangers = [volume.volid for volume in world.proxmox.volumes("local") if "[puqb:" not in (volume.notes or "")]
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     assert len(world.held()) == 1
     assert not {held.volid for held in world.held()} & set(strangers)
@@ -43,9 +43,9 @@ def test_sync_marks_as_missing_only_what_was_gone_twice(world: worlds.World) -> 
     backup = world.back_up()
     world.proxmox.control("archive-gone", volid=backup.volid)
 
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert world.held()[0].missing_at is None
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     assert world.held()[0].missing_at is not None
 
@@ -53,8 +53,8 @@ def test_sync_marks_as_missing_only_what_was_gone_twice(world: worlds.World) -> 
 def test_sync_of_an_offline_storage_marks_nothing(world: worlds.World) -> None:
     world.back_up()
     world.proxmox.control("storage-offline", storage="local")
-    tick.sync_all(world.context)
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     assert world.held()[0].gone_since is None
     vars_ = world.call("ClientArea")["vars"]
@@ -64,7 +64,7 @@ def test_sync_of_an_offline_storage_marks_nothing(world: worlds.World) -> None:
 def test_sync_sees_where_the_vms_are(world: worlds.World) -> None:
     world.proxmox.control("migrate", vmid=100, node="pve2")
     world.proxmox.control("vm-power", vmid=100, status="stopped")
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     assert (world.service().node, world.service().vm_status) == ("pve2", "stopped")
 
@@ -73,7 +73,7 @@ def test_backup_on_a_node_local_storage_says_so_when_the_vm_has_moved(world: wor
     backup = world.back_up()
     assert backup.node == "pve1"
     world.proxmox.control("migrate", vmid=100, node="pve2")
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
 
     answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
 

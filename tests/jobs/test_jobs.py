@@ -18,7 +18,7 @@ from support import world as worlds
 from support.waiting import PATIENCE, wait_until
 
 from puq_backups import jobs
-from puq_backups.clock import periodic
+from puq_backups.clock import chores
 from puq_backups.models import Chore, Operation, leases, now
 from puq_backups.simulator import Simulator
 
@@ -115,13 +115,13 @@ def test_one_of_two_clocks_holds_the_lease(world: worlds.World) -> None:
     minute = timedelta(minutes=1)
     mine, other = leases.new_owner(), leases.new_owner()
 
-    assert periodic.acquire_lease(world.context, "clock", mine, minute)
-    assert not periodic.acquire_lease(world.context, "clock", other, minute)
-    assert periodic.acquire_lease(world.context, "clock", mine, minute)
+    assert chores.acquire_lease(world.context, "clock", mine, minute)
+    assert not chores.acquire_lease(world.context, "clock", other, minute)
+    assert chores.acquire_lease(world.context, "clock", mine, minute)
 
     with world.context.database.begin() as session:
         session.execute(update(Chore).values(lease_until=now() - minute))
-    assert periodic.acquire_lease(world.context, "clock", other, minute)
+    assert chores.acquire_lease(world.context, "clock", other, minute)
 
 
 def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from support import databases
 from support import world as worlds
 
-from puq_backups.clock import periodic, tick
+from puq_backups.clock import chores, tick
 from puq_backups.inventory import service_backups, storage_status
 from puq_backups.models import Chore, Server, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
@@ -125,7 +125,7 @@ def test_racing_inserts_make_one_row(world: worlds.World) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(save, range(24)))
-        list(pool.map(lambda number: periodic.ensure_row(context, f"chore {number % 3}"), range(24)))
+        list(pool.map(lambda number: chores.ensure_row(context, f"chore {number % 3}"), range(24)))
 
     with context.database.open() as session:
         assert session.scalar(select(func.count()).select_from(Storage).where(Storage.name.like("far%"))) == 3

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from support import world as worlds
 
-from puq_backups.clock import tick
+from puq_backups.clock import periodic, tick
 from puq_backups.models import Backup
 
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ def clock(world: worlds.World) -> Iterator[time_machine.Coordinates]:
 def run(world: worlds.World, clock: time_machine.Coordinates, *, days: float, hours: float = 2.01) -> None:
     clock.move_to(SUNDAY + timedelta(days=days, hours=hours))
     tick.tick(world.context)
-    tick.sync_server(world.context, world.service().server_id, lambda: None)
+    periodic.sync_server(world.context, world.service().server_id, lambda: None)
     world.drain()
 
 

@@ -16,7 +16,7 @@ from support.services import ROOT, Mailbox
 from support.waiting import PATIENCE
 
 from bench.counting import counted
-from puq_backups.clock import periodic, tick
+from puq_backups.clock import chores, tick
 from puq_backups.mail import delivery
 from puq_backups.models import Chore, Operation, Service, now
 from puq_backups.shared_redis.counters import CALL_OUTCOMES, METHODS, Counters
@@ -64,7 +64,7 @@ def test_without_the_extra_it_says_what_to_install(world: worlds.World, monkeypa
 def test_metrics_show_what_is_there(world: worlds.World) -> None:
     world.register("2", 101, "bob")
     for name in ("tick", "worker"):
-        periodic.record_heartbeat(world.context, name)
+        chores.record_heartbeat(world.context, name)
     world.back_up()
     world.call("BackupNow", "2")
     with world.context.database.begin() as session:
@@ -163,7 +163,7 @@ def test_database_and_redis_that_fail_are_shown(world: worlds.World) -> None:
 
 
 def test_stopped_clock_is_seen_in_the_metric(world: worlds.World) -> None:
-    periodic.record_heartbeat(world.context, "tick")
+    chores.record_heartbeat(world.context, "tick")
     with world.context.database.begin() as session:
         session.execute(update(Chore).values(last_run_at=now().replace(year=2020)))
         session.execute(update(Operation).values(state="done"))

@@ -11,7 +11,7 @@ import yaml
 from support import world as worlds
 from support.services import ROOT, Mailbox
 
-from puq_backups.clock import periodic
+from puq_backups.clock import chores
 from puq_backups.models import PROTECTION
 from puq_backups.shared_redis.counters import CALL_OUTCOMES, MAIL_OUTCOMES
 from puq_backups.simulator import Simulator
@@ -60,7 +60,7 @@ VALUES = {
 
 def test_alerts_and_dashboard_use_only_metrics_that_exist(world: worlds.World) -> None:
     for name in ("tick", "worker", "daily"):
-        periodic.record_heartbeat(world.context, name)
+        chores.record_heartbeat(world.context, name)
     world.context.counters.count_mail("failed")
     world.back_up()
     world.call("BackupNow")

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from support import world as worlds
 from support.bare_host import mount
 
-from puq_backups.clock import periodic
+from puq_backups.clock import chores
 from puq_backups.migrations import running
 from puq_backups.models import Chore, now
 from puq_backups.simulator import Simulator
@@ -27,7 +27,7 @@ def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[wor
     found = worlds.make(proxmox, database_url, redis_url)
     found.register()
     for name in ("tick", "worker", "daily"):
-        periodic.record_heartbeat(found.context, name)
+        chores.record_heartbeat(found.context, name)
     yield found
     found.context.database.engine.dispose()
 

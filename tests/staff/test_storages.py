@@ -10,7 +10,7 @@ from support import world as worlds
 from support.world import STAFF
 
 from puq_backups import Refused
-from puq_backups.clock import tick
+from puq_backups.clock import periodic
 from puq_backups.models import Storage
 from puq_backups.simulator import Simulator
 from puq_backups.staff import storages
@@ -40,7 +40,7 @@ def test_backups_on_a_storage_that_is_gone_are_missing_until_it_is_taken_back(wo
     with pytest.raises(Refused, match="not declared"):
         storages.take_back(world.context, storage_id(world), STAFF)
     world.proxmox.control("storage-offline", storage="nfs")
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert used(world) == 1
 
     storages.declare_gone(world.context, storage_id(world), STAFF)
@@ -50,7 +50,7 @@ def test_backups_on_a_storage_that_is_gone_are_missing_until_it_is_taken_back(wo
 
     world.proxmox.control("storage-online", storage="nfs")
     storages.take_back(world.context, storage_id(world), STAFF)
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert (used(world), world.held()[0].id, world.held()[0].missing_at) == (1, backup.id, None)
 
 
@@ -64,7 +64,7 @@ def test_staff_page_offers_it_for_a_storage_that_is_offline(world: worlds.World)
     assert "/gone" not in browser.get(at).get_data(as_text=True)
 
     world.proxmox.control("storage-offline", storage="nfs")
-    tick.sync_all(world.context)
+    periodic.sync_all(world.context)
     assert f"{at}/storages/{storage_id(world)}/gone" in browser.get(at).get_data(as_text=True)
     assert browser.post(f"{at}/storages/{storage_id(world)}/gone").status_code == 303
     assert browser.post(f"{at}/storages/nothing/gone").status_code == 404
