@@ -52,7 +52,7 @@ def mail_key(row: Trouble) -> str:
 def on_server(session: Session, context: Context, server: Server, reason: Message) -> None:
     """Tell staff of a server that cannot be read."""
     row = note(session, "server", server.id, reason, server_id=server.id)
-    _mark_storages(session, context, "server", server_id=server.id)
+    _mark_storages(session, "server", server_id=server.id)
     facts = {"service_server_hostname": _name(server), "reason": reason}
     events.write(session, context, "server.trouble", mail_key(row), Records(), facts)
 
@@ -60,7 +60,7 @@ def on_server(session: Session, context: Context, server: Server, reason: Messag
 def on_storage(session: Session, context: Context, server: Server, storage_id: str, reason: Message) -> None:
     """Tell staff of a storage with backups that does not answer."""
     row = note(session, "storage", storage_id, reason, server_id=server.id)
-    _mark_storages(session, context, "storage", id=storage_id)
+    _mark_storages(session, "storage", id=storage_id)
     facts = {"service_server_hostname": _name(server), "reason": reason, "finished_at": row.since}
     events.write(session, context, "storage.trouble", mail_key(row), Records(), facts)
 
@@ -182,10 +182,9 @@ def _end(session: Session, context: Context, row: Trouble) -> None:
     session.delete(row)
 
 
-def _mark_storages(session: Session, context: Context, trouble: str, **which: str) -> None:
-    """Have the pages of services with backups there say that support was told."""
-    told = trouble if context.settings.staff_email else ""
-    session.execute(update(Storage).filter_by(**which).values(trouble=told))
+def _mark_storages(session: Session, trouble: str, **which: str) -> None:
+    """Have the pages of services with backups there say that it does not answer."""
+    session.execute(update(Storage).filter_by(**which).values(trouble=trouble))
 
 
 def _marked(row: Trouble) -> tuple[ColumnElement[bool], ...]:

@@ -14,7 +14,7 @@ class Storage(Base):
     """State of a storage: one row for a shared storage (`node` is ""), one row per node for a local one.
 
     `nodes` are those that have a shared storage, comma-separated; "" where that was not seen.
-    `trouble` is "server" or "storage" where staff were told that its server or itself does not answer.
+    `trouble` is "server" or "storage" where its server or itself does not answer.
     `retention` is the storage's `prune-backups` (None: unknown, "": none). `available` and `total` are in bytes.
     `backup_count` and `backup_bytes` are the number and total size of the recorded backups that the last sync found
     there; None before the first sync.

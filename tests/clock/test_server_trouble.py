@@ -74,6 +74,22 @@ def test_client_reads_of_a_silent_server_though_none_of_its_storages_was_ever_re
     assert "The server does not answer" not in page(world)
 
 
+@pytest.mark.parametrize("backups", [0, 1])
+def test_client_reads_of_a_silent_server_though_no_staff_is_mailed(
+    proxmox: Simulator, sqlite_url: str, redis_url: str, backups: int
+) -> None:
+    world = worlds.make(proxmox, sqlite_url, redis_url)
+    world.register()
+    for _ in range(backups):
+        world.back_up()
+    world.proxmox.control("token-revoked", token="panel")
+    tick_again(world)
+
+    assert "The server does not answer. We keep trying." in page(world)
+    assert "support has been told" not in page(world)
+    world.context.database.engine.dispose()
+
+
 def test_lock_left_behind_is_told_though_nothing_waits(world: worlds.World) -> None:
     with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
         world.proxmox.control("leftover-lock", vmid=100, lock="backup")
