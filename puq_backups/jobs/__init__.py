@@ -29,6 +29,7 @@ from .worker import JobWorker, serve
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
 BEAT_EVERY = 30.0
+SYNC_ASKED = timedelta(minutes=5)
 PULSE = Pulse()
 """Of the one worker of this process."""
 
@@ -48,6 +49,7 @@ class Enqueuer:
     def __init__(self, settings: Settings) -> None:
         self._queue = queue(settings)
         self._limit = job_limit(settings)
+        self._sync_asked = max(1, int(min(SYNC_ASKED, settings.sync_interval).total_seconds()))
         self._outage, self._again_at = Outage("the queue"), 0.0
 
     def enqueue(self, operation_ids: Iterable[str]) -> None:
@@ -59,8 +61,15 @@ class Enqueuer:
         self._enqueue(poll, places)
 
     def enqueue_syncs(self, server_ids: Iterable[str]) -> None:
-        """Enqueue a job for each server that compares its backups with its storages."""
-        self._enqueue(sync, ((server_id,) for server_id in server_ids))
+        """Enqueue a job for each server that compares its backups with its storages, once in SYNC_ASKED.
+
+        Each tick asks until the sync is done: without a worker, or while one is at it, jobs would pile up.
+        """
+        self._enqueue(sync, ((server_id,) for server_id in server_ids if self._is_first(server_id)))
+
+    def _is_first(self, server_id: str) -> bool:
+        name = f"{self._queue.name}:sync:{server_id}"
+        return bool(self._queue.connection.set(name, 1, nx=True, ex=self._sync_asked))
 
     def _enqueue(self, function: Callable[..., None], calls: Iterable[tuple[str, ...]]) -> None:
         if time.monotonic() < self._again_at:

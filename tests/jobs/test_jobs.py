@@ -18,8 +18,8 @@ from support import world as worlds
 from support.waiting import PATIENCE, wait_until
 
 from puq_backups import jobs
-from puq_backups.clock import chores
-from puq_backups.models import Chore, Operation, leases, now
+from puq_backups.clock import chores, tick
+from puq_backups.models import Chore, Operation, Storage, leases, now
 from puq_backups.simulator import Simulator
 
 HERE = Path(__file__).parents[1]
@@ -52,6 +52,18 @@ def test_burst_worker_ends_when_the_work_is_done(world: worlds.World) -> None:
         jobs.run_worker(world.context, burst=True)
 
     assert [operation.state for operation in world.operations()] == ["done"]
+
+
+def test_tick_leaves_the_sync_to_a_worker(world: worlds.World) -> None:
+    world.back_up()
+    with world.context.database.begin() as session:
+        session.execute(update(Storage).values(synced_at=None))
+    with world.app.app_context():
+        tick.tick(world.context)
+        jobs.run_worker(world.context, burst=True)
+
+    with world.context.database.open() as session:
+        assert [one.synced_at is not None for one in session.query(Storage).where(Storage.backup_count > 0)] == [True]
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
-"""While Redis is away, work that is to be enqueued asks it with growing pauses and says so in one line each."""
+"""What is enqueued: while Redis is away, it is asked with growing pauses; a sync is enqueued once."""
 
 from __future__ import annotations
 
 import logging
 
 import pytest
+from redis import Redis
 
 from puq_backups import jobs
 from puq_backups.config import Settings
@@ -32,3 +33,23 @@ def test_queue_that_is_back_takes_jobs_again(redis_url: str, caplog: pytest.LogC
 
     assert jobs.queue(Settings(redis_url=redis_url)).count == 1
     assert caplog.records[-1].getMessage() == "the queue goes on after 1 failures"
+
+
+def test_sync_that_no_worker_makes_is_enqueued_once(redis_url: str) -> None:
+    enqueuer = jobs.Enqueuer(Settings(redis_url=redis_url))
+    for _ in range(3):
+        enqueuer.enqueue_syncs(["one", "two"])
+
+    assert jobs.queue(Settings(redis_url=redis_url)).count == 2
+
+
+def test_sync_that_redis_did_not_take_is_enqueued_again(redis_url: str) -> None:
+    away = jobs.Enqueuer(Settings(redis_url="redis://127.0.0.1:9/0"))
+    away.enqueue_syncs(["one"])
+    enqueuer = jobs.Enqueuer(Settings(redis_url=redis_url))
+    enqueuer.enqueue_syncs(["one"])
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
+    enqueuer.enqueue_syncs(["one"])
+
+    assert jobs.queue(Settings(redis_url=redis_url)).count == 1
