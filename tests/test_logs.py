@@ -68,7 +68,8 @@ def test_backup_and_restore_are_told_step_by_step(world: worlds.World, mailbox: 
         assert {line["service"] for line in told} == {"1"}
         # The start is told by who starts it, which is this process.
         steps = [line["message"].rpartition(": ")[2] for line in told if line["event"] == "step"]
-        assert steps == [step.__name__ for step in STEPS[operation.kind]][1:]
+        # An archive that is listed as soon as it is made needs no see_archive.
+        assert steps == [step.__name__ for step in STEPS[operation.kind][1:] if step.__name__ != "see_archive"]
         tasks = [line["task"] for line in told if line["event"] == "task"]
         assert tasks == operation.data["upids"]
         assert told[-1]["task"] == tasks[-1]
