@@ -32,14 +32,19 @@ class Jobs:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Take the jobs that the product puts into RQ's queue."""
+        """Take the jobs that the product puts into RQ's queue, and its notes that a sync was asked for."""
 
         def put(_: Queue, function: Callable[..., object], *arguments: str, **__: object) -> None:
             if self.error:
                 raise self.error
             self.waiting.append((function.__name__, arguments))
 
-        with mock.patch.object(Queue, "enqueue", put):
+        def noted(*_: object, **__: object) -> bool:
+            if self.error:
+                raise self.error
+            return True
+
+        with mock.patch.object(Queue, "enqueue", put), mock.patch.object(redis.Redis, "set", noted):
             yield
 
     def taken(self) -> list[tuple[str, tuple[str, ...]]]:
