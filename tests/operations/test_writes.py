@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import virtual_time as virtual
 from support import world as worlds
 
 from bench import calls, counting
 from puq_backups.operations import dispatch, engine
-
-
-@pytest.fixture
-def played(tmp_path: Path) -> Iterator[tuple[worlds.World, virtual.Time]]:
-    with virtual.opened(tmp_path, poll=0.02) as found:
-        yield found
 
 
 @pytest.mark.parametrize(("quota", "most"), [(3, 18), (2, 26)], ids=["a place is free", "the oldest goes"])
@@ -27,10 +19,7 @@ def test_statements_that_write_for_a_scheduled_backup(tmp_path: Path, quota: int
     assert writes <= most
 
 
-def test_step_that_changed_nothing_is_committed_with_the_next_one(
-    played: tuple[worlds.World, virtual.Time],
-) -> None:
-    world, _ = played
+def test_step_that_changed_nothing_is_committed_with_the_next_one(world: worlds.World) -> None:
     world.register()
     world.back_up()
     assert world.call("BackupNow") == "success"
@@ -47,8 +36,7 @@ def test_step_that_changed_nothing_is_committed_with_the_next_one(
     assert ["intent=?" in one for one in steps] == [False, True]
 
 
-def test_what_a_step_stores_after_one_that_was_put_off_is_kept(played: tuple[worlds.World, virtual.Time]) -> None:
-    world, _ = played
+def test_what_a_step_stores_after_one_that_was_put_off_is_kept(world: worlds.World) -> None:
     world.register()
     backup = world.back_up()
     assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100", safety_copy="1") == "success"
@@ -60,8 +48,7 @@ def test_what_a_step_stores_after_one_that_was_put_off_is_kept(played: tuple[wor
     assert [held.kind for held in world.held()] == ["manual", "safety"]
 
 
-def test_worker_that_advances_step_by_step_commits_each(played: tuple[worlds.World, virtual.Time]) -> None:
-    world, _ = played
+def test_worker_that_advances_step_by_step_commits_each(world: worlds.World) -> None:
     world.register()
     assert world.call("BackupNow") == "success"
     operation = world.operations()[-1]
