@@ -21,6 +21,8 @@ from puq_backups import Backups
 from puq_backups.simulator import Simulator
 from puq_backups.staff import setup_steps
 
+pytestmark = pytest.mark.slow
+
 SHOP = "shop:create_app"
 
 

@@ -26,6 +26,8 @@ from puq_backups.operations import operation_log
 from puq_backups.operations.kinds import STEPS
 from puq_backups.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 

@@ -18,6 +18,8 @@ from puq_backups.models import Operation, Service, now
 from puq_backups.operations import dispatch, node_watch, queue
 from puq_backups.staff import metrics
 
+pytestmark = pytest.mark.slow
+
 SERVICES = 3000
 GROWING = ("service", "operation", "backup", "audit", "mail")
 COUNTED = "ix_puq_backups_service_counted"

@@ -16,6 +16,8 @@ from support.world import ALICE, STAFF
 
 from puq_backups.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 KEY = Fernet.generate_key().decode()
 SESSION_KEY = "session-key-5f2c"
 IDS = {"service_id": "1", "slug": "backup-done", "number": "0"}

@@ -15,6 +15,8 @@ from puq_backups.simulator import Simulator
 
 from .unreadable_rows import UNREADABLE, make_unreadable
 
+pytestmark = pytest.mark.slow
+
 OF_A_SERVICE = [name for name, statement in UNREADABLE.items() if "UPDATE puq_backups_service" in statement]
 OF_A_BACKUP = [name for name, statement in UNREADABLE.items() if "UPDATE puq_backups_backup" in statement]
 

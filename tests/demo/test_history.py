@@ -14,6 +14,8 @@ from puq_backups.simulator import simulator
 
 from .conftest import Visitor
 
+pytestmark = pytest.mark.slow
+
 
 def staff_page(app: Flask, path: str) -> str:
     status, page = Visitor(app.test_client(), "staff").get(path)

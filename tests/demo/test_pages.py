@@ -12,6 +12,8 @@ from puq_backups.simulator import simulator
 
 from .conftest import Visitor
 
+pytestmark = pytest.mark.slow
+
 WEB, DATABASE, BLOG = 1, 2, 3
 
 

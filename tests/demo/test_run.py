@@ -16,6 +16,8 @@ from support import services
 from support.running_demo import COMMAND, Demo
 from support.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
 

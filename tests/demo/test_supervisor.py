@@ -14,6 +14,8 @@ from support.waiting import PATIENCE, wait_until
 
 from demo.supervisor import DemoError, Supervisor
 
+pytestmark = pytest.mark.slow
+
 if sys.platform != "linux":
     pytest.skip("looks for processes in /proc", allow_module_level=True)
 

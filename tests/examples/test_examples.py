@@ -14,6 +14,8 @@ from puq_backups.models import Operation
 
 from .conftest import ADDRESS, Example, load, sqlite, tables_in, token
 
+pytestmark = pytest.mark.slow
+
 PREFIXED = {"X-Forwarded-Prefix": "/billing", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "example.com"}
 
 

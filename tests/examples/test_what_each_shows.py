@@ -12,6 +12,8 @@ from puq_backups.models import Operation
 
 from .conftest import Example, load, sqlite, token
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shop(environment: None, compiled: None) -> Iterator[Example]:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
 from puq_backups.lang import extract
 from support.services import ROOT
 
 from .translator_helpers import texts
+
+pytestmark = pytest.mark.slow
 
 FUNCTIONS = ast.FunctionDef | ast.Lambda
 

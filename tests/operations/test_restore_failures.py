@@ -18,6 +18,8 @@ from puq_backups.operations import node_watch
 from puq_backups.operations.steps import power
 from puq_backups.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 def begin(world: worlds.World, step: str, **package: Any) -> Operation:
     """A restore that has come to this step."""

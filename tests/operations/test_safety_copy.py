@@ -18,6 +18,8 @@ from puq_backups.pve import notes
 
 from .safety_helpers import request_restore, restore, safety_copies
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = "No safety copy could be made, so nothing was restored: "
 
 

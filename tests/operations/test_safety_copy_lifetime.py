@@ -14,6 +14,8 @@ from puq_backups.models import Backup, Server, Service, now
 
 from .safety_helpers import expire_and_drain, fail_restore, restore, safety_copies
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_click_goes_back_to_the_state_before(world: worlds.World) -> None:
     failed, _ = fail_restore(world)

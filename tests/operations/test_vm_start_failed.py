@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from support import world as worlds
 from support.client_steps import advance_until, restore, task_types
 
 from puq_backups.client_area import page
 from puq_backups.models import Backup, Mail, Operation, Service, now
+
+pytestmark = pytest.mark.slow
 
 PACKAGE = {"template": 9000, "memory": 512}
 

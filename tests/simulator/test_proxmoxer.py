@@ -7,6 +7,8 @@ from proxmoxer import ProxmoxAPI
 from proxmoxer.core import ResourceException
 from proxmoxer.tools import Tasks
 
+pytestmark = pytest.mark.slow
+
 NODE = "pve1"
 
 

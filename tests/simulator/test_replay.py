@@ -13,10 +13,13 @@ from puq_backups.simulator.recordings import replay
 RECORDINGS = Path(os.environ.get("SIMULATOR_RECORDINGS") or Path(__file__).parents[3] / "shared")
 FILES = replay.recorded_files(RECORDINGS)
 
-pytestmark = pytest.mark.skipif(
-    not FILES,
-    reason="The recordings of Proxmox VE (SIMULATOR_RECORDINGS, or shared/ beside the checkout) are not here.",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not FILES,
+        reason="The recordings of Proxmox VE (SIMULATOR_RECORDINGS, or shared/ beside the checkout) are not here.",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from puq_backups.pve import archives
 
 from .storage_steps import sync, use_storage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("offset", [7200, 3600])
 def test_trap_names_are_in_the_nodes_own_time(world: worlds.World, offset: int) -> None:

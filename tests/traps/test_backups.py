@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from support import world as worlds
 from support.client_steps import advance_until, back_up, client_state, drain_while, reason_text, warning_texts
 
 from puq_backups.pve import tasks
+
+pytestmark = pytest.mark.slow
 
 
 def test_trap_ok_without_a_task_when_the_vm_moved_just_before(world: worlds.World) -> None:

@@ -10,6 +10,8 @@ from support.client_steps import advance_until, back_up, reason_text, restore, r
 
 from puq_backups.simulator.world.seed import PANEL
 
+pytestmark = pytest.mark.slow
+
 
 def take_right(world: worlds.World, privilege: str) -> None:
     user = world.proxmox.tokens["panel"][0]
