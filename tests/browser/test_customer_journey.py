@@ -23,6 +23,15 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 LOCKED = "Other actions wait until the restore is done."
 
 
+def test_demo_signs_a_customer_in(page: Page, demo: Demo) -> None:
+    page.goto(demo.address)
+    page.get_by_role("button", name="Alice Adams").click()
+
+    expect(page.get_by_role("heading", name="Your services")).to_be_visible()
+    expect(page.get_by_role("link", name="bakery-web", exact=True)).to_be_visible()
+    expect(page.get_by_text("bobs-blog")).to_have_count(0)
+
+
 # Chromium tells on its console that the wrong name got a 400.
 @pytest.mark.console_errors("status of 400")
 def test_customer_schedules_backs_up_restores_and_removes(page: Page, demo: Demo, shot: Shot) -> None:
