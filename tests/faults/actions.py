@@ -163,10 +163,12 @@ def somebody_elses_archive(run: Run, tenant: Tenant) -> str:
 
 def _back_up_by_hand(run: Run, tenant: Tenant) -> str:
     token, secret = run.world.proxmox.tokens["root"]
-    node = run.world.proxmox.vm(tenant.vmid).node
+    vm = run.world.proxmox.vms.get(tenant.vmid)
+    if vm is None:
+        return "no VM at this moment of a reinstallation"
     try:
         answer = requests.post(
-            f"{run.world.proxmox.url}/api2/json/nodes/{node}/vzdump", data={"vmid": tenant.vmid, "storage": "nfs"},
+            f"{run.world.proxmox.url}/api2/json/nodes/{vm.node}/vzdump", data={"vmid": tenant.vmid, "storage": "nfs"},
             headers={"Authorization": f"PVEAPIToken={token}={secret}"}, timeout=60,
         )  # fmt: skip
     except requests.RequestException:

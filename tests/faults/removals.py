@@ -24,6 +24,7 @@ class Removal:
     purpose: Row | None
     others: list[File] = field(default_factory=list)
     again: bool = False
+    """Whether an operation before had removed it, or asked for that."""
 
 
 def floor_and_rotation(record: RunRecord) -> Iterator[str]:
@@ -56,7 +57,9 @@ def removals(record: RunRecord) -> Iterator[Removal]:
         if entry.what == "removed" and ":imgdel:" in entry.by and record.token_id in entry.by:
             file, rows = known[entry.subject], asked[f"remove {entry.subject}"]
             purpose = record.operation(rows[-1]["operation_id"]) if rows else None
-            yield Removal(entry.at, file, purpose, _others(known, entry.at - record.grace, file), file.volid in gone)
+            # A file of a storage that was not mounted is asked for, and there again later.
+            again = file.volid in gone or len({row["operation_id"] for row in rows}) > 1
+            yield Removal(entry.at, file, purpose, _others(known, entry.at - record.grace, file), again)
             gone.add(file.volid)
 
 
