@@ -57,10 +57,16 @@ def removals(record: RunRecord) -> Iterator[Removal]:
         if entry.what == "removed" and ":imgdel:" in entry.by and record.token_id in entry.by:
             file, rows = known[entry.subject], asked[f"remove {entry.subject}"]
             purpose = record.operation(rows[-1]["operation_id"]) if rows else None
-            # A file of a storage that was not mounted is asked for, and there again later.
-            again = file.volid in gone or len({row["operation_id"] for row in rows}) > 1
+            again = file.volid in gone or _meant_before(record, file, purpose)
             yield Removal(entry.at, file, purpose, _others(known, entry.at - record.grace, file), again)
             gone.add(file.volid)
+
+
+def _meant_before(record: RunRecord, file: File, purpose: Row | None) -> bool:
+    """Whether another operation had removed the file as far as it could see: its storage was not mounted then."""
+    rows = {row["id"] for row in record.rows["backup"] if row["volid"] == file.volid and "id" in row}
+    removals = [row for row in record.rows["operation"] if row["kind"] == "remove" and row is not purpose]
+    return any(row["backup_id"] in rows and row["state"] == "done" for row in removals)
 
 
 def _others(known: Files, since: float, but: File) -> list[File]:
