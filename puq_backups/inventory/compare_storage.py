@@ -68,7 +68,12 @@ def compare(
         with context.database.begin() as session:
             _write(session, context, ids, listed, gone)
         progress()
-    _adopt(context, proxmox, server, (node, holder), [listed[volid] for volid in sorted(found.unknown)])
+    unknown = [listed[volid] for volid in sorted(found.unknown)]
+    marked = [archive for archive in unknown if notes.find_marker(archive.notes)]
+    for some in _batches(marked):
+        _adopt(context, proxmox, server, (node, holder), some)
+        with context.database.begin() as session:
+            removed_volumes.note_returned(session, (server.id, storage, holder), some, began)
     with context.database.begin() as session:
         row = storage_status.save_storage(session, server, storage, node, seen)
         removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
@@ -142,23 +147,21 @@ def _write(
 
 
 def _adopt(
-    context: Context, proxmox: Proxmox, server: Server, place: tuple[str, str], unknown: list[Archive]
+    context: Context, proxmox: Proxmox, server: Server, place: tuple[str, str], marked: Sequence[Archive]
 ) -> None:  # fmt: skip
     """Record archives of ours that lost their row. `place`: node to ask, and the node of a local storage or ""."""
     node, holder = place
-    marked = [archive for archive in unknown if notes.find_marker(archive.notes)]
-    for some in _batches(marked):
-        with context.database.open() as session:
-            lost = _without_row(session, server, some)
-        for archive in lost:
-            disks = _disk_count(proxmox, node, archive)
-            try:
-                with context.database.begin() as session:
-                    if _without_row(session, server, [archive]):
-                        _adopt_marked_archive(session, server, holder, archive, disks)
-            except Exception:
-                # Its service or operation cannot be read: the other archives are compared all the same.
-                log.exception("the archive %s could not be recorded", archive.volid)
+    with context.database.open() as session:
+        lost = _without_row(session, server, marked)
+    for archive in lost:
+        disks = _disk_count(proxmox, node, archive)
+        try:
+            with context.database.begin() as session:
+                if _without_row(session, server, [archive]):
+                    _adopt_marked_archive(session, server, holder, archive, disks)
+        except Exception:
+            # Its service or operation cannot be read: the other archives are compared all the same.
+            log.exception("the archive %s could not be recorded", archive.volid)
 
 
 def _without_row(session: Session, server: Server, some: Sequence[Archive]) -> list[Archive]:

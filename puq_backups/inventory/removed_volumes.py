@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, or_, select
@@ -25,10 +25,26 @@ def unconfirmed(session: Session, place: Place) -> set[str]:
     return set(session.scalars(select(Backup.volid).where(*_unconfirmed(place))))
 
 
-def _unconfirmed(place: Place) -> tuple[ColumnElement[bool], ...]:
+def _removed(place: Place) -> tuple[ColumnElement[bool], ...]:
     server_id, storage, node = place
     here = Backup.server_id == server_id, Backup.storage == storage, Backup.node == node
-    return *here, Backup.removed_at.is_not(None), Backup.gone_at.is_(None)
+    return *here, Backup.removed_at.is_not(None)
+
+
+def _unconfirmed(place: Place) -> tuple[ColumnElement[bool], ...]:
+    return *_removed(place), Backup.gone_at.is_(None)
+
+
+def note_returned(session: Session, place: Place, marked: Sequence[Archive], began: datetime) -> None:
+    """Forget that a removed volume was gone if it is among `marked`, listed archives with a marker of ours.
+
+    A directory that is not mounted can hold other archives and so look mounted: the volume comes back with the mount.
+    """
+    listed = {archive.volid: archive for archive in marked}
+    gone = select(Backup).where(*_removed(place), Backup.gone_at.is_not(None), Backup.volid.in_(listed))
+    for backup in session.scalars(gone).all():
+        if _is_it(session, backup, listed[backup.volid], began):
+            backup.gone_at = None
 
 
 def compare(

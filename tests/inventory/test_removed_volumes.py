@@ -55,6 +55,28 @@ def test_volume_removed_while_its_share_was_not_mounted_is_removed_again(world: 
         assert [one.origin for one in world.operations()].count("again") == 1
 
 
+def test_volume_seen_to_be_gone_that_comes_back_is_removed_again(world: worlds.World) -> None:
+    """Others are listed where its share is not mounted: what was made meanwhile lies below the mount point."""
+    lost = world.back_up()
+    world.proxmox.control("storage-empty", storage="nfs")
+    assert world.call("RemoveBackup", backup_id=lost.id) == "success"
+    world.drain()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        made_meanwhile = world.back_up()
+        periodic.sync_all(world.context)
+        assert row(world, lost).gone_at is not None
+
+    world.proxmox.control("undo", of="storage-empty")
+    assert lost.volid in volumes(world)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=3), tick=True):
+        periodic.sync_all(world.context)
+        world.drain()
+        assert volumes(world) & {lost.volid, made_meanwhile.volid} == {made_meanwhile.volid}
+        periodic.sync_all(world.context)
+        assert row(world, lost).gone_at is not None
+        assert [one.origin for one in world.operations()].count("again") == 1
+
+
 def test_removed_volume_is_known_to_be_gone_where_the_storage_shows_others(world: worlds.World) -> None:
     first, _ = world.back_up(), world.back_up()
     assert world.call("RemoveBackup", backup_id=first.id) == "success"
