@@ -76,7 +76,7 @@ def queue(seconds: int) -> None:
     """Request a backup of each machine of QUEUE; the first one takes `seconds`."""
     step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": seconds}
     context = ssl.create_default_context(cafile=os.environ["DEMO_PROXMOX_CA"])
-    request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310
+    request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310 - our own address
     urlopen(request, context=context, timeout=30).close()  # noqa: S310 - our own address
     for name in history.QUEUE:
         service = db.session.query(Service).filter_by(name=name).one()

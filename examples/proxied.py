@@ -50,7 +50,7 @@ def create_app() -> Flask:
         PUQ_BACKUPS_ADMIN_URL_PREFIX="/team/backups",
     )
     # One proxy in front, which sets X-Forwarded-For, -Proto, -Host and -Prefix.
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]  # as Werkzeug says
     db.init_app(app)
     Migrate(app, db, include_name=include_name)
     backups.init_app(app, db=db, host=BillingHost())

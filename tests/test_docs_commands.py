@@ -75,7 +75,7 @@ def test_block_is_run_or_says_why_not(before: str, commands: str, page: str) -> 
 def test_commands_of_a_host_run(sqlite_url: str) -> None:
     app, backups = bare_host.mount(sqlite_url)
     lines = {
-        line for _, commands, page in (one.values for one in EVERY) if page not in TESTED_ELSEWHERE  # type: ignore[misc]
+        line for _, commands, page in (one.values for one in EVERY) if page not in TESTED_ELSEWHERE  # type: ignore[misc]  # pytest.param
         for line in of_host(str(commands))
     }  # fmt: skip
 

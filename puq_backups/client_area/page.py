@@ -1,9 +1,8 @@
-"""The data of the client's page and of `/state`, from the database only (no Proxmox call)."""
+"""The data of the client's page, and so of `/state`, from the database only (no Proxmox call)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -180,53 +179,3 @@ def _operation(
         "started_at": operation.started_at, "finished_at": operation.finished_at,
         "cancellable": operation.state == "waiting" or (operation.state in {"running", "stuck"} and stoppable),
     }  # fmt: skip
-
-
-def state_json(found: dict[str, Any]) -> dict[str, Any]:
-    """The result of `facts` as JSON types for `/state`: times as ISO 8601 UTC with Z, reasons as sentences."""
-    operation_keys = (
-        "id", "kind", "state", "step", "progress", "bytes", "seconds_left", "queue_position", "expected_start",
-        "reason",
-    )  # fmt: skip
-    protection_keys = ("state", "sentence", "last_good_at")
-    backup_keys = (
-        "id",
-        "created_at",
-        "note",
-        "size",
-        "kind",
-        "kept",
-        "missing",
-        "restorable",
-        "verified",
-        "damaged",
-        "binned_until",
-    )
-    schedule = found["schedule"]
-
-    def of(operation: dict[str, Any] | None) -> dict[str, Any] | None:
-        return {key: _json_value(operation[key]) for key in operation_keys} if operation else None
-
-    return {
-        "vm": {"name": found["service"]["name"], "status": found["service"]["status"]},
-        "quota": found["quota"],
-        "protection": {name: _json_value(found["protection"][name]) for name in protection_keys},
-        "locked": found["locked"],
-        "lock_reason": _json_value(found["lock_reason"]),
-        "restore_failed": found["restore_failed"] is not None,
-        "operation": of(found["operation"]),
-        "last_operation": of(found["last_operation"]),
-        "backups": [{key: _json_value(backup[key]) for key in backup_keys} for backup in found["backups"]],
-        "listing": {key: found["listing"][key] for key in ("kind", "page", "pages", "total", "all", "newest")},
-        "schedule": {"timezone": schedule["timezone"], "days": schedule["days"]},
-        "next_run": _json_value(schedule["next_run"]),
-        "next_removal": schedule["next_removal"],
-        "next_outcome": schedule["next_outcome"],
-        "next_reason": _json_value(schedule["next_reason"]),
-    }
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return str(value) if isinstance(value, Message) else value

@@ -11,8 +11,8 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..client_area import backup_list
-from ..client_area import page as page_facts
 from ..client_area.schedule import ScheduleChanged
+from ..client_area.state import state_json
 from ..client_area.state_tag import state_tag
 from ..context import Context
 from ..errors import BackupsError, NotAllowed, NotFound
@@ -232,7 +232,7 @@ def state(context: Context, service: Service) -> ResponseReturnValue:
     area = call_authorized(context, "ClientArea", {**view(), "serviceid": service.id}, g.puq_backups_actor)
     if (area["vars"]["operation"] or {}).get("state") in {"running", "stuck"}:
         node_watch.note_watched(context, service.id)
-    body = json.dumps(page_facts.state_json(area["vars"]), sort_keys=True)
+    body = json.dumps(state_json(area["vars"]), sort_keys=True)
     answer = Response(body, mimetype="application/json", headers=headers)
     answer.set_etag(tag or hashlib.sha256(body.encode()).hexdigest()[:32])
     return answer.make_conditional(request)

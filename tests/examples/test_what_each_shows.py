@@ -94,7 +94,7 @@ def test_two_shops_share_nothing(environment: None, monkeypatch: pytest.MonkeyPa
     for name in ("NORTH", "SOUTH"):
         monkeypatch.setenv(f"{name}_DATABASE_URL", sqlite(tmp_path))
     both = load("examples.two_shops", "create_both")
-    north, south = both.mounts["/north"], both.mounts["/south"]  # type: ignore[attr-defined]
+    north, south = both.mounts["/north"], both.mounts["/south"]  # type: ignore[attr-defined]  # of DispatcherMiddleware
     Example("north", north).prepare()
     Example("south", south).run("backups", "db", "upgrade")
 

@@ -32,7 +32,7 @@ def ids(rng: random.Random) -> Iterator[None]:
 def log_kept(record: RunRecord) -> Iterator[None]:
     """Keep the product's log lines in the record, and out of the output."""
     handler, root = logging.Handler(), logging.getLogger("puq_backups")
-    handler.emit = record.log  # type: ignore[method-assign]
+    handler.emit = record.log  # type: ignore[method-assign]  # a handler for one run
     before, root.propagate = root.propagate, False
     root.addHandler(handler)
     try:

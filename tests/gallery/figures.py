@@ -91,7 +91,7 @@ def measure(browser: Browser, world: worlds.World, address: str, name: str) -> F
 
 
 def opened(browser: Browser, window: str) -> Page:
-    return browser.new_context(viewport=WINDOWS[window], locale="en-GB", timezone_id=prepared_host.ZONE).new_page()  # type: ignore[arg-type]
+    return browser.new_context(viewport=WINDOWS[window], locale="en-GB", timezone_id=prepared_host.ZONE).new_page()  # type: ignore[arg-type]  # a TypedDict there
 
 
 def shifted(browser: Browser, world: worlds.World, url: str, name: str, window: str) -> float:
