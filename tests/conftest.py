@@ -4,6 +4,7 @@
   `@pytest.mark.databases` (or asks for `any_database_url`): then it runs on SQLite, PostgreSQL and MariaDB.
 - `redis_url`: an embedded Valkey, unless the test carries `@pytest.mark.redises` (or asks for `any_redis_url`):
   then it runs on the real Redis as well.
+- `world`: a host application that mounts us, with Alice's service "1" on VM 100. Folders have worlds of their own.
 - `mailbox`: a list of the mails that arrived at its real SMTP server (`mailbox.url`).
 
 `make quick` leaves out tests marked `slow`. Those with a browser or a running demo, and those on another server than
@@ -24,6 +25,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis import Redis
 from support import databases, services
+from support import world as worlds
+
+from puq_backups.simulator import Simulator
 
 # The demo is imported from the checkout; at the end of the path, so that an installed package goes first.
 sys.path.append(str(services.ROOT))
@@ -113,6 +117,15 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def any_redis_url(redis_url: str) -> str:
     return redis_url
+
+
+@pytest.fixture
+def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
+    """Alice's service "1" on VM 100."""
+    found = worlds.make(proxmox, database_url, redis_url)
+    found.register()
+    yield found
+    found.context.database.engine.dispose()
 
 
 @pytest.fixture

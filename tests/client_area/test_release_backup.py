@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -11,15 +10,6 @@ from support import world as worlds
 
 from puq_backups import Actor
 from puq_backups.models import AuditEntry, Backup, now
-from puq_backups.simulator import Simulator
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
 
 
 def by_others(world: worlds.World, kind: str) -> Backup:

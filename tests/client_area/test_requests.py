@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,17 +15,8 @@ from puq_backups.client_area import backups, cancel, reinstall, restore, schedul
 from puq_backups.errors import BadInput, NotAllowed, NotFound
 from puq_backups.host import PERMISSIONS
 from puq_backups.models import AuditEntry, Service
-from puq_backups.simulator import Simulator
 
 EVERY_DAY = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "03:00" for day in range(7)}
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
 
 
 def audited(world: worlds.World) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,14 +22,6 @@ from puq_backups.models import Chore, Operation, Storage, leases, now
 from puq_backups.simulator import Simulator
 
 HERE = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
 
 
 def command(world: worlds.World, *words: str) -> subprocess.Popen[bytes]:

@@ -17,7 +17,6 @@ from puq_backups.clock import chores, tick
 from puq_backups.inventory import service_backups, storage_status
 from puq_backups.models import Chore, Server, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
-from puq_backups.simulator import Simulator
 
 
 class Refusal(Exception):
@@ -32,14 +31,6 @@ def deadlock(kind: str) -> Refusal:
         found.sqlstate = "40P01"
         return found
     return Refusal("database is locked") if kind == "sqlite" else Refusal(1213, "Deadlock found")
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
 
 
 @contextmanager

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import delete, func, select, update
 from support import world as worlds
 
 from puq_backups.models import AuditEntry, Backup, Mail, Operation, Server, Service, Storage
-from puq_backups.simulator import Simulator
 
 from .import_helpers import lines, run
 
 GIB = 1024**3
 STATE_OF_BACKUP = "/nodes/{node}/vzdump/extractconfig"
 CONFIG = "/nodes/{node}/qemu/{vmid}/config"
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    host = worlds.ListingHost()
-    found = worlds.make(proxmox, database_url, redis_url, host)
-    host.listed = {"1": found.params(), "2": found.params("2", 102, "bob")}
-    yield found
-    found.context.database.engine.dispose()
 
 
 def rows(world: worlds.World) -> list[int]:

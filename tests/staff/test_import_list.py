@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from support import world as worlds
-
-from puq_backups.simulator import Simulator
 
 from .import_helpers import run
 
 GIB = 1024**3
 STATE_OF_BACKUP = "/nodes/{node}/vzdump/extractconfig"
 CONFIG = "/nodes/{node}/qemu/{vmid}/config"
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    host = worlds.ListingHost()
-    found = worlds.make(proxmox, database_url, redis_url, host)
-    host.listed = {"1": found.params(), "2": found.params("2", 102, "bob")}
-    yield found
-    found.context.database.engine.dispose()
 
 
 def write_csv(path: Path, *services: dict[str, Any]) -> Path:

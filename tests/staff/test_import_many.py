@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,22 +13,13 @@ from support.thorough import THOROUGH
 
 from puq_backups.cli.progress import tracked
 from puq_backups.models import Backup, Service, now
-from puq_backups.simulator import Simulator, start
+from puq_backups.simulator import start
 
 from .import_helpers import run
 
 GIB = 1024**3
 STATE_OF_BACKUP = "/nodes/{node}/vzdump/extractconfig"
 CONFIG = "/nodes/{node}/qemu/{vmid}/config"
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    host = worlds.ListingHost()
-    found = worlds.make(proxmox, database_url, redis_url, host)
-    host.listed = {"1": found.params(), "2": found.params("2", 102, "bob")}
-    yield found
-    found.context.database.engine.dispose()
 
 
 def large(count: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Alice's service "1" on VM 100."""
+"""A host that lists two services, on VM 100 and on VM 102, for imports; other tests here have worlds of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from puq_backups.simulator import Simulator
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
+    host = worlds.ListingHost()
+    found = worlds.make(proxmox, database_url, redis_url, host)
+    host.listed = {"1": found.params(), "2": found.params("2", 102, "bob")}
     yield found
     found.context.database.engine.dispose()
