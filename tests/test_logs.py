@@ -19,10 +19,9 @@ from support.services import Mailbox
 from support.waiting import PATIENCE
 
 from puq_backups import logs
-from puq_backups.clock import tick
 from puq_backups.mail import delivery
 from puq_backups.models import AuditEntry
-from puq_backups.operations import operation_log
+from puq_backups.operations import dispatch, operation_log
 from puq_backups.operations.kinds import STEPS
 from puq_backups.simulator import Simulator
 
@@ -43,7 +42,7 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str, mailbox: Mailbox)
 
 def work(world: worlds.World, log_format: str) -> str:
     """What a worker process says on standard error until all work is done."""
-    tick.start_waiting(world.context)
+    dispatch.start_waiting(world.context)
     names = ("SQLALCHEMY_DATABASE_URI", "PUQ_BACKUPS_REDIS_URL")
     environ = {**os.environ, **{name: str(world.app.config[name]) for name in names}, "PYTHONPATH": str(HERE)}
     ran = subprocess.run(

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BadInput, ProxmoxError, Refused
 from ..host import Actor
@@ -16,6 +15,7 @@ from ..inventory import backup_marks, service_backups
 from ..models import Backup, Operation, Server, Service, now
 from ..models.audit_log import audit
 from ..models.conflicts import repeated
+from ..operations.dispatch import start_accepted
 from ..pve import archives, notes
 from ..pve.client import Proxmox
 from . import requests

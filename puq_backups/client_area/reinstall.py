@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .. import host as hosts
-from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BackupsError, BadInput, Refused
 from ..host import Actor
@@ -18,6 +17,7 @@ from ..inventory import backup_marks, policy, service_backups
 from ..mail import trouble
 from ..models import Operation, Service, database_now, leases
 from ..models.audit_log import audit
+from ..operations.dispatch import start_accepted
 from . import requests
 from .restore import wants_safety_copy
 

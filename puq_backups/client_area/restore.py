@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..clock.tick import start_accepted
 from ..context import Context
 from ..errors import BadInput, Refused
 from ..host import Actor
 from ..inventory import policy, service_backups
 from ..models import Backup, Operation, Service
+from ..operations.dispatch import start_accepted
 from . import requests
 
 

@@ -10,12 +10,7 @@ from ..context import Context
 from ..mail import delivery
 from ..operations import dispatch, queue, state_changes
 from ..operations.set_aside import RowWork
-from . import (
-    chores,
-    periodic,
-    protection,
-    slots,
-)
+from . import chores, periodic, protection, slots
 
 log = logging.getLogger("puq_backups.clock")
 
@@ -37,7 +32,7 @@ def tick(context: Context) -> dict[str, int]:
     """
     parts: dict[str, Callable[[], int | None]] = {
         "slots": lambda: slots.claim_due(context),
-        "started": lambda: start_waiting(context),
+        "started": lambda: dispatch.start_waiting(context),
         "enqueued": lambda: queue.enqueue_due(context, anyway=True),
         "stuck": lambda: _mark_stuck(context),
         "mails": lambda: delivery.send_due(context),
@@ -65,16 +60,3 @@ def _mark_stuck(context: Context) -> None:
     rows = RowWork(context, "stuck")
     for operation_id, service_id in late:
         rows.run(operation_id, partial(state_changes.mark_stuck, context, operation_id), service_id)
-
-
-def start_waiting(context: Context) -> int:
-    """Start waiting operations in queue order where there is capacity. Returns how many were started."""
-    return dispatch.start_waiting(context)
-
-
-def start_accepted(context: Context) -> None:
-    """Start what was asked for just now. It is accepted already: if this fails, the next tick starts it."""
-    try:
-        start_waiting(context)
-    except Exception:
-        log.exception("what was accepted could not be started; the next tick does it")

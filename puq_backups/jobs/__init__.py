@@ -15,7 +15,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
-from ..clock import chores, periodic, tick
+from ..clock import chores, periodic
 from ..clock.outage import Outage
 from ..config import Settings
 from ..context import Context
@@ -168,7 +168,7 @@ def _enqueue_due_forever(context: Context, stop: threading.Event, pulse: Pulse) 
 def _work_until_idle(context: Context, rq_queue: Queue) -> None:
     while True:
         chores.record_heartbeat(context, "worker")
-        tick.start_waiting(context)
+        dispatch.start_waiting(context)
         operation_queue.enqueue_due(context)
         _worker(context, rq_queue).work(burst=True, logging_level="WARNING")
         wake = _next_wake(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from ..context import Context
@@ -10,6 +11,7 @@ from . import queue, state_changes
 from .queue import Place, Running, Waiting
 from .set_aside import RowWork
 
+log = logging.getLogger("puq_backups.operations")
 MOST_TRIES = 100
 """Operations tried per node and call. The rest is left to the next call."""
 
@@ -32,6 +34,14 @@ def start_waiting(context: Context, operation_id: str | None = None) -> int:
     started = [one for order in queues.values() for one in _start_node(context, running, order, rows)]
     context.enqueue(started)
     return len(started)
+
+
+def start_accepted(context: Context) -> None:
+    """Start what was asked for just now. It is accepted already: if this fails, the next tick starts it."""
+    try:
+        start_waiting(context)
+    except Exception:
+        log.exception("what was accepted could not be started; the next tick does it")
 
 
 def _start_node(context: Context, running: Running, order: list[Waiting], rows: RowWork) -> list[str]:

@@ -18,8 +18,7 @@ from support import world as worlds
 from support.thorough import stride
 from support.world import ALICE
 
-from puq_backups.clock import tick
-from puq_backups.operations import engine
+from puq_backups.operations import dispatch, engine
 from puq_backups.pve.vms import find_node
 
 ENOUGH = 600
@@ -40,7 +39,7 @@ class Killing:
             if not self.live():
                 return
             with suppress(Killed):
-                tick.start_waiting(self.world.context)
+                dispatch.start_waiting(self.world.context)
                 for one in self.live():
                     while engine.advance(self.world.context, one.id):
                         pass

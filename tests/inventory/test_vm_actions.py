@@ -9,8 +9,8 @@ import pytest
 from support import world as worlds
 
 from puq_backups import Refused
-from puq_backups.clock import tick
 from puq_backups.models import Service, now
+from puq_backups.operations import dispatch
 
 from .running_operations import BEING_MADE, POINTS, advance_until, begin_backup, begin_restore, finish, run_vm_action
 
@@ -125,7 +125,7 @@ def test_lease_of_a_dead_process_holds_nobody_up(world: worlds.World) -> None:
 def test_operation_waits_for_a_vm_action_and_starts_afterwards(world: worlds.World) -> None:
     with world.backups.vm_action("1"):
         assert world.call("BackupNow") == "success"
-        tick.start_waiting(world.context)
+        dispatch.start_waiting(world.context)
         assert [operation.state for operation in world.operations()] == ["waiting"]
         assert world.proxmox.tasks("vzdump") == []
 

@@ -11,9 +11,8 @@ from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 from support import world as worlds
 
-from puq_backups.clock import tick
 from puq_backups.models import AuditEntry, Mail, Operation, Server, Service, now
-from puq_backups.operations import engine, errors
+from puq_backups.operations import dispatch, engine, errors
 from puq_backups.pve import archives
 from puq_backups.simulator import Simulator
 
@@ -51,7 +50,7 @@ def once(found: Callable[[str], bool]) -> Callable[[str], bool]:
 
 def started(world: worlds.World) -> Operation:
     assert world.call("BackupNow") == "success"
-    tick.start_waiting(world.context)
+    dispatch.start_waiting(world.context)
     return world.operations()[-1]
 
 

@@ -11,7 +11,7 @@ from support import world as worlds
 
 from puq_backups.clock import tick
 from puq_backups.models import Backup
-from puq_backups.operations import engine
+from puq_backups.operations import dispatch, engine
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +157,7 @@ def test_disks_of_an_archive_without_its_log_come_from_its_configuration(world: 
     disks = world.back_up().disks
     world.proxmox.control("drop", method="POST", path="*/vzdump", when="after")
     assert world.call("BackupNow") == "success"
-    tick.start_waiting(world.context)
+    dispatch.start_waiting(world.context)
     operation = world.operations()[-1]
     while world.operations()[-1].upid is None and not world.proxmox.volumes("local")[1:]:
         engine.advance(world.context, operation.id)

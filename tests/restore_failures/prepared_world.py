@@ -17,9 +17,8 @@ from support import world as worlds
 from support.waiting import PATIENCE
 
 from puq_backups.client_area.restore import restore_safety_copy
-from puq_backups.clock import tick
 from puq_backups.models import ACTIVE_STATES, Base, Operation, Service
-from puq_backups.operations import engine
+from puq_backups.operations import dispatch, engine
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.world.volumes import Volume
 
@@ -70,7 +69,7 @@ class PreparedWorld:
     def go_on(self) -> None:
         """Work until the operation has ended; what only waits for the end of the trouble gets it."""
         give_up = time.monotonic() + PATIENCE
-        tick.start_waiting(self.world.context)
+        dispatch.start_waiting(self.world.context)
         while self.is_live():
             assert time.monotonic() < give_up, (vars(self.operation), self.proxmox.requests()[-5:])
             while engine.advance(self.world.context, self.notes["operation"]):
@@ -119,7 +118,7 @@ def _through(prepared: PreparedWorld, operation: str, pve: str) -> Iterator[tupl
     _begin(prepared, pve)
     prepared.notes["operation"] = ASKED[operation](prepared)
     prepared.notes["tasks"] = len(prepared.proxmox.tasks())
-    tick.start_waiting(prepared.world.context)
+    dispatch.start_waiting(prepared.world.context)
     seen = set()
     while prepared.is_live():
         step = prepared.operation.step

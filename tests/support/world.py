@@ -17,10 +17,9 @@ from support.host_app import HostApp, HostDatabase
 from support.waiting import PATIENCE
 
 from puq_backups import Actor, Backups
-from puq_backups.clock import tick
 from puq_backups.context import Context
 from puq_backups.models import Backup, Operation, Server, Service
-from puq_backups.operations import engine, queue
+from puq_backups.operations import dispatch, engine, queue
 from puq_backups.pve.client import Proxmox
 from puq_backups.rules.package import OPTIONS
 from puq_backups.simulator import Simulator
@@ -116,7 +115,7 @@ class World:
             with self.context.database.open() as session:
                 due = [one.id for one in queue.due(session)]
             if not due or due == before:
-                tick.start_waiting(self.context)
+                dispatch.start_waiting(self.context)
                 with self.context.database.open() as session:
                     due = list(session.scalars(select(Operation.id).where(Operation.state.in_(("running", "stuck")))))
                     if queue.next_wake(session) is None:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from support import world as worlds
 
-from puq_backups.clock import tick
 from puq_backups.models import Server
+from puq_backups.operations import dispatch
 
 from .client_pages import ClientPages, visible_text
 from .form_errors import SECRET, WEEK, value
@@ -138,7 +138,7 @@ def test_proxmox_out_of_reach_leaves_a_backup_running_that_was_to_be_stopped(pag
     world.proxmox.control("slow-backup", vmid=100, seconds=1)
     pages.post("/create")
     for _ in range(40):
-        if not tick.start_waiting(world.context) and world.operations()[0].upid:
+        if not dispatch.start_waiting(world.context) and world.operations()[0].upid:
             break
         advance(world)
     world.proxmox.control("refuse", method="DELETE", path="*", status=595, reason="No route to host")

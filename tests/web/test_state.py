@@ -7,9 +7,8 @@ from typing import Any
 
 from support import world as worlds
 
-from puq_backups.clock import tick
 from puq_backups.models import Backup, now
-from puq_backups.operations import engine
+from puq_backups.operations import dispatch, engine
 
 from .client_pages import SCHEDULE, ClientPages
 
@@ -78,7 +77,7 @@ def test_state_of_operations_that_run_and_wait(pages: ClientPages) -> None:
     with world.backups.vm_action("1"):
         pages.post("/create")
         waiting = pages.state()["operation"]
-    tick.start_waiting(world.context)
+    dispatch.start_waiting(world.context)
     world.proxmox.until(lambda: step(world) and world.proxmox.tasks("vzdump"))
     running = pages.state()
 
