@@ -40,6 +40,8 @@ def test_customer_schedules_backs_up_restores_and_removes(page: Page, demo: Demo
     back_up(page, "before the upgrade")
     see_it_grow(page)
     see_in_the_list(page, "before the upgrade", "1/10")
+    # The first backup brings its pictures along, without the page being loaded again.
+    expect(page.locator("#puqb-live-history .puqb-strip")).to_be_visible()
     look(page, shot, "one-backup")
     ask_to_restore(page, shot)
     find_the_machine_locked(page, shot)

@@ -292,7 +292,7 @@ const take = async (state) => {
   if (news || stale) await refresh();
   // "Your backup is starting" would stand beside "The backup was made".
   if (busy && !state.operation) find("#puqb-live-messages [role=status]")?.remove();
-  if (seen(state) !== root.dataset.puqbSeen) stale = true; // the page changed once more since
+  if (seen(state) !== root.dataset.puqbSeen) stale = true; // it changed meanwhile
   if (state.operation) move(state.operation);
   shown = state;
   busy = state.locked || Boolean(state.operation);
