@@ -19,7 +19,7 @@ test: .venv/test.done browser  ## All tests; what could not be tested is said at
 	.venv/$(PYTEST) $(ARGS)
 
 quick: .venv/test.done  ## Tests for daily work: SQLite only, no browser, no killed process
-	.venv/$(PYTEST) --numprocesses 3 -m 'not slow' $(ARGS)
+	.venv/$(PYTEST) --numprocesses 3 -m 'not slow and not flow' $(ARGS)
 
 thorough: .venv/test.done browser  ## All tests at full length: every boundary, every example
 	THOROUGH=1 .venv/$(PYTEST) $(ARGS)

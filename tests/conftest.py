@@ -7,8 +7,9 @@
 - `world`: a host application that mounts us, with Alice's service "1" on VM 100. Folders have worlds of their own.
 - `mailbox`: a list of the mails that arrived at its real SMTP server (`mailbox.url`).
 
-`make quick` leaves out tests marked `slow`. Those with a browser or a running demo, and those on another server than
-SQLite and the embedded Valkey, are so by themselves.
+`make quick` leaves out tests marked `slow` or `flow` (many requests or operations in a row: more than 0.4 s of CPU).
+Those with a browser or a running demo, and those on another server than SQLite and the embedded Valkey, are `slow` by
+themselves.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Settings of whoever runs the tests would go before those of a test.
     for name in settings_in_environment():
         del os.environ[name]
-    config.addinivalue_line("markers", "slow: left out by make quick")
+    config.addinivalue_line("markers", "slow: killed processes, browsers, other servers; left out by make quick")
+    config.addinivalue_line("markers", "flow: many requests or operations in a row; left out by make quick")
     config.addinivalue_line("markers", "databases: run on SQLite, PostgreSQL and MariaDB")
     config.addinivalue_line("markers", "redises: run on the embedded Valkey and the real Redis")
     config.addinivalue_line(

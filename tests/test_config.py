@@ -158,6 +158,7 @@ def test_load_refuses_mails_without_a_sender() -> None:
         loaded(SMTP_URL="smtp://127.0.0.1:25")
 
 
+@pytest.mark.flow
 def test_load_says_how_a_missing_key_is_made() -> None:
     with pytest.raises(SettingError) as caught:
         load({}, {})

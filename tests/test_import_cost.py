@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 BEFORE = "import sys, flask, flask_sqlalchemy, sqlalchemy; before = set(sys.modules); "
 PRINT = "print(*{name.partition('.')[0] for name in sys.modules} - {name.partition('.')[0] for name in before})"
 THIRD_PARTY = {
@@ -23,6 +25,7 @@ def imported() -> set[str]:
     return set(found.stdout.split())
 
 
+@pytest.mark.flow
 def test_import_pulls_in_no_more_than_it_needs() -> None:
     found = imported()
     installed = {name for name in found if name not in sys.stdlib_module_names and not name.startswith("_")}

@@ -83,6 +83,7 @@ def test_route_without_a_login_makes_no_backup_and_a_webhook_names_the_actor(mou
     assert operations(backups) == ["client alice"]
 
 
+@pytest.mark.flow
 def test_page_is_for_the_signed_in_client(mounted: dict[str, Any]) -> None:
     mounted["backups"].call("CreateAccount", mounted["params"])
     for visitor, status in ((None, 404), ("alice", 200), ("bob", 404)):

@@ -64,6 +64,7 @@ def test_release_is_built_installs_without_an_index_and_is_tagged(clone: Path) -
     assert release(clone, "7.9.0")[1].startswith("No release: CHANGELOG.md has nothing below")
 
 
+@pytest.mark.flow
 def test_release_of_an_unclean_checkout_is_refused(clone: Path) -> None:
     assert release(clone, "soon")[0] == 1
     (clone / "setup.cfg").write_text("[metadata]\n")

@@ -42,6 +42,7 @@ def test_backups_of_an_earlier_owner_are_nobodys_to_see(world: worlds.World) -> 
     assert len(world.proxmox.volumes("local")) == 1
 
 
+@pytest.mark.flow
 def test_backups_of_an_earlier_owner_go_after_the_grace(world: worlds.World) -> None:
     theirs = world.back_up()
     assert world.call("KeepBackup", backup_id=theirs.id, kept="1") == "success"
@@ -90,6 +91,7 @@ def test_backups_of_the_clients_earlier_vm_are_shown_and_count_for_nothing(world
     assert (world.held(), world.proxmox.volumes("local")) == ([], [])
 
 
+@pytest.mark.flow
 def test_rotation_leaves_the_only_good_backup_of_the_present_vm(world: worlds.World) -> None:
     """However many of the earlier VM there are."""
     for _ in range(3):
@@ -102,6 +104,7 @@ def test_rotation_leaves_the_only_good_backup_of_the_present_vm(world: worlds.Wo
     assert len(world.held()) == 4
 
 
+@pytest.mark.flow
 def test_service_that_returns_to_its_earlier_vm_has_its_backups_again(world: worlds.World) -> None:
     old = world.back_up()
     world.register(vmid=101)

@@ -39,6 +39,7 @@ def other_token(world: worlds.World) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", ["CreateAccount", "ChangePackage"])
 @pytest.mark.parametrize("change", ["another name", "a second node", "another token"])
+@pytest.mark.flow
 def test_changed_access_renews_the_server_and_duplicates_nothing(
     world: worlds.World, command: str, change: str
 ) -> None:

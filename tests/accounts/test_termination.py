@@ -28,6 +28,7 @@ def test_end_of_a_service_cancels_what_waits_and_tells(world: worlds.World) -> N
     assert given["reason"] == "The service was terminated."
 
 
+@pytest.mark.flow
 def test_purge_takes_kept_backups_too_and_each_removal_is_written_down(world: worlds.World) -> None:
     kept, other = world.back_up(), world.back_up()
     assert world.call("KeepBackup", backup_id=kept.id, kept="1") == "success"
@@ -62,6 +63,7 @@ def test_service_that_goes_on_calls_its_purge_off(world: worlds.World, function:
     assert purge_terminated.purge_due(world.context) == 0
 
 
+@pytest.mark.flow
 def test_removal_that_fails_is_tried_again_after_a_pause(world: worlds.World) -> None:
     world.back_up()
     assert world.call("TerminateAccount") == "success"

@@ -96,6 +96,7 @@ def test_service_of_another_owner_or_vm_gets_a_token_of_its_own(world: worlds.Wo
 
 
 @pytest.mark.parametrize("command", ["CreateAccount", "ChangePackage"])
+@pytest.mark.flow
 def test_another_token_of_the_same_proxmox_leaves_a_service_its_backups(world: worlds.World, command: str) -> None:
     backup = world.back_up()
     token_id, secret = world.proxmox.tokens["reinstall"]

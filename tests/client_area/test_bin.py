@@ -83,6 +83,7 @@ def test_undo_needs_a_free_place_and_the_right_to_remove(world: worlds.World) ->
     assert world.backups.call("UndoRemove", {"serviceid": "1", "backup_id": first.id}, actor=ALICE) != "success"
 
 
+@pytest.mark.flow
 def test_bin_empties_by_itself_suspended_or_not(world: worlds.World) -> None:
     backup = world.back_up()
     assert world.call("RemoveBackup", backup_id=backup.id) == "success"

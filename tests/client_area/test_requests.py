@@ -47,6 +47,7 @@ def test_note_that_is_no_line_of_text_is_refused(raw: str) -> None:
     assert caught.value.field == "note"
 
 
+@pytest.mark.flow
 def test_each_request_is_audited_with_its_actor(world: worlds.World) -> None:
     world.host.actor = Actor(client_id="alice", name="Al Sub")
     backup = world.back_up()
@@ -92,6 +93,7 @@ def test_request_for_a_service_that_is_gone_finds_nothing(world: worlds.World) -
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_removal_asked_for_by_two_at_once_is_made_once(world: worlds.World) -> None:
     backup = world.back_up()
     barrier, answers = threading.Barrier(4), []

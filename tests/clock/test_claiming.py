@@ -35,6 +35,7 @@ def waiting(context: Context) -> list[str]:
         return list(session.scalars(found))
 
 
+@pytest.mark.flow
 def test_claiming_takes_few_queries_a_slot(context: Context) -> None:
     add_due(context, range(3 * slots.BATCH))
 
@@ -67,6 +68,7 @@ def test_service_that_cannot_be_claimed_stops_nobody(context: Context, caplog: p
     assert "slot s2 is set aside" in caplog.text
 
 
+@pytest.mark.flow
 def test_tick_goes_on_where_claiming_takes_long(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     add_due(context, range(2 * slots.BATCH))
     monkeypatch.setattr(slots, "LONGEST_CLAIM", 1e-9)
@@ -77,6 +79,7 @@ def test_tick_goes_on_where_claiming_takes_long(context: Context, monkeypatch: p
     assert slots.claim_due(context) == 2 * slots.BATCH
 
 
+@pytest.mark.flow
 def test_chores_that_are_not_due_cost_one_query(any_database_url: str) -> None:
     _, backups = mount(any_database_url)
     few = _queries_of_a_tick(backups.context, range(2))

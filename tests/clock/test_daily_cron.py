@@ -27,6 +27,7 @@ def clock() -> Iterator[time_machine.Coordinates]:
         yield found
 
 
+@pytest.mark.flow
 def test_daily_job_runs_on_the_first_tick_of_each_day(backups: Backups, clock: time_machine.Coordinates) -> None:
     told: list[str] = []
 

@@ -85,6 +85,7 @@ def test_health_answers_without_a_database(world: worlds.World) -> None:
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ok", "clock": "unknown", "worker": "unknown"})
 
 
+@pytest.mark.flow
 def test_clock_gives_its_sign_of_life_at_the_end_of_a_tick(
     world: worlds.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_mail_that_does_not_go_out_is_told(world: worlds.World) -> None:
         assert levels(world)["mail"] == level
 
 
+@pytest.mark.flow
 def test_status_and_doctor_say_the_same(world: worlds.World) -> None:
     run = world.app.test_cli_runner().invoke
     for command in (["tick"], ["worker", "--burst"]):

@@ -114,6 +114,7 @@ def test_clock_that_stands_still_is_noticed_when_it_goes_on(
     assert state(world) == "unprotected"
 
 
+@pytest.mark.flow
 def test_storage_that_is_silent_for_an_hour_leaves_protection_unknown(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:

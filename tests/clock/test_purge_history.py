@@ -33,6 +33,7 @@ def count(world: worlds.World, model: type) -> int:
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_old_rows_go_and_those_that_are_needed_stay(world: worlds.World) -> None:
     removed, existing = world.back_up(), world.back_up()
     assert world.call("RemoveBackup", backup_id=removed.id) == "success"

@@ -43,6 +43,7 @@ def tick_again(world: worlds.World) -> None:
     tick.tick(world.context)
 
 
+@pytest.mark.flow
 def test_refused_token_is_told_once(world: worlds.World) -> None:
     world.back_up()
     world.proxmox.control("token-revoked", token="panel")
@@ -140,6 +141,7 @@ def test_silent_storage_is_told_once_and_when_it_answers(world: worlds.World) ->
     assert [folder for folder, _ in mails(world)] == ["proxmox_standstill", "trouble_over"]
 
 
+@pytest.mark.flow
 def test_failed_restore_is_over_when_a_retry_worked(world: worlds.World) -> None:
     good, bad = world.back_up(), world.back_up()
     world.proxmox.control("archive-damaged", volid=bad.volid)
@@ -155,6 +157,7 @@ def test_failed_restore_is_over_when_a_retry_worked(world: worlds.World) -> None
     assert [folder for folder, _ in mails(world)] == ["restore_failed_staff", "trouble_over"]
 
 
+@pytest.mark.flow
 def test_lock_left_behind_is_told_to_staff_and_client(world: worlds.World) -> None:
     world.proxmox.control("leftover-lock", vmid=100, lock="backup")
     assert world.call("BackupNow") == "success"

@@ -98,6 +98,7 @@ def _rows(session: Any) -> None:
 
 
 @pytest.mark.parametrize("what", CASES)
+@pytest.mark.flow
 def test_one_bad_row_stops_nothing_else(world: worlds.World, mailbox: services.Mailbox, what: str) -> None:
     make_unreadable(world, UNREADABLE[what])
 
@@ -156,6 +157,7 @@ def _pages_of_staff_are_drawn(world: worlds.World) -> None:
     assert client.get("/services/2/backups/").status_code == 200
 
 
+@pytest.mark.flow
 def test_service_that_is_set_aside_is_told_once_shown_and_taken_up_again(
     world: worlds.World, mailbox: services.Mailbox
 ) -> None:

@@ -83,6 +83,7 @@ def test_downgrade_asks_first(world: worlds.World) -> None:
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_dump_of_our_own_tables_brings_everything_back(world: worlds.World, tmp_path: Path) -> None:
     backup = world.back_up("before the dump")
     lines = [line for line in commands() if line.split()[0] in DUMPS]
@@ -127,6 +128,7 @@ def shell(line: str, world: worlds.World, folder: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.flow
 def test_lost_database_is_taken_back_from_proxmox(world: worlds.World) -> None:
     """Archives of ours carry markers that the new database does not know: they count as imported."""
     backup = world.back_up("of the lost database")

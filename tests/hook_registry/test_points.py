@@ -97,6 +97,7 @@ def visit(world: worlds.World) -> None:
     assert world.app.test_cli_runner().invoke(args=["backups", "tick"]).exit_code == 0
 
 
+@pytest.mark.flow
 def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world: worlds.World) -> None:
     listener = Listener(world)
     live(world)
@@ -118,6 +119,7 @@ def test_each_point_is_run_with_its_arguments_and_each_operation_told_once(world
         assert (failed["state"], failed["reason"]) == ("refused", "Not in August.")
 
 
+@pytest.mark.flow
 def test_slots_that_never_started_are_told_with_their_reason(world: worlds.World) -> None:
     """Missed and refused ones; a skipped slot has its backup."""
     week = (

@@ -64,6 +64,7 @@ def test_languages_are_those_that_are_promised() -> None:
 
 
 @in_every_language
+@pytest.mark.flow
 def test_every_text_of_the_sources_is_said_and_no_other(locale: str) -> None:
     said = {entry.id for entry in translated(locale) if not entry.fuzzy}
 
@@ -148,6 +149,7 @@ PASSED_ON = {"text", "label", "told"}
 """Attributes and arguments that hold a text which was marked where it was written."""
 
 
+@pytest.mark.flow
 def test_every_sentence_of_the_code_can_be_found() -> None:
     """A text is written where it is said, or marked with N_ where it is written."""
     assert [found for path in SOURCES for found in unmarked(path)] == []

@@ -95,6 +95,7 @@ def test_queries_do_not_grow_with_the_number_of_rows(world: worlds.World, monkey
     assert world.proxmox.count("GET", VOLUME) == asked
 
 
+@pytest.mark.flow
 def test_number_of_volumes_asked_for_is_limited_and_the_rest_follows(
     world: worlds.World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from puq_backups.models import now
 from .running_operations import BEING_MADE, POINTS, begin_backup, finish, run_vm_action
 
 
+@pytest.mark.flow
 def test_lock_of_our_own_backup_is_not_taken_for_anothers(world: worlds.World) -> None:
     begin_backup(world)
     asked = len(world.proxmox.requests())
@@ -79,6 +80,7 @@ def test_lock_of_proxmox_is_not_believed_for_ever(world: worlds.World) -> None:
         assert world.backups.lock_reason("1") is None
 
 
+@pytest.mark.flow
 def test_own_locks_alone_count_while_proxmox_cannot_be_reached(world: worlds.World) -> None:
     world.proxmox.control("leftover-lock", vmid=100, lock="snapshot")
     unreachable = {"method": "GET", "path": "*/status/current", "status": 595, "reason": "No route to host"}
@@ -98,6 +100,7 @@ def test_own_locks_alone_count_while_proxmox_cannot_be_reached(world: worlds.Wor
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.flow
 def test_pre_module_hook_aborts_while_a_backup_runs(world: worlds.World, point: str) -> None:
     begin_backup(world)
     answers = world.backups.hooks.run(point, params={"serviceid": 1})

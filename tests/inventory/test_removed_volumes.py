@@ -32,6 +32,7 @@ def volumes(world: worlds.World) -> set[str]:
     return {volume.volid for volume in world.proxmox.volumes("nfs")}
 
 
+@pytest.mark.flow
 def test_volume_removed_while_its_share_was_not_mounted_is_removed_again(world: worlds.World) -> None:
     lost, other = world.back_up(), world.back_up()
     world.proxmox.control("storage-empty", storage="nfs")
@@ -55,6 +56,7 @@ def test_volume_removed_while_its_share_was_not_mounted_is_removed_again(world: 
         assert [one.origin for one in world.operations()].count("again") == 1
 
 
+@pytest.mark.flow
 def test_volume_seen_to_be_gone_that_comes_back_is_removed_again(world: worlds.World) -> None:
     """Others are listed where its share is not mounted: what was made meanwhile lies below the mount point."""
     lost = world.back_up()

@@ -69,6 +69,7 @@ def test_sync_sees_where_the_vms_are(world: worlds.World) -> None:
     assert (world.service().node, world.service().vm_status) == ("pve2", "stopped")
 
 
+@pytest.mark.flow
 def test_backup_on_a_node_local_storage_says_so_when_the_vm_has_moved(world: worlds.World) -> None:
     backup = world.back_up()
     assert backup.node == "pve1"

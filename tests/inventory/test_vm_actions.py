@@ -15,6 +15,7 @@ from puq_backups.operations import dispatch
 from .running_operations import BEING_MADE, POINTS, advance_until, begin_backup, begin_restore, finish, run_vm_action
 
 
+@pytest.mark.flow
 def test_vm_action_is_refused_while_a_backup_runs_and_works_again_after(world: worlds.World) -> None:
     begin_backup(world)
     assert world.backups.lock_reason("1") == BEING_MADE
@@ -27,6 +28,7 @@ def test_vm_action_is_refused_while_a_backup_runs_and_works_again_after(world: w
     run_vm_action(world)
 
 
+@pytest.mark.flow
 def test_vm_action_is_refused_while_a_restore_runs(world: worlds.World) -> None:
     backup = world.back_up()
     world.proxmox.control("slow-restore", vmid=100, seconds=1)
@@ -51,6 +53,7 @@ WHILE: dict[str, tuple[Callable[[worlds.World], None], str]] = {
 
 
 @pytest.mark.parametrize("what", WHILE)
+@pytest.mark.flow
 def test_every_form_is_closed_while_something_runs_and_open_after(world: worlds.World, what: str) -> None:
     begin, reason = WHILE[what]
     begin(world)
@@ -122,6 +125,7 @@ def test_lease_of_a_dead_process_holds_nobody_up(world: worlds.World) -> None:
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_operation_waits_for_a_vm_action_and_starts_afterwards(world: worlds.World) -> None:
     with world.backups.vm_action("1"):
         assert world.call("BackupNow") == "success"
@@ -151,6 +155,7 @@ def test_vm_action_on_a_service_that_is_not_ours_goes_ahead(world: worlds.World)
     assert world.backups.lock_reason("77") is None
 
 
+@pytest.mark.flow
 def test_change_package_itself_is_taken_while_a_backup_runs(world: worlds.World) -> None:
     begin_backup(world)
 

@@ -127,6 +127,7 @@ def test_one_of_two_clocks_holds_the_lease(world: worlds.World) -> None:
     assert chores.acquire_lease(world.context, "clock", other, minute)
 
 
+@pytest.mark.flow
 def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", "from puq_backups.models import leases; print(leases.new_owner())"],
@@ -138,6 +139,7 @@ def test_lease_of_a_dead_process_is_free_at_once(world: worlds.World) -> None:
     assert not leases.is_dead("another-boot/1|1|1|abc")
 
 
+@pytest.mark.flow
 def test_stuck_operation_keeps_its_lock_and_ends_when_its_task_does(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=2)
     world.call("BackupNow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from support import services
 from support import world as worlds
 
@@ -15,6 +16,7 @@ from puq_backups.models import Mail
 from .mail_helpers import outbox, reload, restore_backup, waiting_mail, write_staff_text
 
 
+@pytest.mark.flow
 def test_hook_may_abort_a_mail_or_add_to_it(world: worlds.World, mailbox: services.Mailbox) -> None:
     def decide(messagename: str, mergefields: dict[str, Any]) -> dict[str, Any]:
         return {"abortsend": True} if mergefields["backup_note"] == "quiet" else {"signature": "Your team"}
@@ -28,6 +30,7 @@ def test_hook_may_abort_a_mail_or_add_to_it(world: worlds.World, mailbox: servic
     assert "Your team" in mailbox[0].get_body(("plain",)).get_content()
 
 
+@pytest.mark.flow
 def test_note_cannot_break_out_of_the_mail(world: worlds.World, mailbox: services.Mailbox) -> None:
     restore_backup(world, "<script>alert(1)</script>")
     delivery.send_due(world.context)
@@ -42,6 +45,7 @@ EVIL = (
 )  # fmt: skip
 
 
+@pytest.mark.flow
 def test_no_merge_field_comes_out_of_its_header(world: worlds.World, mailbox: services.Mailbox) -> None:
     write_staff_text(world, "Backup restored", subject="{{ vm_name }} {{ company_name }}")
     given: dict[str, str] = {}

@@ -45,6 +45,7 @@ def slot(world: worlds.World, ago: timedelta, state: str, service_id: str = "1",
         )  # fmt: skip
 
 
+@pytest.mark.flow
 def test_summary_tells_staff_of_the_day_once(world: worlds.World, mailbox: services.Mailbox) -> None:
     for state, count in (("done", 3), ("failed", 2), ("missed", 1), ("refused", 1)):
         for _ in range(count):

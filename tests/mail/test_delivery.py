@@ -56,6 +56,7 @@ def _answer_until(listening: socket.socket, at: str) -> None:
                 connection.sendall(refused.get(at, b"250 taken\r\n"))
 
 
+@pytest.mark.flow
 def test_mail_trouble_changes_no_result_and_is_tried_again(
     proxmox: Simulator, sqlite_url: str, redis_url: str
 ) -> None:
@@ -87,6 +88,7 @@ def test_mail_that_was_on_its_way_when_the_worker_died_is_not_sent_again(
     ]
 
 
+@pytest.mark.flow
 def test_mail_is_tried_again_only_where_the_server_surely_did_not_take_it(world: worlds.World) -> None:
     """Where it hangs up, or what it says: the mail's state and error after it."""
     cases = {
@@ -107,6 +109,7 @@ def test_mail_is_tried_again_only_where_the_server_surely_did_not_take_it(world:
         change_mails(world, state="sent")
 
 
+@pytest.mark.flow
 def test_addresses_at_umlaut_domains_need_no_smtputf8(world: worlds.World) -> None:
     """The server of this test does not offer SMTPUTF8, as most relays do not."""
     cases = {

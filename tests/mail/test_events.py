@@ -32,6 +32,7 @@ def test_restored_mail_arrives_as_text_and_html(world: worlds.World, mailbox: se
         assert "Alice Example" in part
 
 
+@pytest.mark.flow
 def test_restored_mail_is_sent_once(world: worlds.World, mailbox: services.Mailbox) -> None:
     restore_backup(world)
     delivery.send_due(world.context)
@@ -41,6 +42,7 @@ def test_restored_mail_is_sent_once(world: worlds.World, mailbox: services.Mailb
     assert [mail.state for mail in outbox(world)] == ["sent"]
 
 
+@pytest.mark.flow
 def test_failed_restore_is_told_to_client_and_staff(world: worlds.World, mailbox: services.Mailbox) -> None:
     backup = world.back_up()
     world.proxmox.control("archive-damaged", volid=backup.volid)
@@ -58,6 +60,7 @@ def test_mail_is_off_where_the_package_says_none(world: worlds.World) -> None:
     assert outbox(world) == []
 
 
+@pytest.mark.flow
 def test_host_that_fails_to_give_an_address_keeps_neither_operation_nor_mail(
     world: worlds.World, mailbox: services.Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +102,7 @@ def test_address_that_cannot_be_used_is_told_to_staff_and_to_no_mail_server(
     assert mailbox == []
 
 
+@pytest.mark.flow
 def test_disabled_mail_is_not_written(world: worlds.World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "puq_backups.mail")
     write_staff_text(world, "Backup restored", disabled=True)
@@ -158,6 +162,7 @@ def test_staff_is_told_once_that_a_registration_settled_it(world: worlds.World) 
     assert [mail.name for mail in outbox(world)] == ["Service needs attention", "Trouble over"]
 
 
+@pytest.mark.flow
 def test_staff_is_told_once_that_a_storage_refuses_and_when_that_is_over(world: worlds.World) -> None:
     world.call("ChangePackage", **world.params(storage="nfs-keep2", backups=5))
     world.back_up()

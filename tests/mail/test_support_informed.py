@@ -27,6 +27,7 @@ def world(
     found.context.database.engine.dispose()
 
 
+@pytest.mark.flow
 def test_mails_and_page(world: worlds.World, mailbox: services.Mailbox) -> None:
     told = bool(world.context.settings.staff_email)
     backup = world.back_up()

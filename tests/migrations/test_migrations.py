@@ -108,6 +108,7 @@ def proposed_by_the_host(engine: Engine, **options: object) -> set[str]:
     return {change[1].name for change in found if change[0] == "remove_table"}
 
 
+@pytest.mark.flow
 def test_host_autogenerate_needs_the_line_of_the_docs(engine: Engine) -> None:
     running.upgrade(engine)
 

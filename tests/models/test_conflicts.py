@@ -124,6 +124,7 @@ def test_racing_inserts_make_one_row(world: worlds.World) -> None:
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_archive_that_two_record_at_once_is_one_row(world: worlds.World) -> None:
     world.back_up()
     context, operation, service = world.context, world.operations()[-1], world.service()

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from puq_backups.models import ACTIVE_STATES, changes
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ def _stays_open(keyword: ast.keyword) -> bool:
     return keyword.arg == "state" and set(states) <= set(ACTIVE_STATES)
 
 
+@pytest.mark.flow
 def test_updates_that_no_flush_shows_say_whom_they_concern() -> None:
     silent = []
     for path in sorted((ROOT / "puq_backups").rglob("*.py")):

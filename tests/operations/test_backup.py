@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support import world as worlds
 from support.client_steps import advance_until
 
@@ -75,6 +76,7 @@ def test_backup_after_a_lost_answer_is_found_again_not_repeated(world: worlds.Wo
     assert len(world.held()) == 1
 
 
+@pytest.mark.flow
 def test_backup_after_a_request_that_never_arrived_is_sent_again(world: worlds.World) -> None:
     world.proxmox.control("drop", when="before", method="POST", path="*/vzdump")
     world.call("BackupNow")

@@ -156,6 +156,7 @@ def test_lost_key_is_mended_by_the_hosts_next_call(world: worlds.World) -> None:
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_backup_to_a_storage_without_limit(world: worlds.World) -> None:
     """A mount of an object store reports 16 EiB, which fits no BIGINT."""
     world.proxmox.control("storage-config", storage="local", total=SIXTEEN_EIB)

@@ -52,6 +52,7 @@ def requests_of(world: worlds.World, work: Callable[[], object]) -> list[str]:
     return [one.template for one in world.proxmox.requests()[before:]]
 
 
+@pytest.mark.flow
 def test_one_call_and_one_write_tell_of_all_tasks_of_a_node(world: worlds.World) -> None:
     found = []
     with counting.counted(world.context.database.engine) as cost:

@@ -83,6 +83,7 @@ def test_rights_are_asked_for_before(world: worlds.World, path: str, words: str)
     is_untouched(world)
 
 
+@pytest.mark.flow
 def test_refused_value_is_told_by_a_retry_and_the_vm_comes_back(world: worlds.World) -> None:
     good, bad = world.back_up(), world.back_up()
     world.proxmox.control("archive-damaged", volid=bad.volid)

@@ -89,6 +89,7 @@ def test_client_with_many_machines_does_not_go_before_those_with_one(context: Co
     assert order[13:] == ["big"] * 3
 
 
+@pytest.mark.flow
 def test_turns_are_remembered_when_more_backups_come_due(context: Context) -> None:
     add_waiting(context, ["big"] * 4 + ["small"])
     serving = served(context)
@@ -99,6 +100,7 @@ def test_turns_are_remembered_when_more_backups_come_due(context: Context) -> No
     assert [one.client_id for one in serving] == ["new", "big", "small", "big", "big"]
 
 
+@pytest.mark.flow
 def test_position_shown_is_the_order_in_which_backups_start(context: Context) -> None:
     add_waiting(context, ["a", "a", "a", "b", "a", "c", "b", "b", "c", "d"] * 2)
     with context.database.open() as session:

@@ -43,6 +43,7 @@ def weekly(time: str = "12:00") -> dict[str, str]:
     return {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": time for day in range(7)} | {"timezone": "UTC"}
 
 
+@pytest.mark.flow
 def test_two_ticks_at_once_make_one_backup(world: worlds.World) -> None:
     with time_machine.travel(SUNDAY, tick=True) as clock:
         assert world.call("SaveSchedule", **weekly()) == "success"
@@ -108,6 +109,7 @@ def test_advancing_an_operation_at_once_starts_one_task(world: worlds.World) -> 
     assert len(world.proxmox.tasks("vzdump")) == 1
 
 
+@pytest.mark.flow
 def test_backup_stopped_while_its_worker_looks_ends_cancelled(world: worlds.World) -> None:
     """The worker has read its row before the wish to stop it is written, and writes that row after it."""
     world.proxmox.control("hold-task", type="vzdump", vmid=100, label="running")

@@ -44,6 +44,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
     return answers
 
 
+@pytest.mark.flow
 def test_last_place_goes_to_one_of_fifty(world: worlds.World) -> None:
     """As the system, which no rate limit holds back. The operation of each round is taken out before the next one."""
     world.backups.call("ChangePackage", world.params(backups=1))
@@ -59,6 +60,7 @@ def test_last_place_goes_to_one_of_fifty(world: worlds.World) -> None:
             session.execute(update(Operation).values(state="cancelled", lock=None, finished_at=SUNDAY))
 
 
+@pytest.mark.flow
 def test_restore_and_removal_of_the_same_backup(world: worlds.World) -> None:
     """The removal comes before, and the restore is refused; or after, and the restore was done."""
     for _ in range(3):
@@ -79,6 +81,7 @@ def test_restore_and_removal_of_the_same_backup(world: worlds.World) -> None:
         assert world.proxmox.vm(100).running
 
 
+@pytest.mark.flow
 def test_backup_that_was_kept_in_time_is_not_rotated(world: worlds.World) -> None:
     """Keeping and the run that would rotate the backup begin together: what was promised to the client holds."""
     with time_machine.travel(SUNDAY, tick=True) as clock:
@@ -105,6 +108,7 @@ def test_backup_that_was_kept_in_time_is_not_rotated(world: worlds.World) -> Non
 
 
 @pytest.mark.parametrize("function", ["ChangePackage", "TerminateAccount"])
+@pytest.mark.flow
 def test_host_acts_while_a_restore_runs(world: worlds.World, function: str) -> None:
     """It is taken at once and does not touch the restore, which ends with the package of that moment."""
     backup = world.back_up()

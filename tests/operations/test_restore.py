@@ -75,6 +75,7 @@ def test_restore_needs_the_vm_name_typed(world: worlds.World) -> None:
     assert [operation.kind for operation in world.operations()] == ["backup"]
 
 
+@pytest.mark.flow
 def test_restore_with_damaged_archive_leaves_the_vm_off_and_can_be_retried(world: worlds.World) -> None:
     good, bad = world.back_up(), world.back_up()
     world.proxmox.control("archive-damaged", volid=bad.volid)
@@ -108,6 +109,7 @@ def test_restore_refused_before_anything_was_touched_starts_the_vm_again(world: 
     assert world.proxmox.vm(100).running
 
 
+@pytest.mark.flow
 def test_restore_keeps_the_additional_disk_the_backup_lacked(world: worlds.World) -> None:
     backup = world.back_up()
     vms.set_config(world.client, world.service().node, 100, {"scsi1": "ceph:1"})
@@ -143,6 +145,7 @@ def test_restore_whose_answer_was_lost_is_not_taken_for_the_one_before(world: wo
     assert len(world.proxmox.tasks("qmrestore")) == 2
 
 
+@pytest.mark.flow
 def test_restore_asks_the_host_for_the_package_as_it_is_now(world: worlds.World) -> None:
     backup = world.back_up()
     world.host.service_params = lambda service_id: world.params(service_id, cores=3)  # type: ignore[attr-defined]  # optional
@@ -151,6 +154,7 @@ def test_restore_asks_the_host_for_the_package_as_it_is_now(world: worlds.World)
     assert int(world.proxmox.vm(100).config["cores"]) == 3
 
 
+@pytest.mark.flow
 def test_terminating_stops_a_running_backup(world: worlds.World) -> None:
     world.proxmox.control("slow-backup", vmid=100, seconds=30)
     world.call("BackupNow")

@@ -47,6 +47,7 @@ def test_system_disk_is_found_at_any_slot(config: dict[str, str], slot: str | No
     assert vms.boot_disk(config) == slot
 
 
+@pytest.mark.flow
 def test_efi_disk_and_tpm_added_since_the_backup_are_told_before_and_after(world: worlds.World) -> None:
     backup = world.back_up()
     added = {"efidisk0": "ceph:1,efitype=4m", "tpmstate0": "ceph:1,version=v2.0"}

@@ -63,6 +63,7 @@ def test_slot_later_than_the_catch_up_is_recorded_as_missed(
     assert world.proxmox.tasks("vzdump") == []
 
 
+@pytest.mark.flow
 def test_slot_with_todays_backup_is_skipped(world: worlds.World, clock: time_machine.Coordinates) -> None:
     world.back_up()
     run(world, clock, days=0)
@@ -71,6 +72,7 @@ def test_slot_with_todays_backup_is_skipped(world: worlds.World, clock: time_mac
     assert len(world.held()) == 1
 
 
+@pytest.mark.flow
 def test_full_quota_removes_the_oldest_first(world: worlds.World, clock: time_machine.Coordinates) -> None:
     for day in range(3):
         run(world, clock, days=day)
@@ -84,6 +86,7 @@ def test_full_quota_removes_the_oldest_first(world: worlds.World, clock: time_ma
     assert len(world.proxmox.volumes("local")) == 3
 
 
+@pytest.mark.flow
 def test_quota_of_one_keeps_the_old_backup_until_the_new_one_is_safe(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:
@@ -157,6 +160,7 @@ def test_quota_of_zero_makes_none_and_removes_none(world: worlds.World, clock: t
     assert len(world.held()) == 1
 
 
+@pytest.mark.flow
 def test_suspended_service_makes_no_backup_until_it_is_back(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:
@@ -177,6 +181,7 @@ def test_saving_a_time_already_past_runs_at_once(world: worlds.World, clock: tim
     assert outcomes(world) == [("2026-11-29", "done")]
 
 
+@pytest.mark.flow
 def test_terminated_service_loses_its_backups_after_the_grace(
     world: worlds.World, clock: time_machine.Coordinates
 ) -> None:

@@ -36,6 +36,7 @@ def test_step_that_changed_nothing_is_committed_with_the_next_one(world: worlds.
     assert ["intent=?" in one for one in steps] == [False, True]
 
 
+@pytest.mark.flow
 def test_what_a_step_stores_after_one_that_was_put_off_is_kept(world: worlds.World) -> None:
     world.register()
     backup = world.back_up()

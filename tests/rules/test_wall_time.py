@@ -84,6 +84,7 @@ def test_date_that_a_zone_skips_has_no_slot(zone: str, day: str) -> None:
 
 @settings(max_examples=examples(3000))
 @given(st.data(), zone_names, clock)
+@pytest.mark.flow
 def test_slot_is_the_first_minute_the_wall_clock_reaches_its_time(data: st.DataObject, zone: str, time: str) -> None:
     changes = clock_changes(zone, 2010, 2012) + clock_changes(zone, 2026, 2027)
     near = st.sampled_from(changes or [at("2026-06-01")]).map(datetime.date)

@@ -38,6 +38,7 @@ def test_simulate_prints_one_line_serves_and_cleans_up(tmp_path):
     assert not Path(ready["ca_file"]).exists()
 
 
+@pytest.mark.flow
 def test_simulate_refuses_a_version_it_does_not_know():
     with _run("--pve", "7.4") as process:
         assert process.wait(PATIENCE) == 2

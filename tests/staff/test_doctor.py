@@ -33,6 +33,7 @@ def doctor(world: worlds.World) -> tuple[int, list[str]]:
     return found.exit_code, found.output.splitlines()
 
 
+@pytest.mark.flow
 def test_doctor_finds_nothing_wrong_with_a_good_set_up(world: worlds.World) -> None:
     for command in (["tick"], ["worker", "--burst"]):
         assert world.app.test_cli_runner().invoke(args=["backups", *command]).exit_code == 0
@@ -69,6 +70,7 @@ def test_doctor_warns_of_a_storage_with_a_retention_of_its_own(world: worlds.Wor
     assert any("nfs-keep2 has a retention of its own (keep-last=2)" in line for line in lines), lines
 
 
+@pytest.mark.flow
 def test_doctor_says_that_a_server_is_unreachable(world: worlds.World) -> None:
     world.proxmox.control("daemon-down")
     world.proxmox.control("refuse", times=None, status=595, reason="No route to host", path="*")

@@ -77,6 +77,7 @@ def test_archive_of_another_machine_is_left_alone(world: worlds.World) -> None:
     assert len(world.proxmox.volumes("local")) == 1
 
 
+@pytest.mark.flow
 def test_imported_archives_are_not_rotated_until_they_are_released(world: worlds.World) -> None:
     """Fourteen archives of others under quota 3 lose nothing; once released, the oldest ones make room."""
     world.register("9", 103, "zoe", storage="nfs")

@@ -107,6 +107,7 @@ def test_calls_and_mails_of_all_processes_are_counted(world: worlds.World) -> No
     assert value(found, "mail_attempts_total", outcome="sent") > value(before, "mail_attempts_total", outcome="sent")
 
 
+@pytest.mark.flow
 def test_calls_of_a_worker_process_are_shown_by_the_web_process(world: worlds.World) -> None:
     world.call("BackupNow")
     before = samples(world)

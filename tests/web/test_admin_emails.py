@@ -174,6 +174,7 @@ def test_fields_of_hooks_are_listed_and_may_be_used(mailing: worlds.World, staff
     assert "[Ticket of a product]" in get(staff, EDIT + "/preview").text
 
 
+@pytest.mark.flow
 def test_test_goes_through_the_outbox_in_the_saved_text(
     mailing: worlds.World, staff: FlaskClient, mailbox: services.Mailbox
 ) -> None:

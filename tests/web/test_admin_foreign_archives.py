@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 from support import world as worlds
 
@@ -12,6 +13,7 @@ from .client_pages import visible_text
 from .staff_pages import StaffPages
 
 
+@pytest.mark.flow
 def test_foreign_archive_is_hidden_and_shown_again(world: worlds.World, admin: StaffPages) -> None:
     world.back_up("ours")
     volid = stray(world)
@@ -42,6 +44,7 @@ def stray(world: worlds.World) -> str:
     return backup.volid
 
 
+@pytest.mark.flow
 def test_foreign_archive_is_adopted_and_restored(world: worlds.World, admin: StaffPages) -> None:
     volid = stray(world)
 
@@ -64,6 +67,7 @@ def test_foreign_archive_is_adopted_and_restored(world: worlds.World, admin: Sta
     assert world.operations()[-1].state == "done"
 
 
+@pytest.mark.flow
 def test_archive_marked_for_another_client_is_not_adopted(world: worlds.World, admin: StaffPages) -> None:
     volid = stray(world)
     token = world.service("2").token

@@ -19,6 +19,7 @@ from .admin_rows import HOUR, add_operation, set_service
 from .staff_pages import StaffPages
 
 
+@pytest.mark.flow
 def test_overview_is_quiet_where_nothing_is_wrong(admin: StaffPages) -> None:
     words = admin.read()
 
@@ -48,6 +49,7 @@ def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, admin
     assert "in the last" not in words
 
 
+@pytest.mark.flow
 def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: StaffPages) -> None:
     world.register("3", 103, "carol")
     waiting = {service: add_operation(world, "waiting", service) for service in ("1", "2", "3")}
@@ -107,6 +109,7 @@ def test_service_that_its_backups_do_not_protect_is_on_the_overview(world: world
     assert "Client bob" not in admin.read("/services", trouble="unprotected")
 
 
+@pytest.mark.flow
 def test_service_without_a_good_backup_is_listed_and_only_where_one_is_due(
     world: worlds.World, admin: StaffPages
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from support import services
@@ -17,6 +18,7 @@ from .client_pages import visible_text
 from .email_helpers import PREFIX, get, outbox, post, rows
 
 
+@pytest.mark.flow
 def test_outbox_is_filtered_and_paged_by_the_database(mailing: worlds.World, staff: FlaskClient) -> None:
     outbox(mailing, 120, state="sent", error="")
     outbox(mailing, 3)

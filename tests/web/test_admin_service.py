@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 from support import world as worlds
 
@@ -44,6 +45,7 @@ def test_services_of_nobody_are_404(admin: StaffPages) -> None:
             assert admin.get(f"/services/{key}{path}").status_code == 404
 
 
+@pytest.mark.flow
 def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
     world: worlds.World, admin: StaffPages
 ) -> None:
@@ -84,6 +86,7 @@ def test_waiting_operation_is_cancelled_and_one_that_has_ended_is_refused(
     assert "It has ended already." in visible_text(again)
 
 
+@pytest.mark.flow
 def test_failed_restore_is_tried_again_or_taken_for_settled(world: worlds.World, admin: StaffPages) -> None:
     backup = world.back_up()
     world.proxmox.control("archive-damaged", volid=backup.volid)
@@ -109,6 +112,7 @@ def test_failed_restore_is_tried_again_or_taken_for_settled(world: worlds.World,
     assert (twice.status_code, "There is no failed restore." in visible_text(twice)) == (409, True)
 
 
+@pytest.mark.flow
 def test_machine_that_is_not_the_registered_one_is_taken_over_by_staff_alone(
     world: worlds.World, admin: StaffPages
 ) -> None:

@@ -71,6 +71,7 @@ def test_wrong_note_of_a_backup_leaves_the_old_one(pages: ClientPages) -> None:
     assert pages.world.held()[0].note == "the old one"
 
 
+@pytest.mark.flow
 def test_restore_that_is_not_confirmed_does_nothing(pages: ClientPages) -> None:
     backup = pages.world.back_up()
     for confirm in ("", "web10", "web100 x", "RESTORE"):
@@ -82,6 +83,7 @@ def test_restore_that_is_not_confirmed_does_nothing(pages: ClientPages) -> None:
     assert [operation.kind for operation in pages.world.operations()] == ["backup"]
 
 
+@pytest.mark.flow
 def test_restore_is_confirmed_in_any_case(pages: ClientPages) -> None:
     backup = pages.world.back_up()
 

@@ -26,6 +26,7 @@ def follow(pages: ClientPages, path: str, form: dict[str, str] | None = None) ->
     return first
 
 
+@pytest.mark.flow
 def test_backup_now_is_accepted_made_and_listed(pages: ClientPages) -> None:
     assert "Your backup is starting." in follow(pages, "/create", {"note": "before the update"})
     pages.world.drain()
@@ -118,6 +119,7 @@ def test_ended_operation_is_not_cancelled(pages: ClientPages) -> None:
     assert "It has ended already." in visible_text(answer)
 
 
+@pytest.mark.flow
 def test_failed_restore_is_offered_again_and_retried(pages: ClientPages) -> None:
     good, bad = pages.world.back_up("good"), pages.world.back_up("bad")
     pages.world.proxmox.control("archive-damaged", volid=bad.volid)
@@ -176,6 +178,7 @@ def test_page_speaks_the_reader_s_language_and_zone(pages: ClientPages) -> None:
     assert "Sonntag" in visible_text(page)
 
 
+@pytest.mark.flow
 def test_hook_adds_variables_to_the_page(pages: ClientPages) -> None:
     pages.world.backups.hooks.add("ClientAreaPage", lambda vars: {"quota": {"used": 41, "limit": 42}})  # noqa: A006 - WHMCS's own name
 
@@ -183,6 +186,7 @@ def test_hook_adds_variables_to_the_page(pages: ClientPages) -> None:
     assert pages.state()["quota"] == {"used": 41, "limit": 42}
 
 
+@pytest.mark.flow
 def test_no_secret_stands_in_page_state_log_or_mail(
     pages: ClientPages, mailbox: services.Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,7 @@ def custom(
 
 
 @pytest.mark.parametrize("path", ["/custom", "/"])
+@pytest.mark.flow
 def test_custom_function_does_what_the_forms_own_address_does(pages: ClientPages, path: str) -> None:
     answer = custom(pages, "BackupNow", path=path, note="as WHMCS does", id="2", serviceid="2")
 
@@ -59,6 +60,7 @@ def test_custom_function_does_what_the_forms_own_address_does(pages: ClientPages
     assert [held.kept for held in pages.world.held()] == [True]
 
 
+@pytest.mark.flow
 def test_each_custom_function_is_offered_and_needs_its_right(pages: ClientPages) -> None:
     world = pages.world
     for function in RIGHTS:

@@ -57,6 +57,7 @@ def settled(answer: TestResponse) -> str:
 @pytest.mark.parametrize(
     "page", ["client", "client error", "restore", "staff", "staff service", "staff live", "staff error"]
 )
+@pytest.mark.flow
 def test_names_of_the_host_stand_in_its_base_template_and_none_of_them_in_our_page(
     pages: ClientPages, page: str
 ) -> None:
@@ -103,6 +104,7 @@ def test_base_template_knows_the_service_and_the_readers_language(pages: ClientP
     assert pages.get().text == "en ltr 1 web100|Backups of web100"
 
 
+@pytest.mark.flow
 def test_template_of_ours_that_a_host_replaces_reads_its_own_names_from_host(pages: ClientPages) -> None:
     pages.world.app.context_processor(lambda: {"service": "the shop's own", "brand": "Northwind"})
     use(

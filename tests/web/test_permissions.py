@@ -45,6 +45,7 @@ def off(pages: ClientPages, actor: Actor) -> tuple[set[str], str]:
     return names, text
 
 
+@pytest.mark.flow
 def test_page_shows_what_a_sub_user_may_not_and_why(full: ClientPages) -> None:
     for actor in (ALICE, STAFF, Actor(client_id="alice", permissions=PERMISSIONS)):
         names, text = off(full, actor)

@@ -133,6 +133,7 @@ def test_proxmox_out_of_reach_leaves_kept_as_it_was(pages: ClientPages) -> None:
     assert pages.world.held()[0].kept is False
 
 
+@pytest.mark.flow
 def test_proxmox_out_of_reach_leaves_a_backup_running_that_was_to_be_stopped(pages: ClientPages) -> None:
     world = pages.world
     world.proxmox.control("slow-backup", vmid=100, seconds=1)

@@ -71,6 +71,7 @@ def test_what_stands_against_it_is_said_and_no_form_is_offered(pages: ClientPage
     assert 'name="confirm"' not in shown.text
 
 
+@pytest.mark.flow
 def test_proxmox_is_not_asked_where_it_cannot_be_restored_anyway(pages: ClientPages, path: str) -> None:
     pages.world.call("SuspendAccount", **pages.world.params())
     asked = len(pages.world.proxmox.requests())
@@ -120,6 +121,7 @@ def test_copy_that_cannot_be_made_is_said(pages: ClientPages, path: str, rule: s
     assert boxes == ([" disabled"] if rule == "offer" else [])
 
 
+@pytest.mark.flow
 def test_after_a_failed_restore_no_copy_of_the_ruin_is_offered(pages: ClientPages, path: str) -> None:
     pages.world.proxmox.control("task-unexpected", type="qmrestore", vmid=100)
     pages.post(path, {"confirm": "web100", "safety_copy": "1"})
@@ -139,6 +141,7 @@ def test_after_a_failed_restore_no_copy_of_the_ruin_is_offered(pages: ClientPage
     assert "The restore was undone." in visible_text(pages.get())
 
 
+@pytest.mark.flow
 def test_ways_on_are_closed_with_the_reason_where_they_lead_nowhere(pages: ClientPages, path: str) -> None:
     pages.world.proxmox.control("task-unexpected", type="qmrestore", vmid=100)
     pages.post(path, {"confirm": "web100"})

@@ -85,6 +85,7 @@ def test_form_of_another_site_is_refused_even_with_a_token(pages: ClientPages, s
     assert ("Another site sent this form." in staffs.text) == (status == 400)
 
 
+@pytest.mark.flow
 def test_requests_above_the_limit_are_429_for_this_service_and_actor_alone(pages: ClientPages) -> None:
     limit(pages.world, "note 2/minute", "preview 1/minute")
     backup = pages.world.back_up()

@@ -52,6 +52,7 @@ def test_schedule_that_changed_meanwhile_is_shown_beside_the_typed_one_and_not_o
     assert stored(pages) == [1]
 
 
+@pytest.mark.flow
 def test_schedule_that_staff_changed_meanwhile_is_not_overwritten(pages: ClientPages) -> None:
     mine = week(pages, 1)
     days = [{"day": day, "enabled": day == 5, "time": "01:00" if day == 5 else ""} for day in range(7)]
@@ -146,6 +147,7 @@ def test_another_site_types_no_name_into_the_page_that_confirms(pages: ClientPag
     assert 'value="web100"' not in answer.text
 
 
+@pytest.mark.flow
 def test_reinstallation_keeps_what_was_typed_when_its_token_is_over(pages: ClientPages) -> None:
     backup = pages.world.back_up()
     pages.world.proxmox.control("archive-damaged", volid=backup.volid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from support import world as worlds
 
 from puq_backups.models import Backup, now
@@ -71,6 +72,7 @@ def test_state_of_a_backup_that_is_there(pages: ClientPages) -> None:
     assert MOMENT.fullmatch(state["next_run"])
 
 
+@pytest.mark.flow
 def test_state_of_operations_that_run_and_wait(pages: ClientPages) -> None:
     world = pages.world
     world.proxmox.control("slow-backup", vmid=100, seconds=1)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Boolean, Column, String, event, select, update
 from support import world as worlds
 
@@ -85,6 +86,7 @@ def changed(world: worlds.World, column: Column[Any]) -> Iterator[None]:
         session.execute(update(column.table).values({column: value}))
 
 
+@pytest.mark.flow
 def test_what_changes_the_state_changes_its_tag(pages: ClientPages) -> None:
     pages.world.call("SaveSchedule", **SCHEDULE)
     pages.world.back_up("a note")
@@ -117,6 +119,7 @@ def add_backups(world: worlds.World, count: int) -> None:
             )  # fmt: skip
 
 
+@pytest.mark.flow
 def test_page_asks_the_database_as_often_at_100_backups_as_at_1(pages: ClientPages) -> None:
     world, counts = pages.world, []
     world.call("SaveSchedule", **SCHEDULE)
@@ -135,6 +138,7 @@ def test_page_asks_the_database_as_often_at_100_backups_as_at_1(pages: ClientPag
     assert counts[:2] == counts[2:], counts
 
 
+@pytest.mark.flow
 def test_page_of_a_waiting_retry_after_a_failed_restore_stays_within_its_queries(pages: ClientPages) -> None:
     world, backup = pages.world, pages.world.back_up()
     world.proxmox.control("archive-damaged", volid=backup.volid)
@@ -153,6 +157,7 @@ def test_page_of_a_waiting_retry_after_a_failed_restore_stays_within_its_queries
     world.drain()
 
 
+@pytest.mark.flow
 def test_backups_of_state_are_those_of_one_page(pages: ClientPages) -> None:
     add_backups(pages.world, 60)
 

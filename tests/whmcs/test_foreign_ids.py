@@ -56,6 +56,7 @@ def test_every_function_of_clients_is_here() -> None:
     assert not named & HOST_FUNCTIONS
 
 
+@pytest.mark.flow
 def test_ids_that_are_not_the_callers_are_not_there(world: worlds.World) -> None:
     before = len(world.proxmox.requests())
     written = {service_id: [vars(one)["state"] for one in world.operations(service_id)] for service_id in ("1", "2")}
@@ -78,6 +79,7 @@ def test_ids_that_are_not_the_callers_are_not_there(world: worlds.World) -> None
     assert all(not backup.kept and not backup.note for backup in (*world.held("1"), *world.held("2")))
 
 
+@pytest.mark.flow
 def test_functions_without_an_id_of_their_own(world: worlds.World) -> None:
     """What is no service's id at all may be called so: nobody learns by it what is there."""
     before = len(world.proxmox.requests())

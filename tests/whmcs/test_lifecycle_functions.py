@@ -67,6 +67,7 @@ def test_change_package_with_a_wrong_setting_is_named_and_changes_nothing(world:
     assert world.service().quota == 3
 
 
+@pytest.mark.flow
 def test_unsuspend_of_a_vm_that_went_to_another_service_is_refused(world: worlds.World) -> None:
     world.call("TerminateAccount")
     world.register("2", 100, "bob")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support import world as worlds
 
 from puq_backups.operations import engine
@@ -35,6 +36,7 @@ def test_vm_that_replaces_ours_before_it_is_destroyed_is_left_alone(world: world
     assert (theirs.config, theirs.ha) == ({"name": "theirs", "smbios1": "uuid=1"}, None)
 
 
+@pytest.mark.flow
 def test_vm_that_is_made_while_we_clone_is_left_alone(world: worlds.World) -> None:
     fail_restore(world)
     advance_to_step(world, "clone_template")
@@ -64,6 +66,7 @@ def test_vm_that_proxmox_does_not_destroy_stays_as_it_was(world: worlds.World) -
     assert {"qmclone", "qmdestroy", "resize"} & set(tasks(world)) == set()
 
 
+@pytest.mark.flow
 def test_vm_that_somebody_starts_in_between_is_stopped_first(world: worlds.World) -> None:
     fail_restore(world)
     advance_to_step(world, "destroy_vm")
@@ -74,6 +77,7 @@ def test_vm_that_somebody_starts_in_between_is_stopped_first(world: worlds.World
     assert_vm_complete(world)
 
 
+@pytest.mark.flow
 def test_vm_that_is_gone_already_is_made_again(world: worlds.World) -> None:
     fail_restore(world)
     world.proxmox.control("vm-destroyed", vmid=100)

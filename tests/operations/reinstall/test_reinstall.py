@@ -13,6 +13,7 @@ from .failed_restore import HA, assert_vm_complete, fail_restore, mails, run_rei
 
 
 @pytest.mark.parametrize("pve", ["9.2", "8.4"])
+@pytest.mark.flow
 def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: str) -> None:
     world.proxmox.reset(pve=pve)
     backup = world.back_up()
@@ -49,6 +50,7 @@ def test_vm_is_made_again_after_a_real_failure_and_its_backups_stay(world: world
     assert world.operations()[-1].state == "done"
 
 
+@pytest.mark.flow
 def test_vm_on_another_node_than_the_template_goes_to_a_shared_storage(world: worlds.World) -> None:
     world.proxmox.control("migrate", vmid=100, node="pve2")
     fail_restore(world)

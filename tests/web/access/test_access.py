@@ -64,6 +64,7 @@ def test_sub_user_who_may_not_view_gets_403_everywhere(unchanged: ClientPages) -
     assert len(world.proxmox.requests()) == asked
 
 
+@pytest.mark.flow
 def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(unchanged: ClientPages) -> None:
     world, token = unchanged.world, unchanged.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
@@ -84,6 +85,7 @@ def test_sub_user_without_the_right_gets_403_and_proxmox_is_not_asked(unchanged:
     assert len(world.operations()) == written
 
 
+@pytest.mark.flow
 def test_staff_may_come_in_everywhere(with_backups: ClientPages) -> None:
     world, token = with_backups.world, with_backups.token()
 
@@ -97,6 +99,7 @@ FOREIGN = ["bob's", "nobody", "x" * 100, "%00", "%F0%9F%92%BE", "1'--"]
 
 
 @pytest.mark.databases
+@pytest.mark.flow
 def test_foreign_ids_are_404_and_proxmox_is_not_asked(with_backups: ClientPages) -> None:
     world, token = with_backups.world, with_backups.token()
     asked, written = len(world.proxmox.requests()), len(world.operations())
@@ -111,6 +114,7 @@ def test_foreign_ids_are_404_and_proxmox_is_not_asked(with_backups: ClientPages)
     assert not world.held("2")[0].kept
 
 
+@pytest.mark.flow
 def test_retry_with_anothers_backup_is_404(with_backups: ClientPages) -> None:
     world = with_backups.world
     world.proxmox.control("archive-damaged", volid=world.held()[0].volid)
@@ -147,6 +151,7 @@ def test_removed_backup_is_404(with_backups: ClientPages) -> None:
         assert "Scheduled Automatic Backups" in visible_text(answer)
 
 
+@pytest.mark.flow
 def test_form_fields_cannot_stand_in_for_the_address(with_backups: ClientPages) -> None:
     bobs = ids(with_backups.world, "2")[0]
     answer = with_backups.post("/create", {"serviceid": "2", "service_id": "2", "backup_id": bobs, "note": "mine"})

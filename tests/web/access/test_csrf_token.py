@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..client_pages import ClientPages, visible_text
 from ..client_routes import FORM, ids, routes
 
 
+@pytest.mark.flow
 def test_missing_or_wrong_token_is_400_and_does_nothing(unchanged: ClientPages) -> None:
     world = unchanged.world
     asked, written = len(world.proxmox.requests()), len(world.operations())
@@ -32,6 +35,7 @@ def test_token_in_the_header_is_taken(with_backups: ClientPages) -> None:
     with_backups.world.drain()
 
 
+@pytest.mark.flow
 def test_token_may_be_switched_off_in_tests_alone(with_backups: ClientPages) -> None:
     app = with_backups.world.app
     app.config["WTF_CSRF_ENABLED"] = False
