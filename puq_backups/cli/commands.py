@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import jobs, logs
 from ..accounts.servers import rotate_secrets
-from ..clock import chores, heartbeats, periodic
+from ..clock import chores, heartbeats, periodic, purge_history, purge_terminated
 from ..clock.outage import Outage
 from ..context import Context
 from ..errors import BackupsError
@@ -140,6 +140,15 @@ def worker(burst: bool) -> None:
 def sync() -> None:
     """Compare our backups with the contents of the storages now."""
     periodic.sync_all(_context(), partial(tracked, label="Servers"))
+
+
+@backups.command()
+def purge() -> None:
+    """Delete old history and have the backups of terminated services removed now, all of it at once."""
+    context = _context()
+    made = purge_terminated.purge_due(context, partial(tracked, label="Terminated services"))
+    deleted = purge_history.purge(context, tracked)
+    click.echo(f"{made} removals of backups were created, {deleted} rows of history deleted.")
 
 
 @backups.command()

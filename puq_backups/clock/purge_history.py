@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from ..context import Context
@@ -13,44 +14,54 @@ from ..models import ENDED_STATES, AuditEntry, Backup, Mail, Operation, Service,
 BATCH = 500
 """Rows of a table that one transaction deletes."""
 BATCHES = 20
-"""Transactions for a table in one run; the rest is left to the next run."""
+"""Transactions for a table in one run of the clock; the rest is left to the next run."""
+Model = type[Backup | Mail | AuditEntry | Operation]
 
 
-def purge(context: Context) -> int:
+def purge(context: Context, track: Callable[[Sequence[int], str], Iterable[int]] | None = None) -> int:
     """Delete what is older than the setting, in small transactions. Returns the number of rows.
+
+    With `track`, which shows the progress by a table's batches and a label, nothing is left to a next run.
 
     Kept are operations that made an existing backup, those that an unresolved failure refers to, removed backups
     whose volume nobody has seen to be gone, and mails that have not been sent yet. Backups go before the operations
     that made them, because the operation's token proves whose an archive is.
     """
     before = now() - context.settings.history
-    return sum(
-        _purge_table(context, model, conditions)
-        for model, conditions in (
-            (Backup, _removed_backups(before)),
-            (Mail, _ended_mails(before)),
-            (AuditEntry, (AuditEntry.at < before,)),
-            (Operation, _ended_operations(before)),
-        )
+    tables: tuple[tuple[str, Model, tuple[ColumnElement[bool], ...]], ...] = (
+        ("Removed backups", Backup, _removed_backups(before)),
+        ("Mails", Mail, _ended_mails(before)),
+        ("Audit log", AuditEntry, (AuditEntry.at < before,)),
+        ("Operations", Operation, _ended_operations(before)),
     )
-
-
-def _purge_table(
-    context: Context, model: type[Backup | Mail | AuditEntry | Operation], conditions: tuple[ColumnElement[bool], ...]
-) -> int:
     total = 0
-    for _ in range(BATCHES):
-        with context.database.begin() as session:
-            count = _delete_batch(session, model, conditions)
-        total += count
-        if count < BATCH:
-            break
+    for label, model, conditions in tables:
+        batches: Iterable[int] = range(BATCHES)
+        if track is not None:
+            batches = track(range(0, _count(context, model, conditions), BATCH), f"{label}, batches of {BATCH}")
+        total += _purge_table(context, model, conditions, batches)
     return total
 
 
-def _delete_batch(
-    session: Session, model: type[Backup | Mail | AuditEntry | Operation], conditions: tuple[ColumnElement[bool], ...]
+def _count(context: Context, model: Model, conditions: tuple[ColumnElement[bool], ...]) -> int:
+    with context.database.open() as session:
+        return session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0
+
+
+def _purge_table(
+    context: Context, model: Model, conditions: tuple[ColumnElement[bool], ...], batches: Iterable[int]
 ) -> int:
+    total = 0
+    for _ in batches:
+        with context.database.begin() as session:
+            count = _delete_batch(session, model, conditions)
+        if not count:
+            break
+        total += count
+    return total
+
+
+def _delete_batch(session: Session, model: Model, conditions: tuple[ColumnElement[bool], ...]) -> int:
     ids = session.scalars(select(model.id).where(*conditions).limit(BATCH)).all()
     if ids:
         session.execute(delete(model).where(model.id.in_(ids)).execution_options(synchronize_session=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -15,20 +16,25 @@ from ..operations import state_changes
 from ..operations.set_aside import RowWork
 
 BATCH = 100
+"""Services whose removals one run of the clock creates; the rest is left to the next run."""
 RETRY_AFTER = timedelta(hours=1)
 """Pause after a failed removal, for example while the storage is offline."""
 
 
-def purge_due(context: Context) -> int:
-    """Create remove operations for services terminated before the grace period. Returns how many were created."""
+def purge_due(context: Context, track: Callable[[Sequence[str]], Iterable[str]] | None = None) -> int:
+    """Create remove operations for services terminated before the grace period. Returns how many were created.
+
+    With `track`, which shows the progress, for all of them instead of BATCH.
+    """
     before = now() - context.settings.termination_grace
     left = exists().where(Backup.service_id == Service.id, *removable("purge"))
     due = (Service.status == "terminated", Service.terminated_at <= before, left, not_set_aside("purge", Service.id))
     ended = select(Service.id).where(*due)
     with context.database.open() as session:
-        found = session.scalars(ended.order_by(Service.terminated_at).limit(BATCH)).all()
+        found = session.scalars(ended.order_by(Service.terminated_at).limit(None if track else BATCH)).all()
     return RowWork(context, "purge").count(
-        (service_id, service_id, partial(_purge_service, context, service_id)) for service_id in found
+        (service_id, service_id, partial(_purge_service, context, service_id))
+        for service_id in (track(found) if track else found)
     )
 
 
