@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import NullPool
+from sqlalchemy import NullPool, delete
 from support import world as worlds
 from support.bare_host import Host
 from support.services import ROOT
 
 from puq_backups import Backups
+from puq_backups.models import Server, Service
 from puq_backups.simulator import Simulator
 from puq_backups.staff import setup_steps
 
@@ -78,7 +80,7 @@ def test_from_an_empty_application_to_ready(
     assert lacking["redis"] == ["PUQ_BACKUPS_REDIS_URL=redis://127.0.0.1:6379/0"]
     shop.config["PUQ_BACKUPS_REDIS_URL"] = redis_url
     lacking = shop.missing()
-    assert list(lacking) == ["mail", "proxmox", "worker", "clock"]
+    assert list(lacking) == ["mail", "worker", "clock"]
     pasted = dict(line.split("=", 1) for line in lacking["mail"])
     shop.config |= {**pasted, "PUQ_BACKUPS_SMTP_URL": mailbox.url}
     params = worlds.World(shop.create_app(), shop.backups, worlds.Host(), proxmox).params()
@@ -110,6 +112,46 @@ def test_a_lacking_right_comes_with_the_lines_that_grant_it(shop: Shop, proxmox:
 
     assert "pveum role modify PuqBackups --append 1 --privs VM.Backup" in lines
     assert "pveum acl modify /vms --users 'panel@pve' --tokens 'panel@pve!puq' --roles PuqBackups" in lines
+
+
+def test_proxmox_is_no_part_that_is_missing_before_the_first_service(shop: Shop) -> None:
+    """A fresh installation knows no server: that is advice, with the lines and the command that checks one."""
+    with shop.backups.context.database.begin() as session:
+        session.execute(delete(Service))
+        session.execute(delete(Server))
+
+    lines = shop.run("init")[1]
+
+    at = next(number for number, line in enumerate(lines) if line.startswith("note    proxmox: Not checked"))
+    assert f"flask --app {SHOP} backups init --params FILE" in lines[at]
+    shown = [line[12:] for line in lines[at + 1 : at + 1 + len(setup_steps.PROXMOX)]]
+    assert shown == list(setup_steps.PROXMOX)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({}, "ok      proxmox: {at} answers with version "),
+        ({"customfields": {}}, "ok      proxmox: {at} answers with version "),
+        ({"serverhostname": ""}, "MISSING proxmox: serverhostname is missing: the host name of the Proxmox node."),
+        ({"serverpassword": "x"}, "MISSING proxmox: {at}: Proxmox refused the API token"),
+        ({"serveraccesshash": "AA:" * 31 + "AA"}, "MISSING proxmox: {at}: The certificate of "),
+        ({"configoption2": "nowhere"}, "MISSING proxmox: {at}: there is no storage nowhere."),
+        ({"configoption5": "two"}, "MISSING proxmox: CPU cores must be"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, dict) else "",
+)
+def test_a_proxmox_is_checked_before_the_first_service(
+    shop: Shop, proxmox: Simulator, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    params = worlds.World(shop.create_app(), shop.backups, worlds.Host(), proxmox).params() | wrong
+    file = tmp_path / "server.json"
+    file.write_text(json.dumps(params))
+
+    lines = shop.run("init", "--params", str(file))[1]
+
+    at = f"{params['serverhostname']}:{params['serverport']} ({params['serverusername']})"
+    assert any(line.startswith(said.format(at=at)) for line in lines), lines
 
 
 def test_database_that_does_not_answer_is_named_first(shop: Shop, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 from cryptography.fernet import Fernet
@@ -12,22 +13,26 @@ from flask.cli import ScriptInfo
 
 from ..config import PREFIX
 from ..errors import SettingError
+from ..staff import import_list
 from ..staff.setup_steps import MISSING, NOTE, OK, UNKNOWN, SetupStep, setup_steps
+from .import_command import FILE
 
 MARKS = {OK: "ok", NOTE: "note", MISSING: "MISSING", UNKNOWN: "later"}
 NOT_MOUNTED = "puq-backups is not mounted: add this where your application is made; README.md has BillingHost."
 MOUNT = ("backups.init_app(app, db=db, host=BillingHost())",)
 
 
+@click.option("--params", "file", type=FILE, help="JSON file with params of CreateAccount: its Proxmox is checked.")
 @click.pass_context
-def init(ctx: click.Context) -> None:
+def init(ctx: click.Context, file: Path | None) -> None:
     """Print what is missing for backups to run, in order, each with the line to paste."""
+    params = import_list.read_common(file)
     info = ctx.ensure_object(ScriptInfo)
     flask = f"flask --app {info.app_import_path}" if info.app_import_path else "flask"
     blocked = False
-    for step in _steps(info):
+    for step in _steps(info, params):
         blocked = blocked or step.level in {MISSING, UNKNOWN}
-        click.echo(f"{MARKS[step.level]:8}{step.name}: {step.text}")
+        click.echo(f"{MARKS[step.level]:8}{step.name}: {step.text.replace('{flask}', flask)}")
         for line in step.lines:
             click.echo(f"            {line.replace('{flask}', flask)}")
     if blocked:
@@ -35,7 +40,7 @@ def init(ctx: click.Context) -> None:
     click.echo("ready")
 
 
-def _steps(info: ScriptInfo) -> Iterator[SetupStep]:
+def _steps(info: ScriptInfo, params: import_list.Params) -> Iterator[SetupStep]:
     """Yield the steps, beginning with those without which the application does not start."""
     try:
         app = info.load_app()
@@ -48,7 +53,7 @@ def _steps(info: ScriptInfo) -> Iterator[SetupStep]:
             yield SetupStep("mount", MISSING, NOT_MOUNTED, MOUNT)
             return
         yield SetupStep("keys", OK, "PUQ_BACKUPS_KEYS is set.")
-        yield from setup_steps(found.context)
+        yield from setup_steps(found.context, params)
 
 
 def _setting(error: SettingError) -> SetupStep:

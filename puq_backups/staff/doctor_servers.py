@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
 from .. import host as hosts
+from ..accounts import params as given
 from ..context import Context
-from ..errors import BackupsError, Message
+from ..errors import BackupsError, BadInput, Message
 from ..i18n.translator import N_
 from ..models import Server, Service
 from ..pve import archives, permissions, vms
 from ..pve.client import Proxmox
 from ..pve.version import version
-from ..rules.package import Package
+from ..rules.package import Package, read, read_mapping
 from .finding import Finding
 
 MAX_VMS = 50
@@ -44,7 +46,25 @@ def check_server(context: Context, server: Server) -> Iterator[Finding]:
     with context.database.open() as session:
         vmids = sorted(set(session.scalars(newest)))
         packages = {_used(stored) for stored in session.scalars(select(Service.package).where(*ours))}
-    yield from _server(context, server, vmids, sorted(packages, key=repr))
+    name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
+    guests = [f"/vms/{vmid}" for vmid in vmids]
+    yield from _server(context, partial(context.connect, server), name, guests, sorted(packages, key=repr))
+
+
+def check_params(context: Context, params: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the findings about the server, VM and package of params of CreateAccount, before there is a service.
+
+    Without `customfields.vmid` the token must have its privileges on all VMs.
+    """
+    try:
+        access = given.server_access(params, context)
+        vmid = f"/{given.vmid(params)}" if read_mapping(params, "customfields").get("vmid") else ""
+        package = read(params)[0]
+    except BadInput as error:
+        yield Finding("error", error.message)
+        return
+    name = {"server": f"{','.join(access.hosts)}:{access.port} ({access.token_id})"}
+    yield from _server(context, partial(context.connect_with, access), name, [f"/vms{vmid}"], [package])
 
 
 def _used(stored: Any) -> Package:
@@ -60,16 +80,17 @@ def _used(stored: Any) -> Package:
     )  # fmt: skip
 
 
-def _server(context: Context, server: Server, vmids: list[int], packages: list[Package]) -> Iterator[Finding]:
-    name = {"server": f"{server.hosts}:{server.port} ({server.token_id})"}
+def _server(
+    context: Context, connect: Callable[[], Proxmox], name: dict[str, str], guests: list[str], packages: list[Package]
+) -> Iterator[Finding]:
     try:
-        proxmox = context.connect(server)
+        proxmox = connect()
         answer = {**name, "version": version(proxmox)}
         yield Finding("ok", Message("{server} answers with version {version}.", answer))
         if abs(proxmox.clock_offset) > 60:  # noqa: PLR2004 - seconds
             late = {**name, "seconds": f"{proxmox.clock_offset:.0f}"}
             yield Finding("warning", Message("{server}: its clock differs from ours by {seconds} seconds.", late))
-        for path, wanted in _wanted(vmids, packages):
+        for path, wanted in _wanted(guests, packages):
             yield from _rights(proxmox, name, path, wanted)
         for storage in sorted({package.storage for package in packages if package.storage}):
             yield from _storage(proxmox, {**name, "storage": storage})
@@ -79,9 +100,9 @@ def _server(context: Context, server: Server, vmids: list[int], packages: list[P
         yield Finding("error", Message("{server}: {reason}", {**name, "reason": error.message}))
 
 
-def _wanted(vmids: list[int], packages: list[Package]) -> Iterator[tuple[str, dict[str, str]]]:
-    for vmid in vmids:
-        yield f"/vms/{vmid}", OF_VM
+def _wanted(guests: list[str], packages: list[Package]) -> Iterator[tuple[str, dict[str, str]]]:
+    for path in guests:
+        yield path, OF_VM
     for storage in sorted({package.storage for package in packages if package.storage}):
         yield f"/storage/{storage}", OF_STORAGE
     disks = {name for package in packages for name in (package.additional_storage, package.restore_storage)}
@@ -135,6 +156,10 @@ def _reinstall(proxmox: Proxmox, name: dict[str, str], packages: list[Package]) 
 def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
     config = archives.storage_config(proxmox, name["storage"])
     if config is None:
+        path = f"/storage/{name['storage']}"
+        if not permissions.missing_privileges(proxmox, (path,), ("Datastore.Audit",)):
+            yield Finding("error", Message(N_("{server}: there is no storage {storage}."), name))
+            return
         unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
         yield Finding("warning", Message(unseen, name))
     elif not archives.keeps_all(str(config.get("prune-backups") or "")):

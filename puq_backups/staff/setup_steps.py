@@ -5,11 +5,12 @@ The sentences are read by developers in a terminal and are English only, as thos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..context import Context
-from . import doctor, readiness
+from . import doctor, doctor_servers, readiness
 from .finding import Finding
 
 OK, NOTE, MISSING, UNKNOWN = "ok", "note", "missing", "unknown"
@@ -39,13 +40,17 @@ PROXMOX = (
     "pvesm set BACKUPS --prune-backups keep-all=1",
 )
 """Role, token and storage, for a shell on a node of Proxmox. docs/proxmox-access.md narrows the paths down."""
+NO_SERVER = (
+    "Not checked: no server is known before the first CreateAccount. Give a token its rights with the lines below, "
+    "then check it with {flask} backups init --params FILE (docs/proxmox-access.md)."
+)
 
 
 @dataclass(frozen=True)
 class SetupStep:
     """One thing that must work: `level` is OK, NOTE, MISSING or UNKNOWN, `lines` are to be pasted.
 
-    `{flask}` in a line stands for the host's own `flask --app …`.
+    `{flask}` in text and lines stands for the host's own `flask --app …`.
     """
 
     name: str
@@ -54,8 +59,11 @@ class SetupStep:
     lines: tuple[str, ...] = ()
 
 
-def setup_steps(context: Context) -> Iterator[SetupStep]:
-    """Yield the steps after the keys: database, Redis, mail, Proxmox, worker, clock. Each part is tried."""
+def setup_steps(context: Context, params: Mapping[str, Any]) -> Iterator[SetupStep]:
+    """Yield the steps after the keys: database, Redis, mail, Proxmox, worker, clock. Each part is tried.
+
+    Of Proxmox the servers of the services are tried, or the one of `params`, where these are not empty.
+    """
     parts = {part.name: part for part in readiness.check_parts(context)}
     usable = parts["database"].level == parts["migrations"].level == "ok"
     yield _database(parts)
@@ -67,7 +75,7 @@ def setup_steps(context: Context) -> Iterator[SetupStep]:
         yield from (SetupStep(name, UNKNOWN, "Checked once the database works.") for name in ("proxmox", "worker"))
         yield SetupStep("clock", UNKNOWN, "Checked once the database works.")
         return
-    yield from _proxmox(context)
+    yield from _proxmox(context, params)
     yield _step("worker", parts["worker"], (WORKER,))
     yield _step("clock", parts["clock"], (CLOCK,))
 
@@ -90,11 +98,10 @@ def _mail(context: Context) -> Iterator[SetupStep]:
     yield from (SetupStep("mail", NOTE, str(finding.text), SETTINGS["staff mail"]) for finding in staff)
 
 
-def _proxmox(context: Context) -> Iterator[SetupStep]:
-    findings = list(doctor.servers(context))
+def _proxmox(context: Context, params: Mapping[str, Any]) -> Iterator[SetupStep]:
+    findings = list(doctor_servers.check_params(context, params) if params else doctor.servers(context))
     if not findings:
-        nothing = "No server is known yet. Give a token its rights, then call CreateAccount for the first service."
-        yield SetupStep("proxmox", MISSING, f"{nothing} docs/first-service.md shows how.", PROXMOX)
+        yield SetupStep("proxmox", NOTE, NO_SERVER, PROXMOX)
         return
     yield from _wrong("proxmox", findings)
     if all(finding.level != "error" for finding in findings):
