@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
-import time
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,19 +17,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import jobs, logs
 from ..accounts.servers import rotate_secrets
-from ..clock import chores, heartbeats, periodic, purge_history, purge_terminated
-from ..clock.outage import Outage
+from ..clock import heartbeats, periodic, process, purge_history, purge_terminated
 from ..context import Context
 from ..errors import BackupsError
 from ..migrations import running
-from ..models import Chore, Operation, Server, Service, leases
+from ..models import Chore, Operation, Server, Service
 from ..staff import readiness
 from ..staff.doctor import run_checks
 from .import_command import import_services
 from .init_command import init
 from .progress import tracked
-
-log = logging.getLogger("puq_backups.clock")
 
 
 class Commands(AppGroup):
@@ -106,9 +100,9 @@ def _run_tick(context: Context) -> bool:
     context.hooks.run("PreCronJob")
     answers = context.hooks.run("AfterCronJob", context=context)
     counts = next((answer for answer in answers if isinstance(answer, dict) and "slots" in answer), None)
-    if counts is not None:
-        said = ", ".join(f"{name} {count}" for name, count in counts.items())
-        log.info("tick: %s", said) if context.settings.log_format == "json" else click.echo(said)
+    # The hook has logged them.
+    if counts is not None and context.settings.log_format != "json":
+        click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))
     return counts is not None
 
 
@@ -116,17 +110,8 @@ def _run_tick(context: Context) -> bool:
 @click.option("--every", default=60, show_default=True, type=click.IntRange(min=1), help="Seconds between two ticks.")
 def clock(every: int) -> None:
     """Run `tick` repeatedly as a process. Of several, the one that holds the lease ticks."""
-    context, owner, outage = _process_context(), leases.new_owner(), Outage("the clock")
-    while True:
-        pause: float = every
-        try:
-            if chores.acquire_lease(context, "clock", owner, timedelta(seconds=3 * every)):
-                _run_tick(context)
-                chores.record_heartbeat(context, "clock")
-            outage.over()
-        except Exception as error:  # noqa: BLE001 - the database may be away, or not be there yet
-            pause = outage.failed(error)
-        time.sleep(pause)
+    context = _process_context()
+    process.run(context, every, partial(_run_tick, context))
 
 
 @backups.command()

@@ -55,6 +55,13 @@ def _take(session: Session, chore: Chore, owner: str, span: timedelta, *, due: b
     return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
 
 
+def release_lease(context: Context, name: str, owner: str) -> None:
+    """Give up the lease on a chore if `owner` holds it."""
+    with context.database.begin() as session:
+        mine = update(Chore).where(Chore.name == name, Chore.lease_owner == owner)
+        session.execute(mine.values(lease_owner=None, lease_until=None))
+
+
 def finish(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
     """Release the lease and set the next due time. `trouble` is the problem of this run, None if there was none."""
     stored = trouble.to_json() if trouble else None

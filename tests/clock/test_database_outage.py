@@ -47,7 +47,7 @@ def test_process_waits_for_its_database_and_goes_on(
     folder, output = tmp_path / "later", tmp_path / "output"
     url = f"sqlite:///{folder / 'host.sqlite'}"
 
-    with process([name, *(["--every", "1"] if name == "clock" else [])], url, redis_url, output):
+    with process([name, *(["--every", "1"] if name == "clock" else [])], url, redis_url, output) as started:
         wait_until(lambda: output.read_text().count(f"the {name} waits: OperationalError") >= 2, output.read_text)
         folder.mkdir()
         world = worlds.make(proxmox, url, redis_url)
@@ -59,6 +59,9 @@ def test_process_waits_for_its_database_and_goes_on(
         wait_until(beats, output.read_text)
         wait_until(lambda: f"the {name} goes on" in output.read_text(), output.read_text)
 
+    assert started.returncode == 0, "told to end, not killed"
+    with world.context.database.open() as session:
+        assert session.scalars(select(Chore.lease_owner).where(Chore.name == "clock")).all() in ([], [None])
     lines = output.read_text().splitlines()
     assert [line for line in lines if line.startswith("Traceback")] == []
     assert "again in 1 s" in lines[0]
