@@ -1,4 +1,4 @@
-"""Masks secrets in logged values: values under names like `password`, and the same text anywhere else."""
+"""Masks logged values: secrets under names like `password`, the same text anywhere else, and personal data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 MASK = "***"
 SECRET = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|authorization|cookie")
 """Pattern of names whose values are secret."""
+PERSONAL = frozenset({"clientsdetails", "note"})
+"""Names of values that a client's name, address or own words are in."""
 
 SHORTEST = 4
 """Minimum length of a secret that is masked inside other texts; shorter ones would match too much."""
@@ -31,10 +33,10 @@ def _secrets(value: Any, *, below: bool) -> Iterator[str]:
 
 
 def mask_values(value: Any, secrets: Iterable[str]) -> Any:
-    """Return a copy of a nested value with secrets replaced by MASK and other objects by their type name."""
+    """Return a copy with secrets and personal values replaced by MASK, and other objects by their type name."""
     if isinstance(value, Mapping):
         return {
-            str(name): MASK if _is_secret(name, one) else mask_values(one, secrets) for name, one in value.items()
+            str(name): MASK if _is_masked(name, one) else mask_values(one, secrets) for name, one in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [mask_values(one, secrets) for one in value]
@@ -43,8 +45,8 @@ def mask_values(value: Any, secrets: Iterable[str]) -> Any:
     return mask_text(value, secrets) if isinstance(value, str) else f"<{type(value).__name__}>"
 
 
-def _is_secret(name: Any, value: Any) -> bool:
-    return bool(SECRET.search(str(name))) and value not in (None, "")
+def _is_masked(name: Any, value: Any) -> bool:
+    return (name in PERSONAL or bool(SECRET.search(str(name)))) and value not in (None, "")
 
 
 def mask_text(text: str, secrets: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from puq_backups.whmcs.masking import find_secrets, mask_text, mask_values
 
 PARAMS: dict[Any, Any] = {
     "serviceid": 1, "serverpassword": "s3cret-value", "serverusername": "panel@pve!token",
-    "customfields": {"Root Password": "s3cret", "pins": [{"api_key": 99887766}], "note": "it is s3cret-value, yes"},
+    "customfields": {"Root Password": "s3cret", "pins": [{"api_key": 99887766}], "text": "it is s3cret-value, yes"},
     "Authorization": ("Bearer abcdef", None), "csrf_token": "", "secure": True, "tokens": {"a": {"b": "deep-one"}},
     "model": object(), 5: b"bytes",
 }  # fmt: skip
@@ -23,10 +23,17 @@ def test_secrets_are_found_by_their_names_at_any_depth() -> None:
 def test_masked_shows_everything_else() -> None:
     assert mask_values(PARAMS, find_secrets(PARAMS)) == {
         "serviceid": 1, "serverpassword": "***", "serverusername": "panel@pve!token",
-        "customfields": {"Root Password": "***", "pins": [{"api_key": "***"}], "note": "it is ***, yes"},
+        "customfields": {"Root Password": "***", "pins": [{"api_key": "***"}], "text": "it is ***, yes"},
         "Authorization": "***", "csrf_token": "", "secure": True, "tokens": "***", "model": "<object>",
         "5": "<bytes>",
     }  # fmt: skip
+
+
+def test_personal_data_is_not_shown_and_no_secret() -> None:
+    personal = {"clientsdetails": {"firstname": "Ann", "email": "ann@a.example"}, "note": "my notes", "vm": "Ann"}
+
+    assert mask_values(personal, find_secrets(personal)) == {"clientsdetails": "***", "note": "***", "vm": "Ann"}
+    assert find_secrets(personal) == set()
 
 
 def test_longest_secret_goes_first() -> None:
