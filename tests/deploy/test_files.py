@@ -18,6 +18,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 from support import services
 from support import world as worlds
 from support.services import ROOT
@@ -94,6 +95,25 @@ def test_containerfile_ends_as_a_user_with_a_command_that_exists() -> None:
     assert [given for name, given in found if name == "USER"] == ["billing"]
     assert names.index("USER") < names.index("CMD")
     check_command(json.loads(dict(found)["CMD"]))
+
+
+def test_image_holds_no_secrets() -> None:
+    """`COPY . ./` would take the file that compose reads them from."""
+    left_out = (DEPLOY / "container" / ".dockerignore").read_text().splitlines()
+
+    assert ("COPY", "--chown=billing:billing . ./") in instructions()
+    assert ".env" in left_out
+
+
+def test_commands_of_the_example_make_usable_secrets() -> None:
+    text = (DEPLOY / "container" / "env.example").read_text()
+    made = [
+        subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True).stdout.strip()
+        for command in re.findall(r"^# (openssl [^\n,:]+)", text, re.MULTILINE)
+    ]
+
+    assert [len(one) for one in made] == [64, 44]
+    assert Fernet(made[1]).encrypt(b"x")
 
 
 @pytest.fixture(scope="module")
