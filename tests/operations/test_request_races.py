@@ -19,7 +19,7 @@ from puq_backups.clock import tick
 from puq_backups.models import Operation
 
 pytestmark = pytest.mark.databases
-ROUNDS = 200 if THOROUGH else 2
+ROUNDS = 200 if THOROUGH else 20
 AT_ONCE = 50
 SUNDAY = datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
 NOON = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "12:00" for day in range(7)} | {"timezone": "UTC"}
