@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..clock import purge_terminated, slots
 from ..context import Context
-from ..errors import BadInput, Refused
+from ..errors import BadInput, Message, Refused
 from ..host import SYSTEM, Actor
 from ..mail import trouble
-from ..models import Server, Service, now
+from ..models import Operation, Server, Service, now
 from ..models.audit_log import audit
+from ..operations import state_changes
+from ..operations.start_conditions import SYSTEM_ORIGINS
 from ..pve import vms
 from ..pve.client import Access, Proxmox
 from ..rules import package as packages
@@ -28,6 +31,7 @@ from . import same_server
 from .servers import assign_server, save_server
 
 log = logging.getLogger("puq_backups.accounts")
+MOVED = Message("The service has another owner or server by now.")
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def _assign_vm(
     other_vm = assign_server(service, on) or service.vmid != machine.vmid
     if other_vm or service.client_id != client_id:
         service.token = secrets.token_hex(8)
+        if service.client_id:
+            _end_waiting(session, context, service, client_id)
     if other_vm or service.status == "terminated" or not service.vm_identity:
         service.vm_identity = machine.identity
         service.machine = f"{machine.vmid} {machine.identity}"[:190]
@@ -135,6 +141,16 @@ def _assign_vm(
         service.problem = None
     service.client_id, service.vmid = client_id, machine.vmid
     service.node, service.vm_name, service.vm_status = machine.node, machine.name, machine.status
+
+
+def _end_waiting(session: Session, context: Context, service: Service, client_id: str) -> None:
+    """Cancel what people asked for before the service got another client or VM; a slot is the new client's."""
+    waiting = select(Operation).where(Operation.service_id == service.id, Operation.state == "waiting")
+    for operation in session.scalars(waiting.where(Operation.origin.not_in(SYSTEM_ORIGINS))).all():
+        if operation.slot_date:
+            operation.client_id = client_id
+        else:
+            state_changes.end(session, context, operation, service, "cancelled", MOVED)
 
 
 def update_from_params(session: Session, service: Service, params: Mapping[str, Any]) -> None:

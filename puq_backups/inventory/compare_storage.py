@@ -158,7 +158,7 @@ def _adopt(
         try:
             with context.database.begin() as session:
                 if _without_row(session, server, [archive]):
-                    _adopt_marked_archive(session, server, holder, archive, disks)
+                    _adopt_marked_archive(session, context, server, holder, archive, disks)
         except Exception:
             # Its service or operation cannot be read: the other archives are compared all the same.
             log.exception("the archive %s could not be recorded", archive.volid)
@@ -198,9 +198,12 @@ def _made_by(session: Session, server: Server, archive: Archive) -> tuple[Servic
     return (service, operation) if same_storage else None
 
 
-def _adopt_marked_archive(session: Session, server: Server, holder: str, archive: Archive, disks: int) -> None:
+def _adopt_marked_archive(
+    session: Session, context: Context, server: Server, holder: str, archive: Archive, disks: int
+) -> None:  # fmt: skip
     """Record an archive of ours that lost its row."""
     if made_by := _made_by(session, server, archive):
         service_backups.record_archive(
-            session, *made_by, volid=archive.volid, node=holder, disks=disks, listed=archive
-        )
+            session, *made_by, volid=archive.volid, node=holder, disks=disks, listed=archive,
+            grace=context.settings.termination_grace,
+        )  # fmt: skip

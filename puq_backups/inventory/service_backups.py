@@ -188,14 +188,15 @@ def archive_storage(operation: Operation) -> str:
 
 def record_archive(
     session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int,
-    listed: archives.Archive | None = None,
+    grace: timedelta, listed: archives.Archive | None = None,
 ) -> Backup:  # fmt: skip
     """Return the backup row of the archive that `operation` made, and create it if needed.
 
     The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count,
-    `listed` is what its storage says of it, if that is known.
+    `listed` what its storage says of it. What was begun for an earlier client stays theirs, and goes after `grace`.
     """
-    safety = operation.kind != "backup"
+    safety, theirs = operation.kind != "backup", operation.client_id != service.client_id
+    lasts = grace if theirs else timedelta(days=operation.data["safety_days"]) if safety else None
     delete_removed_row(session, service.server_id, volid)
     known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
     backup = session.scalars(known).first()
@@ -203,11 +204,11 @@ def record_archive(
         changes.concern(session, service.id)
         # The sync, which looks at the same storage, may record it by its marker at this moment.
         insert_missing(
-            session, Backup, **Backup.owner(service), operation_id=operation.id, volid=volid,
+            session, Backup, **Backup.owner(service) | {"client_id": operation.client_id}, volid=volid,
+            operation_id=operation.id, expires_at=None if lasts is None else now() + lasts,
             storage=volid.partition(":")[0], node=node, kind="safety" if safety else operation.origin,
             note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
             disks=disks, created_at=operation.started_at or now(),
-            expires_at=now() + timedelta(days=operation.data["safety_days"]) if safety else None,
             **(_as_listed(listed) | {"seen_at": now()} if listed else {}),
         )  # fmt: skip
         backup = session.scalars(known.with_for_update()).one()

@@ -18,7 +18,9 @@ from . import foreign_archives
 
 
 def adopt(context: Context, service_id: str, actor: Actor, volid: str, confirm: str) -> None:
-    """Record a foreign archive as a backup of the service: the client can see and restore it, and it uses quota.
+    """Record a foreign archive as a backup of the service: the client can see and restore it.
+
+    It neither uses quota nor is rotated until it is released.
 
     Raises Refused if it is gone, already recorded or marked for another client; BadInput unless `confirm` is "1".
     """

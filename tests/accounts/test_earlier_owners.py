@@ -8,11 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from support import world as worlds
+from support.waiting import wait_until
 from support.world import STAFF
 
 from puq_backups import Actor
 from puq_backups.clock import purge_terminated
+from puq_backups.models import Operation, Service
+from puq_backups.operations import dispatch, engine
 from puq_backups.simulator import Simulator
+from puq_backups.simulator.world.task import Task
 
 CAROL = Actor(client_id="carol", name="Carol")
 
@@ -112,3 +116,52 @@ def test_service_that_returns_to_its_earlier_vm_has_its_backups_again(world: wor
 
     [shown] = area(world)["backups"]  # type: ignore[misc]  # the page's own facts
     assert (shown["id"], shown["earlier"], shown["counts"]) == (old.id, False, True)
+
+
+def add_waiting(world: worlds.World, kind: str, origin: str = "manual", **more: str) -> None:
+    with world.context.database.begin() as session:
+        session.add(Operation.new(session.get_one(Service, "1"), kind, origin=origin, actor="alice", **more))
+
+
+@pytest.mark.parametrize("kind", ["backup", "restore", "remove"])
+def test_what_an_earlier_owner_asked_for_does_not_begin(world: worlds.World, kind: str) -> None:
+    theirs = world.back_up()
+    add_waiting(world, kind, backup_id=theirs.id, storage="local")
+    asked = len(world.proxmox.requests())
+    world.register(client="carol")
+    world.drain()
+
+    last = world.operations()[-1]
+    assert (last.state, str(last.why)) == ("cancelled", "The service has another owner or server by now.")
+    assert {one.method for one in world.proxmox.requests()[asked:]} == {"GET"}
+
+
+def test_slot_that_waits_is_the_new_owners(world: worlds.World) -> None:
+    add_waiting(world, "backup", "scheduled", slot_date="2026-01-01", storage="local")
+    world.register(client="carol")
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    assert len(world.held()) == 1
+    assert area(world, CAROL)["quota"] == {"used": 1, "limit": 3}
+
+
+def test_archive_that_was_begun_for_an_earlier_owner_stays_theirs(world: worlds.World) -> None:
+    world.proxmox.control("hold-task", type="vzdump")
+    assert world.call("BackupNow") == "success"
+    dispatch.start_waiting(world.context)
+    wait_until(lambda: any(task.running for task in after_a_step(world)))
+    world.register(client="carol")
+    world.proxmox.control("release", of="hold-task")
+    world.drain()
+
+    assert world.operations()[-1].state == "done"
+    assert (area(world, CAROL)["backups"], area(world, CAROL)["quota"]) == ([], {"used": 0, "limit": 3})
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=7, minutes=1), tick=True):
+        assert purge_terminated.purge_other_owners(world.context) == 1
+
+
+def after_a_step(world: worlds.World) -> list[Task]:
+    """The tasks of Proxmox after one more step of the newest operation."""
+    engine.advance(world.context, world.operations()[-1].id)
+    return world.proxmox.tasks()

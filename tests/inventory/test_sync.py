@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import delete
 from support import world as worlds
@@ -98,7 +100,7 @@ def test_archive_under_the_name_of_a_removed_one_is_a_backup_of_its_own(world: w
     operation = world.operations()[-1]
     with world.context.database.begin() as session:
         again = service_backups.record_archive(
-            session, world.service(), operation, volid=first.volid, node="", disks=1
+            session, world.service(), operation, volid=first.volid, node="", disks=1, grace=timedelta()
         )
 
     assert [(backup.id, backup.note) for backup in world.held()] == [(again.id, "second")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -134,7 +135,9 @@ def test_archive_that_two_record_at_once_is_one_row(world: worlds.World) -> None
         volid = f"local:backup/vzdump-qemu-100-2026_01_01-00_00_0{number % 3}.vma.zst"
         with context.database.begin() as session:
             found = session.merge(service), session.merge(operation)
-            return service_backups.record_archive(session, *found, volid=volid, node="pve1", disks=1).id
+            return service_backups.record_archive(
+                session, *found, volid=volid, node="pve1", disks=1, grace=timedelta()
+            ).id  # fmt: skip
 
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(record, range(24)))

@@ -196,8 +196,9 @@ def record(step: StepContext, storage: str, found: MadeArchive, listed: archives
     known = storage_status.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
     backup = service_backups.record_archive(
-        step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks, listed=listed
-    )
+        step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks, listed=listed,
+        grace=step.context.settings.termination_grace,
+    )  # fmt: skip
     backup.warnings = [warning.to_json() for warning in found.warnings] or backup.warnings
     step.operation.store(made_at=now().isoformat())
     return backup
