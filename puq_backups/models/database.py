@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
 from . import changes, conflicts
@@ -32,6 +33,14 @@ class OurSession(Session):
 
     on_audit: Callable[[AuditEntry], object] | None = None
     on_change: changes.OnChange | None = None
+
+    def commit(self) -> None:
+        """Commit, or undo it all: SQLite keeps the transaction of a failed COMMIT, and the pool its connection."""
+        try:
+            super().commit()
+        except SQLAlchemyError:
+            self.rollback()
+            raise
 
 
 class Database:

@@ -22,6 +22,7 @@ from ..errors import BackupsError, BadInput, Message, Refused
 from ..inventory import run_decision, service_backups
 from ..models import Service, now
 from ..models.audit_log import audit
+from ..models.conflicts import repeated
 from ..pve.client import Access
 from ..rules.schedule import Schedule, read_form
 from ..rules.wall_time import DAYS_PER_WEEK
@@ -70,7 +71,7 @@ class Import:
         for params in services:
             result = Result(str(params.get("serviceid") or "?"))
             try:
-                self._import(params, result)
+                repeated(self._import)(params, result)
             except BackupsError as error:
                 result.state, result.reason = "refused", error.message
             except IntegrityError:
@@ -132,7 +133,7 @@ class Import:
         located = {one.archive.volid: one for one in cluster.archives.get(service.vmid, ())}
         with self.context.database.open() as session:
             unowned = foreign_archives.unowned(session, service, [one.archive for one in located.values()])
-        result.recorded = len(located) - len(unowned)
+        result.recorded, result.others = len(located) - len(unowned), 0
         confirmed = []
         for found in unowned:
             where = located[found.archive.volid]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -16,7 +17,7 @@ from support import world as worlds
 
 from puq_backups.clock import chores, tick
 from puq_backups.inventory import service_backups, storage_status
-from puq_backups.models import Chore, Server, Storage, conflicts, database
+from puq_backups.models import Chore, Server, Service, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
 
 
@@ -144,6 +145,22 @@ def test_archive_that_two_record_at_once_is_one_row(world: worlds.World) -> None
 
     assert len(set(ids)) == 3
     assert len(world.held()) == 4
+
+
+@pytest.mark.databases
+def test_what_a_refused_commit_should_have_stored_is_undone(world: worlds.World) -> None:
+    """SQLite keeps the transaction of a COMMIT that found the database locked, and the connection is used again."""
+    open_session, dialect = world.context.database.open, world.context.database.engine.dialect
+    world.register()
+    refused = OperationalError("COMMIT", None, deadlock(dialect.name))
+
+    with open_session() as session, mock.patch.object(dialect, "do_commit", side_effect=refused):
+        session.get_one(Service, "1").vm_name = "never stored"
+        with pytest.raises(OperationalError):
+            session.commit()
+
+    with open_session() as session:
+        assert session.get_one(Service, "1").vm_name == "web100"
 
 
 @pytest.mark.databases

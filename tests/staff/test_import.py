@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from typing import Any
+from unittest import mock
+
 import pytest
 from sqlalchemy import delete, func, select, update
 from support import world as worlds
@@ -142,3 +146,21 @@ def test_machine_is_imported_once(world: worlds.World) -> None:
         assert [lines(found)[key][2] for key in ("1", "2")] == ["new", "new"]
         assert "3 services: 2 new, 0 known, 1 refused" in found.stdout
         assert "belongs to another service by now" in found.stdout
+
+
+def test_conflict_in_the_database_does_not_end_an_import(world: worlds.World) -> None:
+    dialect = world.context.database.engine.dialect
+    commit, errors = dialect.do_commit, [sqlite3.OperationalError("database is locked")]
+
+    def committed(connection: Any) -> None:
+        if errors:
+            raise errors.pop()
+        commit(connection)
+
+    with mock.patch.object(dialect, "do_commit", committed):
+        found = run(world, "--write")
+
+    assert found.exit_code == 0, found.output
+    assert errors == []
+    assert lines(found)["2"][2:6] == ["new", "1", "0", "0"]
+    assert len(world.held("2")) == 1
