@@ -17,7 +17,7 @@ from ..inventory import policy, service_backups
 from ..models import Backup, Operation, Server, Service
 from ..operations import preflight
 from ..operations.step import GiveUp
-from ..operations.steps import archive, safety_copy
+from ..operations.steps import safety_copy
 from ..pve import vms
 from ..pve.client import Proxmox
 from ..rules.package import Package
@@ -99,7 +99,7 @@ def _against_safety_copy(context: Context, proxmox: Proxmox, service: Service, b
     if policy.safety_copy_mode(context.settings, service) == "off":
         return None
     try:
-        archive.check_storage(
+        safety_copy.check_storage(
             context, proxmox, service, safety_copy.storage_for_safety_copy(Package.from_json(service.package), backup)
         )
     except GiveUp as error:

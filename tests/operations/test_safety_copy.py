@@ -12,6 +12,7 @@ from support.client_steps import advance_until, client_state, reason_text, task_
 from support.kill_at_boundaries import killed_at
 from support.thorough import stride
 
+from puq_backups.client_area import restore_preview
 from puq_backups.models import now
 from puq_backups.operations import node_watch
 from puq_backups.pve import notes
@@ -104,6 +105,27 @@ def test_without_a_copy_nothing_is_touched_and_the_vm_runs_again(world: worlds.W
     assert (task_types(world, "qmrestore"), world.service().restore_failed) == ([], None)
     assert (vm.running, "scsi0" in vm.config) == (True, True)
     assert (task_types(world, "qmshutdown") == []) is (name in SEEN_BEFOREHAND)
+
+
+@pytest.mark.parametrize("limit", [{"prune-backups": "keep-last=2"}, {"total": "what is there, and a byte"}])
+def test_bin_that_holds_the_room_for_a_copy_is_named(world: worlds.World, limit: dict[str, Any]) -> None:
+    object.__setattr__(world.context.settings, "bin_hours", 24)
+    backup, binned = world.back_up(), world.back_up()
+    assert world.call("RemoveBackup", backup_id=binned.id) == "success"
+    there = sum(volume.size for volume in world.proxmox.volumes("local"))
+    world.proxmox.control(
+        "storage-config", storage="local", **limit | ({"total": there + 1} if "total" in limit else {})
+    )
+
+    told = "The storage local has room for a safety copy once you delete what is in the bin."
+    shown = restore_preview.preview(world.context, "1", worlds.ALICE, backup.id)
+    operation = restore(world, backup.id)
+
+    assert (str(shown["safety_against"]), reason_text(operation)) == (told, WITHOUT + told)
+    assert operation.state == "failed"
+    assert world.call("DeleteBackup", backup_id=binned.id) == "success"
+    world.drain()
+    assert restore_preview.preview(world.context, "1", worlds.ALICE, backup.id)["safety_against"] is None
 
 
 def test_vm_that_was_off_stays_off_where_no_copy_could_be_made(world: worlds.World) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ...context import Context
 from ...errors import ProxmoxRefused
 from ...i18n.translator import N_
-from ...inventory import storage_status
+from ...inventory import service_backups, storage_status
 from ...mail import merge_values
-from ...models import Backup
+from ...models import Backup, Service
 from ...pve import vms
+from ...pve.client import Proxmox
+from ...rules import retention
 from ...rules.package import Package
 from ..errors import may_succeed_later
 from ..step import GiveUp, GoTo, Start, StepContext, Wait
@@ -35,7 +38,7 @@ def plan_safety_copy(step: StepContext) -> None:
     source = step.load(Backup, operation.backup_id)
     name = storage_for_safety_copy(Package.from_json(operation.data["package"]), source)
     try:
-        place = archive.check_storage(step.context, step.proxmox, step.service, name)
+        place = check_storage(step.context, step.proxmox, step.service, name)
     except GiveUp as error:
         raise _without_copy(step, error) from error
     translator = step.context.translator(*merge_values.client_locale(step.context, step.service))
@@ -43,6 +46,18 @@ def plan_safety_copy(step: StepContext) -> None:
     operation.note = translator.gettext(text, when=source.created_at)
     operation.store(safety_storage=name, safety_days=step.context.settings.safety_copy_days)
     storage_status.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
+
+
+def check_storage(context: Context, proxmox: Proxmox, service: Service, name: str) -> archive.StorageCheck:
+    """Check that the storage accepts a safety copy; raises GiveUp. Only a new backup empties the bin by itself."""
+    with context.database.open() as session:
+        binned = retention.binned(service_backups.load_inventory(session, service).for_rotation())
+    place = archive.check_storage(context, proxmox, service, name, spare=binned)
+    if place.emptied:
+        raise GiveUp(
+            "The storage {storage} has room for a safety copy once you delete what is in the bin.", storage=name
+        )  # fmt: skip
+    return place
 
 
 def storage_for_safety_copy(package: Package, source: Backup) -> str:
