@@ -30,7 +30,7 @@ BATCH = 500
 MOST_CHANGED = 20_000
 """Rows written by one comparison. The next one writes the rest."""
 MOST_ASKED = 500
-"""Volumes asked for by name by one comparison. The next one asks for the rest."""
+"""Volumes asked for by name by one comparison. The next one goes on after them."""
 
 
 @dataclass
@@ -62,7 +62,8 @@ def compare(
     listed = {one.volid: one for one in archives.listing(proxmox, node, storage)} if seen.active else {}
     with context.database.open() as session:
         found = _differences(session, context, (server.id, storage, holder), listed)
-    gone = _find_gone(context, proxmox, (server.id, storage, holder), node, found, listed) if seen.active else set()
+    asked = _to_ask(context, (server.id, storage, holder), found, listed) if seen.active else []
+    gone = {volid for volid in asked if archives.find(proxmox, node, volid) is None}
     going = [key for key, volid in found.lacking if volid in gone]
     for ids in _batches([*found.changed, *going]):
         with context.database.begin() as session:
@@ -78,6 +79,7 @@ def compare(
         row = storage_status.save_storage(session, server, storage, node, seen)
         removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
         row.synced_at, row.backup_count, row.backup_bytes = now(), found.count, min(found.size, values.BIGGEST)
+        row.asked_to = asked[-1] if asked else row.asked_to
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -121,16 +123,16 @@ def _is_to_be_asked(context: Context, row: Row[Any]) -> bool:
     return row.gone_since is None or now() - row.gone_since >= context.settings.missing_after
 
 
-def _find_gone(
-    context: Context, proxmox: Proxmox, place: removed_volumes.Place, node: str, found: Compared,
-    listed: dict[str, Archive],
-) -> set[str]:  # fmt: skip
-    lacking = [volid for _, volid in found.lacking][:MOST_ASKED]
-    if listed:
-        # Something is listed, so the storage is mounted: what we removed can be asked for, too.
-        with context.database.open() as session:
-            lacking += sorted(removed_volumes.unconfirmed(session, place) - set(listed))[:MOST_ASKED]
-    return {volid for volid in lacking if archives.find(proxmox, node, volid) is None}
+def _to_ask(
+    context: Context, place: removed_volumes.Place, found: Compared, listed: dict[str, Archive]
+) -> list[str]:  # fmt: skip
+    """The volumes to ask for by name, after those of the last comparison: one may be there and never be listed."""
+    with context.database.open() as session:
+        # Where something is listed the storage is mounted: what we removed can be asked for, too.
+        removed = removed_volumes.unconfirmed(session, place) - set(listed) if listed else set()
+        last = storage_status.asked_to(session, place)
+    volids = {volid for _, volid in found.lacking} | removed
+    return sorted(volids, key=lambda volid: (volid <= last, volid))[:MOST_ASKED]
 
 
 def _write(

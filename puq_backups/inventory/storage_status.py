@@ -45,6 +45,13 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
     return storage
 
 
+def asked_to(session: Session, place: tuple[str, str, str]) -> str:
+    """The last volume that a sync asked for by name, "" for none. `place`: server id, storage, node or ""."""
+    server_id, name, node = place
+    known = select(Storage.asked_to).where(Storage.server_id == server_id, Storage.name == name, Storage.node == node)
+    return session.scalar(known) or ""
+
+
 def make_protection_due(session: Session, storage: Storage) -> None:
     """Have the tick compute anew how the services with backups on this storage are protected."""
     here = Backup.server_id == storage.server_id, Backup.storage == storage.name, Backup.node == storage.node

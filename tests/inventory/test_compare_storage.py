@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -13,6 +13,7 @@ from puq_backups import jobs
 from puq_backups.clock import periodic, tick
 from puq_backups.inventory import compare_storage, sync
 from puq_backups.models import Backup, Chore, Server, now
+from puq_backups.pve import archives
 from puq_backups.simulator import Simulator
 
 MANY = 1200
@@ -111,6 +112,25 @@ def test_number_of_volumes_asked_for_is_limited_and_the_rest_follows(
 
     assert asked == [4, 2, 0]
     assert sum(backup.gone_since is not None for backup in world.held()) == 6
+
+
+@pytest.mark.parametrize("removed_at", [None, now()])
+def test_volumes_that_are_there_and_not_listed_are_asked_for_in_turn(
+    world: worlds.World, monkeypatch: pytest.MonkeyPatch, removed_at: datetime | None
+) -> None:
+    """Proxmox leaves out of a listing what the token may not see, and tells of it by name."""
+    world.back_up()
+    record_unlisted(world, 5)
+    with world.context.database.begin() as session:
+        session.execute(update(Backup).where(Backup.id.like("b1-%")).values(removed_at=removed_at))
+    monkeypatch.setattr(compare_storage, "MOST_ASKED", 2)
+    asked: list[str] = []
+    monkeypatch.setattr(archives, "find", lambda _proxmox, _node, volid: asked.append(volid) or True)
+
+    for _ in range(3):
+        synced(world)
+
+    assert (len(asked), len(set(asked)), asked[-1]) == (6, 5, asked[0])
 
 
 def test_tick_leaves_the_sync_to_a_worker(world: worlds.World) -> None:
