@@ -166,8 +166,50 @@ def test_database_that_does_not_answer_is_named_first(shop: Shop, tmp_path: Path
 def test_wrong_setting_is_named(shop: Shop) -> None:
     shop.config["PUQ_BACKUPS_KEYSS"] = "x"
 
-    assert shop.run("init") == (1, ["MISSING settings: PUQ_BACKUPS_KEYSS is not a setting of puq-backups."])
-    assert "Error: PUQ_BACKUPS_KEYSS is not a setting of puq-backups." in shop.run("tick")[1]
+    said = "PUQ_BACKUPS_KEYSS is not a setting of puq-backups; did you mean PUQ_BACKUPS_KEYS?"
+    assert shop.run("init") == (1, [f"MISSING settings: {said}"])
+    assert f"Error: {said}" in shop.run("tick")[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres", "SQLALCHEMY_DATABASE_URI: Could not parse"),
+        ("postgres://a@b/c", "SQLALCHEMY_DATABASE_URI: Can't load plugin"),
+        ("mysql+mysqldb://a@b/c", "SQLALCHEMY_DATABASE_URI asks for the driver MySQLdb, which is not installed."),
+    ],
+)
+def test_database_url_that_cannot_be_used_is_named(shop: Shop, url: str, said: str) -> None:
+    """Flask-SQLAlchemy refuses it where the host's application is made, before we are asked."""
+    shop.config["SQLALCHEMY_DATABASE_URI"] = url
+
+    assert shop.run("init")[1][0].startswith(f"MISSING database: {said}")
+    assert shop.run("tick")[1][0].startswith(f"Error: {said}")
+
+
+def test_driver_that_the_hosts_module_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask answers an import that fails with a text that holds the traceback."""
+    (tmp_path / "lacking.py").write_text("raise ModuleNotFoundError(name='pymysql')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    for command, said in (("init", "MISSING database: "), ("tick", "Error: ")):
+        found = CliRunner().invoke(FlaskGroup(), ["backups", command], obj=ScriptInfo(app_import_path="lacking"))
+        assert found.exit_code == 1
+        assert found.output.startswith(f"{said}SQLALCHEMY_DATABASE_URI asks for the driver pymysql"), found.output
+
+
+def test_tick_says_without_a_traceback_what_is_out_of_reach(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/nowhere/shop.sqlite"
+    away = shop.run("tick")
+    shop.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/empty.sqlite"
+    empty = shop.run("tick")
+
+    reason = "The database at SQLALCHEMY_DATABASE_URI does not do its work: unable to open database file"
+    assert away == (1, [f"Error: {reason}"])
+    assert empty == (1, ["Error: The tables of puq-backups are not up to date: run `flask backups db upgrade`."])
+    assert "Traceback" not in caplog.text
 
 
 def test_application_that_does_not_mount_us_is_told_the_line(shop: Shop) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from cryptography.fernet import Fernet
 from flask import current_app
-from flask.cli import AppGroup, ScriptInfo, with_appcontext
+from flask.cli import AppGroup, NoAppException, ScriptInfo, with_appcontext
 from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import jobs, logs
 from ..accounts.servers import rotate_secrets
 from ..clock import heartbeats, periodic, process, purge_history, purge_terminated
+from ..clock.outage import describe
 from ..context import Context
 from ..errors import BackupsError
 from ..migrations import running
 from ..models import Chore, Operation, Server, Service
 from ..staff import readiness
 from ..staff.doctor import run_checks
+from . import startup
 from .import_command import import_services
 from .init_command import init
 from .progress import tracked
@@ -39,14 +41,14 @@ class Commands(AppGroup):
         """Run the command; errors of database, Redis and ours become a ClickException."""
         try:
             return super().invoke(ctx)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, RedisError, ImportError, NoAppException) as error:
+            if text := startup.explain(error):
+                raise click.ClickException(text) from error
+            if not isinstance(error, SQLAlchemyError | RedisError):
+                raise
             # The command's application context is closed by now.
             with ctx.ensure_object(ScriptInfo).load_app().app_context():
-                if running.explains(error, _context().database.engine):
-                    raise click.ClickException(str(running.OUTDATED)) from error
-            raise click.ClickException(f"The database does not do its work: {_first_line(error)}") from error
-        except RedisError as error:
-            raise click.ClickException(f"Redis cannot be used: {_first_line(error)}") from error
+                raise click.ClickException(describe(error, _context().database.engine)) from error
         except BackupsError as error:
             raise click.ClickException(str(error)) from error
 
@@ -63,10 +65,6 @@ class Commands(AppGroup):
 
 
 backups = Commands("backups", help="Backups of virtual machines: worker, clock and maintenance.")
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _context() -> Context:
@@ -90,9 +88,10 @@ def _process_context() -> Context:
 def tick() -> None:
     """Run the time-driven work once. For system cron, every minute."""
     context = _process_context()
+    # Hooks that fail are logged with their traceback; tables that are missing or out of reach need none.
+    if not running.is_current(context.database.engine):
+        raise click.ClickException(str(running.OUTDATED))
     if not _run_tick(context):
-        if not running.is_current(context.database.engine):
-            raise click.ClickException(str(running.OUTDATED))
         raise click.ClickException("The tick failed; the log has the details.")
 
 

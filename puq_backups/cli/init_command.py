@@ -14,7 +14,8 @@ from flask.cli import ScriptInfo
 from ..config import PREFIX
 from ..errors import SettingError
 from ..staff import import_list
-from ..staff.setup_steps import MISSING, NOTE, OK, UNKNOWN, SetupStep, setup_steps
+from ..staff.setup_steps import MISSING, NOTE, OK, SETTINGS, UNKNOWN, SetupStep, setup_steps
+from . import startup
 from .import_command import FILE
 
 MARKS = {OK: "ok", NOTE: "note", MISSING: "MISSING", UNKNOWN: "later"}
@@ -47,6 +48,11 @@ def _steps(info: ScriptInfo, params: import_list.Params) -> Iterator[SetupStep]:
     except SettingError as error:
         yield _setting(error)
         return
+    except Exception as error:
+        if text := startup.explain(error):
+            yield SetupStep("database", MISSING, text, SETTINGS["database"])
+            return
+        raise
     with app.app_context():
         found = current_app.extensions.get("puq_backups")
         if found is None:
@@ -59,7 +65,7 @@ def _steps(info: ScriptInfo, params: import_list.Params) -> Iterator[SetupStep]:
 def _setting(error: SettingError) -> SetupStep:
     """Return the step of a setting, or of the host, that init_app refused; for the keys with a new key to paste."""
     name = f"{PREFIX}KEYS"
-    if re.search(rf"{name}\b", str(error)):
-        text = "PUQ_BACKUPS_KEYS holds no usable key. Keep this one where the database's backups are not:"
+    if re.match(rf"{name}\b", str(error)):
+        text = f"{error} A new one, to be kept where the database's backups are not:"
         return SetupStep("keys", MISSING, text, (f"{name}={Fernet.generate_key().decode()}",))
     return SetupStep("settings", MISSING, str(error))

@@ -23,7 +23,8 @@ def run(context: Context, every: int, tick: Callable[[], object]) -> None:
     signal ends the process at once. In a container the clock is process 1, which the kernel ends by no signal that it
     does not handle.
     """
-    owner, outage, stop = leases.new_owner(), Outage("the clock"), threading.Event()
+    owner, stop = leases.new_owner(), threading.Event()
+    outage = Outage("the clock", context.database.engine)
 
     def end(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)

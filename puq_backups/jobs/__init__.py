@@ -151,7 +151,7 @@ def _enqueue_due_forever(context: Context, stop: threading.Event, pulse: Pulse) 
 
     No heartbeat is stored while the main loop, which performs the jobs, stands still.
     """
-    beaten, pause, outage = float("-inf"), 1.0, Outage("the worker")
+    beaten, pause, outage = float("-inf"), 1.0, Outage("the worker", context.database.engine)
     while not stop.wait(pause):
         try:
             operation_queue.enqueue_due(context)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from difflib import get_close_matches
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     known = {PREFIX + setting.name.upper(): setting for setting in fields(Settings)}
     for name in (*config, *environ):
         if name.startswith(PREFIX) and name not in known:
-            raise SettingError("{name} is not a setting of puq-backups.", name=name)
+            raise _unknown(name, known)
     found = {}
     for name, setting in known.items():
         raw = config[name] if name in config else environ.get(name)
@@ -40,6 +41,13 @@ def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     settings = Settings(**found)
     _check(settings)
     return settings
+
+
+def _unknown(name: str, known: Iterable[str]) -> SettingError:
+    [near, *_] = [*get_close_matches(name, known, 1, 0.8), ""]
+    if near:
+        return SettingError("{name} is not a setting of puq-backups; did you mean {near}?", name=name, near=near)
+    return SettingError("{name} is not a setting of puq-backups.", name=name)
 
 
 def _read(name: str, kind: str, raw: Any) -> Any:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy import select
 from support import world as worlds
 from support.services import ROOT
 from support.waiting import PATIENCE, wait_until
 
-from puq_backups.clock.outage import PAUSES, Outage
+from puq_backups.clock.outage import PAUSES, Outage, describe
 from puq_backups.models import Chore
 from puq_backups.simulator import Simulator
 
@@ -48,8 +50,11 @@ def test_process_waits_for_its_database_and_goes_on(
     url = f"sqlite:///{folder / 'host.sqlite'}"
 
     with process([name, *(["--every", "1"] if name == "clock" else [])], url, redis_url, output) as started:
-        wait_until(lambda: output.read_text().count(f"the {name} waits: OperationalError") >= 2, output.read_text)
+        waits = f"the {name} waits: The database at SQLALCHEMY_DATABASE_URI does not do its work: unable to open"
+        wait_until(lambda: output.read_text().count(waits) >= 2, output.read_text)
         folder.mkdir()
+        untold = f"the {name} waits: The tables of puq-backups are not up to date: run `flask backups db upgrade`"
+        wait_until(lambda: untold in output.read_text(), output.read_text)
         world = worlds.make(proxmox, url, redis_url)
 
         def beats() -> bool:
@@ -65,6 +70,13 @@ def test_process_waits_for_its_database_and_goes_on(
     lines = output.read_text().splitlines()
     assert [line for line in lines if line.startswith("Traceback")] == []
     assert "again in 1 s" in lines[0]
+
+
+def test_redis_that_does_not_answer_is_named_by_its_setting() -> None:
+    with pytest.raises(RedisError) as caught:
+        Redis.from_url("redis://127.0.0.1:1/0").ping()
+
+    assert describe(caught.value).startswith("Redis at PUQ_BACKUPS_REDIS_URL cannot be used: Error 111 connecting")
 
 
 def test_pauses_grow_and_begin_anew_after_a_success(caplog: pytest.LogCaptureFixture) -> None:
