@@ -149,6 +149,8 @@ OPTIONAL = ("service_params", "service_ids", "send_email", "reinstall", "unautho
 
 def check(host: object) -> None:
     """SettingError where the host application lacks a method that is needed, or an optional name is no method."""
+    if isinstance(host, type):
+        raise SettingError(f"host={host.__name__} is a class: give an object of it, {host.__name__}().")
     for name in ("current_actor", "service_url"):
         if not callable(getattr(host, name, None)):
             raise SettingError(f"host={type(host).__name__} needs a method {name}: see the README's BillingHost.")

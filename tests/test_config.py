@@ -71,12 +71,17 @@ def test_load_leaves_other_names_alone() -> None:
 
 
 def test_load_refuses_an_unknown_name_in_the_configuration() -> None:
-    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_CATCHUP is not a setting of puq-backups\.$"):
+    with pytest.raises(SettingError, match=r"of puq-backups; did you mean PUQ_BACKUPS_CATCH_UP\?$"):
         loaded(CATCHUP="3h")
 
 
+def test_load_suggests_no_name_that_is_far() -> None:
+    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_COLOUR is not a setting of puq-backups\.$"):
+        load({}, {"PUQ_BACKUPS_COLOUR": "red"})
+
+
 def test_load_refuses_an_unknown_name_in_the_environment() -> None:
-    with pytest.raises(SettingError, match=r"^PUQ_BACKUPS_CATCHUP is not a setting of puq-backups\.$"):
+    with pytest.raises(SettingError, match=r"of puq-backups; did you mean PUQ_BACKUPS_CATCH_UP\?$"):
         loaded({"PUQ_BACKUPS_CATCHUP": "3h"})
 
 

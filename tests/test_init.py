@@ -137,6 +137,7 @@ def test_proxmox_is_no_part_that_is_missing_before_the_first_service(shop: Shop)
         ({"serverpassword": "x"}, "MISSING proxmox: {at}: Proxmox refused the API token"),
         ({"serveraccesshash": "AA:" * 31 + "AA"}, "MISSING proxmox: {at}: The certificate of "),
         ({"configoption2": "nowhere"}, "MISSING proxmox: {at}: there is no storage nowhere."),
+        ({"configoption2": "ceph"}, "MISSING proxmox: {at}: storage ceph is not set up to hold backups."),
         ({"configoption5": "two"}, "MISSING proxmox: CPU cores must be"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, dict) else "",
@@ -187,17 +188,6 @@ def test_database_url_that_cannot_be_used_is_named(shop: Shop, url: str, said: s
     assert shop.run("tick")[1][0].startswith(f"Error: {said}")
 
 
-def test_driver_that_the_hosts_module_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flask answers an import that fails with a text that holds the traceback."""
-    (tmp_path / "lacking.py").write_text("raise ModuleNotFoundError(name='pymysql')")
-    monkeypatch.syspath_prepend(tmp_path)
-
-    for command, said in (("init", "MISSING database: "), ("tick", "Error: ")):
-        found = CliRunner().invoke(FlaskGroup(), ["backups", command], obj=ScriptInfo(app_import_path="lacking"))
-        assert found.exit_code == 1
-        assert found.output.startswith(f"{said}SQLALCHEMY_DATABASE_URI asks for the driver pymysql"), found.output
-
-
 def test_tick_says_without_a_traceback_what_is_out_of_reach(
     shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,6 +207,14 @@ def test_application_that_does_not_mount_us_is_told_the_line(shop: Shop) -> None
 
     assert found.exit_code == 1
     assert "backups.init_app(app, db=db, host=BillingHost())" in found.output
+
+
+def test_application_without_a_secret_key_is_told(shop: Shop) -> None:
+    shop.config["SECRET_KEY"] = None
+
+    [line] = shop.missing()["sessions"]
+
+    assert re.fullmatch(r"SECRET_KEY=[\w-]{43}", line)
 
 
 def test_new_key_needs_no_application() -> None:

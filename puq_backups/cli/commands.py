@@ -41,7 +41,7 @@ class Commands(AppGroup):
         """Run the command; errors of database, Redis and ours become a ClickException."""
         try:
             return super().invoke(ctx)
-        except (SQLAlchemyError, RedisError, ImportError, NoAppException) as error:
+        except (SQLAlchemyError, RedisError, ImportError, RuntimeError, NoAppException) as error:
             if text := startup.explain(error):
                 raise click.ClickException(text) from error
             if not isinstance(error, SQLAlchemyError | RedisError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .import_command import FILE
 
 MARKS = {OK: "ok", NOTE: "note", MISSING: "MISSING", UNKNOWN: "later"}
 NOT_MOUNTED = "puq-backups is not mounted: add this where your application is made; README.md has BillingHost."
+NO_KEY = "Your application has no secret key, which forms need. Set it in app.config, one for all processes:"
 MOUNT = ("backups.init_app(app, db=db, host=BillingHost())",)
 
 
@@ -45,21 +47,22 @@ def _steps(info: ScriptInfo, params: import_list.Params) -> Iterator[SetupStep]:
     """Yield the steps, beginning with those without which the application does not start."""
     try:
         app = info.load_app()
+        with app.app_context():
+            found = current_app.extensions.get("puq_backups")
+            if found is None:
+                yield SetupStep("mount", MISSING, NOT_MOUNTED, MOUNT)
+                return
+            yield SetupStep("keys", OK, "PUQ_BACKUPS_KEYS is set.")
+            if not app.secret_key:
+                yield SetupStep("sessions", MISSING, NO_KEY, (f"SECRET_KEY={secrets.token_urlsafe(32)}",))
+            yield from setup_steps(found.context, params)
     except SettingError as error:
         yield _setting(error)
-        return
     except Exception as error:
-        if text := startup.explain(error):
-            yield SetupStep("database", MISSING, text, SETTINGS["database"])
-            return
-        raise
-    with app.app_context():
-        found = current_app.extensions.get("puq_backups")
-        if found is None:
-            yield SetupStep("mount", MISSING, NOT_MOUNTED, MOUNT)
-            return
-        yield SetupStep("keys", OK, "PUQ_BACKUPS_KEYS is set.")
-        yield from setup_steps(found.context, params)
+        text = startup.explain(error)
+        if not text:
+            raise
+        yield SetupStep("database", MISSING, text, SETTINGS["database"])
 
 
 def _setting(error: SettingError) -> SetupStep:

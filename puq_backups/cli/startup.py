@@ -10,7 +10,7 @@ DRIVERS = frozenset({"psycopg", "psycopg2", "pymysql", "MySQLdb"})
 
 
 def explain(error: BaseException) -> str | None:
-    """Return what is wrong with SQLALCHEMY_DATABASE_URI; None if the error has another cause."""
+    """Return what is wrong with SQLALCHEMY_DATABASE_URI or `db`; None if the error has another cause."""
     # Flask puts the traceback of an import into the text of its own error.
     cause = error.__context__ if isinstance(error, NoAppException) else error
     if isinstance(cause, ArgumentError):
@@ -20,4 +20,6 @@ def explain(error: BaseException) -> str | None:
             f"SQLALCHEMY_DATABASE_URI asks for the driver {cause.name}, which is not installed. Let it begin with "
             "postgresql+psycopg:// or mysql+pymysql://, and install puq-backups[postgresql] or puq-backups[mysql]."
         )
+    if isinstance(cause, RuntimeError) and "SQLAlchemy" in str(cause):
+        return f"The db that init_app got has no engine: {cause}"
     return None

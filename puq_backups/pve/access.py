@@ -43,9 +43,12 @@ class Access:
         object.__setattr__(self, "hosts", hosts)
         self._check_address()
         if not TOKEN_ID.fullmatch(self.token_id):
-            raise BadInput("serverusername", "The API token must look like user@realm!name.")
+            raise BadInput("serverusername", "The API token (serverusername) must look like user@realm!name.")
         if not SECRET.fullmatch(self.secret):
-            raise BadInput("serverpassword", "The API token's secret is empty or holds characters it cannot have.")
+            raise BadInput(
+                "serverpassword",
+                "The API token's secret (serverpassword) is empty or holds characters it cannot have.",
+            )
         if self.ca_file and not Path(self.ca_file).is_file():
             raise BadInput("ca_file", "There is no CA file at {path}.", path=self.ca_file)
 
@@ -54,9 +57,11 @@ class Access:
             raise BadInput("serverhostname", "The Proxmox server has no host name.")
         for host in self.hosts:
             if not _is_host(host):
-                raise BadInput("serverhostname", "{host} is not a host name or an address.", host=repr(host))
+                raise BadInput(
+                    "serverhostname", "serverhostname: {host} is no host name or address.", host=repr(host)
+                )
         if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 < self.port < 65536:  # noqa: PLR2004 - the highest port
-            raise BadInput("serverport", "{port} is not a port number.", port=repr(self.port))
+            raise BadInput("serverport", "serverport: {port} is no port number.", port=repr(self.port))
         fingerprints = _fingerprints(self.fingerprint)
         if not all(FINGERPRINT.fullmatch(one) for one in fingerprints) or len(fingerprints) not in {
             0,
@@ -65,8 +70,8 @@ class Access:
         }:
             raise BadInput(
                 "serveraccesshash",
-                "The fingerprint must be the certificate's SHA-256, 32 pairs of hexadecimal digits; one for all "
-                "hosts, or one for each.",
+                "The fingerprint (serveraccesshash) must be the certificate's SHA-256, 32 pairs of hexadecimal "
+                "digits; one for all hosts, or one for each.",
             )
 
     def fingerprint_of(self, host: str) -> str | None:

@@ -44,9 +44,11 @@ def load(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
 
 
 def _unknown(name: str, known: Iterable[str]) -> SettingError:
-    [near, *_] = [*get_close_matches(name, known, 1, 0.8), ""]
-    if near:
-        return SettingError("{name} is not a setting of puq-backups; did you mean {near}?", name=name, near=near)
+    ends = [one.removeprefix(PREFIX) for one in known]
+    for near in get_close_matches(name.removeprefix(PREFIX), ends, 1, 0.7):
+        return SettingError(
+            "{name} is not a setting of puq-backups; did you mean {near}?", name=name, near=PREFIX + near
+        )
     return SettingError("{name} is not a setting of puq-backups.", name=name)
 
 

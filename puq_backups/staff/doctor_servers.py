@@ -162,7 +162,12 @@ def _storage(proxmox: Proxmox, name: dict[str, str]) -> Iterator[Finding]:
             return
         unseen = N_("{server}: the retention of storage {storage} cannot be seen (Datastore.Audit on it is lacking).")
         yield Finding("warning", Message(unseen, name))
-    elif not archives.keeps_all(str(config.get("prune-backups") or "")):
+        return
+    if "backup" not in str(config.get("content") or "backup").split(","):
+        yield Finding("error", Message(N_("{server}: storage {storage} is not set up to hold backups."), name), (
+            f"pvesm set {name['storage']} --content {config['content']},backup",
+        ))  # fmt: skip
+    if not archives.keeps_all(str(config.get("prune-backups") or "")):
         finite = Message(
             "{server}: storage {storage} has a retention of its own ({limits}); it refuses backups once its count is "
             "reached, or removes them behind our back. Set keep-all=1.",

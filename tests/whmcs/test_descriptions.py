@@ -51,7 +51,7 @@ WRONG_SERVERS = {
     "not a fingerprint": ({"serveraccesshash": "AB:CD"}, "SHA-256"),
     "no fingerprint": ({"serveraccesshash": ""}, "certificate"),
     "no host": ({"serverhostname": ""}, "serverhostname is missing"),
-    "not a host": ({"serverhostname": "http://x/y"}, "not a host name"),
+    "not a host": ({"serverhostname": "http://x/y"}, "serverhostname: .* is no host name or address"),
     "port": ({"serverport": "80a"}, "serverport must be a number from 1 to 65535"),
 }
 
