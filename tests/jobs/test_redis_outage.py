@@ -20,7 +20,7 @@ def test_queue_that_is_away_is_asked_rarely_and_said_in_one_line(caplog: pytest.
 
     lines = [record.getMessage() for record in caplog.records]
     assert 1 <= len(lines) <= 3
-    assert lines[0].startswith("the queue waits: ConnectionError: ")
+    assert lines[0].startswith("the queue waits: Redis at PUQ_BACKUPS_REDIS_URL cannot be used: ")
     assert lines[0].endswith("again in 1 s")
     assert "\n" not in lines[0]
 
