@@ -63,7 +63,7 @@ TABLE: tuple[tuple[tuple[str, ...], Cause], ...] = (
       "Name or service", "595", "596", "599", "qmp command", "broken pipe", "too many redirects",
       "Network is unreachable", "got timeout reading", "communication failure"), SILENT),
     (("powerdown failed", "could not be powered off", "vm is running", "is running - destroy",
-      "already running", "still running"), STILL_ON),
+      "already running", "still running", "started again each time"), STILL_ON),
     (("HA managed",), HIGH_AVAILABILITY),
     (("Permission check failed", "permission", "API token", "authentication", "may not", "[Oo]nly root",
       r"SDN\.Use", r"\b40[13]\b"), DENIED),

@@ -17,11 +17,14 @@ HA_REQUEST_SECONDS = 120
 """Seconds allowed for HA to act on a request."""
 POWER_OFF_SECONDS = 600
 """Seconds allowed for the VM to be off, after `PUQ_BACKUPS_SHUTDOWN_TIMEOUT`."""
+MOST_POWER_OFFS = 5
+"""How often a VM that somebody starts again is powered off by one operation."""
 
 STARTED = N_(
     "The virtual machine was started by somebody else before all was set; some settings may take effect only after "
     "its next stop and start."
 )
+STARTED_AGAIN = N_("The virtual machine was started again each time it was powered off.")
 
 
 def power_off(step: StepContext) -> Outcome:
@@ -30,12 +33,18 @@ def power_off(step: StepContext) -> Outcome:
     if status.lock:
         require_unlocked({"lock": status.lock})
     if status.status == "stopped":
+        # Somebody may start the VM hours later, before its disks are restored: it then gets the whole time again.
+        step.operation.store(off_since=None, off_asked=None, off_said=None, shutdown_ended=None)
         return None
     limit = int(step.context.settings.shutdown_timeout.total_seconds())
     data = step.operation.data
     if time.time() - float(data.get("off_since") or time.time()) > limit + POWER_OFF_SECONDS:
         raise GiveUp("The virtual machine could not be powered off: {proxmox}", proxmox=_power_off_error(step))
-    step.operation.store(off_since=data.get("off_since") or time.time())
+    if not data.get("off_since"):
+        times = data.get("power_offs", 0)
+        if times == MOST_POWER_OFFS:
+            raise GiveUp(STARTED_AGAIN)
+        step.operation.store(off_since=time.time(), power_offs=times + 1)
     if step.task_result is not None:
         step.operation.store(off_asked=time.time(), off_said=_power_off_error(step), shutdown_ended=True)
         if not step.task_result.ok and data.get("shutdown_ended"):
