@@ -55,8 +55,8 @@ def load(session: Session, service: Service, operation_ids: Sequence[str | None]
     recent = Operation.created_at >= now() - timedelta(days=DAYS + 1)
     listed = Operation.id.in_([key for key in operation_ids if key])
     rows = select(*columns).outerjoin(Backup, made).where(
-        Operation.service_id == service.id, Operation.kind == "backup", Operation.state.in_(STATES),
-        or_(recent, listed),
+        Operation.service_id == service.id, Operation.client_id == service.client_id,
+        Operation.kind == "backup", Operation.state.in_(STATES), or_(recent, listed),
     )  # fmt: skip
     return [
         PastBackup(key, state, slot, created, (end - start).total_seconds() if start and end else None, size)

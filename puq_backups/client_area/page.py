@@ -153,7 +153,8 @@ def _warnings(backup: Backup) -> list[Message]:
 
 
 def _last_ended(session: Session, service: Service) -> Operation | None:
-    ended = select(Operation).where(Operation.service_id == service.id, Operation.state.in_(ENDED_STATES))
+    theirs = Operation.service_id == service.id, Operation.client_id == service.client_id
+    ended = select(Operation).where(*theirs, Operation.state.in_(ENDED_STATES))
     return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
 
 

@@ -102,7 +102,7 @@ def write(
 ) -> None:
     """Add the mails declared for an event to the outbox; each once for its `key`."""
     for email in context.hooks.emails:
-        if email.event != event or _disabled_by_package(email, records.service):
+        if email.event != event or _disabled_by_package(email, records.service) or _is_of_another(email, records):
             continue
         if templates.is_disabled(session, email.name):
             log.info("the mail %s (%s) is disabled", email.name, key)
@@ -113,6 +113,14 @@ def write(
 def _disabled_by_package(email: Email, service: Service | None) -> bool:
     chosen = Package.from_json(service.package).email_restored if service else ""
     return email.folder == "backup_restored" and chosen.lower() in {"none", "off", "no", "0"}
+
+
+def _is_of_another(email: Email, records: Records) -> bool:
+    """Whether a mail to the client is about an operation that was begun for an earlier one."""
+    service, operation = records.service, records.operation
+    if email.to != "client" or service is None or operation is None:
+        return False
+    return operation.client_id != service.client_id
 
 
 def _add_to_outbox(

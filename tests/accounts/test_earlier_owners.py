@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
 from support import world as worlds
 from support.waiting import wait_until
 from support.world import STAFF
 
 from puq_backups import Actor
 from puq_backups.clock import purge_terminated
-from puq_backups.models import Operation, Service
+from puq_backups.models import Mail, Operation, Service
 from puq_backups.operations import dispatch, engine
 from puq_backups.simulator import Simulator
 from puq_backups.simulator.world.task import Task
@@ -146,6 +147,25 @@ def test_slot_that_waits_is_the_new_owners(world: worlds.World) -> None:
     assert area(world, CAROL)["quota"] == {"used": 1, "limit": 3}
 
 
+def recipients(world: worlds.World) -> list[str]:
+    with world.context.database.open() as session:
+        return list(session.scalars(select(Mail.recipient)))
+
+
+def test_failure_of_an_operation_of_an_earlier_owner_is_not_mailed_to_the_new_one(world: worlds.World) -> None:
+    backup = world.back_up()
+    world.proxmox.control("task-fails", type="qmrestore", text="no")
+    world.proxmox.control("hold-task", type="qmrestore")
+    assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
+    wait_until(lambda: any(task.running for task in after_a_step(world)))
+    world.register(client="carol")
+    world.proxmox.control("release", of="hold-task")
+    world.drain()
+
+    assert world.operations()[-1].state == "failed"
+    assert [one for one in recipients(world) if one.startswith("carol")] == []
+
+
 def test_archive_that_was_begun_for_an_earlier_owner_stays_theirs(world: worlds.World) -> None:
     world.proxmox.control("hold-task", type="vzdump")
     assert world.call("BackupNow") == "success"
@@ -165,3 +185,13 @@ def after_a_step(world: worlds.World) -> list[Task]:
     """The tasks of Proxmox after one more step of the newest operation."""
     engine.advance(world.context, world.operations()[-1].id)
     return world.proxmox.tasks()
+
+
+def test_what_became_of_an_earlier_owners_operations_is_not_told(world: worlds.World) -> None:
+    world.back_up("Alice's secret")
+    world.register(client="carol")
+
+    found = area(world, CAROL)
+    assert found["last_operation"] is None
+    assert {day["state"] for day in found["history"]["days"]} == {"none"}
+    assert found["history"]["curve"] is None
