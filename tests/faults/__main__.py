@@ -9,7 +9,12 @@ import sys
 import time
 from collections import Counter
 
+from .figures import lines
 from .play_and_check import play, play_real
+
+BREAKS = {"1": "backups lost", "6": "duplicates"}
+"""Rules whose breaks have a name."""
+FIGURES = ("rules broken", *BREAKS.values())
 
 
 def main() -> int:
@@ -23,13 +28,14 @@ def main() -> int:
     given = parser.parse_args()
     first, _, last = given.seeds.partition("-")
     seeds = [(seed, given.rounds) for seed in range(int(first), int(last or first) + 1)]
-    figures, end = Counter[str](), time.monotonic() + given.minutes * 60
+    figures, end = Counter(dict.fromkeys(FIGURES, 0)), time.monotonic() + given.minutes * 60
     with multiprocessing.get_context("spawn").Pool(given.jobs, maxtasksperchild=20) as pool:
         for seed, found, sentences in pool.imap(play_real if given.real else play, seeds):
             figures.update(found)
             figures["runs"] += 1
-            figures["broken"] += len(sentences)
             for sentence in sentences:
+                rule = sentence.partition(":")[0]
+                figures.update(["rules broken", BREAKS.get(rule, f"rule {rule} broken")])
                 sys.stdout.write(f"seed {seed}: {sentence}\n")
             if sentences:
                 how = " --real" if given.real else ""
@@ -37,8 +43,8 @@ def main() -> int:
                 sys.stdout.flush()
             if time.monotonic() > end:
                 break
-    sys.stdout.write("".join(f"{name:32}{figures[name]:>8}\n" for name in sorted(figures)))
-    return int(bool(figures["broken"]))
+    sys.stdout.write(lines(figures))
+    return int(bool(figures["rules broken"]))
 
 
 if __name__ == "__main__":

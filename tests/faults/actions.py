@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import requests
 from support import world as worlds
 
 from puq_backups import Actor
 from puq_backups.errors import BackupsError
 from puq_backups.models import Backup
-from puq_backups.staff import adopt, resolve
+from puq_backups.staff import resolve
 
+from . import others_archives
 from .run_record import Intrusion
 
 if TYPE_CHECKING:
-    from .run import Run, Tenant
+    from .registration import Tenant
+    from .run import Run
 
 QUOTAS = (1, 2, 2, 2, 3)
 STORAGES = ("nfs", "nfs", "pbs", "local")
@@ -106,6 +107,20 @@ def change_package(run: Run, tenant: Tenant) -> str:
     return run.host("ChangePackage", tenant)
 
 
+def let_rotate(run: Run, tenant: Tenant) -> str:
+    """Leave no place free, so that the next scheduled run rotates: back up, or buy no more places than are taken."""
+    there = [one for one in _backups(run, tenant) if one.binned_until is None and one.missing_at is None]
+    taken = sum(one.released_at is not None or one.kind in {"scheduled", "manual"} for one in there)
+    if taken < run.rng.choice((1, 2)):
+        return back_up(run, tenant)
+    tenant.package["backups"] = min(taken, max(QUOTAS))
+    run.record.quotas.setdefault(tenant.id, []).append(int(tenant.package["backups"]))
+    answer = run.host("ChangePackage", tenant)
+    slot = run.world.service(tenant.id).next_run_at
+    run.slot = min(slot.timestamp() - run.clock.offset, run.clock.now() + 86_400) if slot else 0.0
+    return answer
+
+
 def suspend(run: Run, tenant: Tenant) -> str:
     """Suspend, or unsuspend."""
     suspended = run.world.service(tenant.id).status == "suspended"
@@ -144,38 +159,6 @@ def _some_backup(run: Run, tenant: Tenant) -> str:
     return run.rng.choice([found[0], found[-1], *found]).id if found else ""
 
 
-def somebody_elses_archive(run: Run, tenant: Tenant) -> str:
-    """Somebody else backs the VM up by hand, and staff adopt an archive like this; later it may be released."""
-    adopted = [backup.id for backup in _backups(run, tenant) if backup.kind == "adopted" and not backup.released_at]
-    if adopted and run.rng.random() < 0.3:
-        return run.call("ReleaseBackup", tenant, backup_id=adopted[0])
-    foreign = [
-        volume for volume in run.world.proxmox.volumes("nfs") if volume.vmid == tenant.vmid and not volume.notes
-    ]
-    if not foreign:
-        return _back_up_by_hand(run, tenant)
-    try:
-        adopt.adopt(run.world.context, tenant.id, STAFF, run.rng.choice(foreign).volid, "1")
-    except BackupsError as error:
-        return str(error)
-    return "success"
-
-
-def _back_up_by_hand(run: Run, tenant: Tenant) -> str:
-    token, secret = run.world.proxmox.tokens["root"]
-    vm = run.world.proxmox.vms.get(tenant.vmid)
-    if vm is None:
-        return "no VM at this moment of a reinstallation"
-    try:
-        answer = requests.post(
-            f"{run.world.proxmox.url}/api2/json/nodes/{vm.node}/vzdump", data={"vmid": tenant.vmid, "storage": "nfs"},
-            headers={"Authorization": f"PVEAPIToken={token}={secret}"}, timeout=60,
-        )  # fmt: skip
-    except requests.RequestException:
-        return "not reached"
-    return f"by hand: {answer.status_code}"
-
-
 def change_client(run: Run, tenant: Tenant) -> str:
     """The service goes to another client, or back to the one before."""
     tenant.client = f"{tenant.client}x" if not tenant.client.endswith("x") else tenant.client[:-1]
@@ -201,8 +184,9 @@ def look(run: Run, tenant: Tenant) -> str:
 
 Action = Callable[["Run", "Tenant"], str]
 ACTIONS: dict[Action, int] = {
-    back_up: 8, restore: 16, remove: 6, delete: 12, undo: 2, keep: 4, note: 2, cancel: 3, save_schedule: 4,
-    change_package: 4, suspend: 1, terminate: 1, intrude: 2, somebody_elses_archive: 3, change_client: 1, settle: 1,
-    look: 1,
+    back_up: 8, let_rotate: 4, restore: 8, remove: 6, delete: 4, undo: 2, keep: 4, note: 2, cancel: 3,
+    save_schedule: 4, change_package: 4, suspend: 1, terminate: 1, intrude: 2, change_client: 1, settle: 1, look: 1,
+    others_archives.back_up_by_hand: 2, others_archives.adopt_archive: 1, others_archives.import_archives: 3,
+    others_archives.release: 3,
 }  # fmt: skip
 """The actions of clients, host, staff and intruders, with their weights."""

@@ -47,7 +47,8 @@ def live(run: Run, seconds: float) -> None:
         seen = run.sql(LIVE)
         turn = BUSY if seen != before else min(turn * 2, 3600.0)
         before = seen
-        run.clock.advance(min(turn if seen else _until_due(run), end - run.clock.now()))
+        pending = min((at for at, _ in run.pending), default=end)
+        run.clock.advance(min(turn if seen else _until_due(run), min(end, pending) - run.clock.now()))
 
 
 def survive(run: Run, process: Callable[[Run], None]) -> None:

@@ -207,16 +207,16 @@ NOT_PLAYED = {
     "hold": "a request that waits for another thread; there is one thread here (tests/operations/ holds requests)",
 }
 """Faults of docs/simulator.md that no run uses, with the reason."""
+ENDS = {
+    "undo", "release", "clear", "storage-online", "node-online", "daemon-up", "operator-unlock", "token-restored",
+    "vzdump-lock-released",
+}  # fmt: skip
+"""Controls that end a fault."""
 LASTING = {
     "archive-gone", "archive-damaged", "prune-behind", "verification", "encrypted", "migrate", "vm-config",
     "leftover-lock", "operator-unlock", "task-lost", "node-rebooted", "worker-killed", "vm-power", "snapshot-taken",
 }  # fmt: skip
 """Faults that are not undone at the end: what happened stays so."""
-
-
-def pick(run: Run, weights: dict[Any, int]) -> Any:
-    """One of the keys, by their weights."""
-    return run.rng.choices(list(weights), list(weights.values()))[0]
 
 
 def heal(run: Run) -> None:

@@ -41,6 +41,7 @@ def operation(name: str, kind: str = "backup", **more: Any) -> dict[str, Any]:
     facts = {
         "state": "done", "origin": "scheduled", "slot_date": f"2026-01-{day:02}", "step": "", "client_id": "c1",
         "due_at": f"2026-01-{day:02} 12:00:00", "created_at": f"2026-01-{day:02} 12:00:01", "reason": None,
+        "backup_id": None,
     }  # fmt: skip
     return {"id": name, "service_id": "1", "token": name, "kind": kind, **facts, **more}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import real_processes, rules, run
+from . import figures, real_processes, rules, run
 
 
 def play_real(task: tuple[int, int]) -> tuple[int, Counter[str], list[str]]:
@@ -31,7 +31,7 @@ def _played(
     try:
         played = work(seed, folder, rounds=rounds)
         kills = played.kills if real else played.boundaries.kills
-        return seed, played.record.figures() + Counter(kills=kills), rules.broken(played.record, real=real)
+        return seed, figures.of(played.record) + Counter(kills=kills), rules.broken(played.record, real=real)
     except Exception:  # noqa: BLE001 - a run that cannot be played is a failure, and the others go on
         return seed, Counter(), [f"0: the run itself failed: {traceback.format_exc()}"]
     finally:

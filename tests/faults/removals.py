@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 
 from .archives import File, Files, file_of, operation_of, owner, replay
 from .run_record import Row, RunRecord
 
+TAKEN_OVER = {"adopted", "imported"}
 REMOVERS = {"manual", "purge", "bin", "expiry", "again"}
 """Origins of remove operations: a person, the end of a service or of an owner, of the time in the bin, of a safety
 copy; a volume that came back after it was removed."""
@@ -93,9 +95,23 @@ def _seconds(stored: object) -> float:
 def _wrongly_owned(record: RunRecord, one: Removal) -> Iterator[str]:
     purpose = one.purpose or {}
     made_for = owner(record, one.file)
-    taken = [row for row in record.rows["backup"] if row["volid"] == one.file.volid and row["kind"] == "adopted"]
+    taken = _taken_over(record, one.file)
     if made_for != purpose["service_id"] and not any(row["service_id"] == purpose["service_id"] for row in taken):
         yield f"1: {one.file.volid} is not of service {purpose['service_id']}, whose operation removed it"
+
+
+def _taken_over(record: RunRecord, file: File) -> list[Row]:
+    """The rows by which a service took an archive over that others made."""
+    return [row for row in record.rows["backup"] if row["volid"] == file.volid and row["kind"] in TAKEN_OVER]
+
+
+def _made_by_others(record: RunRecord, file: File) -> bool:
+    return operation_of(record, file) is None or bool(_taken_over(record, file))
+
+
+def _released(record: RunRecord, file: File, by: float) -> bool:
+    """Whether somebody asked to have the archive of others count, by a time."""
+    return record.releases.get(file.volid, inf) <= by
 
 
 def _wrongly_removed(record: RunRecord, one: Removal) -> Iterator[str]:
@@ -131,23 +147,23 @@ def _wrongly_rotated(record: RunRecord, one: Removal) -> Iterator[str]:
         yield f"1: {volid} was removed by {purpose['kind']} {purpose['origin']}"
     if one.file.protected:
         yield f"1: {volid} is kept and was rotated"
+    if _made_by_others(record, one.file) and not _released(record, one.file, one.at):
+        yield f"1: {volid} was made by others, is not released and was rotated"
     if not any(_survives(record, one, other) for other in one.others):
         yield f"1: {volid} was the last restorable backup and was rotated at {one.at}"
-    taken = 1 + sum(_counts(record, purpose, other) for other in one.others)
+    taken = 1 + sum(_counts(record, one, other) for other in one.others)
     states = record.history.during(purpose["service_id"], one.at - record.grace, one.at)
     if states and taken < min(state.quota for state in states):
         yield f"1: {volid} was rotated while only {taken} of {states[-1].quota} places were taken"
 
 
-def _counts(record: RunRecord, purpose: Row, file: File) -> bool:
+def _counts(record: RunRecord, removal: Removal, file: File) -> bool:
     """Whether the file may take a place of the service's quota: not what is certainly outside it."""
-    made = operation_of(record, file)
-    if made is None:
-        return any(
-            row["volid"] == file.volid and row["service_id"] == purpose["service_id"] and row["released_at"]
-            for row in record.rows["backup"]
-        )
-    return made["service_id"] == purpose["service_id"] and made["kind"] == "backup"
+    made, service_id = operation_of(record, file), (removal.purpose or {})["service_id"]
+    if made is None or _taken_over(record, file):
+        theirs = any(row["service_id"] == service_id for row in _taken_over(record, file))
+        return theirs and _released(record, file, removal.at)
+    return made["service_id"] == service_id and made["kind"] == "backup"
 
 
 def _survives(record: RunRecord, removal: Removal, other: File) -> bool:
@@ -159,8 +175,8 @@ def _survives(record: RunRecord, removal: Removal, other: File) -> bool:
     away = other.away_since is not None and other.away_since < long_ago
     if lost or failed or away or _binned(record, other, long_ago - record.skew):
         return False
-    if made is None:
-        return _counts(record, purpose, other)
+    if made is None or _taken_over(record, other):
+        return _counts(record, removal, other)
     theirs = made["service_id"] == purpose["service_id"] and made["client_id"] == purpose["client_id"]
     # A safety copy expires by itself.
     return theirs and made["kind"] == "backup" and record.results.get(other.made_by, "OK") != "failed"

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +18,42 @@ from puq_backups import Actor
 from puq_backups.clock import periodic
 from puq_backups.simulator.faults.registry import BadControl
 
-from . import actions, clock_and_worker, destruction_audit, injected_faults, outages, repeatable, virtual_time
+from . import (
+    actions,
+    clock_and_worker,
+    destruction_audit,
+    injected_faults,
+    outages,
+    plan,
+    registration,
+    repeatable,
+    virtual_time,
+)
 from .boundaries import Boundaries, Killed
+from .registration import Tenant
 from .run_record import RunRecord
 
 ROUNDS = 12
 REGRET = 0.6
 """How often a suspension or termination is taken back before anything else is asked for."""
+AFTER_SLOT = 7200.0
+"""Seconds that a round goes on after the scheduled run that it waited for."""
 INTERNAL = "Something went wrong on our side"
 
 
 @dataclass
-class Tenant:
-    """A service and its client, with the package as it was last ordered."""
-
-    id: str
-    vmid: int
-    client: str
-    package: dict[str, Any]
-
-
-@dataclass
 class Run:
-    """The world of one run, its random choices (`rng`) and its record. `token` names the token that it uses."""
+    """The world of one run, its random choices (`rng`) and its record.
+
+    `token` names the token that it uses; a round does not end before the scheduled run at `slot`.
+    """
 
     seed: int
     world: worlds.World
     clock: virtual_time.Time
     rng: random.Random
     token: str = "panel"
+    slot: float = 0.0
     boundaries: Boundaries = field(default_factory=Boundaries)
     record: RunRecord = field(default_factory=RunRecord)
     jobs: outages.Jobs = field(default_factory=outages.Jobs)
@@ -65,9 +73,13 @@ class Run:
 
     def host(self, function: str, tenant: Tenant) -> str:
         """Call a lifecycle function as the billing application does."""
+        return self._answer(function, self.params(tenant), None)
+
+    def params(self, tenant: Tenant) -> dict[str, Any]:
+        """What the billing application knows of a service."""
         token_id, secret = self.world.proxmox.tokens[self.token]
         params = self.world.params(tenant.id, tenant.vmid, tenant.client, **tenant.package)
-        return self._answer(function, {**params, "serverusername": token_id, "serverpassword": secret}, None)
+        return params | {"serverusername": token_id, "serverpassword": secret}
 
     def _answer(self, function: str, params: dict[str, Any], actor: Actor | None) -> str:
         try:
@@ -99,8 +111,10 @@ class Run:
         return False
 
     def count(self, fault: str) -> None:
-        """Count a fault."""
-        self.record.faults[fault] += 1
+        """Count a fault; what ends one is none."""
+        if fault not in injected_faults.ENDS:
+            self.record.faults[fault] += 1
+            self.record.fault_times.append(self.clock.now())
 
     def later(self, seconds: float, name: str, **arguments: Any) -> None:
         """Do a control step in so many seconds."""
@@ -118,8 +132,8 @@ class Run:
 def play(seed: int, folder: Path, *, rounds: int = ROUNDS) -> Run:
     """Play the run of a seed to its quiet end. Nothing is checked here; see rules.broken."""
     with begun(seed, folder) as run:
-        for _ in range(rounds):
-            _round(run)
+        for planned in plan.draw(run.rng, rounds):
+            _round(run, planned)
         come_to_rest(run)
         return run
 
@@ -130,6 +144,7 @@ def begun(seed: int, folder: Path) -> Iterator[Run]:
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     settings = {
         "bin_hours": rng.choice((0, 24)), "termination_grace": rng.choice((0, 86_400)),
+        "manual_counts_as_todays": rng.random() < 0.5,
         "staff_email": "staff@example.net", "mail_from": "backups@example.net",
     }  # fmt: skip
     host, begin = outages.Host(), rng.choice(virtual_time.BEGINNINGS)
@@ -140,40 +155,31 @@ def begun(seed: int, folder: Path) -> Iterator[Run]:
             repeatable.log_kept(run.record), run.boundaries.watched(), run.jobs.kept(),
             run.database.failing(engine, clock.now), destruction_audit.watched(run),
         ):  # fmt: skip
-            _register(run)
+            registration.register(run)
             yield run
 
 
-def _register(run: Run) -> None:
-    for number, vmid in enumerate(run.rng.sample((100, 101, 103), 2), 1):
-        package = {
-            "backups": run.rng.choice(actions.QUOTAS), "rotation": run.rng.choice(("before", "before", "after")),
-            "storage": run.rng.choice(actions.STORAGES), "template": 9000,
-        }  # fmt: skip
-        tenant = Tenant(str(number), vmid, f"client{number}", package)
-        run.tenants.append(tenant)
-        run.record.quotas[tenant.id] = [int(package["backups"])]
-        answer = run.host("CreateAccount", tenant)
-        assert answer == "success", answer
-        actions.save_schedule(run, tenant)
-    periodic.sync_all(run.world.context)
-    # Most of what can be lost is there from the beginning.
-    clock_and_worker.live(run, run.rng.choice((12, 24, 36)) * 3600)
-
-
-def _round(run: Run) -> None:
+def _round(run: Run, planned: plan.Round) -> None:
     """Faults, a kill somewhere in what follows, what people do, and some hours of life."""
     # An error that was planned and has not come yet may come in this round.
     run.record.faulty = run.database.kind in {"dropped", "lost-commit"}
-    if run.rng.random() < 0.5:
-        injected_faults.pick(run, injected_faults.FAULTS)(run)
-    if run.rng.random() < 0.2:
-        injected_faults.pick(run, outages.OUTAGES)(run)
-    run.boundaries.kill_in = run.rng.choice((None, run.rng.randrange(1, 40), run.rng.randrange(1, 200)))
+    for fault in planned.faults:
+        fault(run)
+    run.boundaries.kill_in = planned.kill_in
     run.boundaries.meanwhile = lambda: _interfere(run)
-    for _ in range(run.rng.choice((1, 1, 2, 3))):
-        do_something(run, injected_faults.pick(run, actions.ACTIONS))
-    clock_and_worker.live(run, run.rng.choice((60, 600, 14_400, 43_200, 43_200)))
+    for action in planned.actions:
+        do_something(run, action)
+    if run.slot > run.clock.now():
+        _meet_slot(run, planned)
+    clock_and_worker.live(run, max(planned.seconds, run.slot + AFTER_SLOT - run.clock.now()))
+
+
+def _meet_slot(run: Run, planned: plan.Round) -> None:
+    """Faults right before the scheduled run that is waited for, and a kill in it."""
+    seconds = run.slot - planned.ahead - run.clock.now()
+    for fault in planned.at_slot:
+        run.then(seconds, partial(fault, run))
+    run.then(seconds, partial(setattr, run.boundaries, "kill_in", planned.kill_in))
 
 
 def do_something(run: Run, action: actions.Action) -> None:
@@ -203,7 +209,7 @@ def _interfere(run: Run) -> None:
     elif chance < 0.03:
         clock_and_worker.worker(run)
     elif chance < 0.06:
-        do_something(run, injected_faults.pick(run, actions.ACTIONS))
+        do_something(run, plan.by_weight(run.rng, actions.ACTIONS))
 
 
 def come_to_rest(run: Run) -> None:

@@ -5,7 +5,6 @@ Rows are read by plain SQL: what is checked shares no code with what is checked 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -54,11 +53,14 @@ class RunRecord:
     `skew`: how far the product's clock was ever off, in seconds. `ended_at`: when clock and worker ran last.
     `grace`: seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its
     call.
+    `releases`: when the release of an archive that others made was asked for first, by volid; without what was
+    refused. `imported`: archives that imports took over.
     `faulty`: set while the database fails on purpose, so that an error of ours is no news.
     """
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    fault_times: list[float] = field(default_factory=list)
     ticks: int = 0
     jumps: int = 0
     skew: float = 60.0
@@ -68,6 +70,8 @@ class RunRecord:
     history: History = field(default_factory=History)
     intrusions: list[Intrusion] = field(default_factory=list)
     destructions: list[Destruction] = field(default_factory=list)
+    releases: dict[str, float] = field(default_factory=dict)
+    imported: int = 0
     lines: list[str] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
     volumes: list[Volume] = field(default_factory=list)
@@ -116,22 +120,6 @@ class RunRecord:
     def operation(self, operation_id: str | None) -> Row | None:
         """The row of an operation."""
         return next((row for row in self.rows["operation"] if row["id"] == operation_id), None)
-
-    def figures(self) -> Counter[str]:
-        """What the summary counts."""
-        found: Counter[str] = Counter({f"fault {name}": count for name, count in self.faults.items()})
-        for row in self.rows.get("operation", []):
-            found[f"{row['kind']} {row['state']}"] += 1
-            found[f"operations {row['kind']}"] += 1
-            found["operations"] += 1
-            data = json.loads(row["data"]) if isinstance(row["data"], str) else row["data"] or {}
-            found["rotations"] += len(data.get("removed", [])) if row["kind"] == "backup" else 0
-        for (name, answer), count in self.answers.items():
-            found[f"asked {name}"] += count
-            found[f"accepted {name}"] += count if answer == "success" else 0
-        found["ticks"], found["clock jumps"] = self.ticks, self.jumps
-        found["backups made"] = sum(file.tokens is not None for file in self.files.values())
-        return found
 
 
 def _result(status: str) -> str:

@@ -100,3 +100,27 @@ def test_foreign_backup_removed() -> None:
     found.journal[0] = made(1, A, "opx", service="tok9")
     found.journal[2] = removed(2 * DAY, A, "opx", notes="[puqb:tok9.opx]")
     assert any("is not of service 1" in one for one in rotated(found))
+
+
+@pytest.mark.parametrize("kind", ["adopted", "imported"])
+@pytest.mark.parametrize("notes", ["", "[puqb:tok1.opa]"])
+def test_archive_of_others_rotated_before_it_was_released(kind: str, notes: str) -> None:
+    found = good()
+    found.journal[0] = made(1, A, "", notes=notes)
+    found.journal[2] = removed(2 * DAY, A, "", notes=notes)
+    found.rows["backup"].append({"volid": A, "kind": kind, "service_id": "1", "removed_at": "2026-01-03 12:00:00"})
+    unreleased = rotated(found)
+    found.releases[A] = NOON + DAY
+
+    assert unreleased == [f"1: {A} was made by others, is not released and was rotated"]
+    assert rotated(found) == []
+
+
+def test_archive_of_others_is_no_survivor_before_it_was_released() -> None:
+    found = good()
+    found.rows["backup"][0]["kind"] = "imported"
+    unreleased = rotated(found)
+    found.releases[B] = NOON + DAY
+
+    assert any("was the last restorable backup" in one for one in unreleased)
+    assert rotated(found) == []
