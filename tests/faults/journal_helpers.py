@@ -47,7 +47,7 @@ def operation(name: str, kind: str = "backup", **more: Any) -> dict[str, Any]:
 
 
 def audit(action: str, text: str, name: str, at: str = "2026-01-03") -> dict[str, Any]:
-    return {"action": action, "text": text, "actor": "schedule", "operation_id": name, "at": at}
+    return {"action": action, "text": text, "actor": "schedule", "operation_id": name, "at": at, "service_id": "1"}
 
 
 def good() -> RunRecord:
@@ -69,7 +69,7 @@ def good() -> RunRecord:
         found.volumes.append(there)
         found.rows["backup"].append({
             "volid": volid, "removed_at": None, "missing_at": None, "service_id": "1", "kind": "scheduled",
-            "released_at": None,
+            "released_at": None, "local_date": None,
         })  # fmt: skip
     return found
 

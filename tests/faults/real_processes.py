@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from sqlalchemy import text
 from support import databases, services
@@ -22,10 +21,10 @@ from support.waiting import wait_until
 from puq_backups.clock import periodic
 from puq_backups.simulator import start
 
+from . import destruction_audit
 from .fork_server import SETTINGS, Processes
 from .real_faults import FAULTS
 from .real_run import Run
-from .run_record import Destruction, RunRecord
 
 ROLES = ("web", "worker", "worker", "clock", "clock")
 CALM = 0.7
@@ -90,7 +89,10 @@ def _next_day(run: Run) -> None:
         # Another minute each time: a time that is unchanged is not due again.
         at = now - timedelta(minutes=run.rng.randrange(1, 30))
         form = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{at:%H:%M}" for day in range(7)}
-        run.call("SaveSchedule", service_id, timezone="UTC", **form)
+        run.record.promised.pop(service_id, None)
+        saved = run.call("SaveSchedule", service_id, timezone="UTC", **form) == "success"
+        if saved and at.date() == datetime.now(UTC).date():
+            run.record.promised[service_id] = at.date().isoformat()
 
 
 def _ask(run: Run) -> None:
@@ -124,19 +126,10 @@ def _come_to_rest(run: Run) -> None:
     ):
         run.record.history.note(0.0, dict(row))
     run.record.collect(run.world, "panel")
-    _announce(run.record)
+    run.record.destructions += destruction_audit.by_journal(run.record)
 
 
 def _is_quiet(run: Run) -> bool:
     """Whether no operation waits or runs."""
     operations = [one for service_id in ("1", "2") for one in run.world.operations(service_id)]
     return not any(one.state in {"waiting", "running", "stuck"} for one in operations)
-
-
-def _announce(record: RunRecord) -> None:
-    """Each removal that was asked for, with all of its audit rows: who was ended cannot be asked before."""
-    said = [row["text"] for row in record.rows["audit"] if row["action"] == "imgdel" and row["actor"]]
-    for entry in record.journal:
-        if entry.what == "asked" and entry.subject.startswith("DELETE") and "/content/" in entry.subject:
-            volid = unquote(entry.subject.partition("/content/")[2])
-            record.destructions.append(Destruction(f"imgdel {volid}", said.count(f"remove {volid}")))

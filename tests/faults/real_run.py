@@ -31,8 +31,8 @@ class Run:
         self.kills = 0
         self._timers: list[threading.Timer] = []
 
-    def call(self, name: str, service_id: str = "1", **form: Any) -> None:
-        """Ask the web process as the service's client, or as the host."""
+    def call(self, name: str, service_id: str = "1", **form: Any) -> str:
+        """Ask the web process as the service's client, or as the host; `killed` where it ended before its answer."""
         host = name in {"CreateAccount", "ChangePackage"}
         params = (
             self.world.params(service_id, VMIDS[int(service_id) - 1], f"client{service_id}", **form) if host else form
@@ -43,6 +43,7 @@ class Run:
         self.record.answers[name, answer[:60]] += 1
         if "wrong on our side" in answer or answer.startswith("status"):
             self.record.broken.append(f"0: {name} answered {answer}")
+        return answer
 
     def control(self, name: str, **arguments: Any) -> None:
         """Bring about a fault, and count it."""

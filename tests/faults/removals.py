@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from math import inf
 
 from .archives import File, Files, file_of, operation_of, owner, replay
-from .run_record import Row, RunRecord
+from .run_record import Row, RunRecord, seconds
 
 TAKEN_OVER = {"adopted", "imported"}
 REMOVERS = {"manual", "purge", "bin", "expiry", "again"}
@@ -82,14 +81,9 @@ def _binned(record: RunRecord, file: File, by: float) -> bool:
     """Whether a person's Remove had put it into the bin by a time; a new backup may empty it."""
     said = Counter(
         row["action"] for row in record.rows["audit"]
-        if row["text"].startswith(f"{file.volid} by ") and _seconds(row["at"]) <= by
+        if row["text"].startswith(f"{file.volid} by ") and seconds(row["at"]) <= by
     )  # fmt: skip
     return said["bin"] > said["undo"]
-
-
-def _seconds(stored: object) -> float:
-    """A stored time in seconds since the epoch."""
-    return datetime.fromisoformat(str(stored)).replace(tzinfo=UTC).timestamp()
 
 
 def _wrongly_owned(record: RunRecord, one: Removal) -> Iterator[str]:
@@ -128,7 +122,7 @@ def _wrongly_removed(record: RunRecord, one: Removal) -> Iterator[str]:
         yield f"1: {volid} was removed again without a removal before"
     if origin == "purge" and made is not None and not _is_over(record, purpose, made):
         yield f"1: {volid} was purged, but service {purpose['service_id']} goes on with the same client"
-    asked_at = _seconds(purpose["created_at"]) + record.skew
+    asked_at = seconds(purpose["created_at"]) + record.skew
     unkept = one.file.unprotected_at
     if origin in {"manual", "bin"} and unkept and record.token_id in one.file.unprotected_by and unkept > asked_at:
         yield f"1: {volid} was kept and removed"
@@ -136,7 +130,7 @@ def _wrongly_removed(record: RunRecord, one: Removal) -> Iterator[str]:
 
 def _is_over(record: RunRecord, purpose: Row, made: Row) -> bool:
     """Whether the service had ended, or belonged to another client, when the removal was asked for."""
-    at = _seconds(purpose["created_at"])
+    at = seconds(purpose["created_at"])
     states = record.history.during(purpose["service_id"], at - record.skew, at + record.skew)
     return any(state.status == "terminated" or state.client != made["client_id"] for state in states)
 

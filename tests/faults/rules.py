@@ -14,7 +14,7 @@ from puq_backups.simulator.world.journal import Entry
 from .archives import MARKER, operation_of, replay
 from .removals import floor_and_rotation
 from .run_record import RunRecord
-from .slots import ENDED, slots_end
+from .slots import ENDED, slots_end, wrongly_ended
 
 ON_ARCHIVES = {"imgdel"}
 OF_A_VM = re.compile(r"(?:POST|PUT|DELETE) /nodes/[^/]+/qemu/(\d+)(?!.*/(?:agent|clone))")
@@ -169,16 +169,22 @@ def quota(record: RunRecord) -> Iterator[str]:
 
 
 def all_ended(record: RunRecord) -> Iterator[str]:
-    """3, where the time is not ours: each operation ended, and no slot is there twice."""
+    """3, where the time is not ours: each operation ended, no slot is there twice, and the last day's is there."""
     slots: Counter[tuple[str, str]] = Counter()
     for row in record.rows["operation"]:
         if row["state"] not in ENDED:
             yield f"3: {row['kind']} {row['id']} of service {row['service_id']} is still {row['state']}"
         if row["slot_date"]:
             slots[row["service_id"], row["slot_date"]] += 1
+            yield from wrongly_ended(record, row)
     for (service_id, day), count in slots.items():
         if count > 1:
             yield f"3: service {service_id} has {count} slots on {day}"
+    # A backup of that day that was there before counts as its slot.
+    made = {(row["service_id"], row["local_date"]) for row in record.rows["backup"]}
+    for service_id, day in record.promised.items():
+        if (service_id, day) not in made and not slots[service_id, day]:
+            yield f"3: service {service_id} has no slot on {day}, for which a schedule was saved"
 
 
 RULES: tuple[Callable[[RunRecord], Iterator[str]], ...] = (

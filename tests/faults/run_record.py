@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class RunRecord:
     call.
     `releases`: when the release of an archive that others made was asked for first, by volid; without what was
     refused. `imported`: archives that imports took over.
+    `promised`: by service, the day of which the schedule that was saved last makes a slot; only with real processes.
     `faulty`: set while the database fails on purpose, so that an error of ours is no news.
     """
 
@@ -72,6 +74,7 @@ class RunRecord:
     destructions: list[Destruction] = field(default_factory=list)
     releases: dict[str, float] = field(default_factory=dict)
     imported: int = 0
+    promised: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
     volumes: list[Volume] = field(default_factory=list)
@@ -120,6 +123,11 @@ class RunRecord:
     def operation(self, operation_id: str | None) -> Row | None:
         """The row of an operation."""
         return next((row for row in self.rows["operation"] if row["id"] == operation_id), None)
+
+
+def seconds(stored: object) -> float:
+    """A stored time in seconds since the epoch."""
+    return datetime.fromisoformat(str(stored)).replace(tzinfo=UTC).timestamp()
 
 
 def _result(status: str) -> str:

@@ -55,12 +55,13 @@ def slots_end(record: RunRecord) -> Iterator[str]:
             what = f"{row['kind']} {row['id']} of service {row['service_id']}"
             yield f"3: {what} is still {row['state']} ({row['step']})"
         if row["slot_date"]:
-            yield from _wrongly_ended(record, row)
+            yield from wrongly_ended(record, row)
     for service_id in record.history.states:
         yield from _wrongly_claimed(record, service_id)
 
 
-def _wrongly_ended(record: RunRecord, slot: Row) -> Iterator[str]:
+def wrongly_ended(record: RunRecord, slot: Row) -> Iterator[str]:
+    """The ways in which a slot's end is not what became of it."""
     made = file_of(record, slot)
     name = f"slot {slot['slot_date']} of service {slot['service_id']}"
     if slot["state"] == "done" and made is None:
