@@ -14,6 +14,7 @@ from support import world as worlds
 from puq_backups.simulator.faults.registry import BadControl
 
 from .fork_server import Processes
+from .injected_faults import ENDS
 from .run_record import RunRecord
 
 VMIDS = (100, 101)
@@ -49,7 +50,7 @@ class Run:
         """Bring about a fault, and count it."""
         with suppress(BadControl):
             self.world.proxmox.control(name, **arguments)
-            self.record.faults[name] += 1
+            self.record.faults.update({name} - ENDS)
 
     def later(self, seconds: float, work: Callable[[], object]) -> None:
         """Do something in so many real seconds."""
