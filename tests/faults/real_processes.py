@@ -86,8 +86,10 @@ def _next_day(run: Run) -> None:
             connection.execute(text(statement))
     now = datetime.now(UTC) - timedelta(minutes=1)
     for service_id in ("1", "2"):
-        # Another minute each time: a time that is unchanged is not due again.
-        at = now - timedelta(minutes=run.rng.randrange(1, 30))
+        # A time that is unchanged is not due again.
+        times = (now - timedelta(minutes=minutes) for minutes in run.rng.sample(range(1, 30), 29))
+        at = next(at for at in times if f"{at:%H:%M}" != run.saved.get(service_id))
+        run.saved[service_id] = f"{at:%H:%M}"
         form = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{at:%H:%M}" for day in range(7)}
         run.record.promised.pop(service_id, None)
         saved = run.call("SaveSchedule", service_id, timezone="UTC", **form) == "success"

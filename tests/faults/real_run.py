@@ -23,13 +23,17 @@ GRACE = 10.0
 
 
 class Run:
-    """One run: its processes, its random choices (`rng`) and its record."""
+    """One run: its processes, its random choices (`rng`) and its record.
+
+    `saved`: the time of day in each service's schedule.
+    """
 
     def __init__(self, seed: int, world: worlds.World, processes: Processes, redis: str) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - what is drawn repeats; what comes of it depends on the machine
         self.world, self.processes, self.redis = world, processes, Redis.from_url(redis)
         self.record = RunRecord(grace=GRACE)
         self.kills = 0
+        self.saved: dict[str, str] = {}
         self._timers: list[threading.Timer] = []
 
     def call(self, name: str, service_id: str = "1", **form: Any) -> str:
