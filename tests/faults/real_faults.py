@@ -42,7 +42,7 @@ def _storage(run: Run) -> None:
 
 def _redis(run: Run) -> None:
     kind = run.rng.choice(("emptied", "paused", "read-only", "forged", "full"))
-    run.record.faults[f"redis {kind}"] += 1
+    run.count(f"redis {kind}")
     with suppress(RedisError):
         if kind == "emptied":
             run.redis.flushall()
@@ -62,7 +62,7 @@ def _redis(run: Run) -> None:
 
 def _database(run: Run) -> None:
     """Another process writes for a second."""
-    run.record.faults["database locked"] += 1
+    run.count("database locked")
     engine = create_engine(run.world.context.database.engine.url)
 
     def lock() -> None:

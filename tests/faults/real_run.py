@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -54,7 +55,13 @@ class Run:
         """Bring about a fault, and count it."""
         with suppress(BadControl):
             self.world.proxmox.control(name, **arguments)
-            self.record.faults.update({name} - ENDS)
+            self.count(name)
+
+    def count(self, fault: str) -> None:
+        """Count a fault; what ends one is none."""
+        if fault not in ENDS:
+            self.record.faults[fault] += 1
+            self.record.fault_times.append(time.time())
 
     def later(self, seconds: float, work: Callable[[], object]) -> None:
         """Do something in so many real seconds."""
