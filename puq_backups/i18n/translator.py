@@ -34,6 +34,9 @@ MIB = 1024**2
 DIGITS = {"arab": "٠١٢٣٤٥٦٧٨٩", "arabext": "۰۱۲۳۴۵۶۷۸۹"}
 """Digits of numbering systems that Babel knows by name only. By CLDR "ar" uses Latin digits, but "ar_EG" does not."""
 
+ARABIC_COMMA = {"ar", "ckb", "fa", "ps", "ug", "ur"}
+"""Languages whose comma is turned."""
+
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 """Between them a text is set in its own direction, and does not disturb the sentence around it."""
 
@@ -69,6 +72,11 @@ class Translator:
     def dir(self) -> str:
         """The direction for an HTML `dir` attribute: "ltr" or "rtl"."""
         return "rtl" if self.locale.character_order == "right-to-left" else "ltr"
+
+    @property
+    def comma(self) -> str:
+        """The sign between the parts of a list."""
+        return "،" if self.locale.language in ARABIC_COMMA else ","
 
     def gettext(self, text: str, /, **values: Any) -> str:
         """Translate a text and fill its {named} placeholders."""
@@ -157,7 +165,7 @@ class Translator:
         """Day and time to the minute, as in "today, 02:00" or "Fri, Nov 27, 02:00"."""
         tz = _zone(zone) if zone else self.zone
         time = self._in_digits(format_time(value, "short", tzinfo=tz, locale=self.locale))
-        return self.isolated(self.gettext("{day}, {time}", day=self.day(value, zone), time=time))
+        return self.isolated(f"{self.isolated(self.day(value, zone))}{self.comma} {self.isolated(time)}")
 
     def now_in(self, zone: str) -> str:
         """The time of day now in a zone."""

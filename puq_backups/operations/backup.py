@@ -119,7 +119,7 @@ STEPS: tuple[Step, ...] = (check, make_room, make_archive, see_archive, drop_sur
 LABELS: dict[str, str] = {
     "check": N_("Checking the virtual machine and the storage"),
     "make_room": N_("Making room for the new backup"),
-    "make_archive": N_("Making the backup"),
+    "make_archive": N_("Copying the data"),
     "see_archive": N_("Making sure the backup is there"),
     "drop_surplus": N_("Removing the oldest backup"),
 }

@@ -1,6 +1,7 @@
 """A real browser: `browser` (one for each test file), `page` (one for each test, without errors on its console).
 
 `demo` is the running demo, one for this folder: `page.goto(demo.address)`.
+`gallery` has the address of each state of the gallery, by its name.
 `world` is a host application of this process where Alice is signed in, at `address`: its clock may be moved.
 A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
 """
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
+from gallery import prepared_host, registry
+from gallery.__main__ import build
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support import http_server, services
 from support import world as worlds
@@ -96,6 +100,16 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[world
 def address(world: worlds.World) -> Iterator[str]:
     with http_server.serve(world.app) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The address of each state's page."""
+    with time_machine.travel(prepared_host.NOW, tick=True):
+        world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
+        paths = build(world, list(registry.STATES))
+        with http_server.serve(world.app) as address:
+            yield {name: address + path for name, path in paths.items()}
 
 
 @pytest.fixture

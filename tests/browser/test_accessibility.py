@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
-import time_machine
 from axe_playwright_python.sync_playwright import Axe
 from gallery import browser_steps, prepared_host, registry
-from gallery.__main__ import build
 from playwright.sync_api import Browser
-from support import http_server
 
 NARROW = {"width": 320, "height": 700}
 WIDTHS = (320, 390, 768, 960, 1000, 1280)
@@ -26,16 +21,6 @@ STARTED = """() => {
   document.querySelectorAll("progress").forEach((bar) => { bar.value = 90; });
   return document.getAnimations().length;
 }"""
-
-
-@pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of each state's page."""
-    with time_machine.travel(prepared_host.NOW, tick=True):
-        world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
-        paths = build(world, list(registry.STATES))
-        with http_server.serve(world.app) as address:
-            yield {name: address + path for name, path in paths.items()}
 
 
 @pytest.mark.parametrize("name", registry.STATES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from puq_backups.errors import Message
+from puq_backups.operations import start_conditions
 
 from .prepared_host import GIB, NOW, PreparedService
 from .registry import days, quiet, state
@@ -30,6 +31,12 @@ def starting_a_backup(prepared: PreparedService) -> None:
 def waiting(prepared: PreparedService) -> None:
     quiet(prepared, 7, 6)
     prepared.operation("backup", "waiting", NOW - timedelta(minutes=6))
+
+
+@state()
+def waiting_for_others(prepared: PreparedService) -> None:
+    quiet(prepared)
+    prepared.operation("backup", "waiting", NOW - timedelta(minutes=6), reason=start_conditions.NODE_BUSY.to_json())
 
 
 @state()

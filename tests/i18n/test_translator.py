@@ -191,3 +191,10 @@ def test_english_for_want_of_a_translation_begins_on_its_own_side() -> None:
 
     assert arabic.gettext("Not translated.") == f"{RTL[0]}Not translated.{RTL[1]}"
     assert arabic.gettext("{proxmox}", proxmox="VM is locked (backup).") == f"{RTL[0]}VM is locked (backup).{RTL[1]}"
+
+
+@pytest.mark.parametrize(("locale", "comma"), [("en", ","), ("de", ","), ("ar", "،")])
+def test_comma_is_the_one_of_the_language(locale: str, comma: str) -> None:
+    day = dt.datetime(2026, 7, 1, 12, tzinfo=dt.UTC)
+
+    assert comma in Translator(locale, "UTC").moment(day).replace(Translator(locale, "UTC").day(day), "")

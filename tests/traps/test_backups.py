@@ -36,7 +36,7 @@ def test_trap_task_runs_but_only_waits_for_the_nodes_lock(world: worlds.World) -
     advance_until(world, lambda operation: operation.upid)
 
     shown = client_state(world)["operation"]
-    assert (shown["state"], shown["step"], shown["progress"]) == ("running", "Making the backup", None)
+    assert (shown["state"], shown["step"], shown["progress"]) == ("running", "Copying the data", None)
     assert world.proxmox.vm(100).lock is None
 
     world.proxmox.control("vzdump-lock-released", node="pve1")

@@ -38,7 +38,7 @@ def test_overview_says_what_runs_waits_and_went_wrong(world: worlds.World, admin
     words, longer = admin.read(), admin.read(hours="72")
 
     assert re.search(
-        r"Running now 1 .*web100 Service 1 · Client alice Backup .*1 hour ago Making the backup 42%", words
+        r"Running now 1 .*web100 Service 1 · Client alice Backup .*1 hour ago Copying the data 42%", words
     )
     assert re.search(
         r"Waiting for their turn 1 .*Place 1 in the queue of its node. It starts with the next look", words

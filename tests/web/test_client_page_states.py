@@ -152,6 +152,7 @@ def test_binned_backup_has_undo_and_delete_and_nothing_else() -> None:
     assert [of["formaction"] for tag, of in Elements(row).all if tag == "button"] == [
         "/s/1/backups/b1/undo", "/s/1/backups/b1/remove"
     ]  # fmt: skip
+    assert "Note 1" in words(row)
     assert "In the bin until Wed, Jul 1, 5:00 AM" in words(row)
 
 
