@@ -8,7 +8,7 @@ from ..errors import Message
 from ..host import Actor
 from ..inventory import policy, service_backups
 from ..models import Backup, Operation
-from ..rules.failure_causes import cause_of, raw_text
+from ..rules.failure_causes import explained
 
 
 def reason_against(
@@ -27,8 +27,7 @@ def for_client(stored: dict[str, Any] | None) -> Message | None:
 
 
 def failure(operation: Operation) -> dict[str, Any]:
-    """`cause` and `advice` in plain words if Proxmox gave the reason, and its text as `raw`; each None otherwise."""
+    """`cause` and `advice` in plain words if the reason is a technical one, and its text as `raw`; else each None."""
     reason = for_client(operation.reason) if operation.finished_at else None
-    text = raw_text(reason)
-    cause = cause_of(text) if text else None
+    cause, text = explained(reason)
     return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}

@@ -39,11 +39,11 @@ def lock_reason_of(service: Service, running: Operation | None) -> Message | Non
     if service.problem:
         return Message.from_json(service.problem)
     if service.restore_failed:
-        return Message("The last restore failed. Restore again or reinstall the virtual machine first.")
+        return Message("The last restore failed. Restore again or reinstall the server first.")
     if service.vm_lock_told_at:
         return LEFT_BEHIND
     if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < PROXMOX_LOCK_MAX_AGE:
-        return Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
+        return Message("Another task blocks this server now ({lock}).", {"lock": service.vm_lock})
     return None
 
 

@@ -150,7 +150,7 @@ def _against_undo(inventory: Inventory, backup: Backup | None) -> Message | None
     """Why a backup cannot leave the bin: its place in the quota is taken by now."""
     takes_place = backup is not None and backup.kind != "safety" and inventory.counts(backup)
     if takes_place and not (backup and backup.missing_at) and inventory.used() >= inventory.service.quota:
-        return _full(inventory)
+        return Message("No place is free. Remove another backup first.")
     return None
 
 
@@ -191,7 +191,7 @@ def _against_restore(inventory: Inventory, backup: Backup) -> Message | None:
     if not inventory.usable(backup):
         return Message("The storage of this backup is offline.")
     if backup.node not in {"", inventory.service.node}:
-        return Message("This backup is on node {node} alone, and the machine has moved.", node=backup.node)
+        return Message("Your server has moved away from this backup (on {node}). Contact support.", node=backup.node)
     if not backup.size:
         return Message("This backup has not been seen on its storage yet.")
     if backup.disks == 0:

@@ -16,7 +16,7 @@ from ..hook_registry.decorators import Email
 from ..i18n import locales
 from ..inventory import policy, run_decision, service_backups
 from ..models import Backup, Operation, Server, Service, now
-from ..rules.failure_causes import cause_of, raw_text
+from ..rules.failure_causes import explained
 from ..settings.value_types import is_address
 
 
@@ -98,8 +98,9 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
         "support_told": bool(context.settings.staff_email),
     }
     own: dict[str, Any] = {name: int(value) for name, value in known.items() if name in email.own}
-    if email.to == "client" and records.operation and (said := raw_text(Message.from_json(records.operation.reason))):
-        own["reason"] = cause_of(said).sentence
+    if email.to == "client" and records.operation:
+        cause, _text = explained(Message.from_json(records.operation.reason))
+        own |= {"reason": cause.sentence} if cause else {}
     found = {**own, **email.fields(service=service, operation=records.operation, backup=records.backup)}
     if email.event == "service.terminated":
         ended = service.terminated_at or now()

@@ -23,7 +23,7 @@ SYSTEM_ORIGINS = frozenset({"purge", "expiry", "bin", "again"})
 
 BROUGHT_BACK = Message("The backup was brought back from the bin.")
 OTHERS_FIRST = Message("A restore or removal goes first.")
-NODE_BUSY = Message("The node is busy with another backup.")
+NODE_BUSY = Message("The backup of another server goes first.")
 STORAGE_BUSY = Message("The backup storage is busy with other backups.")
 
 

@@ -24,7 +24,7 @@ GROWTH = 4
 """After that the interval is this part of the time that the task runs already: 60 seconds after 4 minutes."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """Start of the exit status of a task that wrote a configuration while the cluster had no quorum."""
-NODE_WAITS = Message("Another backup runs on the same node; this one goes on after it.")
+NODE_WAITS = Message("The backup of another server goes first.")
 CLOCK_RESOLUTION = 2
 """Seconds by which a task may seem older than its call, because the node's clock is known to the second only."""
 

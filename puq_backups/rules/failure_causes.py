@@ -19,71 +19,82 @@ class Cause:
 
 SUPPORT = Message("Contact support.")
 AGAIN = Message("Try again. If it fails again, contact support.")
-BY_ITSELF = Message("We try again by ourselves.")
+LATER = Message("Try again later.")
 
 DAMAGED = Cause(Message("The file of this backup is damaged."), Message("Restore another backup."), damaged=True)
+PARTLY = Cause(Message("Not all data was restored."), Message("Restore again, or restore another backup."))
+NOT_FITTED = Cause(Message("The data was restored, but not all settings."), SUPPORT)
 FULL = Cause(Message("The backup storage is full."), Message("Remove a backup you do not need, or contact support."))
 UNREADABLE = Cause(Message("The disk of your server could not be read."), AGAIN)
 INTERRUPTED = Cause(Message("It was interrupted."), AGAIN)
 LOCKED = Cause(Message("Another task blocked your server."), Message("Try again in a few minutes."))
-SILENT = Cause(Message("The server does not answer."), BY_ITSELF)
+SILENT = Cause(Message("The server does not answer."), LATER)
 STORAGE_AWAY = Cause(Message("The backup storage is not available."), SUPPORT)
-DENIED = Cause(Message("The provider's system may not do this."), SUPPORT)
-PROTECTED = Cause(Message("It is protected against changes."), SUPPORT)
+DENIED = Cause(Message("The backup system lacks a permission."), SUPPORT)
+PROTECTED = Cause(Message("Your server is protected against changes."), SUPPORT)
 TOO_MANY_KEPT = Cause(
     Message("No more backups can be kept on this storage."), Message("Choose “Do not keep” for another backup first.")
 )
 LIMIT = Cause(Message("The storage takes no more backups of this server."), SUPPORT)
+NOT_FOUND = Cause(Message("The finished backup was not found."), AGAIN)
 NO_FILE = Cause(Message("The file of this backup is no longer there."), Message("Choose another backup."))
 NO_SERVER = Cause(Message("Your server was not found."), SUPPORT)
+ANOTHER_SERVER = Cause(Message("Support has to check your server first."), SUPPORT)
 STILL_ON = Cause(Message("Your server did not stop."), Message("Shut it down yourself, then try again."))
 NO_START = Cause(Message("Your server did not start."), SUPPORT)
 NO_TEMPLATE = Cause(Message("The system to install could not be copied."), SUPPORT)
 SETTINGS = Cause(Message("The settings of your package were not accepted."), SUPPORT)
 HIGH_AVAILABILITY = Cause(Message("Backups of this kind are not possible on this server."), SUPPORT)
-UNEXPLAINED = Cause(Message("It ended without a reason."), AGAIN)
+UNEXPLAINED = Cause(Message("It stopped, and no reason was given."), AGAIN)
 UNKNOWN = Cause(Message("Something went wrong."), SUPPORT)
 
 TABLE: tuple[tuple[tuple[str, ...], Cause], ...] = (
     (("number of protected backups",), TOO_MANY_KEPT),
-    (("max backup limit",), LIMIT),
+    (("max backup limit", "by its own retention"), LIMIT),
     (("No space left", "no space", "not enough (free )?space", "has no room", "disk quota",
       r"exit status 70\b"), FULL),
     (("premature end", "Read error", "corrupt", "VMA header", "unexpected end", "crc error",
       "invalid (block )?header", "checksum error", "unable to (open|parse) (file .*archive|VMA)",
-      "zstd.*(decod|decompress)", "does not match digest"), DAMAGED),
+      "zstd.*(decod|decompress)", "does not match digest", "missing cluster", "unable to read fixed index"), DAMAGED),
+    (("before or during data restore",), PARTLY),
+    (("error after data was restored",), NOT_FITTED),
+    (("said that the backup was made",), NOT_FOUND),
     (("interrupted by signal", "received interrupt", "was stopped", "aborting",
       "got unexpected control message"), INTERRUPTED),
     ((r"err -5\b", "Input/output error", "I/O error"), UNREADABLE),
     (("VM is locked", "can't lock file", "can't acquire lock", "lock request timeout",
       "-locked command timed out", "checksum mismatch", "another backup is already running",
-      "unable to acquire lock", "file change by other user", "cfs-lock"), LOCKED),
+      "unable to acquire lock", "file change by other user", "cfs[- ]lock", "Proxmox holds"), LOCKED),
     (("cannot be reached", "cannot reach", "No route", "Connection (refused|reset|timed out)", "timed out",
-      "hostname lookup", "no quorum", "Remote end closed", "certificate", "does not answer", "never came",
-      "Name or service", "595", "596", "599", "qmp command", "broken pipe", "too many redirects",
+      "hostname lookup", "no quorum", "Remote end closed", "certificate", "does not answer", "did not answer",
+      "not Proxmox answered", "never came", "No node of the cluster", "Name or service",
+      r"\b59[569]\b", "qmp command", "broken pipe", "too many redirects",
       "Network is unreachable", "got timeout reading", "communication failure"), SILENT),
-    (("powerdown failed", "could not be powered off", "vm is running", "is running - destroy",
+    (("powerdown failed", "could not be powered off", "cannot shutdown", "vm is running", "is running - destroy",
       "already running", "still running", "started again each time"), STILL_ON),
     (("HA managed",), HIGH_AVAILABILITY),
-    (("Permission check failed", "permission", "API token", "authentication", "may not", "[Oo]nly root",
-      r"SDN\.Use", r"\b40[13]\b"), DENIED),
+    (("Permission check failed", "permission", "API token", "token lacks", "invalid token", "no such token",
+      "authentication", "may not", "[Oo]nly root", r"SDN\.Use", r"\b40[13]\b"), DENIED),
     (("protection mode", "protected"), PROTECTED),
     (("could not activate", "unable to activate", "mount point", "storage '[^']*' (does not exist|is )",
       "wrong content type", "fetching datastores", "Cannot find datastore", "listing snapshots",
-      "connection check", "could not get storage", r"storage \S+ (is offline|is not)",
+      "connection check", "could not get storage", "No such storage", r"storage \S+ (is offline|is not)",
       r"Content type '\w+' is not available", "content type needs"), STORAGE_AWAY),
     (("volume '[^']*' does not exist", "can't find file", "no format", "is no longer on (its|the) storage",
       "no such file", "not on the storage", "for locking - ENOENT"), NO_FILE),
     (("unable to find (VM|configuration)", "Configuration file .* does not exist", "is no longer there",
       "no such VM"), NO_SERVER),
+    (("is not the one that was registered",), ANOTHER_SERVER),
+    (("would have .* CPUs",), SETTINGS),
     (("start failed", "would not start", "does not run", "QEMU exited", "bridge '[^']*' does not exist",
       "not running"), NO_START),
     (("template", "clone", "base volume", "already exists"), NO_TEMPLATE),
     (("Parameter verification", "too large", "not allowed", "shrink", "does not exist", "not supported",
       "not available", "hotplug", "no options specified", "snapshot", "can't set",
-      "unable to (parse|use|create)", "option", "only backups can", "config", "not implemented"), SETTINGS),
+      "unable to (parse|use|create)", "option", "only backups can", "config", "not implemented",
+      "does not support", "type check", "can't resize", "size of volume"), SETTINGS),
     ((r"exit code 1\b", "unexpected status", "job errors", "without a reason", "no longer knows the task",
-      "exit (code|status)"), UNEXPLAINED),
+      "no such task", "last line", "unable to read tail", "exit (code|status)"), UNEXPLAINED),
 )  # fmt: skip
 """Patterns of texts and what they mean; the first that fits counts, in any case."""
 
@@ -93,6 +104,21 @@ PATTERNS = tuple((re.compile("|".join(patterns), re.IGNORECASE), cause) for patt
 def cause_of(text: str) -> Cause:
     """The cause of a failure by the text of Proxmox; UNKNOWN for one that is not in the table."""
     return next((cause for pattern, cause in PATTERNS if pattern.search(text)), UNKNOWN)
+
+
+MACHINE_ROOM = re.compile(r"\b(Proxmox|nodes?|token|bridge|retention|registered|VM)\b")
+"""Words of a reason of ours that only staff understands."""
+
+
+def explained(message: Message | None) -> tuple[Cause | None, str | None]:
+    """The cause of a failure, and the text it stands for; both None where the reason itself is plain enough.
+
+    The text is that of Proxmox inside the reason, or the reason if it is written for staff and its cause is known.
+    """
+    if text := raw_text(message):
+        return cause_of(text), text
+    cause = cause_of(str(message)) if message and MACHINE_ROOM.search(message.text) else UNKNOWN
+    return (None, None) if cause is UNKNOWN else (cause, str(message))
 
 
 def raw_text(message: Message | None) -> str | None:

@@ -89,7 +89,7 @@ def _locks(session: Session, service: Service) -> list[tuple[Message, datetime |
     if leases.is_held(service.vm_lease_owner, service.vm_lease_until, database_now(session)):
         found.append((operation_lists.HOST_ACTS, None))
     if service.vm_lock:
-        lock = Message("Proxmox holds the virtual machine locked ({lock}).", {"lock": service.vm_lock})
+        lock = Message("Another task blocks this server now ({lock}).", {"lock": service.vm_lock})
         found.append((lock, service.vm_seen_at))
     return found
 

@@ -113,6 +113,22 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.fixture
+def reader(browser: Browser, gallery: dict[str, str]) -> Iterator[Callable[[str], Page]]:
+    """Opens a page of the gallery's host for somebody who reads a language."""
+    contexts = []
+
+    def of(locale: str) -> Page:
+        contexts.append(browser.new_context(locale=locale, timezone_id=prepared_host.ZONE))
+        origin = gallery["protected"].partition("/services")[0]
+        contexts[-1].add_cookies([{"name": "locale", "value": locale, "url": origin}])
+        return contexts[-1].new_page()
+
+    yield of
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
 def shot() -> Callable[[Page, str], Path]:
     return take_shot
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from gallery import prepared_host
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 STATES = (
     "protected", "waiting", "waiting-for-others", "starting-a-backup", "making-a-backup", "stuck",
@@ -16,16 +17,15 @@ HEIGHTS = {1280: 136, 390: 200, 320: 200}
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de", "pl", "ar"])
-def test_slot_is_as_high_whatever_happens(browser: Browser, gallery: dict[str, str], locale: str) -> None:
-    context = browser.new_context(locale=locale, timezone_id=prepared_host.ZONE)
-    context.add_cookies([{"name": "locale", "value": locale, "url": gallery["protected"]}])
-    page = context.new_page()
-    found = {}
+def test_slot_is_as_high_whatever_happens(
+    reader: Callable[[str], Page], gallery: dict[str, str], locale: str
+) -> None:
+    page, found = reader(locale), {}
     for name in STATES:
         page.goto(gallery[name])
+        assert page.locator("html").get_attribute("lang") == locale
         for width in HEIGHTS:
             page.set_viewport_size({"width": width, "height": 900})
             found[name, width] = page.locator("#puqb-live-activity").evaluate("slot => slot.offsetHeight")
-    context.close()
 
     assert {key: height for key, height in found.items() if height != HEIGHTS[key[1]]} == {}

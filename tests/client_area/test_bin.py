@@ -75,7 +75,7 @@ def test_undo_needs_a_free_place_and_the_right_to_remove(world: worlds.World) ->
     first = world.back_up()
     assert world.call("RemoveBackup", backup_id=first.id) == "success"
     assert world.backups.call("ChangePackage", world.params(backups=0)) == "success"
-    assert "Quota full" in world.call("UndoRemove", backup_id=first.id)
+    assert "No place is free" in world.call("UndoRemove", backup_id=first.id)
 
     reader = Actor(client_id="alice", name="Al", permissions=frozenset({"view", "create"}))
     said = world.backups.call("UndoRemove", {"serviceid": "1", "backup_id": first.id}, actor=reader)

@@ -95,7 +95,7 @@ def test_lock_left_behind_is_told_though_nothing_waits(world: worlds.World) -> N
     with time_machine.travel("2026-11-29T10:00:00Z", tick=True) as clock:
         world.proxmox.control("leftover-lock", vmid=100, lock="backup")
         tick_again(world)
-        assert (mails(world), "Proxmox holds the virtual machine locked" in page(world)) == ([], True)
+        assert (mails(world), "Another task blocks this server now" in page(world)) == ([], True)
         clock.shift(130)
         tick_again(world)
         tick_again(world)

@@ -77,9 +77,7 @@ def test_buttons_are_refused_with_the_reason_while_proxmox_holds_the_machine(
     proxmox.vm(100).config["lock"] = "backup"
 
     for action in ("start", "stop", "package"):
-        assert "Proxmox holds the virtual machine locked (backup)." in alice.post(
-            page, page + action, package="Small"
-        )
+        assert "Another task blocks this server now (backup)." in alice.post(page, page + action, package="Small")
 
     assert proxmox.vm(100).running
     assert str(proxmox.vm(100).config["cores"]) == "4"

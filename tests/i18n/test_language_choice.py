@@ -18,7 +18,7 @@ SPECIFIC_FIELDS = """
 msgid "Backups"
 msgstr "Sicherungen"
 
-msgid "Proxmox holds the virtual machine locked ({lock})."
+msgid "Another task blocks this server now ({lock})."
 msgstr "Gesperrt: {lock}"
 
 msgid "Your backups of {name} will be removed"
@@ -55,7 +55,7 @@ def test_providers_words_are_read_by_clients_staff_and_host(world: worlds.World)
     world.host.actor = german
     with world.app.test_request_context():
         assert world.backups.lock_reason("1") == "Gesperrt: backup"
-    assert world.backups.lock_reason("1") == "Proxmox holds the virtual machine locked (backup)."
+    assert world.backups.lock_reason("1") == "Another task blocks this server now (backup)."
 
 
 @pytest.mark.parametrize(

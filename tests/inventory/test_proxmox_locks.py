@@ -35,10 +35,10 @@ def test_lock_that_a_killed_backup_left_behind_holds_up_everybody_until_it_is_go
     assert world.proxmox.until(lambda: world.proxmox.vm(100).lock == "backup")
     world.proxmox.control("worker-killed", upid=world.proxmox.tasks("vzdump")[0].upid)
     world.drain()
-    left = "Proxmox holds the virtual machine locked (backup)."
+    left = "Another task blocks this server now (backup)."
 
     assert (world.operations()[-1].state, world.backups.lock_reason("1")) == ("failed", left)
-    with pytest.raises(Refused, match="locked"):
+    with pytest.raises(Refused, match="blocks"):
         run_vm_action(world)
     assert world.backups.hooks.run("PreModuleCustom", params={"serviceid": 1}) == [{"abortcmd": True, "reason": left}]
 
@@ -50,9 +50,9 @@ def test_lock_that_a_killed_backup_left_behind_holds_up_everybody_until_it_is_go
 def test_vm_action_sees_a_lock_of_proxmox_and_that_it_has_gone(world: worlds.World) -> None:
     world.proxmox.control("leftover-lock", vmid=100, lock="snapshot")
     assert world.backups.lock_reason("1") is None, "nobody has looked yet"
-    with pytest.raises(Refused, match=r"locked \(snapshot\)"):
+    with pytest.raises(Refused, match=r"now \(snapshot\)"):
         run_vm_action(world)
-    assert "locked (snapshot)" in str(world.backups.lock_reason("1"))
+    assert "now (snapshot)" in str(world.backups.lock_reason("1"))
 
     world.proxmox.control("operator-unlock", vmid=100)
     run_vm_action(world)
@@ -65,7 +65,7 @@ def test_vm_action_sees_a_lock_on_the_node_that_the_vm_moved_to(world: worlds.Wo
     world.proxmox.control("migrate", vmid=102, node="pve3")
     world.proxmox.control("leftover-lock", vmid=102, lock="backup")
 
-    with pytest.raises(Refused, match=r"locked \(backup\)"), world.backups.vm_action("3"):
+    with pytest.raises(Refused, match=r"now \(backup\)"), world.backups.vm_action("3"):
         pass
 
 
@@ -116,7 +116,7 @@ def test_pre_module_hook_aborts_while_proxmox_holds_the_vm(world: worlds.World, 
     [answer] = world.backups.hooks.run(point, params={"serviceid": "1"})
 
     assert answer["abortcmd"] is True
-    assert "locked (backup)" in answer["reason"]
+    assert "blocks this server now (backup)" in answer["reason"]
 
 
 @pytest.mark.parametrize("params", [{}, {"serviceid": None}, {"serviceid": "77"}])

@@ -169,7 +169,7 @@ def test_wait_for_another_backup_of_the_node_is_shown_as_a_wait(world: worlds.Wo
 
     operation = client_state(world)["operation"]
     assert (operation["step"], operation["state"]) == ("Making a safety copy of the present state", "running")
-    assert operation["reason"] == "Another backup runs on the same node; this one goes on after it."
+    assert operation["reason"] == "The backup of another server goes first."
     world.proxmox.control("vzdump-lock-released", node="pve1")
     world.drain()
     assert (world.operations()[-1].state, len(safety_copies(world))) == ("done", 1)

@@ -8,7 +8,7 @@ import pytest
 
 from puq_backups.errors import Message
 from puq_backups.rules import failure_causes
-from puq_backups.rules.failure_causes import Cause, cause_of, raw_text
+from puq_backups.rules.failure_causes import Cause, cause_of, explained, raw_text
 
 TEXTS = (Path(__file__).parent / "failure_texts.txt").read_text().splitlines()
 """The ends of failed tasks, refusals and log lines recorded from Proxmox 8 and 9, and those of its source."""
@@ -44,6 +44,15 @@ def test_every_known_text_has_a_cause(text: str) -> None:
         ("Proxmox cannot be reached at 127.0.0.1: [Errno 111] Connection refused", failure_causes.SILENT),
         ("unexpected status", failure_causes.UNEXPLAINED),
         ("There is a max backup limit of 2 enforced by the target storage", failure_causes.LIMIT),
+        ("restore failed: unable to read fixed index 'drive-scsi0.img.fidx' - EINVAL", failure_causes.DAMAGED),
+        ("restore failed - detected missing cluster 73 for stream drive-scsi0", failure_causes.DAMAGED),
+        ("error before or during data restore, some or all disks were not completely restored",
+         failure_causes.PARTLY),
+        ("error after data was restored, VM disks should be OK", failure_causes.NOT_FITTED),
+        ("VM is paused - cannot shutdown", failure_causes.STILL_ON),
+        ("no such token 'panel' for user 'backup@pve'", failure_causes.DENIED),
+        ("596 Broken pipe", failure_causes.SILENT),
+        ("a disk of 15960 MiB", failure_causes.UNKNOWN),
         ("a text that nobody has seen", failure_causes.UNKNOWN),
     ],
 )  # fmt: skip
@@ -60,6 +69,36 @@ def test_sentences_are_short_and_hold_no_word_of_the_machine_room(cause: Cause) 
     for sentence in (cause.sentence.text, cause.advice.text):
         assert len(sentence.split()) < 20
         assert not {"Proxmox", "VM", "task", "node", "exit"} & set(sentence.replace(".", "").split()) - {"task"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("The API token lacks {privilege} on {path}, which a restore needs. The provider has to grant it.",
+         failure_causes.DENIED),
+        ("The token lacks {privilege} on {path}, which reinstalling needs. The provider has to grant it.",
+         failure_causes.DENIED),
+        ("The server would have {wanted} CPUs, and node {node} has {there}: it would not start.",
+         failure_causes.SETTINGS),
+        ("The virtual machine {vmid} is not the one that was registered. The provider has to look at it.",
+         failure_causes.ANOTHER_SERVER),
+        ("Proxmox said that the backup was made, but it is not on the storage.", failure_causes.NOT_FOUND),
+        ("The storage {storage} keeps at most {most} backups of a machine by its own retention ({limits}).",
+         failure_causes.LIMIT),
+        ("Proxmox did not answer: {reason}.", failure_causes.SILENT),
+    ],
+)  # fmt: skip
+def test_reason_for_staff_has_a_cause_in_plain_words(reason: str, cause: Cause) -> None:
+    assert explained(Message(reason)) == (cause, reason)
+
+
+@pytest.mark.parametrize("reason", ["All 3 backups are kept.", "Nothing ran within 6 hours of its time."])
+def test_plain_reason_stays_as_it_is(reason: str) -> None:
+    assert explained(Message(reason)) == (None, None)
+
+
+def test_failed_operation_is_not_promised_to_be_tried_again() -> None:
+    assert [cause for cause in CAUSES if "We try" in cause.advice.text] == []
 
 
 def test_text_of_proxmox_is_found_inside_our_sentences() -> None:

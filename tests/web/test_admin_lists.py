@@ -67,7 +67,7 @@ def test_each_waiting_operation_says_why_it_waits(world: worlds.World, admin: St
         session.execute(update(Operation).where(Operation.kind != "backup").values(state="done", lock=None))
         session.execute(update(Operation).where(Operation.id == waiting["1"].id).values(state="running", lock="1"))
     set_service(world, "3", node="pve1")
-    assert "The node is busy with another backup." in why()
+    assert "The backup of another server goes first." in why()
     with world.context.database.begin() as session:
         values = {"wake_at": now() + HOUR, "reason": Message("No room.").to_json()}
         session.execute(update(Operation).where(Operation.id == waiting["3"].id).values(**values))

@@ -53,7 +53,7 @@ def test_failed_mail_is_sent_again_to_the_address_of_today_or_given_up(
 
     assert [mail["To"] for mail in mailbox] == ["alice@example.org"]
     assert sorted(mail.state for mail in rows(mailing, Mail)) == ["dropped", "sent"]
-    assert "A backup of your virtual machine web100" in visible_text(get(staff, page))
+    assert "A backup of your server web100" in visible_text(get(staff, page))
     refused = post(staff, f"{page}/again")
     assert refused.status_code == 409
     assert "This mail has moved on meanwhile." in visible_text(refused)

@@ -151,7 +151,7 @@ def test_lock_that_was_left_behind_is_shown_with_the_command_that_clears_it(
     assert "A lock was left behind" in seen
     assert "this command on the node pve1 clears the lock" in seen
     assert "qm unlock 100" in seen
-    assert "Proxmox holds the virtual machine locked (backup)." in remembered
+    assert "Another task blocks this server now (backup)." in remembered
     assert "qm unlock" not in admin.read(f"{AT}/proxmox")
     assert "Nothing holds the machine" in admin.read(f"{AT}/")
 
