@@ -123,7 +123,8 @@ def worker(burst: bool) -> None:
 @backups.command()
 def sync() -> None:
     """Compare our backups with the contents of the storages now."""
-    periodic.sync_all(_context(), partial(tracked, label="Servers"))
+    count = periodic.sync_all(_context(), partial(tracked, label="Servers"))
+    click.echo(f"Servers compared: {count}." if count else "No server is known yet.")
 
 
 @backups.command()

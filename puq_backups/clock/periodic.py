@@ -59,13 +59,17 @@ def _refresh_vms(context: Context, server: Server) -> None:
         trouble.over(session, context, "server", server.id)
 
 
-def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Server]] = iter) -> None:
-    """Sync backups and VM status of all servers at once, whether due or not. `track` shows the progress."""
+def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Server]] = iter) -> int:
+    """Sync backups and VM status of all servers at once, whether due or not. Returns how many servers there are.
+
+    `track` shows the progress.
+    """
     with context.database.open() as session:
         servers = session.scalars(select(Server)).all()
     for server in track(servers):
         sync.sync_backups(context, server)
         sync.refresh_vms(context, server)
+    return len(servers)
 
 
 def sync_server(context: Context, server_id: str, progress: Callable[[], None]) -> None:

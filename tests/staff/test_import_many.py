@@ -101,3 +101,10 @@ def test_long_commands_show_their_progress(world: worlds.World, words: tuple[str
 
     assert " of " in found.stderr
     assert not found.exception or words == ("import",), found.output
+
+
+def test_sync_says_that_there_is_no_server_yet(world: worlds.World) -> None:
+    assert world.app.test_cli_runner().invoke(args=["backups", "sync"]).stdout == "No server is known yet.\n"
+    world.register()
+    found = world.app.test_cli_runner().invoke(args=["backups", "sync"])
+    assert found.stdout == "Servers compared: 1.\n"
