@@ -10,11 +10,11 @@ from ..http.router import Call
 from ..schema.parameters import properties
 from ..schema.vm_options import UNUSED_SLOTS
 from ..world import pbs, retention
-from ..world.disks import drives, is_cdrom, is_cloudinit, slot_volumes
+from ..world.disks import drives, is_cdrom, slot_volumes
 from ..world.locks import config_lock, release, take_config_lock
 from ..world.model import Guest, Storage
 from ..world.qemu import start_qemu
-from ..world.storages import check_protected_limit, erase
+from ..world.storages import activate, check_protected_limit, erase
 from ..world.task import Interrupted, Task, TaskError
 from ..world.volumes import Volume
 from .backup_archive import NewArchive, filled_notes, shown_file_size
@@ -32,6 +32,7 @@ class Backup:
         self.compress = str(call.params.get("compress", "0"))
         self.started = self.world.now(call.node)
         self.was_running = False
+        self.was_paused = False
         self.locked = False
         self.ours_to_stop = False
         self.in_job = False
@@ -64,6 +65,7 @@ class Backup:
         self._check_ha(guest)
         self._check_limits()
         self.was_running = guest.running
+        self.was_paused = guest.qmpstatus == "paused"
         self._info(f"Starting Backup of VM {self.vmid} (qemu)")
         self._info(f"Backup started at {self._clock()}")
         self._info(f"status = {'running' if guest.running else 'stopped'}")
@@ -128,10 +130,12 @@ class Backup:
 
     def _shut_down(self, guest: Guest) -> None:
         """Stop mode of a running VM: it has `stopwait` minutes to go."""
-        if self.world.condition("powerdown-ignored", self.vmid):
-            wait = int(self.call.params.get("stopwait", 10)) * 60
-            self.task.sleep(self.world.scaled(wait))
-            self._info("VM quit/powerdown failed - got timeout")
+        wait = int(self.call.params.get("stopwait", 10)) * 60
+        if self.was_paused or self.world.condition("powerdown-ignored", self.vmid):
+            self.task.sleep(0 if self.was_paused else self.world.scaled(wait))
+            self._info(
+                "VM is paused - cannot shutdown" if self.was_paused else "VM quit/powerdown failed - got timeout"
+            )
             command = f"qm shutdown {self.vmid} --skiplock --keepActive --timeout {wait}"
             raise TaskError(f"command '{command}' failed: exit code 255")
         self.task.sleep(self.world.scaled(self.world.pace.get("shutdown", 0)))
@@ -157,16 +161,21 @@ class Backup:
             guest.backup_job_ends = 0
         if "name" in guest.config:
             self._info(f"VM Name: {guest.name}")
+        taken = [slot for slot, *_rest in slot_volumes(guest.config)]
         for slot, drive in drives(guest.config).items():
-            if is_cdrom(drive) and not is_cloudinit(drive):
+            if is_cdrom(drive):
                 continue
-            if drive.get("backup") == "0":
-                self._info(f"exclude disk '{slot}' '{drive['file']}' (backup=no)")
+            if slot not in taken:
+                why = "backup=no" if drive.get("backup") == "0" else "efidisk but no OMVF BIOS"
+                self._info(f"exclude disk '{slot}' '{drive['file']}' ({why})")
                 continue
-            size = drive.get("size", "4M" if is_cloudinit(drive) else "")
-            self._info(f"include disk '{slot}' '{drive['file']}' {size}".rstrip())
-            if self.world.volume(drive["file"], self.call.node) is None:
-                raise TaskError(f"volume '{drive['file']}' does not exist")
+            self._info(f"include disk '{slot}' '{drive['file']}' {drive.get('size', '')}".rstrip())
+        files = [drives(guest.config)[slot]["file"] for slot in taken]
+        for storage in sorted({file.partition(":")[0] for file in files}):
+            activate(self.world, storage, self.call.node)
+        for file in files:
+            if self.world.volume(file, self.call.node) is None:
+                raise TaskError(f"volume '{file}' does not exist")
 
     def _write(self, guest: Guest, archive: NewArchive) -> Volume:
         name = archive.name
@@ -191,7 +200,8 @@ class Backup:
             self._start_paused(guest)
         if "tpmstate0" in guest.config:
             self._info("attaching TPM drive to QEMU for backup")
-        frozen = self._freeze(guest) if self.was_running and self.mode != "stop" else False
+        freezes = self.was_running and not self.was_paused and self.mode != "stop"
+        frozen = self._freeze(guest) if freezes else False
         if self.world.is_9:
             self._info("starting backup via QMP command")
         if frozen:
@@ -199,7 +209,7 @@ class Backup:
         if self.storage.type == "pbs" and pbs.is_foreign(self.storage, self.vmid):
             raise TaskError(pbs.owner_mismatch(self.storage, self.vmid))
         self._info(f"started backup task '{uuid.uuid4()}'")
-        if self.was_running:
+        if self.was_running and not self.was_paused:
             tail = "" if self.mode == "snapshot" else " after 1 seconds"
             self._info(f"resuming VM again{tail}")
             guest.qmpstatus = "running"

@@ -41,6 +41,9 @@ def resources(call: Call) -> Any:
     """VMs, storages and nodes that the caller may see, with figures that may be up to 10 s old."""
     wanted = call.params.get("type")
     found: list[dict[str, Any]] = []
+    if wanted is None:
+        found += _pool_resources(call)
+        found += _zone_resources(call)
     if wanted in (None, "node"):
         mode = {"cgroup-mode": 1} if call.world.node_statistics else {}
         found += [node_summary(call, node) | mode for node in call.world.nodes.values()]
@@ -49,6 +52,33 @@ def resources(call: Call) -> Any:
     if wanted in (None, "storage"):
         found += _storage_resources(call)
     return found
+
+
+def _pool_resources(call: Call) -> list[dict[str, Any]]:
+    """The pools, with the sums of their running VMs."""
+    world = call.world
+    found = []
+    for name in sorted(world.pools):
+        if not access.may(world, call.caller, f"/pool/{name}", "Pool.Audit"):
+            continue
+        item: dict[str, Any] = {"id": f"/pool/{name}", "pool": name, "type": "pool"}
+        running = [vm_resource(world, vmid) for vmid in world.pools[name] if world.guests[vmid].running]
+        if running:
+            item |= {key: sum(one.get(key, 0) for one in running) for key in ("mem", "maxmem", "maxcpu")}
+            item |= {"uptime": max(one.get("uptime", 0) for one in running), "cpu": 0}
+        found.append(item)
+    return found
+
+
+def _zone_resources(call: Call) -> list[dict[str, Any]]:
+    """The zone of the bridges that are not managed, on each node; PVE 9 lists it."""
+    may = access.may(call.world, call.caller, "/sdn/zones/localnetwork", "SDN.Audit")
+    head = {"type": "network", "network-type": "zone", "network": "localnetwork", "status": "ok"}
+    return [
+        {"id": f"network/{node}/zone/localnetwork", "node": node, **head}
+        for node in call.world.nodes
+        if may and call.world.is_9
+    ]
 
 
 def _vm_resources(call: Call) -> list[dict[str, Any]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
-from ..answers import failed
+from ..answers import bad_parameters, failed
 from ..http.router import Call, needs, needs_any, route
 from ..schema.vm_options import ANY_CONFIG_PRIVILEGE, CHANGE, CLOUDINIT_KEYS, IPCONFIGS
 from ..world.locks import config_lock, flock, refuse_locked, release, take_config_lock
 from ..world.model import Config, Guest
 from ..world.task import Task
 from .config_change import change
-from .config_checks import CHECKSUM, check_change, check_memory, split_names
+from .config_checks import CHECKSUM, check_change, check_memory, split_names, wished_options
 
 BUSY_SECONDS = 10
 MASK = "**********"
@@ -21,7 +23,10 @@ MASK = "**********"
 def read(call: Call) -> Any:
     """The configuration with pending changes as if applied, or as it is (`current`), or a snapshot's."""
     guest = call.world.guest(call.vmid, call.node)
-    if "snapshot" in call.params:
+    if call.params.get("snapshot") and call.params.get("current"):
+        text = "cannot use 'snapshot' parameter with 'current'"
+        raise bad_parameters({"snapshot": text, "current": text})
+    if call.params.get("snapshot"):
         found = [one.config for one in guest.snapshots if one.name == call.params["snapshot"]]
         if not found:
             raise failed(f"snapshot '{call.params['snapshot']}' does not exist")
@@ -53,11 +58,9 @@ def pending(call: Call) -> Any:
 
 
 def _wishes(call: Call) -> tuple[Config, list[str], list[str]]:
-    meta = {*CHANGE, "node", "vmid"}
-    changes = {key: value for key, value in call.params.items() if key not in meta}
-    if "cdrom" in changes:
-        changes["ide2"] = f"{changes.pop('cdrom')},media=cdrom"
-    deleted, reverted = split_names(call.params.get("delete")), split_names(call.params.get("revert"))
+    changes = wished_options(call, {*CHANGE, "node", "vmid"})
+    deleted = ["ide2" if key == "cdrom" else key for key in split_names(call.params.get("delete"))]
+    reverted = split_names(call.params.get("revert"))
     check_change(call, changes, deleted, reverted)
     return changes, deleted, reverted
 
@@ -89,11 +92,20 @@ def put(call: Call) -> Any:
 
 def _put(call: Call) -> None:
     changes, deleted, reverted = _wishes(call)
+    if call.world.is_9:
+        _checked(call, changes)
+    with _config_lock(call):
+        change(call, _checked(call, changes), changes, deleted, reverted, lambda _line: None)
+
+
+@contextlib.contextmanager
+def _config_lock(call: Call) -> Iterator[None]:
+    """The flock on the configuration while the caller waits for his answer."""
     lock, owner = config_lock(call.vmid), object()
     if not flock(call.world, owner, lock, BUSY_SECONDS):
         raise failed(f"can't lock file '{lock}' - got timeout")
     try:
-        change(call, _checked(call, changes), changes, deleted, reverted, lambda _line: None)
+        yield
     finally:
         release(call.world, owner, lock)
 
@@ -102,15 +114,18 @@ def _put(call: Call) -> None:
 def post(call: Call) -> Any:
     """The same as a task; null with `background_delay` if it was done in time."""
     changes, deleted, reverted = _wishes(call)
-    _checked(call, changes)
+    # PVE 9 takes the lock inside the task, PVE 8 before it.
+    with contextlib.nullcontext() if call.world.is_9 else _config_lock(call):
+        _checked(call, changes)
 
     def work(task: Task) -> None:
         untold = {"node", "vmid", "digest", "background_delay", "import-working-storage"}
         given = {key: value for key, value in call.given.items() if key not in untold}
         told = [f"-{key} {_told(key, given[key])}" for key in sorted(given)]
-        task.log(f"update VM {call.vmid}: {' '.join(told)}")
         take_config_lock(call.world, task, call.vmid)
-        change(call, _checked(call, changes), changes, deleted, reverted, task.log)
+        guest = _checked(call, changes)
+        task.log(f"update VM {call.vmid}: {' '.join(told)}")
+        change(call, guest, changes, deleted, reverted, task.log)
 
     upid = call.task("qmconfig", call.vmid, work)
     if "background_delay" not in call.params:

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call
-from ..schema.property_strings import (
-    LIVE_DRIVE_KEYS,
-    LIVE_NET_KEYS,
-    NEW_DISK,
-    net_parts,
-    parse_drive,
-    print_drive,
-    print_net,
-)
-from ..schema.vm_options import CLOUDINIT_KEYS, DRIVE_SLOTS, FAST, IPCONFIGS, NETS, UNUSED_SLOTS
+from ..schema.property_strings import NEW_DISK, net_parts, parse_drive, print_drive, print_net
+from ..schema.vm_options import CLOUDINIT_KEYS, DRIVE_SLOTS, IPCONFIGS, NETS, UNUSED_SLOTS
 from ..world import access
-from ..world.disks import CLOUDINIT_SIZE, Log, allocate, is_cdrom, referenced, with_size
+from ..world.disks import CLOUDINIT_SIZE, Log, allocate, drop_used, is_cdrom, referenced, with_size
 from ..world.model import Config, Guest
 from ..world.qemu import keep_replaced, register_unused
 from ..world.state import World, new_mac
 from ..world.storages import activate
-from ..world.volumes import FILE_TYPES
-from .config_checks import check_boot_order, split_names
+from ..world.volumes import FILE_TYPES, name_parts
+from .config_checks import check_boot_order, check_value_rights, split_names
+from .config_live import NotPluggable, deletes_live, sets_live
 
 EFI_SIZES = {"2m": 128 * 1024, "4m": 528 * 1024}
 TPM_SIZE = 4 * 1024**2
-HOT_BUSES = ("scsi", "virtio")
-HOTPLUG_DEFAULT = ("network", "disk", "usb")
-PLUGGED = {"memory": "memory", "vcpus": "cpu", "tablet": "usb"}
-"""Options that a running VM takes only if its `hotplug` names this feature."""
 
 
 def stored(world: World, node: str, vmid: int, key: str, value: Any, log: Log) -> str | int | float:
@@ -44,6 +34,10 @@ def stored(world: World, node: str, vmid: int, key: str, value: Any, log: Log) -
         return _stored_drive(world, node, vmid, key, parse_drive(str(value)), log)
     if key == "cipassword":
         return "$5$simulated"
+    if key == "vmgenid" and value == "1":
+        return str(uuid.uuid4())
+    if key == "description":
+        return str(value).rstrip()
     if key == "tags":
         return ";".join(sorted({tag.lower() for tag in re.split(r"[;,\s]+", str(value)) if tag}))
     found: str | int | float = value
@@ -63,7 +57,22 @@ def _stored_drive(world: World, node: str, vmid: int, slot: str, drive: dict[str
         return text
     if drive["file"].endswith(":cloudinit"):
         return _stored_cloudinit(world, node, vmid, slot, drive, log)
-    return print_drive(drive) if is_cdrom(drive) else with_size(world, node, drive)
+    if ":" not in drive["file"]:
+        return print_drive({key: text for key, text in drive.items() if key != "size"})
+    return _attached(world, node, slot, drive)
+
+
+def _attached(world: World, node: str, slot: str, drive: dict[str, str]) -> str:
+    """A drive with a volume that is there already."""
+    volid = drive["file"]
+    fmt = name_parts(volid.partition(":")[2])[1]
+    if drive.get("format", fmt) != fmt and not volid.partition(":")[2].startswith("iso/"):
+        wrong = f"'format={drive['format']}' option different from storage format '{fmt}'"
+        raise failed(f"drive '{slot}' - volume '{volid}' - {wrong}")
+    activate(world, volid.partition(":")[0], node)
+    if world.volume(volid, node) is None:
+        raise failed(f"volume '{volid}' does not exist")
+    return with_size(world, node, drive)
 
 
 def _new_size(slot: str, drive: dict[str, str], gib: float) -> int:
@@ -85,24 +94,46 @@ def _stored_cloudinit(world: World, node: str, vmid: int, slot: str, drive: dict
 def change(call: Call, guest: Guest, changes: Config, deleted: list[str], reverted: list[str], log: Log) -> None:
     """Change a configuration: at once where that can be, else pending. What cannot be plugged is refused last."""
     problems: dict[str, str] = {}
+    _check_values(call, guest, changes, deleted)
     check_boot_order({**guest.merged(), **changes}, changes, deleted)
     for key in reverted:
-        guest.pending.pop(key, None)
         guest.pending_delete = [name for name in guest.pending_delete if name != key]
+        _drop_pending(call.world, guest, key)
     for key in [key for key in deleted if _is_deletable(call, guest, key, log)]:
         guest.pending_delete = [*dict.fromkeys([*guest.pending_delete, key])]
     for key in sorted(guest.pending_delete):
-        _apply_delete(call, guest, key)
+        if problem := _apply_delete(call, guest, key):
+            problems[key] = f"hotplug problem - {problem}\n"
     for key in sorted(changes, key=_slot_order):
+        _drop_pending(call.world, guest, key)
         value = stored(call.world, call.node, guest.vmid, key, changes[key], log)
         _boot_from_new_cdrom(guest, key, value)
         if key in (*CLOUDINIT_KEYS, *IPCONFIGS):
             guest.cloudinit_dirty = True
         if problem := _set(call.world, guest, key, value):
             problems[key] = f"hotplug problem - {problem}\n"
+    drop_used(guest)
     call.world.rights_changed()
     if problems:
         raise bad_parameters(problems)
+
+
+def _check_values(call: Call, guest: Guest, changes: Config, deleted: list[str]) -> None:
+    """The rights that depend on what an option is now and what it is to be."""
+    for key in deleted:
+        if key in guest.merged():
+            check_value_rights(call, key, guest.merged()[key], "delete")
+    for key, value in changes.items():
+        if key in guest.config:
+            check_value_rights(call, key, guest.config[key], "modify")
+        check_value_rights(call, key, value, "modify")
+
+
+def _drop_pending(world: World, guest: Guest, key: str) -> None:
+    """A pending value gives way. A disk that it would have attached becomes an unused one."""
+    dropped = guest.pending.pop(key, None)
+    if dropped is not None and key in DRIVE_SLOTS:
+        register_unused(world, guest, parse_drive(str(dropped)))
 
 
 def _boot_devices(guest: Guest) -> list[str] | None:
@@ -129,54 +160,22 @@ def _slot_order(key: str) -> tuple[int, str]:
 
 def _set(world: World, guest: Guest, key: str, value: str | float) -> str | None:
     """Set one option; returns why a device could not be plugged."""
-    problem = None
     guest.pending_delete = [name for name in guest.pending_delete if name != key]
     if guest.config.get(key) == value:
-        guest.pending.pop(key, None)
         return None
-    if guest.running and key in NETS:
-        bridge = net_parts(str(value)).get("bridge")
-        if bridge and bridge not in world.nodes[guest.node].bridges:
-            problem = f"interface {bridge} does not exist"
-    if problem or (guest.running and not _is_live(guest, key, str(value))):
-        guest.pending[key] = value
-        return problem
-    guest.pending.pop(key, None)
+    if guest.running:
+        try:
+            live, problem = sets_live(world, guest, key, str(value)), None
+        except NotPluggable as found:
+            live, problem = False, str(found)
+        if not live:
+            guest.pending[key] = value
+            return problem
     keep_replaced(world, guest, key, value)
     guest.config[key] = value
+    if key == "description" and value in ("", "0"):
+        del guest.config[key]
     return None
-
-
-def _features(guest: Guest) -> set[str]:
-    """What may be plugged into the running VM."""
-    value = str(guest.config.get("hotplug", "1"))
-    return set(HOTPLUG_DEFAULT if value == "1" else split_names("" if value == "0" else value))
-
-
-def _is_live(guest: Guest, key: str, value: str) -> bool:
-    """Whether a running VM takes a change at once."""
-    if key in FAST or key in UNUSED_SLOTS:
-        return True
-    if key in NETS:
-        return _is_live_net(guest, key, value)
-    if key in PLUGGED:
-        return PLUGGED[key] in _features(guest)
-    return key in DRIVE_SLOTS and _is_live_drive(guest, key, parse_drive(value))
-
-
-def _is_live_net(guest: Guest, key: str, value: str) -> bool:
-    new, old = net_parts(value), net_parts(str(guest.config.get(key, "")))
-    changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
-    return (key in guest.config and changed <= LIVE_NET_KEYS) or "network" in _features(guest)
-
-
-def _is_live_drive(guest: Guest, key: str, new: dict[str, str]) -> bool:
-    old = parse_drive(str(guest.config[key])) if key in guest.config else None
-    if old is None or old["file"] != new["file"]:
-        plugs = key.rstrip("0123456789") in HOT_BUSES and "disk" in _features(guest)
-        return plugs or (is_cdrom(new) and old is not None)
-    changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
-    return changed <= LIVE_DRIVE_KEYS
 
 
 def _is_deletable(call: Call, guest: Guest, key: str, log: Log) -> bool:
@@ -184,7 +183,6 @@ def _is_deletable(call: Call, guest: Guest, key: str, log: Log) -> bool:
     if key not in guest.config and key not in guest.pending:
         log(f"cannot delete '{key}' - not set in current configuration!")
         return False
-    dropped = guest.pending.pop(key, None)
     devices = _boot_devices(guest)
     if devices is not None and key in devices:
         _set_boot_devices(guest, [one for one in devices if one != key])
@@ -193,15 +191,17 @@ def _is_deletable(call: Call, guest: Guest, key: str, log: Log) -> bool:
         return False
     if key in DRIVE_SLOTS and guest.config.get("protection"):
         raise failed(f"can't remove drive '{key}' - protection mode enabled")
-    if dropped is not None and key in DRIVE_SLOTS:
-        register_unused(call.world, guest, parse_drive(str(dropped)))
+    _drop_pending(call.world, guest, key)
     return key in guest.config
 
 
-def _apply_delete(call: Call, guest: Guest, key: str) -> None:
+def _apply_delete(call: Call, guest: Guest, key: str) -> str | None:
     """Delete an option, unless the VM runs and cannot do without it: then the deletion stays pending."""
-    if guest.running and not _deletes_live(guest, key):
-        return
+    try:
+        if guest.running and not deletes_live(guest, key):
+            return None
+    except NotPluggable as problem:
+        return str(problem)
     guest.pending_delete = [name for name in guest.pending_delete if name != key]
     drive = parse_drive(str(guest.config[key])) if key in DRIVE_SLOTS and key in guest.config else None
     guest.config.pop(key, None)
@@ -209,14 +209,7 @@ def _apply_delete(call: Call, guest: Guest, key: str) -> None:
         _free_owned(call, guest, drive["file"])
     elif drive is not None:
         register_unused(call.world, guest, drive)
-
-
-def _deletes_live(guest: Guest, key: str) -> bool:
-    if key in NETS:
-        return "network" in _features(guest)
-    if key in PLUGGED:
-        return PLUGGED[key] in _features(guest)
-    return key in FAST or (key.rstrip("0123456789") in HOT_BUSES and "disk" in _features(guest))
+    return None
 
 
 def _free_owned(call: Call, guest: Guest, volid: str) -> None:

@@ -16,7 +16,7 @@ from ..world.model import Config, Guest
 from ..world.qemu import autostart
 from ..world.task import Task, TaskError
 from .config_change import stored
-from .config_checks import check_boot_order, check_drives, check_memory, check_rights
+from .config_checks import check_ssh_keys, check_wishes, name_drives, wished_options
 
 QEMU = "11.0.0"
 
@@ -43,12 +43,11 @@ def check_creation(call: Call, *, over: bool = False) -> None:
 def create(call: Call) -> Any:
     """Make a VM, as a task."""
     world, params, vmid = call.world, call.params, call.vmid
+    check_ssh_keys(params)
     check_creation(call)
-    wishes: Config = {key: value for key, value in params.items() if key not in {*CREATE, "node"}}
-    check_rights(call, {}, wishes, ())
-    check_drives(call, wishes)
-    check_memory(wishes, wishes)
-    check_boot_order(wishes, wishes)
+    wishes = wished_options(call, {*CREATE, "node", "skiplock"})
+    check_wishes(call, wishes)
+    name_drives(world, wishes)
     if vmid in world.guests:
         where = world.guests[vmid].node
         raise failed(f"unable to create VM {vmid} - VM {vmid} already exists on node '{where}'")

@@ -10,11 +10,11 @@ from ..schema.vm_options import CREATE, DRIVE_SLOTS
 from ..world import access, pbs
 from ..world.archives import readable_archive
 from ..world.locks import config_lock, flock, release
-from ..world.model import Config, Guest
+from ..world.model import Guest
 from ..world.storages import activate
 from ..world.task import Task
 from ..world.volumes import Volume
-from .config_checks import check_rights
+from .config_checks import check_ssh_keys, check_wishes, wished_options
 from .create import check_creation, create
 from .restore_worker import Restore
 
@@ -33,13 +33,13 @@ def create_or_restore(call: Call) -> Any:
 def restore(call: Call) -> Any:
     """The refusals that come at once, then the task."""
     world, params, vmid = call.world, call.params, call.vmid
+    check_ssh_keys(params)
     _check_rights(call)
-    for slot in DRIVE_SLOTS:
-        if slot in params:
-            raise bad_parameters({slot: "option conflicts with option 'archive'"})
+    if slots := sorted(key for key in params if key in DRIVE_SLOTS):
+        raise bad_parameters({slots[0]: "option conflicts with option 'archive'"})
     volume = _check_archive(call)
-    overrides: Config = {key: value for key, value in params.items() if key not in META}
-    check_rights(call, {}, overrides, ())
+    overrides = wished_options(call, META)
+    check_wishes(call, overrides)
     _lock_config(call)
     was_there = world.guests[vmid]
 

@@ -13,7 +13,7 @@ from ..schema.vm_options import DRIVE_SLOTS, NETS, UNUSED_SLOTS
 from ..world import access, pbs
 from ..world.archives import archive_inside
 from ..world.config_file import parse
-from ..world.disks import allocate, drives, is_cdrom, is_cloudinit, rescan
+from ..world.disks import CLOUDINIT_SIZE, allocate, drives, is_cdrom, is_cloudinit, rescan
 from ..world.guests import to_template
 from ..world.locks import config_lock, flock, release, take_storage_lock
 from ..world.model import Config, Guest, Storage
@@ -46,8 +46,23 @@ class Restore:
         self.world, self.vmid = call.world, call.vmid
         self.pbs = self.world.storages[volume.storage].type == "pbs"
         self.inside: Archive = archive_inside(self.world, volume)
+        self.archived = parse(self.inside.config, self.world.pve)
+        self.targets = self._targets()
         self.new: dict[str, Volume] = {}
         self.restored = False
+
+    def _targets(self) -> dict[str, tuple[int, str, str]]:
+        """Size, format and storage of each image to make by its slot: cloud-init's come from the configuration."""
+        found = {}
+        for slot, drive in drives(self.archived).items():
+            if is_cloudinit(drive) and not slot.startswith("virtio"):
+                storage, _, name = drive["file"].partition(":")
+                found[slot] = (CLOUDINIT_SIZE, name.rsplit(".", 1)[-1] if "." in name else "raw", storage)
+        found |= {slot: (size, fmt, storage) for slot, (size, _data, fmt, storage) in self.inside.disks.items()}
+        if "storage" in self.call.params:
+            target = str(self.call.params["storage"])
+            found = {slot: (size, fmt, target) for slot, (size, fmt, _storage) in found.items()}
+        return found
 
     def run(self) -> None:
         """Restore; whatever goes wrong leaves the VM as Proxmox leaves it."""
@@ -72,7 +87,7 @@ class Restore:
             raise TaskError(f"unable to restore VM {self.vmid} - - protection mode enabled")
         if self.guest.running:
             raise TaskError(f"unable to restore VM {self.vmid} - vm is running")
-        self._check_bridges(parse(self.inside.config, self.world.pve))
+        self._check_bridges(self.archived)
         self._announce()
         self._check_targets()
         self._clear_old()
@@ -118,12 +133,8 @@ class Restore:
             self.task.log(f"DEV: dev_id={number} size: {disk[0]} devname: drive-{slot_name(slot)}")
         self.task.log(f"CTIME: {at.strftime('%a %b %e %H:%M:%S %Y')}")
 
-    def _target(self, slot: str) -> str:
-        return str(self.call.params.get("storage") or self.inside.disks[slot][3])
-
     def _check_targets(self) -> None:
-        for slot in self.inside.disks:
-            name = self._target(slot)
+        for _size, _format, name in self.targets.values():
             try:
                 self._check_target(name)
             except Refusal as problem:
@@ -142,8 +153,8 @@ class Restore:
         """The old disks in the archive's slots go, snapshots too; the configuration is a stand-in now."""
         for slot, drive in drives(self.guest.config).items():
             old = self.world.volume(drive["file"], self.call.node)
-            archived = slot in self.inside.disks or is_cloudinit(drive)
-            if archived and old is not None and old.vmid == self.vmid:
+            image = is_cloudinit(drive) or not is_cdrom(drive)
+            if image and slot in self.targets and old is not None and old.vmid == self.vmid:
                 self._free(old)
         if self.inside.firewall:
             self.guest.firewall_options = dict(self.inside.firewall[0])
@@ -163,11 +174,10 @@ class Restore:
             self.world.volumes.remove(old)
 
     def _make_disks(self) -> None:
-        for slot, (size, _data, archived_format, _storage) in self.inside.disks.items():
-            name = self._target(slot)
+        for slot, (size, archived_format, name) in sorted(self.targets.items()):
             storage = self.world.storages[name]
             fmt = archived_format if storage.type in FILE_TYPES else "raw"
-            base = f"vm-{self.vmid}-cloudinit" if self._is_cloudinit(slot) else ""
+            base = "" if slot in self.inside.disks else f"vm-{self.vmid}-cloudinit"
             try:
                 activate(self.world, name, self.call.node)
                 lock = take_storage_lock(self.world, self.task, storage, self.call.node)
@@ -181,13 +191,9 @@ class Restore:
                 raise TaskError(text) if self.pbs else self._failed(text) from None
             self.task.log(f"new volume ID is '{self.new[slot].volid}'")
         if not self.pbs:
-            for slot, volume in self.new.items():
+            for slot, volume in [(slot, volume) for slot, volume in self.new.items() if slot in self.inside.disks]:
                 path = self.world.storages[volume.storage].file_path(volume.name)
                 self.task.log(f"map 'drive-{slot_name(slot)}' to '{path}' (write zeros = 0)")
-
-    def _is_cloudinit(self, slot: str) -> bool:
-        archived = parse(self.inside.config, self.world.pve)
-        return slot in archived and is_cloudinit(parse_drive(str(archived[slot])))
 
     def _remove_new(self) -> None:
         for volume in self.new.values():
@@ -207,7 +213,7 @@ class Restore:
             self._remove_new()
             raise
         for slot, volume in self.new.items():
-            volume.data = self.inside.disks[slot][1]
+            volume.data = self.inside.disks[slot][1] if slot in self.inside.disks else 0
             volume.used = volume.size
 
     def _seconds(self, total: int) -> float:
@@ -282,7 +288,6 @@ class Restore:
         kept = {"lock": "create"} if self.pbs else {}
         self.guest.config = {**found, **kept}
         self.guest.cloudinit_dirty = True
-        self.task.log("rescan volumes...")
         rescan(self.world, self.guest, self.task.log)
         self.guest.config.pop("lock", None)
         self.world.rights_changed()

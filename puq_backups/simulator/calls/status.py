@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..http.router import Call, needs, route
@@ -65,7 +66,7 @@ def summary(world: World, guest: Guest) -> dict[str, Any]:
         "vmid": guest.vmid,
         "name": guest.name,
         "status": guest.status,
-        "cpus": int(config.get("sockets", 1)) * int(config.get("cores", 1)),
+        "cpus": _processors(world, guest),
         "maxmem": maxmem,
         "maxdisk": boot_disk_size(config),
         "cpu": 0,
@@ -76,6 +77,10 @@ def summary(world: World, guest: Guest) -> dict[str, Any]:
         "netout": 0,
         **{key: config[key] for key in ("lock", "tags") if key in config},
     }
+    if config.get("balloon"):
+        found |= {"balloon_min": int(config["balloon"]) * MIB, "shares": int(config.get("shares", 1000))}
+    if any(re.fullmatch(r"serial\d+", key) for key in config):
+        found["serial"] = 1
     if guest.is_template:
         found["template"] = 1
     if world.is_9:
@@ -84,6 +89,12 @@ def summary(world: World, guest: Guest) -> dict[str, Any]:
         found["pid"] = guest.pid
         found |= dict.fromkeys(PRESSURES, 0) if world.is_9 else {}
     return found
+
+
+def _processors(world: World, guest: Guest) -> int:
+    """As many as it starts with, else all of its own, though not more than the node has."""
+    own = int(guest.config.get("sockets", 1)) * int(guest.config.get("cores", 1))
+    return int(guest.config.get("vcpus", 0)) or min(own, world.nodes[guest.node].cpus)
 
 
 @route("GET", "/nodes/{node}/qemu")
@@ -109,6 +120,10 @@ def current(call: Call) -> Any:
     found["ha"] = {"managed": 1, "state": guest.ha} if guest.ha else {"managed": 0}
     if agent_enabled(guest):
         found["agent"] = 1
+    if "vga" in guest.config:
+        vga = properties(str(guest.config["vga"]), "type")
+        spice = vga.get("type", "").startswith(("qxl", "virtio"))
+        found |= {"clipboard": vga.get("clipboard"), **({"spice": 1} if spice else {})}
     return found | _of_process(guest, found["maxmem"]) if guest.running else found
 
 

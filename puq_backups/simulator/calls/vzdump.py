@@ -7,7 +7,8 @@ from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call, needs_any, route
-from ..world import access, pbs, retention
+from ..schema.formats import split_list
+from ..world import access, pbs, retention, workers
 from ..world.archives import archive_inside, readable_archive
 from ..world.locks import VZDUMP_LOCK, set_vzdump_holder
 from ..world.state import World
@@ -18,6 +19,8 @@ from .backup_data import slot_name
 from .backup_job import Backup
 
 MINUTE = 60
+STOP_SECONDS = 15
+"""How long a backup that is told to end is waited for."""
 ONLY_ROOT = ("tmpdir", "dumpdir", "script", "job-id")
 NEEDS_SYS_MODIFY = ("bwlimit", "ionice", "performance")
 DEFAULTS: dict[str, Any] = {
@@ -64,20 +67,50 @@ def check_notes(text: str) -> None:
 def vzdump(call: Call) -> Any:
     """Back VMs up, as a task. For VMs on other nodes the answer is the word OK, and nothing happens."""
     check_call(call)
-    vmids = [int(one) for one in re.split(r"[\s,;\0]+", str(call.params["vmid"])) if one]
+    vmids = _included(call)
     here = [vmid for vmid in vmids if _is_ours(call, vmid)]
-    if not here:
+    if call.params.get("stop"):
+        access.demand(call.world, call.caller, f"/nodes/{call.node}", "Sys.Modify")
+        _stop_running(call)
+    if not here and not (call.params.get("all") and not call.params.get("stop")):
         return "OK"
     if storage := call.params.get("storage"):
         access.demand(call.world, call.caller, f"/storage/{storage}", "Datastore.AllocateSpace")
     subject = str(here[0]) if len(here) == 1 else ""
 
-    elsewhere = sorted(set(vmids) - set(here))
+    elsewhere = sorted(vmid for vmid in vmids if vmid not in here)
 
     def work(task: Task) -> None:
         _job(call, task, here, elsewhere)
 
     return call.task("vzdump", subject, work)
+
+
+def _included(call: Call) -> list[int]:
+    """The VMs that are to be backed up, on whichever node."""
+    world, params = call.world, call.params
+    if params.get("pool"):
+        if params["pool"] not in world.pools:
+            raise failed(f"pool '{params['pool']}' does not exist")
+        return sorted(world.pools[str(params["pool"])])
+    if params.get("vmid"):
+        return sorted(int(one) for one in split_list(str(params["vmid"])))
+    if not _takes_all(params):
+        return []
+    left_out = {int(one) for one in split_list(str(params.get("exclude", "")))}
+    return sorted(vmid for vmid in world.guests if vmid not in left_out)
+
+
+def _takes_all(params: dict[str, Any]) -> bool:
+    return bool(params.get("all") or "exclude" in params)
+
+
+def _stop_running(call: Call) -> None:
+    """Tell the backup that holds the node's lock to end."""
+    holder = call.world.tasks.get(call.world.nodes[call.node].vzdump_holder or "")
+    if holder is not None and holder.running:
+        workers.stop(call.world, holder)
+        call.world.wait_for(lambda: not holder.running, STOP_SECONDS)
 
 
 def _is_ours(call: Call, vmid: int) -> bool:
@@ -89,6 +122,8 @@ def _is_ours(call: Call, vmid: int) -> bool:
 def check_call(call: Call) -> None:
     """What is refused at once, in Proxmox's order."""
     world, params, caller = call.world, call.params, call.caller
+    if params.get("stdout"):
+        raise bad_parameters({"stdout": "option is only allowed on the command line interface."})
     for key in ONLY_ROOT:
         if key in params and caller.id != "root@pam":
             raise bad_parameters({key: "Only root may set this option."})
@@ -96,15 +131,13 @@ def check_call(call: Call) -> None:
         access.demand(world, caller, "/", "Sys.Modify")
     if params.get("storage") and "prune-backups" in params:
         access.demand(world, caller, f"/storage/{params['storage']}", "Datastore.Allocate")
-    if "vmid" not in params and not any(params.get(key) for key in ("all", "pool", "stop")):
-        raise bad_parameters({"vmid": "property is missing"})
-    if "vmid" in params and params.get("all"):
-        raise bad_parameters({"all": "option conflicts with option 'vmid'"})
+    for key in ("all", "exclude", "pool"):
+        if params.get(key) and params.get("vmid"):
+            raise bad_parameters({key: "option conflicts with option 'vmid'"})
     if "notes-template" in params:
         check_notes(str(params["notes-template"]))
-    for key in ("all", "pool", "stop", "exclude"):
-        if params.get(key):
-            raise Refusal(501, f"the simulator does not serve vzdump with '{key}'")
+    if not params.get("vmid") and not _takes_all(params) and not params.get("stop") and not params.get("pool"):
+        raise bad_parameters({"vmid": "property is missing"})
 
 
 def _quoted(text: str) -> str:
@@ -128,15 +161,18 @@ def _job(call: Call, task: Task, vmids: list[int], elsewhere: list[int]) -> None
     storage_name = str(call.params.get("storage", "")) or _default_storage(world)
     _check_storage(call, storage_name)
     _take_global_lock(call, task)
-    task.log(f"INFO: starting new backup job: {command_line(call.params, vmids)}")
+    named = [int(one) for one in split_list(str(call.params.get("vmid", "")))]
+    task.log(f"INFO: starting new backup job: {command_line(call.params, named)}")
     if elsewhere:
         task.log(f"INFO: skip external VMs: {', '.join(map(str, elsewhere))}")
     failures = 0
     try:
-        for vmid in sorted(vmids):
-            if vmid in world.guests:
+        for vmid in [vmid for vmid in vmids if vmid in world.guests]:
+            if not _takes_all(call.params):
                 access.demand(world, call.caller, f"/vms/{vmid}", "VM.Backup")
-        for vmid in sorted(vmids):
+            elif not access.may(world, call.caller, f"/vms/{vmid}", "VM.Backup"):
+                vmids.remove(vmid)
+        for vmid in vmids:
             failures += not Backup(call, task, vmid, world.storages[storage_name]).run()
     except Interrupted as problem:
         task.log(f"ERROR: Backup job failed - {problem}")
@@ -161,8 +197,7 @@ def _check_storage(call: Call, name: str) -> None:
         storage = activate(call.world, name, call.node)
     except Refusal as problem:
         problems.append(f"could not activate storage '{name}': {problem.text}")
-        unknown = name not in call.world.storages or "not available" in problem.text or "disabled" in problem.text
-        if unknown:
+        if name not in call.world.storages:
             problems.append(f"could not get storage information for '{name}': {problem.text}")
     else:
         if "backup" not in storage.content:

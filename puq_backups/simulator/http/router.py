@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..answers import Refusal, Transport, failed
+from ..answers import Refusal, Transport, bad_parameters, failed
 from ..schema.parameters import call_schema, check
 from ..world import access, workers
 from ..world.model import Caller
@@ -107,6 +107,8 @@ def prepare(world: World, caller: Caller, method: str, path: str, given: dict[st
     if found is None:
         raise not_served(method, path)
     one, of_path = found
+    for key in sorted(key for key in given if of_path.get(key, given[key]) != given[key]):
+        raise bad_parameters({key: "duplicate parameter (already defined in URI) with conflicting values!"})
     given = {**given, **of_path}
     if one.permission:
         one.permission(world, caller, given)

@@ -23,18 +23,16 @@ MODELS = (
     "vmxnet3",
 )
 NEW_DISK = re.compile(r"(?:([^/:\s]+):)?(\d+(?:\.\d+)?)")
-THROTTLES = tuple(
-    f"{unit}{side}{kind}"
-    for unit in ("mbps", "iops")
-    for side in ("", "_rd", "_wr")
-    for kind in ("", "_max", "_max_length")
-)
 EXCLUDING = (("mbps", "mbps_rd"), ("mbps", "mbps_wr"), ("iops", "iops_rd"), ("iops", "iops_wr"))
-REQUIRED = tuple((f"mbps{side}_max", f"mbps{side}") for side in ("", "_rd", "_wr")) + tuple(
-    (f"iops{side}_max_length", f"iops{side}_max") for side in ("", "_rd", "_wr")
+REQUIRED = tuple(
+    pair
+    for side in ("", "_rd", "_wr")
+    for pair in (
+        (f"mbps{side}_max", f"mbps{side}"),
+        (f"bps{side}_max_length", f"mbps{side}_max"),
+        (f"iops{side}_max_length", f"iops{side}_max"),
+    )
 )
-LIVE_DRIVE_KEYS = {*THROTTLES, "backup", "replicate", "ro", "shared"}
-LIVE_NET_KEYS = {"bridge", "tag", "trunks", "rate", "firewall", "link_down", "mtu", "host-managed"}
 
 
 def parse_drive(text: str) -> dict[str, str]:
@@ -77,7 +75,8 @@ def contradicts(slot: str, drive: dict[str, str]) -> bool:
         return True
     if any(float(drive.get(one, 0)) and not float(drive.get(other, 0)) for one, other in REQUIRED):
         return True
-    return drive.get("media") == "cdrom" and (slot.startswith("virtio") or "format" in drive)
+    snapshot = drive.get("snapshot", "0") == "1"
+    return drive.get("media") == "cdrom" and (slot.startswith("virtio") or "format" in drive or snapshot)
 
 
 def memory_mib(value: object) -> int:

@@ -16,33 +16,24 @@ DRIVE_SLOTS = (*IDE, *SCSI, *VIRTIO, *SATA, *SPECIAL)
 UNUSED_SLOTS = tuple(f"unused{n}" for n in range(256))
 NETS = tuple(f"net{n}" for n in range(32))
 IPCONFIGS = tuple(f"ipconfig{n}" for n in range(32))
-CPU_KEYS = ("affinity", "cores", "cpu", "cpulimit", "cpuunits", "numa", "smp", "sockets", "vcpus")
-MEMORY_KEYS = ("allow-ksm", "balloon", "hugepages", "keephugepages", "memory", "shares")
-HARDWARE_KEYS = ("acpi", "amd-sev", "audio0", "bios", "hotplug", "kvm", "machine", "rng0", "scsihw", "smbios1")
-HARDWARE_MORE = (
-    "arch",
-    "intel-tdx",
-    "ivshmem",
-    "localtime",
-    "spice_enhancements",
-    "tablet",
-    "vga",
-    "vmgenid",
-    "watchdog",
+CPU_KEYS = ("cores", "cpu", "cpulimit", "cpuunits", "numa", "smp", "sockets", "vcpus")
+MEMORY_KEYS = ("allow-ksm", "balloon", "memory", "shares")
+HARDWARE_KEYS = (
+    *("acpi", "audio0", "hotplug", "kvm", "machine", "rng0", "scsihw", "smbios1", "tablet", "vga", "watchdog"),
 )
-OPTION_KEYS = ("agent", "autostart", "description", "freeze", "hookscript", "keyboard", "name", "onboot")
-OPTION_MORE = ("ostype", "protection", "reboot", "startdate", "startup", "tags", "tdf", "template")
+OPTION_KEYS = (
+    *("agent", "autostart", "bios", "description", "keyboard", "localtime", "migrate_downtime", "migrate_speed"),
+    *("name", "onboot", "ostype", "protection", "reboot", "startdate", "startup", "tags", "tdf", "template"),
+)
 CLOUDINIT_KEYS = ("cicustom", "cipassword", "citype", "ciupgrade", "ciuser", "nameserver", "searchdomain", "sshkeys")
-DISK_KEYS = ("boot", "bootdisk", "cdrom", "vmstatestorage")
-RAW_ONLY_ROOT = ("args", "lock", "migrate_downtime", "migrate_speed", "parent", "snaptime", "vmstate")
-FAST = {*OPTION_KEYS, *OPTION_MORE, "hotplug", "shares", "cpuunits", "cpulimit", "affinity", "balloon"} - {
-    "agent",
-    "ostype",
-    "freeze",
-    "localtime",
-    "template",
-}
-"""Options that take effect on a running VM at once."""
+DISK_KEYS = ("boot", "bootdisk", "vmstatestorage")
+DEVICE = re.compile(r"(serial|usb|hostpci|virtiofs)\d+")
+"""Options whose privilege depends on their value."""
+FAST = (
+    *("description", "hookscript", "migrate_downtime", "migrate_speed", "name", "onboot", "protection", "shares"),
+    *("startup", "tags", "vmstatestorage", *CLOUDINIT_KEYS, *IPCONFIGS),
+)
+"""Options that QEMU has nothing to do with: a running VM takes them at once."""
 
 
 def option(name: str, pve: str) -> Param | None:
@@ -64,7 +55,7 @@ CREATE = (
 
 def privileges_for(key: str) -> tuple[str, ...]:
     """Which privileges change an option (any of them does); empty where only root@pam may."""
-    if key in CPU_KEYS:
+    if key in CPU_KEYS or re.fullmatch(r"numa\d+", key):
         return ("VM.Config.CPU",)
     if key in MEMORY_KEYS:
         return ("VM.Config.Memory",)
@@ -72,10 +63,10 @@ def privileges_for(key: str) -> tuple[str, ...]:
         return ("VM.Config.Network",)
     if key in CLOUDINIT_KEYS or key in IPCONFIGS:
         return ("VM.Config.Cloudinit", "VM.Config.Network")
-    if key in (*DRIVE_SLOTS, *UNUSED_SLOTS, *DISK_KEYS):
+    if key in DISK_KEYS:
         return ("VM.Config.Disk",)
-    if key in (*HARDWARE_KEYS, *HARDWARE_MORE) or re.match(r"(usb|serial|parallel|audio)\d+$", key):
+    if key in HARDWARE_KEYS:
         return ("VM.Config.HWType",)
-    if key in RAW_ONLY_ROOT or re.match(r"hostpci\d+$", key):
-        return ()
-    return ("VM.Config.Options",)
+    if key == "freeze":
+        return ("VM.PowerMgmt",)
+    return ("VM.Config.Options",) if key in OPTION_KEYS else ()

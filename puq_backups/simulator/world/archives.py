@@ -11,7 +11,7 @@ from .disks import slot_volumes
 from .model import Caller, Storage, config_text
 from .state import World
 from .storages import configured
-from .volumes import Archive, Volume, name_parts, unparsable
+from .volumes import ONLY_ROOT_PATHS, Archive, Volume, name_parts, unparsable
 
 
 def archive_of_config(world: World, config: dict[str, Any]) -> Archive:
@@ -37,7 +37,7 @@ def readable_archive(world: World, caller: Caller, volid: str, vmid: int | None 
     """Storage and name of an archive that the caller may read; it need not be there, nor the storage be enabled."""
     storage_id, _, name = volid.partition(":")
     if not name or not re.fullmatch(r"[a-z][a-z0-9\-_.]*[a-z0-9]", storage_id, re.IGNORECASE):
-        raise failed("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651.")
+        raise failed(ONLY_ROOT_PATHS.format(651 if world.is_9 else 581))
     storage = configured(world, storage_id)
     try:
         kind, _format, owner = name_parts(name)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..answers import failed
+from ..answers import Refusal, failed
 from ..schema.property_strings import parse_drive, print_drive, size_bytes, size_text
 from ..schema.vm_options import DRIVE_SLOTS, UNUSED_SLOTS
+from .storages import activate, is_enabled
 from .volumes import FILE_TYPES, Volume
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ def images(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def slot_volumes(config: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
-    """Slot, storage, format and size in bytes of each disk that a backup takes."""
+    """Slot, storage, format and size in bytes of each disk that a backup takes, cloud-init's not among them."""
     found = []
     for slot, drive in images(config).items():
-        if drive.get("backup") == "0":
+        if is_cdrom(drive):
+            continue
+        if drive.get("backup") == "0" or (slot == "efidisk0" and config.get("bios") != "ovmf"):
             continue
         storage, _, name = drive["file"].partition(":")
         fmt = name.rsplit(".", 1)[-1] if "." in name else "raw"
@@ -128,6 +131,14 @@ def add_unused(guest: Guest, volid: str) -> str | None:
     return slot
 
 
+def drop_used(guest: Guest) -> None:
+    """Volumes that a drive has, or will have, are not unused: each writing of a configuration sees to that."""
+    drives_of_both = (*drives(guest.config).values(), *drives(guest.pending).values())
+    used = {drive["file"] for drive in drives_of_both}
+    for slot in [slot for slot in UNUSED_SLOTS if guest.config.get(slot) in used]:
+        del guest.config[slot]
+
+
 def with_size(world: World, node: str, drive: dict[str, str]) -> str:
     """The drive string with the size that its image really has."""
     volume = world.volume(drive["file"], node)
@@ -143,13 +154,20 @@ def referenced(config: Mapping[str, Any]) -> set[str]:
 
 
 def rescan(world: World, guest: Guest, log: Log) -> None:
-    """Add images of the VM that its configuration does not name as unusedN."""
-    known = referenced(guest.config)
-    for name in world.storages:
-        if "images" not in world.storages[name].content:
+    """Add images of the VM that its configuration does not name as unusedN. All image storages have to be there."""
+    log("rescan volumes...")
+    found: list[Volume] = []
+    for name, storage in sorted(world.storages.items()):
+        if not {"images", "rootdir"} & set(storage.content) or not is_enabled(storage, guest.node):
             continue
-        for volume in world.volumes.at(world.place(name, guest.node), guest.vmid, "images"):
-            if volume.volid in known or "cloudinit" in volume.name or "state" in volume.base:
-                continue
+        try:
+            activate(world, name, guest.node)
+        except Refusal as problem:
+            log(problem.text)
+            return
+        found += world.volumes.at(world.place(name, guest.node), guest.vmid, "images")
+    known = referenced(guest.config)
+    for volume in sorted(found, key=lambda one: one.volid):
+        if volume.volid not in known and not volume.base.startswith(f"vm-{guest.vmid}-state-"):
             slot = add_unused(guest, volume.volid)
             log(f"VM {guest.vmid} add unreferenced volume '{volume.volid}' as '{slot}' to config")

@@ -153,13 +153,13 @@ class World:
         return self.acl_index.get((identity, path), {})
 
     def last_heard(self, guest: Guest) -> tuple[str, str]:
-        """Status and name of a VM as broadcast to the cluster every ten seconds."""
+        """QEMU's status and the name of a VM as broadcast to the cluster every ten seconds."""
         if not self.time_scale:
-            return (guest.status, guest.name)
+            return (guest.qmpstatus, guest.name)
         if self.clock.now() - self.broadcast_at >= self.scaled(BROADCAST_SECONDS):
             self.broadcast_at = self.clock.now()
-            self.broadcast = {vmid: (one.status, one.name) for vmid, one in self.guests.items()}
-        return self.broadcast.get(guest.vmid, (guest.status, guest.name))
+            self.broadcast = {vmid: (one.qmpstatus, one.name) for vmid, one in self.guests.items()}
+        return self.broadcast.get(guest.vmid, (guest.qmpstatus, guest.name))
 
     def pools_of(self, path: str) -> list[str]:
         """The pools that the VM or storage of an access path is in."""

@@ -136,8 +136,13 @@ class Volumes:
             yield from list(volumes.values())
 
 
+ONLY_ROOT_PATHS = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line {}."
+
+
 def unparsable(storage_type: str, name: str) -> str:
     """Proxmox's text for a volume name that the plugin of a storage does not understand."""
+    if storage_type in FILE_TYPES and (image := re.fullmatch(r"\d+/(\S+)", name)):
+        return f"unable to parse volume filename '{image[1]}'"
     kinds = {"pbs": "pbs", "rbd": "rbd", "lvm": "lvm", "lvmthin": "lvm", "zfspool": "zfs"}
     return f"unable to parse {kinds.get(storage_type, 'directory')} volume name '{name}'"
 
@@ -154,8 +159,12 @@ def name_parts(name: str) -> tuple[str, str, int | None]:
         raise ValueError(name)
     if linked := re.fullmatch(r"(?:\d+/)?base-\d+-[^/]+/((?:\d+/)?(?:vm|base)-.+)", name):
         return name_parts(linked[1])
-    if found := re.fullmatch(r"(?:(\d+)/)?(?:vm|base)-(\d+)-[^/]+?(?:\.(raw|qcow2|vmdk))?", name):
-        return "images", found[3] or "raw", int(found[1] or found[2])
+    if found := re.fullmatch(r"(?:vm|base)-(\d+)-[^/]+", name):
+        return "images", "raw", int(found[1])
+    if found := re.fullmatch(r"(\d+)/[^/\s]+\.(raw|qcow2|vmdk|subvol)", name):
+        return "images", found[2], int(found[1])
     if found := re.fullmatch(r"iso/([^/]+\.(iso|img))", name):
         return "iso", found[2], None
+    if re.fullmatch(r"snippets/[^/]+|vztmpl/[^/]+\.tar\.(gz|xz|zst|bz2)", name):
+        return name.partition("/")[0], "raw", None
     raise ValueError(name)
