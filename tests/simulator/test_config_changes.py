@@ -138,3 +138,25 @@ def test_cdrom_is_another_name_of_ide2(api):
     assert api.data("GET", STOPPED)["ide2"] == "none,media=cdrom"
     api.data("PUT", STOPPED, delete="cdrom")
     assert "ide2" not in api.data("GET", STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("drive", "text"),
+    [
+        ("none,media=cdrom", "unable to parse volume ID 'none'"),
+        ("local:103/vm-103-cloudinit.qcow2,media=cdrom", "you can't resize a cdrom"),
+        ("local:103/vm-103-disk-9.raw", "volume 'local:103/vm-103-disk-9.raw' does not exist"),
+    ],
+)
+def test_drives_that_do_not_grow(proxmox, api, drive, text):
+    """resize_vm"""
+    proxmox.control("vm-config", vmid=103, set={"ide2": drive})
+    assert api.task("PUT", "/nodes/pve2/qemu/103/resize", disk="ide2", size="+1G") == text
+
+
+def test_a_disk_grows_by_whole_kib_but_says_what_was_asked_for(proxmox, api):
+    """volume_resize pads, the configuration does not."""
+    assert api.task("PUT", "/nodes/pve2/qemu/103/resize", disk="scsi0", size="+100") == "OK"
+    assert proxmox.vm(103).config["scsi0"].endswith(f"size={20 * 1024**3 + 100}")
+    [volume] = [one for one in proxmox.volumes("ceph", None) if one.vmid == 103]
+    assert volume.size == 20 * 1024**3 + 1024

@@ -165,3 +165,12 @@ def test_a_snapshot_that_is_gone_from_the_backup_server(proxmox, api):
 def test_only_archives_are_restored(proxmox, api, name):
     refused = api.ask("POST", "/nodes/pve2/qemu", vmid=102, archive=name, force=1)
     assert refused.reason == f"unable to use volume {name} - content type needs to be 'backup'"
+
+
+def test_notes_are_kept_where_the_protection_is_refused(proxmox, api):
+    """pve-storage `API2/Storage/Content.pm`: one attribute after the other."""
+    proxmox.control("storage-config", storage="nfs", **{"max-protected-backups": 0})
+    archive = proxmox.volumes("nfs")[0]
+    refused = api.ask("PUT", f"{NFS}/content/{archive.volid}", notes="new", protected=1)
+    assert refused.reason == "The number of protected backups per guest is limited to 0 on storage 'nfs'"
+    assert (archive.notes, archive.protected) == ("new", False)

@@ -5,6 +5,9 @@ pve-manager `PVE/VZDump.pm`, `PVE/API2/VZDump.pm`; qemu-server `VZDump/QemuServe
 
 import pytest
 
+from puq_backups.simulator.world import retention
+from puq_backups.simulator.world.volumes import Volume
+
 NODE = "/nodes/pve1"
 
 
@@ -86,3 +89,24 @@ def test_stop_ends_the_backup_that_runs(proxmox, api):
     proxmox.until(lambda: proxmox.vm(100).lock)
     assert api.data("POST", f"{NODE}/vzdump", stop=1) == "OK"
     assert api.wait(upid) == "interrupted by signal"
+
+
+def test_defaults_of_the_node_without_a_storage_are_those_of_local(caller, proxmox, api):
+    """API2/VZDump.pm (defaults): what backup users need not know is left out for who may not audit the node."""
+    found = api.data("GET", f"{NODE}/vzdump/defaults")
+    assert (found["storage"], found["dumpdir"], found["ionice"]) == ("local", "/var/lib/vz/dump", 7)
+    proxmox.control("acl", path="/nodes/pve1", user="panel@pve!puq", role="NoAccess")
+    assert not {"dumpdir", "ionice"} & set(caller("panel").data("GET", f"{NODE}/vzdump/defaults", storage="nfs"))
+    refused = api.ask("GET", f"{NODE}/vzdump/defaults", storage="ceph")
+    assert refused.reason == "can't use storage 'ceph' for backups - wrong content type"
+
+
+def test_two_backups_of_a_week_are_not_kept_for_two_months():
+    """pve-storage `Storage.pm` ($prune_mark): the older one of a week goes, though its month has no other yet."""
+    moments = [1_769_774_400 + day * 86_400 for day in (-9, 0, 2)]  # 2026-01-21, 2026-01-30, 2026-02-01: Sunday
+    volumes = [
+        Volume("nfs", f"backup/vzdump-qemu-100-2026_01_0{number}-00_00_00.vma", "backup", "vma", 1, at, 100)
+        for number, at in enumerate(moments, 1)
+    ]
+    marks = [mark for _volume, mark in retention.mark(volumes, retention.parse("keep-weekly=1,keep-monthly=2"))]
+    assert marks == ["keep", "remove", "keep"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed, forbidden, no_pool
 from ..http.router import Call, needs, route
+from ..schema.parameters import properties
 from ..schema.property_strings import net_parts, print_drive, print_net
 from ..schema.vm_options import DRIVE_SLOTS, NETS
 from ..world import access
@@ -15,7 +16,7 @@ from ..world.guests import to_template
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Config, Guest
 from ..world.state import World, new_mac
-from ..world.storages import activate
+from ..world.storages import activate, configured
 from ..world.task import Task, TaskError
 from ..world.volumes import FILE_TYPES, Volume
 from .config_checks import demand_bridge
@@ -30,7 +31,6 @@ def clone(call: Call) -> Any:
     world, vmid = call.world, call.vmid
     newid = int(call.params["newid"])
     source = _check_clone(call, newid)
-    _refuse_taken(world, newid)
 
     def work(task: Task) -> None:
         _refuse_taken(world, newid)
@@ -83,21 +83,37 @@ def _check_clone(call: Call, newid: int) -> Guest:
     for key in ("storage", "format"):
         if key in params and not _is_full(call, source):
             raise failed(f"parameter '{key}' not allowed for linked clones")
-    _check_clone_storages(call, source)
-    for key in [key for key in source.config if key in NETS]:
-        demand_bridge(world, call.caller, str(source.config[key]))
-    _check_features(call, source)
+    config = _cloned_config(call, source)
+    _check_clone_storages(call, config)
+    for key in sorted(key for key in config if key in NETS):
+        demand_bridge(world, call.caller, str(config[key]))
+    if _target(call) is not None and _uses_local(world, config):
+        raise failed(f"can't clone VM to node '{_target(call)}' (VM uses local storage)")
+    _refuse_taken(world, newid)
+    _check_features(call, source, config)
     return source
 
 
-def _check_features(call: Call, source: Guest) -> None:
-    """A linked clone needs base images."""
-    for slot, drive in drives(source.config).items():
+def _cloned_config(call: Call, source: Guest) -> Config:
+    """What is cloned: the VM as it is, or a snapshot of it."""
+    name = call.params.get("snapname")
+    return next((one.config for one in source.snapshots if one.name == name), source.config)
+
+
+def _check_features(call: Call, source: Guest, config: Config) -> None:
+    """A linked clone needs base images; files have none of a snapshot. A TPM's state is copied while it is off."""
+    at = " a snapshot of" if call.params.get("snapname") else ""
+    full = _is_full(call, source)
+    if full and not at and source.running and "tpmstate0" in config:
+        raise failed("cannot clone TPM state while VM is running")
+    for slot, drive in sorted(drives(config).items()):
         volume = call.world.volume(drive["file"], call.node)
-        if _is_full(call, source) or volume is None or is_cloudinit(drive) or slot == "tpmstate0":
+        if full or volume is None or is_cdrom(drive) or slot == "tpmstate0":
             continue
-        if not volume.base.startswith("base-"):
-            raise failed(f"Linked clone feature is not supported for '{drive['file']}' ({slot})")
+        if at and call.world.storages[volume.storage].type not in FILE_TYPES:
+            continue
+        if at or not volume.base.startswith("base-"):
+            raise failed(f"Linked clone feature is not supported for{at} '{drive['file']}' ({slot})")
 
 
 def _check_clone_target(call: Call) -> None:
@@ -117,17 +133,22 @@ def _check_clone_target(call: Call) -> None:
         raise failed("cluster not ready - no quorum?")
 
 
-def _check_clone_storages(call: Call, source: Guest) -> None:
-    """The right to put each disk where it goes; a clone for another node needs shared storages."""
+def _check_clone_storages(call: Call, config: Config) -> None:
+    """The right to put each disk where it goes."""
     world, storage = call.world, call.params.get("storage")
-    used = [drive for drive in drives(source.config).values() if ":" in drive["file"]]
-    for drive in used:
-        name = str(storage or drive["file"].partition(":")[0])
+    for drive in drives(config).values():
+        if drive["file"] == "cdrom":
+            access.demand(world, call.caller, "/", "Sys.Console")
+        if ":" not in drive["file"]:
+            continue
+        own = configured(world, drive["file"].partition(":")[0]).storage
         if not is_cdrom(drive):
-            access.demand(world, call.caller, f"/storage/{name}", "Datastore.AllocateSpace")
-    local = any(not world.storages[drive["file"].partition(":")[0]].shared for drive in used)
-    if _target(call) is not None and local:
-        raise failed(f"can't clone VM to node '{_target(call)}' (VM uses local storage)")
+            access.demand(world, call.caller, f"/storage/{storage or own}", "Datastore.AllocateSpace")
+
+
+def _uses_local(world: World, config: Config) -> bool:
+    used = [drive["file"].partition(":")[0] for drive in drives(config).values() if ":" in drive["file"]]
+    return any(not world.storages[name].shared for name in used)
 
 
 def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Volume]) -> None:
@@ -136,17 +157,19 @@ def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Vo
     task.sleep(world.scaled(world.pace.get("clone", 0)))
     if world.is_9:
         task.log(f"creating a clone of VM {source.vmid} with ID {guest.vmid}")
-    made: Config = {key: value for key, value in source.config.items() if key not in ("template", "lock", "parent")}
+    config = _cloned_config(call, source)
+    made: Config = {key: value for key, value in config.items() if key not in ("template", "lock", "parent")}
     for key in [key for key in made if key in NETS]:
         made[key] = print_net({**net_parts(str(made[key])), "macaddr": new_mac()})
-    made["smbios1"] = f"uuid={uuid.uuid4()}"
+    smbios = properties(str(made.get("smbios1", "")), "uuid") | {"uuid": str(uuid.uuid4())}
+    made["smbios1"] = ",".join(f"{key}={smbios[key]}" for key in sorted(smbios))
     if "vmgenid" in made:
         made["vmgenid"] = str(uuid.uuid4())
     for slot in sorted(slot for slot in made if slot in DRIVE_SLOTS):
         made[slot] = _clone_drive(call, task, guest, slot, drives(made)[slot], volumes)
     for key in [key for key in made if key.startswith("unused")]:
         del made[key]
-    made["name"] = params.get("name") or f"Copy-of-VM-{source.config.get('name', source.vmid)}"
+    made["name"] = params.get("name") or f"Copy-of-VM-{config.get('name', source.vmid)}"
     if params.get("description"):
         made["description"] = params["description"]
     guest.config, guest.node = made, _target(call) or guest.node

@@ -27,7 +27,7 @@ def read(call: Call) -> Any:
         text = "cannot use 'snapshot' parameter with 'current'"
         raise bad_parameters({"snapshot": text, "current": text})
     if call.params.get("snapshot"):
-        found = [one.config for one in guest.snapshots if one.name == call.params["snapshot"]]
+        found = [one.whole() for one in guest.snapshots if one.name == call.params["snapshot"]]
         if not found:
             raise failed(f"snapshot '{call.params['snapshot']}' does not exist")
         return _masked(found[0]) | {"digest": guest.digest()}

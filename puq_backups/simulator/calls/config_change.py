@@ -103,7 +103,8 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
         guest.pending_delete = [*dict.fromkeys([*guest.pending_delete, key])]
     for key in sorted(guest.pending_delete):
         if problem := _apply_delete(call, guest, key):
-            problems[key] = f"hotplug problem - {problem}\n"
+            head = "hotplug problem -" if guest.running else f"unable to apply pending change {key} :"
+            problems[key] = f"{head} {problem}\n"
     for key in sorted(changes, key=_slot_order):
         _drop_pending(call.world, guest, key)
         value = stored(call.world, call.node, guest.vmid, key, changes[key], log)
@@ -196,19 +197,23 @@ def _is_deletable(call: Call, guest: Guest, key: str, log: Log) -> bool:
 
 
 def _apply_delete(call: Call, guest: Guest, key: str) -> str | None:
-    """Delete an option, unless the VM runs and cannot do without it: then the deletion stays pending."""
+    """Delete an option. Pending stays what the running VM cannot do without, and a disk whose image cannot go."""
+    value = guest.config.get(key)
+    drive = parse_drive(str(value)) if key in DRIVE_SLOTS and value is not None else None
     try:
         if guest.running and not deletes_live(guest, key):
             return None
+        guest.config.pop(key, None)
+        if drive is not None and call.params.get("force") and not is_cdrom(drive):
+            _free_owned(call, guest, drive["file"])
+        elif drive is not None:
+            register_unused(call.world, guest, drive)
     except NotPluggable as problem:
         return str(problem)
+    except Refusal as problem:
+        guest.config.update({key: value} if value is not None else {})
+        return problem.in_task
     guest.pending_delete = [name for name in guest.pending_delete if name != key]
-    drive = parse_drive(str(guest.config[key])) if key in DRIVE_SLOTS and key in guest.config else None
-    guest.config.pop(key, None)
-    if drive is not None and call.params.get("force") and not is_cdrom(drive):
-        _free_owned(call, guest, drive["file"])
-    elif drive is not None:
-        register_unused(call.world, guest, drive)
     return None
 
 
@@ -222,6 +227,8 @@ def _free_owned(call: Call, guest: Guest, volid: str) -> None:
     if volid in referenced(guest.config) or any(volid in referenced(one.config) for one in guest.snapshots):
         raise failed(f"unable to delete '{volid}' - volume is still in use (snapshot?)")
     activate(world, volume.storage, guest.node)
+    if world.volumes.clones_of(volume):
+        raise failed(f"base volume '{volume.name}' is still in use by linked clones")
     world.volumes.remove(volume)
 
 

@@ -84,12 +84,19 @@ def check_ssh_keys(changes: Mapping[str, object]) -> None:
 
 
 def _is_key(kind: str, body: str) -> bool:
-    """Whether a base64 text is a public key of this kind: its name stands inside too."""
+    """Whether a base64 text is a public key of this kind: parts with their lengths, the first is the kind's name."""
     try:
-        inside = base64.b64decode(body, validate=True)
+        left = base64.b64decode(body, validate=True)
     except ValueError:
         return False
-    return inside.startswith(len(kind).to_bytes(4, "big") + kind.encode())
+    parts = []
+    while left:
+        length = int.from_bytes(left[:4], "big")
+        parts.append(left[4 : 4 + length])
+        if len(parts[-1]) < length:
+            return False
+        left = left[4 + length :]
+    return len(parts) > 1 and parts[0] == kind.encode()
 
 
 def check_hookscript(changes: Config) -> None:

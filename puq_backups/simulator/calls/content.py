@@ -108,14 +108,18 @@ def change(call: Call) -> Any:
             "only backups can have notes" if "notes" in given else "only backups support attribute 'protected'"
         )
     volume = _present(call, storage, name)
-    if given.get("protected") and owner and not (volume is not None and volume.protected):
-        check_protected_limit(call.world, call.caller, storage, call.node, owner)
-    if volume is not None:
-        volume.notes = given.get("notes", volume.notes)
-        volume.protected = bool(given.get("protected", volume.protected))
-        call.world.volumes.report("changed", volume)
-    elif given:
-        _change_lost(call, storage, name, given)
+    if volume is not None and "notes" in given:
+        volume.notes = given["notes"]
+    try:
+        if given.get("protected") and owner and not (volume is not None and volume.protected):
+            check_protected_limit(call.world, call.caller, storage, call.node, owner)
+        if volume is not None:
+            volume.protected = bool(given.get("protected", volume.protected))
+        elif given:
+            _change_lost(call, storage, name, given)
+    finally:
+        if volume is not None:
+            call.world.volumes.report("changed", volume)
 
 
 def _change_lost(call: Call, storage: Storage, name: str, given: dict[str, Any]) -> None:

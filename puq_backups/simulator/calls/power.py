@@ -6,7 +6,7 @@ from typing import Any
 
 from ..answers import Refusal, bad_parameters, failed
 from ..http.router import Call, needs, route
-from ..world import workers
+from ..world import access, workers
 from ..world.locks import refuse_locked, take_config_lock
 from ..world.model import Guest
 from ..world.qemu import power_off, power_on, start_qemu
@@ -18,10 +18,23 @@ SKIPLOCK_TEXT = "Only root may use this option."
 POWER = needs("/vms/{vmid}", "VM.PowerMgmt")
 
 
+ROOT_ONLY = (
+    *("stateuri", "skiplock", "keepActive", "migratedfrom", "migration_type", "migration_network", "targetstorage"),
+    *("force-cpu", "with-conntrack-state", "nets-host-mtu", "nocheck"),
+)
+PAUSED = ("paused", "prelaunch", "suspended")
+
+
 def refuse_skiplock(call: Call) -> None:
-    """Only the user root@pam, never a token, may pass over locks."""
-    if call.params.get("skiplock") and call.caller.id != "root@pam":
-        raise bad_parameters({"skiplock": SKIPLOCK_TEXT})
+    """Only the user root@pam, never a token, may pass over locks, or do what migrations do."""
+    for key in ROOT_ONLY:
+        if call.params.get(key) and call.caller.id != "root@pam":
+            raise bad_parameters({key: SKIPLOCK_TEXT})
+
+
+def _is_paused(call: Call) -> bool:
+    guest = call.world.guests.get(call.vmid)
+    return guest is not None and guest.qmpstatus in PAUSED
 
 
 def _through_ha(call: Call, kind: str, state: str) -> str | None:
@@ -58,6 +71,8 @@ def _follow_ha(call: Call, guest: Guest, state: str) -> None:
 def start(call: Call) -> Any:
     """Start a VM, as a task; one under backup whose QEMU is there is resumed."""
     refuse_skiplock(call)
+    if not call.world.quorum:
+        raise failed("cluster not ready - no quorum?")
     if upid := _through_ha(call, "hastart", "started"):
         return upid
 
@@ -80,35 +95,46 @@ def start(call: Call) -> Any:
 
 @route("POST", "/nodes/{node}/qemu/{vmid}/status/stop", POWER)
 def stop(call: Call) -> Any:
-    """Pull the plug, as a task."""
+    """Pull the plug, as a task. A lock matters only while the VM runs."""
     refuse_skiplock(call)
+    managed = getattr(call.world.guests.get(call.vmid), "ha", None)
+    if managed and call.params.get("overrule-shutdown"):
+        raise bad_parameters({"overrule-shutdown": "Not applicable for HA resources."})
     if upid := _through_ha(call, "hastop", HA_STATES_OFF):
         return upid
-    if call.params.get("overrule-shutdown"):
-        _end_shutdowns(call)
 
     def work(task: Task) -> None:
         world = call.world
+        if call.params.get("overrule-shutdown"):
+            _end_shutdowns(call, task)
         take_config_lock(world, task, call.vmid)
-        guest = world.guest(call.vmid, call.node)
-        refuse_locked(guest)
+        guest = world.guest_to_run(call.vmid, call.node)
         if guest.running:
+            refuse_locked(guest)
             task.sleep(world.scaled(world.pace.get("stop", 0)))
             power_off(world, guest)
 
     return call.task("qmstop", call.vmid, work)
 
 
-def _end_shutdowns(call: Call) -> None:
+def _end_shutdowns(call: Call, own: Task) -> None:
+    """End the tasks that wait for the guest to go, if the caller may."""
+    ended = []
+    may_end_all = access.may(call.world, call.caller, f"/nodes/{call.node}", "Sys.Modify")
     for task in list(call.world.tasks.values()):
-        if task.running and task.type == "qmshutdown" and task.id == str(call.vmid):
+        if not task.running or (task.type, task.id) != ("qmshutdown", str(call.vmid)):
+            continue
+        if may_end_all or task.caller.id == call.caller.id:
             workers.stop(call.world, task)
+            ended.append(task.upid)
+    if ended:
+        own.log(f"overruled qmshutdown tasks: {', '.join(ended)}")
 
 
 def _power_down(world: World, task: Task, guest: Guest, timeout: float) -> bool:
     """Ask the guest to go; False if it did not within the time."""
     vmid = guest.vmid
-    if world.condition("powerdown-ignored", vmid):
+    if not timeout or world.condition("powerdown-ignored", vmid):
         task.sleep(world.scaled(timeout))
         return not guest.running
     needed = world.pace.get("shutdown", 0)
@@ -123,8 +149,8 @@ def _power_down(world: World, task: Task, guest: Guest, timeout: float) -> bool:
 def shutdown(call: Call) -> Any:
     """Shut a VM down by ACPI or agent, as a task."""
     refuse_skiplock(call)
-    guest = call.world.guests.get(call.vmid)
-    if guest is not None and guest.qmpstatus == "paused":
+    paused = _is_paused(call)
+    if paused and not call.params.get("forceStop"):
         raise failed("VM is paused - cannot shutdown")
     if upid := _through_ha(call, "hastop", HA_STATES_OFF):
         return upid
@@ -132,9 +158,14 @@ def shutdown(call: Call) -> Any:
     def work(task: Task) -> None:
         world = call.world
         take_config_lock(world, task, call.vmid)
-        guest = world.guest(call.vmid, call.node)
+        guest = world.guest_to_run(call.vmid, call.node)
+        if not guest.running:
+            return
         refuse_locked(guest)
-        if not guest.running or _power_down(world, task, guest, call.params.get("timeout", 60)):
+        if paused:
+            power_off(world, guest)
+            return
+        if _power_down(world, task, guest, call.params.get("timeout", 60)):
             return
         if not call.params.get("forceStop"):
             raise TaskError("VM quit/powerdown failed - got timeout")
@@ -147,6 +178,8 @@ def shutdown(call: Call) -> Any:
 @route("POST", "/nodes/{node}/qemu/{vmid}/status/reboot", POWER)
 def reboot(call: Call) -> Any:
     """Shut down and start again, as a task."""
+    if _is_paused(call):
+        raise failed("VM is paused - cannot shutdown")
     if not call.world.guest_to_run(call.vmid, call.node).running:
         raise failed(f"VM {call.vmid} not running")
 
@@ -189,7 +222,8 @@ def suspend(call: Call) -> Any:
     def work(task: Task) -> None:
         take_config_lock(call.world, task, call.vmid)
         guest = call.world.guest(call.vmid, call.node)
-        refuse_locked(guest)
+        if guest.lock != "backup":
+            refuse_locked(guest)
         guest.qmpstatus = "paused"
 
     return call.task("qmpause", call.vmid, work)

@@ -12,7 +12,7 @@ from ..world import access, pbs, retention, workers
 from ..world.archives import archive_inside, readable_archive
 from ..world.locks import VZDUMP_LOCK, set_vzdump_holder
 from ..world.state import World
-from ..world.storages import activate
+from ..world.storages import activate, configured
 from ..world.task import Interrupted, Silent, Task, TaskError
 from ..world.volumes import name_parts
 from .backup_data import slot_name
@@ -251,16 +251,19 @@ def defaults(call: Call) -> Any:
     found = dict(DEFAULTS)
     if not call.world.is_9:
         found["notification-policy"] = "always"
-    name = call.params.get("storage")
-    if name is None:
-        return found
+    name = str(call.params.get("storage", "local"))
     needs_any(f"/storage/{name}", "Datastore.Audit", "Datastore.AllocateSpace")(call.world, call.caller, {})
-    storage = call.world.storages.get(name)
-    if storage is None:
-        raise failed(f"storage '{name}' does not exist")
+    storage = configured(call.world, name)
+    if "backup" not in storage.content:
+        raise failed(f"can't use storage '{name}' for backups - wrong content type")
     prune = retention.print_rules(retention.parse(storage.prune or "keep-all=1"))
     found |= {"storage": name, "prune-backups": prune}
-    return found | ({} if storage.type == "pbs" else {"dumpdir": f"{storage.path}/dump"})
+    if storage.type != "pbs":
+        found["dumpdir"] = f"{storage.path}/dump"
+    if not access.may(call.world, call.caller, f"/nodes/{call.node}", "Sys.Audit"):
+        for key in ("dumpdir", "ionice"):
+            found.pop(key, None)
+    return found
 
 
 @route("GET", "/nodes/{node}/vzdump/extractconfig")
@@ -269,7 +272,7 @@ def extract_config(call: Call) -> Any:
     world, volid = call.world, str(call.params["volume"])
     storage, name = readable_archive(world, call.caller, volid)
     owner = name_parts(name)[2]
-    access.demand(world, call.caller, f"/vms/{owner}", "VM.Backup")
+    access.demand(world, call.caller, f"/vms/{owner or ''}", "VM.Backup")
     activate(world, storage.storage, call.node)
     volume = world.volume(volid, call.node)
     if volume is None:

@@ -98,10 +98,13 @@ def _leftover_lock(world: World, step: Step) -> Undo:
 def _snapshot_taken(world: World, step: Step) -> Undo:
     guest = guest_of(world, step)
     taken = Snapshot(step.get("name", "before"), int(world.now()), "", dict(guest.config))
+    before = {"parent": guest.config.get("parent")}
     guest.snapshots = [*guest.snapshots, taken]
+    guest.config["parent"] = taken.name
 
     def undo() -> None:
         guest.snapshots = [one for one in guest.snapshots if one is not taken]
+        _restore_options(guest, before)
 
     return undo
 

@@ -103,6 +103,8 @@ def _add_guest(world: World, vmid: int, entry: dict[str, Any]) -> None:
                 snapshot.get("parent"),
             )
         )
+    if guest.snapshots:
+        guest.config.setdefault("parent", guest.snapshots[-1].name)
     guest.firewall_options = dict(entry.get("firewall", {}).get("options", {}))
     guest.firewall_rules = [dict(rule) for rule in entry.get("firewall", {}).get("rules", [])]
     if entry.get("status") == "running":

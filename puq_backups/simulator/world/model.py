@@ -92,6 +92,11 @@ class Snapshot:
     config: Config
     parent: str | None = None
 
+    def whole(self) -> Config:
+        """Its section of the configuration file."""
+        more = {"parent": self.parent, "description": self.description}
+        return {**self.config, "snaptime": self.time, **{key: value for key, value in more.items() if value}}
+
 
 REPORTED = ("node", "qmpstatus", "ha", "snapshots", "pending_delete")
 """Attributes of a guest whose changes are entered in the journal."""

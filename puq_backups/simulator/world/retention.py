@@ -58,7 +58,7 @@ def _mark_group(newest_first: list[Volume], rules: dict[str, int]) -> dict[str, 
 
 
 def _apply(newest_first: list[Volume], rule: str, count: int, marks: dict[str, str]) -> None:
-    """Keep the newest of each period until there are `count`; a period that is served already is skipped."""
+    """Keep the newest of each period until there are `count`; others of it go. One that is served is skipped."""
 
     def period(volume: Volume) -> str:
         moment = dt.datetime.fromtimestamp(volume.ctime, dt.UTC)
@@ -67,7 +67,10 @@ def _apply(newest_first: list[Volume], rule: str, count: int, marks: dict[str, s
     served = {period(volume) for volume in newest_first if marks.get(volume.volid) == "keep"}
     taken: set[str] = set()
     for volume in newest_first:
-        if volume.volid in marks or period(volume) in served | taken:
+        if volume.volid in marks or period(volume) in served:
+            continue
+        if period(volume) in taken:
+            marks[volume.volid] = "remove"
             continue
         if len(taken) >= count:
             break

@@ -10,9 +10,10 @@ from puq_backups.models import Mail, Operation, Service
 from puq_backups.operations import engine
 from puq_backups.pve import firewall, vms
 
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 OWN: dict[str, Any] = {
     "name": "shop", "description": "the shop", "tags": "prod;web", "onboot": 1, "protection": 1, "agent": "1",
-    "ciuser": "customer", "sshkeys": "ssh-ed25519%20AAAA%20me%40home", "ipconfig0": "ip=192.0.2.50/24,gw=192.0.2.1",
+    "ciuser": "customer", "sshkeys": f"ssh-ed25519%20{KEY}%20me%40home", "ipconfig0": "ip=192.0.2.50/24,gw=192.0.2.1",
     "nameserver": "192.0.2.53", "searchdomain": "example.test", "cpuunits": 200,
     "net0": "virtio=BC:24:11:00:00:64,bridge=vmbr0,firewall=1", "net1": "virtio=BC:24:11:00:01:64,bridge=vmbr1",
 }  # fmt: skip
