@@ -174,3 +174,15 @@ def test_notes_are_kept_where_the_protection_is_refused(proxmox, api):
     refused = api.ask("PUT", f"{NFS}/content/{archive.volid}", notes="new", protected=1)
     assert refused.reason == "The number of protected backups per guest is limited to 0 on storage 'nfs'"
     assert (archive.notes, archive.protected) == ("new", False)
+
+
+def test_a_destroyed_vm_leaves_disks_where_no_storage_is(proxmox, api):
+    """qemu-server `QemuServer.pm` (destroy_vm): a warning each, and the task says how many."""
+    proxmox.control("vm-power", vmid=100, status="stopped")
+    disk = proxmox.vm(100).config["scsi0"].split(",")[0]
+    proxmox.control("storage-config", storage="local", disable=1)
+    upid = api.data("DELETE", "/nodes/pve1/qemu/100")
+    assert api.wait(upid) == "WARNINGS: 1"
+    assert f"WARN: Could not remove disk '{disk}', check manually: storage 'local' is disabled" in api.log(upid)
+    assert 100 not in proxmox.vms
+    assert disk in [volume.volid for volume in proxmox.volumes("local", None)]

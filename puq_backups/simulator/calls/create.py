@@ -7,9 +7,9 @@ from typing import Any
 
 from ..answers import Refusal, failed, forbidden, no_pool
 from ..http.router import Call
-from ..schema.vm_options import CREATE, NETS
+from ..schema.vm_options import CREATE, NETS, SPECIAL
 from ..world import access
-from ..world.disks import drives, is_cdrom, is_cloudinit
+from ..world.disks import drives, is_cdrom
 from ..world.guests import forget
 from ..world.locks import take_config_lock
 from ..world.model import Config, Guest
@@ -83,6 +83,6 @@ def create(call: Call) -> Any:
 def _bootable(made: Config) -> list[str]:
     """The boot order of a VM for which none was given: first disk, first CD drive, first network device."""
     found = drives(made)
-    disks = [slot for slot in found if not is_cdrom(found[slot])]
-    cdroms = [slot for slot in found if is_cdrom(found[slot]) and not is_cloudinit(found[slot])]
+    disks = [slot for slot in found if not is_cdrom(found[slot]) and slot not in SPECIAL]
+    cdroms = [slot for slot in found if is_cdrom(found[slot])]
     return [*disks[:1], *cdroms[:1], *[key for key in NETS if key in made][:1]]

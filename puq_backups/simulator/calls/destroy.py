@@ -29,7 +29,7 @@ def destroy(call: Call) -> Any:
         refuse_locked(found)
         _refuse_destroying(found, purge)
         refuse_used_base(world, found)
-        forget(world, found, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
+        forget(world, found, unreferenced=bool(call.params.get("destroy-unreferenced-disks")), warn=task.warn)
         if purge:
             task.log(f"purging VM {vmid} from related configurations..")
         if purge and found.ha:

@@ -21,6 +21,10 @@ BRIDGE = {
 }
 """A bridge without address and port."""
 
+MEMORY_USED = 1_150_504_960
+ROOT_USED = 31_256_735_744
+CPU_INFO = {"model": "simulated", "sockets": 1, "mhz": "2400.000", "hvm": "1", "flags": "vmx", "user_hz": 100}
+
 
 @route("GET", "/version", protected=False)
 def version(call: Call) -> Any:
@@ -58,9 +62,9 @@ def node_summary(call: Call, node: Node) -> dict[str, Any]:
     return found | {
         "cpu": 0.05,
         "maxcpu": node.cpus,
-        "mem": 1_150_504_960,
+        "mem": MEMORY_USED,
         "maxmem": node.memory,
-        "disk": 31_256_735_744,
+        "disk": ROOT_USED,
         "maxdisk": DISK_TOTAL,
         "uptime": int(world.now() - node.booted),
     }
@@ -79,16 +83,23 @@ def node_time(call: Call) -> Any:
 def node_status(call: Call) -> Any:
     """Load and memory of a node."""
     world, node = call.world, call.world.nodes[call.node]
+    free = node.memory - MEMORY_USED
+    available = {"available": free} if world.is_9 else {}
+    disk_free = DISK_TOTAL - ROOT_USED
     return {
         "uptime": int(world.now() - node.booted),
+        "idle": 0,
         "cpu": 0.05,
+        "wait": 0,
         "loadavg": ["0.10", "0.08", "0.05"],
-        "memory": {
-            "total": world.nodes[call.node].memory,
-            "used": 1_150_504_960,
-            "free": world.nodes[call.node].memory - 1_150_504_960,
-        },
-        "rootfs": {"total": DISK_TOTAL, "used": 31_256_735_744, "avail": DISK_TOTAL - 31_256_735_744},
+        "cpuinfo": {**CPU_INFO, "cpus": node.cpus, "cores": node.cpus},
+        "memory": {"total": node.memory, "used": MEMORY_USED, "free": free, **available},
+        "swap": {"total": 0, "used": 0, "free": 0},
+        "ksm": {"shared": 0},
+        "rootfs": {"total": DISK_TOTAL, "used": ROOT_USED, "avail": disk_free, "free": disk_free},
+        "kversion": "Linux 6.8.12-1-pve #1 SMP",
+        "current-kernel": {"sysname": "Linux", "release": "6.8.12-1-pve", "version": "#1 SMP", "machine": "x86_64"},
+        "boot-info": {"mode": "legacy-bios"},
         "pveversion": f"pve-manager/{world.version['version']}/{world.version['repoid']}",
     }
 

@@ -116,12 +116,6 @@ def _log_allocation(target: Storage, volume: Volume, log: Log) -> None:
     log(f"Formatting '{path}', fmt={volume.format}{detail} size={volume.size}{tail}")
 
 
-def free(world: World, node: str, volid: str) -> None:
-    """Remove an image; one that is not there is no error here."""
-    if (volume := world.volume(volid, node)) is not None:
-        world.volumes.remove(volume)
-
-
 def add_unused(guest: Guest, volid: str) -> str | None:
     """Keep a volume as unusedN; None where it is known already."""
     if any(str(guest.config.get(slot)) == volid for slot in UNUSED_SLOTS):

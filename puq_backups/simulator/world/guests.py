@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ..answers import Refusal
 from ..schema.property_strings import print_drive
-from .disks import drives, free, is_cdrom, referenced
+from .disks import Log, drives, is_cdrom, referenced
 from .model import Guest
 from .state import World
+from .storages import activate
 from .task import TaskError
 
 
@@ -19,16 +21,23 @@ def refuse_used_base(world: World, guest: Guest) -> None:
             raise TaskError(f"base volume '{volid}' is still in use by linked cloned")
 
 
-def forget(world: World, guest: Guest, *, unreferenced: bool = False) -> None:
-    """Destroy a VM: its disks, its place in pools, the rights on it. Its archives stay."""
-    for volid in referenced(guest.config):
-        volume = world.volume(volid, guest.node)
-        if volume is not None and volume.vmid == guest.vmid:
-            free(world, guest.node, volid)
-    if unreferenced:
-        for name in world.storages:
-            for volume in world.volumes.at(world.place(name, guest.node), guest.vmid, "images"):
-                world.volumes.remove(volume)
+def forget(world: World, guest: Guest, *, unreferenced: bool = False, warn: Log | None = None) -> None:
+    """Destroy a VM: its disks, its place in pools, the rights on it. Its archives stay.
+
+    With `warn` disks on a storage that is not there stay too, and it is told.
+    """
+    named = referenced(guest.config) | referenced(guest.pending)
+    found = [volume for volid in sorted(named) if (volume := world.volume(volid, guest.node)) is not None]
+    for name in world.storages if unreferenced else ():
+        found += world.volumes.at(world.place(name, guest.node), guest.vmid, "images")
+    for volume in [one for one in found if one.vmid == guest.vmid and one.content == "images"]:
+        try:
+            if warn is not None:
+                activate(world, volume.storage, guest.node)
+            world.volumes.remove(volume)
+        except Refusal as problem:
+            if warn is not None and volume.volid in named:
+                warn(f"WARN: Could not remove disk '{volume.volid}', check manually: {problem.text}")
     for members in world.pools.values():
         members.discard(guest.vmid)
     world.acl = [entry for entry in world.acl if entry["path"] != f"/vms/{guest.vmid}"]
