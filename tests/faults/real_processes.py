@@ -73,9 +73,8 @@ def _begun(seed: int, folder: Path) -> Iterator[Run]:
         run = Run(seed, world, processes, redis)
         for service_id in ("1", "2"):
             run.record.quotas[service_id] = [1, 2]
-            run.call(
-                "CreateAccount", service_id, backups=2, storage="nfs", rotation=run.rng.choice(("before", "after"))
-            )
+            package = {"backups": run.rng.choice((1, 2)), "rotation": run.rng.choice(("before", "after"))}
+            run.call("CreateAccount", service_id, storage="nfs", **package)
         yield run
 
 
@@ -105,9 +104,9 @@ def _ask(run: Run) -> None:
         "RestoreBackup": {"backup_id": backup, "confirm": name},
         "DeleteBackup": {"backup_id": backup},
         "KeepBackup": {"backup_id": backup, "kept": run.rng.choice("01")},
-        "ChangePackage": {"backups": run.rng.choice((1, 2)), "storage": run.rng.choice(("nfs", "pbs"))},
+        "ChangePackage": {"backups": run.rng.choice((1, 1, 2)), "storage": run.rng.choice(("nfs", "pbs"))},
     }  # fmt: skip
-    function = run.rng.choice([*asked, "RestoreBackup", "DeleteBackup"])
+    function = run.rng.choice([*asked, "RestoreBackup", "DeleteBackup", "DeleteBackup"])
     run.call(function, service_id, **asked[function])
 
 
