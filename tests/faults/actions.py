@@ -130,6 +130,9 @@ def suspend(run: Run, tenant: Tenant) -> str:
 def terminate(run: Run, tenant: Tenant) -> str:
     """Terminate, or take a terminated service up again."""
     terminated = run.world.service(tenant.id).status == "terminated"
+    if terminated and tenant.vmid in run.foreign:
+        # CreateAccount would say that this is the service's VM from now on.
+        return "the VM is somebody else's just now"
     return run.host("CreateAccount" if terminated else "TerminateAccount", tenant)
 
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from .removals import removals
 from .run_record import RunRecord
 
-NEAR = 3600.0
-"""Seconds before something for which a fault is near it."""
 COMMON = {"rotations": "rotations", "restores": "operations restore", "removals": "operations remove"}
 """What can lose a backup, and the figure that is compared with all operations."""
 
@@ -26,7 +24,7 @@ def of(record: RunRecord) -> Counter[str]:
         found[f"asked {name}"] += count
         found[f"accepted {name}"] += count if answer == "success" else 0
     for name, at in _moments(record):
-        begun = bisect_left(record.fault_times, at - NEAR)
+        begun = bisect_left(record.fault_times, at - record.near)
         found[name] += 1
         found[f"{name} near a fault"] += begun < bisect_left(record.fault_times, at)
     found["ticks"], found["clock jumps"] = record.ticks, record.jumps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from puq_backups.simulator.faults.registry import CONTROLS, BadControl
@@ -143,8 +144,11 @@ ONGOING = ("slow-backup", "slow-restore", "backup-error", "start-fail", "agent-a
 def machine(run: Run) -> None:
     """The VM is destroyed, or somebody else's has its VMID; later it is back."""
     vmid, kind = run.some_vmid(), run.rng.choice(("vm-destroyed", "vmid-reused"))
-    run.control(kind, vmid=vmid)
-    run.later(run.rng.randrange(3600, 100_000), "undo", of=kind, vmid=vmid)
+    seconds = run.rng.randrange(3600, 100_000)
+    if run.control(kind, vmid=vmid) and kind == "vmid-reused":
+        run.foreign.add(vmid)
+        run.then(seconds, partial(run.foreign.discard, vmid))
+    run.later(seconds, "undo", of=kind, vmid=vmid)
 
 
 def archive(run: Run) -> None:
@@ -241,3 +245,4 @@ def heal(run: Run) -> None:
         proxmox.control("operator-unlock", vmid=tenant.vmid)
         proxmox.control("clear", of="config-lock-held", vmid=tenant.vmid)
     run.pending.clear()
+    run.foreign.clear()

@@ -19,6 +19,8 @@ from .injected_faults import ENDS
 from .run_record import RunRecord
 
 VMIDS = (100, 101)
+NEAR = 5.0
+"""Seconds for which a fault counts as near to what follows it."""
 GRACE = 10.0
 """Seconds for which an archive that is gone by now may still have been seen: what a loaded machine needs."""
 
@@ -32,7 +34,7 @@ class Run:
     def __init__(self, seed: int, world: worlds.World, processes: Processes, redis: str) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - what is drawn repeats; what comes of it depends on the machine
         self.world, self.processes, self.redis = world, processes, Redis.from_url(redis)
-        self.record = RunRecord(grace=GRACE)
+        self.record = RunRecord(grace=GRACE, near=NEAR)
         self.kills = 0
         self.saved: dict[str, str] = {}
         self._timers: list[threading.Timer] = []

@@ -45,7 +45,8 @@ INTERNAL = "Something went wrong on our side"
 class Run:
     """The world of one run, its random choices (`rng`) and its record.
 
-    `token` names the token that it uses; a round does not end before the scheduled run at `slot`.
+    `token` names the token that it uses; a round does not end before the scheduled run at `slot`. `foreign` are the
+    VMIDs that somebody else's VM has just now.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class Run:
     rng: random.Random
     token: str = "panel"
     slot: float = 0.0
+    foreign: set[int] = field(default_factory=set)
     boundaries: Boundaries = field(default_factory=Boundaries)
     record: RunRecord = field(default_factory=RunRecord)
     jobs: outages.Jobs = field(default_factory=outages.Jobs)

@@ -53,7 +53,7 @@ class RunRecord:
 
     `skew`: how far the product's clock was ever off, in seconds. `ended_at`: when clock and worker ran last.
     `grace`: seconds for which an archive that is gone by now may still have been seen by us: one slow listing and its
-    call.
+    call. `near`: for how many seconds a fault counts as near to what follows it.
     `releases`: when the release of an archive that others made was asked for first, by volid; without what was
     refused. `imported`: archives that imports took over.
     `promised`: by service, the day of which the schedule that was saved last makes a slot; only with real processes.
@@ -67,6 +67,7 @@ class RunRecord:
     jumps: int = 0
     skew: float = 60.0
     grace: float = 150.0
+    near: float = 3600.0
     broken: list[str] = field(default_factory=list)
     quotas: dict[str, list[int]] = field(default_factory=dict)
     history: History = field(default_factory=History)
