@@ -13,6 +13,7 @@ from .models import Database, Server
 from .pve.client import Access, Proxmox
 from .pve.connections import Connections
 from .shared_redis.counters import Counters
+from .shared_redis.pending_polls import PendingPolls
 from .shared_redis.rate_limits import RateLimiter
 from .vault import Vault
 
@@ -25,7 +26,8 @@ class Context:
     node), `enqueue_syncs` one for each server id; none raises. `note_watched(service_id)` notes that somebody looks
     at a service's page and returns whether nobody did before; `watched(service_ids)` returns those that somebody
     looks at. `signed_in()` returns the signed-in actor, None within a request where nobody is signed in, and SYSTEM
-    outside a request. `limiter` counts requests, `counters` what metrics show of all processes.
+    outside a request. `limiter` counts requests, `counters` what metrics show of all processes, `polls` keeps which
+    nodes have a poll in the queue.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Context:
     vault: Vault
     limiter: RateLimiter
     counters: Counters
+    polls: PendingPolls
     enqueue: Callable[[Iterable[str]], None]
     enqueue_polls: Callable[[Iterable[tuple[str, str]]], None]
     enqueue_syncs: Callable[[Iterable[str]], None]

@@ -24,6 +24,7 @@ from .mail import protection
 from .models import AuditEntry, Database
 from .settings import load
 from .shared_redis.counters import Counters
+from .shared_redis.pending_polls import PendingPolls
 from .shared_redis.rate_limits import RateLimiter
 from .shared_redis.watching import Watching
 from .vault import Vault
@@ -99,6 +100,7 @@ class Backups:
             enqueue=enqueuer.enqueue, enqueue_polls=enqueuer.enqueue_polls,
             enqueue_syncs=enqueuer.enqueue_syncs,
             limiter=RateLimiter(settings.rate_limits, redis, prefix), counters=Counters(redis, prefix),
+            polls=PendingPolls(redis, prefix),
             note_watched=watching.note, watched=watching.watched,
             signed_in=lambda: hosts.current_actor(host) if has_request_context() else SYSTEM,
         )  # fmt: skip

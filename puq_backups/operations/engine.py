@@ -109,7 +109,9 @@ def _run_step(step: StepContext, owner: str) -> bool:
             step.task_result = task_watch.watch(step)
             if step.task_result is None:
                 watched = bool(step.context.watched([operation.service_id]))
-                return pause(step, owner, task_watch.pause_seconds(step.context.settings, operation, watched=watched))
+                return pause(
+                    step, owner, task_watch.pause_seconds(step.context.settings, operation.intent, watched=watched)
+                )
         outcome = _step(step)(step)
         return _act_on_outcome(step, owner, outcome)
     except BackupsError as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -19,6 +20,16 @@ from ..models import Operation, Server, now
 from ..pve import tasks
 from .queue import Place
 from .task_watch import pause_seconds
+
+
+class Running(NamedTuple):
+    """An operation whose task runs."""
+
+    id: str
+    service_id: str
+    upid: str
+    wake_at: datetime
+    intent: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,8 @@ def poll(context: Context, place: Place) -> Polled:
     3. Set the next poll of those whose task is active and whose page nobody looks at, all in one write.
     """
     with context.database.open() as session:
-        running = _with_task(session, place)
-        server = session.get(Server, place.server_id)
-    if not running or server is None:
+        running, server = _with_task(session, place)
+    if server is None:
         return Polled()
     try:
         active = tasks.active(context.connect(server), place.node)
@@ -54,26 +64,32 @@ def poll(context: Context, place: Place) -> Polled:
     return Polled([one.id for one in watched], [one.id for one in gone])
 
 
-def _with_task(session: Session, place: Place) -> list[Operation]:
-    rows = select(Operation).where(
-        Operation.state.in_(("running", "stuck")), Operation.server_id == place.server_id,
-        Operation.node == place.node, Operation.upid.is_not(None), Operation.lease_owner.is_(None),
+def _with_task(session: Session, place: Place) -> tuple[list[Running], Server | None]:
+    """The operations with a running task on a node, and its server; None if there are none. One query."""
+    rows = (
+        select(Operation.id, Operation.service_id, Operation.upid, Operation.wake_at, Operation.intent, Server)
+        .join(Server, Server.id == Operation.server_id)
+        .where(
+            Operation.state.in_(("running", "stuck")), Operation.server_id == place.server_id,
+            Operation.node == place.node, Operation.upid.is_not(None), Operation.lease_owner.is_(None),
+        )
     )  # fmt: skip
-    return list(session.scalars(rows))
+    found = session.execute(rows).all()
+    return [Running(*row[:-1]) for row in found], found[0][-1] if found else None
 
 
-def _wake(context: Context, unwatched: list[Operation], *now_due: list[Operation]) -> None:
+def _wake(context: Context, unwatched: list[Running], *now_due: list[Running]) -> None:
     """Set the next poll of unwatched operations to that of the one that is due first, and make the others due."""
     at = now()
     if unwatched:
-        pause = min(pause_seconds(context.settings, one, watched=False) for one in unwatched)
+        pause = min(pause_seconds(context.settings, one.intent, watched=False) for one in unwatched)
         _set_wake(context, unwatched, at + timedelta(seconds=pause))
     early = [one for due in now_due for one in due if one.wake_at > at]
     if early:
         _set_wake(context, early, at)
 
 
-def _set_wake(context: Context, operations: Sequence[Operation], at: object) -> None:
+def _set_wake(context: Context, operations: Sequence[Running], at: object) -> None:
     with context.database.begin() as session:
         # Whoever has leased one meanwhile sets its time itself.
         session.execute(

@@ -181,16 +181,23 @@ def due(session: Session, *, anyway: bool = False) -> list[Due]:
 def enqueue_due(context: Context, *, anyway: bool = False) -> int:
     """Enqueue a job for each due operation, and one for each node with tasks to poll. Returns the number of jobs.
 
-    `anyway`: also for those enqueued a moment ago.
+    `anyway`: also for those operations enqueued a moment ago. A poll that is pending is not enqueued again; that is
+    kept in Redis, because it concerns each running task every few seconds.
     """
-    with context.database.begin() as session:
+    with context.database.open() as session:
         found = due(session, anyway=anyway)
-        ids = [one.id for one in found]
-        if ids:
-            session.execute(update(Operation).where(Operation.id.in_(ids)).values(enqueued_at=now()))
-    moving, places = [one.id for one in found if not one.polled], {one.place for one in found if one.polled}
-    context.enqueue(moving)
-    context.enqueue_polls(sorted(places))
+    moving = [one.id for one in found if not one.polled]
+    if moving:
+        with context.database.begin() as session:
+            session.execute(
+                update(Operation)
+                .where(Operation.id.in_(moving))
+                .values(enqueued_at=now())
+                .execution_options(synchronize_session=False)
+            )
+        context.enqueue(moving)
+    places = [place for place in sorted({one.place for one in found if one.polled}) if context.polls.note(*place)]
+    context.enqueue_polls(places)
     return len(moving) + len(places)
 
 

@@ -57,14 +57,14 @@ def watch(step: StepContext) -> TaskResult | None:
     return ended
 
 
-def pause_seconds(settings: Settings, operation: Operation, *, watched: bool) -> float:
+def pause_seconds(settings: Settings, intent: dict[str, Any] | None, *, watched: bool) -> float:
     """Seconds until the next poll of a running task: `PUQ_BACKUPS_POLL` in its first minute and while `watched`.
 
     Otherwise a quarter of the time that it runs already, at most twelve times `PUQ_BACKUPS_POLL`.
     """
     shortest = settings.poll.total_seconds()
     longest = shortest * LONGEST
-    age = time.time() - float((operation.intent or {}).get("at") or time.time())
+    age = time.time() - float((intent or {}).get("at") or time.time())
     return shortest if watched or age < longest else min(age / GROWTH, longest)
 
 

@@ -16,7 +16,7 @@ from bench import counting
 from puq_backups import jobs
 from puq_backups.config import Settings
 from puq_backups.models import Operation, now
-from puq_backups.operations import engine, node_watch, task_watch
+from puq_backups.operations import engine, node_watch, queue, task_watch
 from puq_backups.operations.queue import Place
 from puq_backups.pve import paths
 from puq_backups.simulator import Simulator
@@ -62,6 +62,26 @@ def test_one_call_and_one_write_tell_of_all_tasks_of_a_node(world: worlds.World)
     assert cost.writes == 1
     assert found == [node_watch.Polled([], [])]
     assert all(world.operations(one)[0].wake_at > now() - timedelta(seconds=1) for one in ("1", "2"))
+
+
+def test_poll_that_is_pending_is_not_enqueued_again_and_nothing_is_written_for_it(world: worlds.World) -> None:
+    with world.app.app_context():
+        rq_queue = jobs.queue(world.context.settings)
+    rq_queue.empty()
+    with world.context.database.begin() as session:
+        session.execute(update(Operation).values(wake_at=now()))
+
+    with counting.counted(world.context.database.engine) as cost:
+        enqueued = [queue.enqueue_due(world.context, anyway=anyway) for anyway in (False, True)]
+
+    assert enqueued == [1, 0]
+    assert cost.writes == 0
+    assert [tuple(job.args) for job in rq_queue.get_jobs()] == [place(world)]
+    with world.app.app_context():
+        jobs.poll(*place(world))
+    with world.context.database.begin() as session:
+        session.execute(update(Operation).values(wake_at=now()))
+    assert queue.enqueue_due(world.context) == 1
 
 
 def test_log_is_read_from_the_last_known_line_while_somebody_looks(world: worlds.World) -> None:
@@ -132,9 +152,9 @@ def test_operations_handle_the_error_where_the_node_does_not_answer(world: world
 )
 def test_interval_grows_unless_somebody_looks(minutes: float, watched: bool, polls: int) -> None:
     settings = Settings(keys=(), poll=timedelta(seconds=5))
-    operation = Operation(intent={"at": time.time() - 60 * minutes})
+    intent = {"at": time.time() - 60 * minutes}
 
-    found = task_watch.pause_seconds(settings, operation, watched=watched)
+    found = task_watch.pause_seconds(settings, intent, watched=watched)
 
     assert found == pytest.approx(5 * polls, rel=0.1)
 
@@ -143,7 +163,7 @@ def test_polls_of_a_task_of_ten_minutes_that_nobody_watches() -> None:
     settings = Settings(keys=(), poll=timedelta(seconds=5))
     age, ages = 0.0, []
     while age < 600:
-        age += task_watch.pause_seconds(settings, Operation(intent={"at": time.time() - age}), watched=False)
+        age += task_watch.pause_seconds(settings, {"at": time.time() - age}, watched=False)
         ages.append(age)
 
     pauses = [round(after - before) for before, after in itertools.pairwise(ages)]
