@@ -70,6 +70,7 @@ def finish(context: Context, name: str, owner: str, due_at: datetime, trouble: M
             update(Chore)
             .where(Chore.name == name, Chore.lease_owner == owner)
             .values(lease_owner=None, lease_until=None, last_run_at=now(), due_at=due_at, last_error=stored)
+            .execution_options(synchronize_session=False)
         )
 
 
@@ -114,6 +115,17 @@ def _run_safely(name: str, work: Callable[[], object]) -> Message | None:
 
 def record_heartbeat(context: Context, name: str) -> None:
     """Store the current time as the heartbeat of `name`, such as `tick` or `worker`."""
-    ensure_row(context, name)
+    if not _beat(context, name):
+        ensure_row(context, name)
+        _beat(context, name)
+
+
+def _beat(context: Context, name: str) -> bool:
     with context.database.begin() as session:
-        session.execute(update(Chore).where(Chore.name == name).values(last_run_at=now()))
+        found = session.execute(
+            update(Chore)
+            .where(Chore.name == name)
+            .values(last_run_at=now())
+            .execution_options(synchronize_session=False)
+        )
+    return found.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it

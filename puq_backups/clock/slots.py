@@ -15,7 +15,7 @@ from ..context import Context
 from ..errors import Message
 from ..inventory import run_decision, service_backups
 from ..inventory.service_backups import Inventory
-from ..models import Operation, Service, not_set_aside, now
+from ..models import Operation, Service, changes, not_set_aside, now
 from ..operations import state_changes
 from ..operations.set_aside import RowWork
 from ..rules import next_run
@@ -74,6 +74,8 @@ def claim_due(context: Context) -> int:
     while time.monotonic() < until:
         with context.database.open() as session:
             found = due_services(session, BATCH, failed)
+        if not found:
+            break
         failed |= _claim_batch(context, rows, found)
         handled += len(found)
         if len(found) < BATCH:
@@ -117,8 +119,6 @@ def newest_due_at(session: Session, service: Service, before: datetime) -> datet
 
 def _claim(context: Context, service_ids: Sequence[str]) -> None:
     """Claim the due slots of services in one transaction, with a number of queries that does not depend on theirs."""
-    if not service_ids:
-        return
     with context.database.begin() as session:
         due = Service.id.in_(service_ids), Service.next_run_at <= now()
         session.execute(
@@ -129,6 +129,7 @@ def _claim(context: Context, service_ids: Sequence[str]) -> None:
         )
         # A service that is no longer among them was claimed by another process.
         services = session.scalars(select(Service).where(*due).order_by(Service.id)).all()
+        changes.note_locked(session, [service.id for service in services])
         taken = _taken_dates(session, [service.id for service in services])
         inventories = service_backups.load_inventories(session, services)
         with session.no_autoflush:

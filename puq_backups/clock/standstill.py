@@ -50,6 +50,8 @@ def _look_at_locks(context: Context, server: Server, proxmox: Proxmox) -> None:
             )
         ).all()  # fmt: skip
     left, unread = _left_behind(proxmox, suspects)
+    if not left and not known:
+        return
     with context.database.begin() as session:
         for key in known - left.keys() - unread:
             trouble.over(session, context, "lock", key)

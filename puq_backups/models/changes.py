@@ -50,6 +50,11 @@ def lock(session: Session, service_ids: Iterable[str]) -> None:
     locked |= wanted
 
 
+def note_locked(session: Session, service_ids: Iterable[str]) -> None:
+    """Note that the caller has locked the rows of services by an UPDATE of its own."""
+    session.info.setdefault(LOCKED, set()).update(service_ids)
+
+
 def lock_services(session: Session) -> None:
     """Keep the ids of the services whose protection the session's changes may change, and lock their rows."""
     _keep(session, {

@@ -26,8 +26,10 @@ def start_waiting(context: Context, operation_id: str | None = None) -> int:
     with context.database.open() as session:
         of = session.get(Operation, operation_id) if operation_id and settings.per_storage is None else None
         only = Place(of.server_id, of.node) if of else None
-        running = queue.running_backups(session, only)
         waiting = {only: True} if only else queue.places_waiting(session)
+        if not waiting:
+            return 0
+        running = queue.running_backups(session, only)
         open_to = [place for place, others in waiting.items() if others or running.nodes[place] < settings.per_node]
         queues = queue.in_order(session, open_to)
     rows = RowWork(context, "start")
