@@ -10,6 +10,7 @@ import logging
 from contextlib import AbstractContextManager
 from functools import partial
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .. import logs
@@ -77,10 +78,12 @@ def _server_id(session: Session, operation: Operation, service: Service) -> str:
 
 
 def _load(context: Context, session: Session, operation: Operation) -> StepContext:
-    service = session.get_one(Service, operation.service_id)
-    return StepContext(
-        context, session, operation, service, session.get_one(Server, _server_id(session, operation, service))
-    )
+    """Load what a step works with: service and server by one query, because that is done for each step."""
+    found = select(Service, Server).join(Server, Server.id == Service.server_id)
+    service, server = session.execute(found.where(Service.id == operation.service_id)).one()
+    if (server_id := _server_id(session, operation, service)) != server.id:
+        server = session.get_one(Server, server_id)
+    return StepContext(context, session, operation, service, server)
 
 
 def _recover(context: Context, operation_id: str, owner: str, error: Exception) -> bool:
