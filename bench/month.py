@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import random
+import sys
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +39,13 @@ BIG = "big"
 
 @dataclass
 class Provider:
-    """What is simulated."""
+    """What is simulated. After `minutes` of real time no further day begins."""
 
     services: int
     nodes: int
     days: int
     seed: int
+    minutes: float = float("inf")
 
     def state(self) -> dict[str, Any]:
         """The simulator's state: nodes, VMs of random sizes, a shared storage for backups."""
@@ -82,6 +86,25 @@ class Provider:
                 raise RuntimeError(answer)
 
 
+@dataclass
+class Past:
+    """What the simulator has seen: calls by path template, and when it made backups, by node.
+
+    It is taken out of the simulator each day, which would keep it all.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    spans: month_report.Spans = field(default_factory=dict)
+
+    def take(self, world: World, before: float) -> None:
+        """Take what the simulator has seen, of its tasks those that ended before a time, and have it forget that."""
+        self.calls.update(one.template for one in world.proxmox.requests())
+        for task in world.proxmox.tasks("vzdump"):
+            if task.endtime is not None and task.endtime < before:
+                self.spans.setdefault(task.node, []).append((float(task.starttime), float(task.endtime)))
+        world.proxmox.forget(before)
+
+
 def play(provider: Provider, folder: Path) -> month_report.Outcome:
     """Let the days pass; returns what came of them."""
     queued, dice = Jobs(), random.Random(provider.seed + 2)  # noqa: S311 - repeatable on purpose
@@ -89,24 +112,26 @@ def play(provider: Provider, folder: Path) -> month_report.Outcome:
         clock.advance(virtual.next_midnight(clock) - clock.now() - HOUR)
         provider.register(world)
         clock.advance(HOUR)
-        before, memory = len(world.proxmox.requests()), month_report.memory()
+        world.proxmox.forget(clock.now())
+        past, memory, until = Past(), [(0, month_report.memory())], _real_seconds() + provider.minutes * 60
         with counting.counted(world.context.database.engine) as cost:
             cost.statements = counting.Counted()
-            for _ in range(provider.days):
+            while len(memory) <= provider.days and _real_seconds() < until:
                 _plan_trouble(provider, world, dice)
                 _day(world, clock, queued, dice)
+                past.take(world, clock.now() - HOUR)
+                memory.append((len(memory) * provider.services, month_report.memory()))
+                print(f"day {len(memory) - 1}: {memory[-1][1]:.0f} MiB", file=sys.stderr, flush=True)
+        past.take(world, clock.now() + 1)
         return month_report.read(
-            world.context, BIG, _tasks(world), calls=[one.template for one in world.proxmox.requests()[before:]],
-            rows=cost.rows_written, seconds=cost.seconds, memory=(memory, month_report.memory()),
+            world.context, BIG, past.spans, calls=past.calls,
+            rows=cost.rows_written, seconds=cost.seconds, memory=memory,
         )  # fmt: skip
 
 
-def _tasks(world: World) -> month_report.Spans:
-    """When Proxmox made backups, by node."""
-    found: month_report.Spans = {node: [] for node in world.proxmox.world.nodes}
-    for task in world.proxmox.tasks("vzdump"):
-        found[task.node].append((float(task.starttime), float(task.endtime or task.starttime)))
-    return found
+def _real_seconds() -> float:
+    """A clock that the virtual time leaves alone."""
+    return os.times().elapsed
 
 
 def _plan_trouble(provider: Provider, world: World, dice: random.Random) -> None:
@@ -134,13 +159,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.month", description=__doc__)
     for name, default in (("services", 100), ("nodes", 10), ("days", 3), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no further day after so many")
     parser.add_argument("--docs", type=Path, help="folder whose scale.md gets the table, and the picture beside it")
     given = parser.parse_args()
     logging.getLogger("puq_backups").setLevel(logging.CRITICAL)
-    provider = Provider(given.services, given.nodes, given.days, given.seed)
+    provider = Provider(given.services, given.nodes, given.days, given.seed, given.minutes)
     with tempfile.TemporaryDirectory() as folder:
         outcome = play(provider, Path(folder))
-    title = f"{provider.services:,} services on {provider.nodes} nodes, {provider.days} days"
+    title = f"{provider.services:,} services on {provider.nodes} nodes, {len(outcome.memory) - 1} days"
     print(f"{title}\n\n{month_report.table(outcome)}")
     if given.docs:
         month_report.write(given.docs, title, outcome)

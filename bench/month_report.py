@@ -22,6 +22,10 @@ BOUNDS = (1, 5, 10, 20, 30, 60, 120)
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 260, 50, 40
 COLOURS = {"big": "#2563eb", "small": "#f59e0b"}
 PAGE_SIZE = 4096
+WARM = 2000
+"""Slots after which the memory is compared with that at the end."""
+Memory = Sequence[tuple[int, float]]
+"""Slots so far and MiB, at the start and at the end of each day."""
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Outcome:
     polls: int = 0
     rows: int = 0
     seconds: float = 0.0
-    memory: tuple[float, float] = (0.0, 0.0)
+    memory: Memory = ()
 
     @property
     def slots(self) -> int:
@@ -50,14 +54,14 @@ Spans = dict[str, list[tuple[float, float]]]
 
 
 def read(
-    context: Context, big: str, tasks: Spans, *, calls: Sequence[str], rows: int, seconds: float,
-    memory: tuple[float, float],
+    context: Context, big: str, tasks: Spans, *, calls: Counter[str], rows: int, seconds: float,
+    memory: Memory,
 ) -> Outcome:  # fmt: skip
     """Read the slots.
 
-    `tasks` are the backups that Proxmox made, `calls` path templates, `big` is the client with many services.
+    `tasks` are the backups that Proxmox made, `calls` are by path template, `big` is the client with many services.
     """
-    found = Outcome(calls=len(calls), polls=calls.count(ACTIVE), rows=rows, seconds=seconds, memory=memory)
+    found = Outcome(calls=calls.total(), polls=calls[ACTIVE], rows=rows, seconds=seconds, memory=memory)
     nodes: dict[str, list[Operation]] = defaultdict(list)
     with context.database.open() as session:
         for one in session.scalars(select(Operation).where(Operation.slot_date.is_not(None))):
@@ -70,7 +74,7 @@ def read(
             done = one.state == "done" and one.finished_at is not None
             found.in_time += bool(done and (one.finished_at - one.due_at).total_seconds() <= HOUR)  # type: ignore[operator]  # done
     for node, operations in nodes.items():
-        runs = _merged(tasks[node])
+        runs = _merged(tasks.get(node, []))
         found.running += sum(end - begin for begin, end in runs)
         found.idle += _idle(operations, runs)
     return found
@@ -121,9 +125,16 @@ def table(found: Outcome) -> str:
         ),
         ("rows written a slot, all included", f"{found.rows / found.slots:.1f}"),
         ("CPU a slot, the simulator's included", f"{1000 * found.seconds / found.slots:.0f} ms"),
-        ("memory at start and end, the simulator's included", "{:.0f} and {:.0f} MiB".format(*found.memory)),
+        ("memory, the simulator's included", _grown(found.memory)),
     ]
     return "\n".join(["| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
+
+
+def _grown(memory: Memory) -> str:
+    """The memory at the start, after WARM slots and at the end."""
+    marks = [memory[0], next((mark for mark in memory if mark[0] >= WARM), memory[0]), memory[-1]]
+    shown = [f"{mib:.0f} MiB after {slots:,} slots" for slots, mib in dict.fromkeys(marks)]
+    return f"{', '.join(shown)} ({100 * (marks[2][1] / marks[1][1] - 1):+.1f} % since {marks[1][0]:,})"
 
 
 def write(docs: Path, title: str, found: Outcome) -> None:

@@ -17,8 +17,8 @@ from puq_backups.operations import queue
 
 TICK = 60.0
 """Seconds between two ticks."""
-SHORTEST = 0.05
-"""Seconds that pass at least between two rounds of the worker."""
+SHORTEST = 1.0
+"""Seconds that pass at least between two rounds of the worker, as with its own timer."""
 
 
 def moment(clock: Time) -> datetime:

@@ -206,6 +206,15 @@ class Simulator:
         """The API requests since the last reset, in order of arrival."""
         return list(self._seen)
 
+    def forget(self, before: float) -> None:
+        """Drop requests, journal, and the tasks that ended before a time, so that a long run keeps its memory."""
+        with self.world.lock:
+            self._seen = []
+            self.world.journal.entries.clear()
+            for task in self.tasks():
+                if task.endtime is not None and task.endtime < before:
+                    del self.world.tasks[task.upid]
+
     def count(self, method: str, path: str) -> int:
         """How many requests had this method and path or path template (`*` is anything)."""
         return sum(

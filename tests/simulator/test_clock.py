@@ -55,6 +55,26 @@ def test_time_stands_still_until_it_is_moved(virtual, client):
     assert virtual.clock.now() == NOON + 3650
 
 
+def test_what_was_seen_is_forgotten_but_for_tasks_that_run_or_ended_later(virtual, client):
+    upids = []
+    for vmid, node, seconds in ((100, "pve1", 100), (101, "pve2", 300), (103, "pve3", 900)):
+        virtual.control("slow-backup", vmid=vmid, seconds=seconds)
+        upids.append(client.data("POST", f"/nodes/{node}/vzdump", vmid=vmid, storage="nfs"))
+    virtual.clock.advance(600)
+
+    virtual.forget(NOON + 200)
+
+    assert [task.upid for task in virtual.tasks()] == upids[1:]
+    assert virtual.requests() == []
+    assert virtual.journal() == []
+    assert status(client, upids[1])["exitstatus"] == "OK"
+    virtual.clock.advance(900)
+    later = client.data("POST", "/nodes/pve1/vzdump", vmid=100, storage="nfs")
+    orders = [task.order for task in virtual.tasks()]
+    assert virtual.tasks()[-1].upid == later
+    assert orders == sorted(set(orders))
+
+
 def test_tasks_end_in_the_order_of_their_times(virtual, client):
     for vmid, node, seconds in ((100, "pve1", 300), (101, "pve2", 100), (103, "pve3", 200)):
         virtual.control("slow-backup", vmid=vmid, seconds=seconds)

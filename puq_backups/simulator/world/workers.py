@@ -22,7 +22,7 @@ def start(
 
     `abandon` does what the worker does when it fails before it has done anything, such as taking away its locks.
     """
-    task = Task(world.clock, world.nodes[node], kind, subject, caller, len(world.tasks))
+    task = Task(world.clock, world.nodes[node], kind, subject, caller, _next_order(world))
     world.tasks[task.upid] = task
     world.last_task_event = None
     world.journal.add("started", task.upid)
@@ -30,6 +30,11 @@ def start(
     settled = world.clock.spawn(partial(_work, world, task, worker, abandon), f"{kind}-{subject}")
     world.clock.wait_for_threads(settled.is_set)
     return task.upid
+
+
+def _next_order(world: World) -> int:
+    """The order of the next task. Old tasks may have been forgotten, so it is not their number."""
+    return next(reversed(world.tasks.values())).order + 1 if world.tasks else 0
 
 
 def _rotate(world: World, node: str) -> None:
@@ -45,7 +50,7 @@ def finish(world: World, task: Task, status: str, last_line: str | None) -> None
     if last_line is not None:
         task.lines.append(last_line)
     task.exitstatus = status
-    task.ended_before = len(world.tasks)
+    task.ended_before = _next_order(world)
     task.endtime = int(world.now(task.node))
     world.last_task_event = task.upid
     world.journal.add("ended", task.upid, exitstatus=status)
