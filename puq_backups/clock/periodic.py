@@ -49,8 +49,7 @@ def run_due(context: Context) -> None:
 def _refresh_vms(context: Context, server: Server) -> None:
     """Update the VMs of a server, and see what stands still there. Staff get a mail if it cannot be read."""
     try:
-        sync.refresh_vms(context, server)
-        standstill.look(context, server)
+        standstill.look(context, server, sync.refresh_vms(context, server).storages)
     except ProxmoxError as error:
         with context.database.begin() as session:
             trouble.on_server(session, context, server, error.message)

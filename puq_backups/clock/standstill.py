@@ -28,13 +28,14 @@ LEFT_LOCK = Message(
 SILENT = Message("The storage {storage} does not answer. Backups on it can neither be made nor restored.")
 
 
-def look(context: Context, server: Server) -> None:
-    """Tell staff of what stands still on a server, and of what does so no more. Raises ProxmoxError.
+def look(context: Context, server: Server, listed: dict[tuple[str, str], bool]) -> None:
+    """Tell staff of what stands still on a server, and of what does so no more.
 
-    Without a locked VM and with all storages there it makes one call.
+    `listed` says by (node, name) whether each storage answers, as the cluster listed it. Without a locked VM and with
+    all storages there it makes no call.
     """
     proxmox = context.connect(server)
-    _look_at_storages(context, server, proxmox)
+    _look_at_storages(context, server, proxmox, listed)
     _look_at_locks(context, server, proxmox)
 
 
@@ -84,13 +85,14 @@ def _busy(proxmox: Proxmox, node: str) -> set[str]:
     return {Upid.parse(upid).id for upid in tasks.active(proxmox, node)}
 
 
-def _look_at_storages(context: Context, server: Server, proxmox: Proxmox) -> None:
+def _look_at_storages(
+    context: Context, server: Server, proxmox: Proxmox, listed: dict[tuple[str, str], bool]
+) -> None:  # fmt: skip
     rows = select(Storage).where(Storage.server_id == server.id, Storage.given_up_at.is_(None))
     with context.database.open() as session:
         known = session.scalars(rows).all()
     if not known:
         return
-    listed = storages.availability(proxmox)
     silent = {storage.id: storage.name for storage in known if _is_silent(proxmox, storage, listed)}
     with context.database.begin() as session:
         _note_nodes(session, server, listed)

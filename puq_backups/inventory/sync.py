@@ -10,21 +10,21 @@ from sqlalchemy import exists, select
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxError
 from ..models import ENDED_STATES, Backup, Operation, Server, Service, Storage, now
-from ..pve import vms
+from ..pve import cluster, vms
 from ..pve.client import Proxmox
 from . import compare_storage
 
 log = logging.getLogger("puq_backups.sync")
 
 
-def refresh_vms(context: Context, server: Server) -> None:
-    """Update node, status and lock of the VMs on a server, with one call to Proxmox.
+def refresh_vms(context: Context, server: Server) -> cluster.Resources:
+    """Update node, status and lock of the VMs on a server, with one call to Proxmox. Returns what that listed.
 
     VMs with a running operation are left out: the cluster status may be seconds old, and the operation reads the
     VM's own status.
     """
     began = now()
-    places = vms.locate(context.connect(server))
+    listed = cluster.resources(context.connect(server))
     with context.database.begin() as session:
         busy = set(session.scalars(select(Operation.lock).where(Operation.lock.is_not(None))))
         # The answer may still show the lock of an operation that ended during the call.
@@ -34,13 +34,14 @@ def refresh_vms(context: Context, server: Server) -> None:
             Service.server_id == server.id, Service.active_vmid.is_not(None)
         )
         for service_id, vmid, *known in session.execute(ours).all():
-            place = places.get(vmid)
+            place = listed.vms.get(vmid)
             changed = place is not None and known != [place.node, place.status, place.lock or ""]
             if place is None or service_id in busy or not (changed or place.lock):
                 continue
             service = session.get_one(Service, service_id)
             service.node, service.vm_status, service.vm_lock = place.node, place.status, place.lock or ""
             service.vm_seen_at = began
+    return listed
 
 
 def sync_backups(context: Context, server: Server, progress: Callable[[], None] = lambda: None) -> Message | None:

@@ -43,10 +43,12 @@ def storage_status(proxmox: Proxmox, node: str, storage: str) -> StorageStatus:
     return _status(row | {"storage": storage})
 
 
-def availability(proxmox: Proxmox) -> dict[tuple[str, str], bool]:
-    """Whether each storage that the token may see answers, by (node, name). One call; it lags by some seconds."""
-    rows = proxmox.get_list("cluster", "resources", type="storage")
-    return {(str(row.get("node")), str(row.get("storage"))): row.get("status") == "available" for row in rows}
+def availability(rows: list[dict[str, Any]]) -> dict[tuple[str, str], bool]:
+    """Whether each storage among the resources of a cluster answers, by (node, name)."""
+    return {
+        (str(row.get("node")), str(row.get("storage"))): row.get("status") == "available"
+        for row in rows if row.get("type") == "storage"
+    }  # fmt: skip
 
 
 def is_missing(error: ProxmoxRefused) -> bool:

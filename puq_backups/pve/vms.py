@@ -85,7 +85,11 @@ def online_nodes(proxmox: Proxmox) -> list[str]:
 
 def locate(proxmox: Proxmox) -> dict[int, VmPlace]:
     """All VMs that the token may see, by VMID. Expensive on a large cluster: call it at most once a minute."""
-    rows = proxmox.get_list("cluster", "resources", type="vm")
+    return places(proxmox.get_list("cluster", "resources", type="vm"))
+
+
+def places(rows: list[dict[str, Any]]) -> dict[int, VmPlace]:
+    """The VMs among the resources of a cluster, by VMID."""
     return {values.number(row["vmid"]): _place(row) for row in rows if row.get("type") == "qemu" and "vmid" in row}
 
 

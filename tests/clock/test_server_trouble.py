@@ -44,6 +44,18 @@ def tick_again(world: worlds.World) -> None:
 
 
 @pytest.mark.flow
+def test_look_at_vms_and_storages_where_all_is_well_is_one_call(world: worlds.World) -> None:
+    world.back_up()
+    before = len(world.proxmox.requests())
+
+    tick_again(world)
+
+    assert [one.template for one in world.proxmox.requests()[before:]] == ["/cluster/resources"]
+    assert world.service().vm_status == "running"
+    assert mails(world) == []
+
+
+@pytest.mark.flow
 def test_refused_token_is_told_once(world: worlds.World) -> None:
     world.back_up()
     world.proxmox.control("token-revoked", token="panel")
