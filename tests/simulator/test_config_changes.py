@@ -160,3 +160,25 @@ def test_a_disk_grows_by_whole_kib_but_says_what_was_asked_for(proxmox, api):
     assert proxmox.vm(103).config["scsi0"].endswith(f"size={20 * 1024**3 + 100}")
     [volume] = [one for one in proxmox.volumes("ceph", None) if one.vmid == 103]
     assert volume.size == 20 * 1024**3 + 1024
+
+
+def test_a_forced_deletion_that_waits_takes_the_image_when_the_vm_stops(proxmox, api):
+    """add_to_pending_delete keeps the force: config_with_pending_array says 2."""
+    api.data("PUT", RUNNING, sata0="ceph:1")
+    api.task("POST", "/nodes/pve1/qemu/100/status/stop")
+    volid = proxmox.vm(100).config["sata0"].split(",")[0]
+    api.task("POST", "/nodes/pve1/qemu/100/status/start")
+    api.data("PUT", RUNNING, delete="sata0", force=1)
+    [item] = [one for one in api.data("GET", "/nodes/pve1/qemu/100/pending") if one["key"] == "sata0"]
+    assert item["delete"] == 2
+    api.task("POST", "/nodes/pve1/qemu/100/status/stop")
+    assert "unused0" not in proxmox.vm(100).config
+    assert volid not in [volume.volid for volume in proxmox.volumes("ceph", None)]
+
+
+def test_an_empty_description_of_a_clone_is_none(proxmox, api):
+    """parse_vm_config, for every configuration that is written."""
+    assert api.task("POST", "/nodes/pve1/qemu/9000/clone", newid=150, description="kept \n") == "OK"
+    assert proxmox.vm(150).config["description"] == "kept"
+    assert api.task("POST", "/nodes/pve1/qemu", vmid=151, description=" ") == "OK"
+    assert "description" not in proxmox.vm(151).config

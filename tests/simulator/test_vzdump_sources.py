@@ -110,3 +110,15 @@ def test_two_backups_of_a_week_are_not_kept_for_two_months():
     ]
     marks = [mark for _volume, mark in retention.mark(volumes, retention.parse("keep-weekly=1,keep-monthly=2"))]
     assert marks == ["keep", "remove", "keep"]
+
+
+def test_a_vm_stopped_for_its_backup_that_does_not_start(proxmox, api):
+    """exec_backup_task ($cleanup->{restart}), resume_vm_after_job_start: the last error is that it does not run."""
+    proxmox.control("start-fail", vmid=100, text="kvm: no")
+    upid = api.backup(100, "pve1", mode="stop")
+    assert api.wait(upid) == "job errors"
+    log = api.log(upid)
+    assert "ERROR: start failed: QEMU exited with code 1" in log
+    assert "ERROR: Backup of VM 100 failed - VM 100 not running" in log
+    assert log.index("INFO: restarting vm") < log.index("ERROR: Backup of VM 100 failed - VM 100 not running")
+    assert not proxmox.vm(100).running

@@ -305,12 +305,29 @@ class Backup:
             self._info("aborting backup job")
             if not (guest is not None and guest.running):
                 self.task.log(f"ERROR: VM {self.vmid} not running")
-                self.task.log(f"VM {self.vmid} not running")
+                if self.was_running:
+                    self._info("resuming VM again after 1 seconds")
+                    text = f"VM {self.vmid} not running"
+                else:
+                    self.task.log(f"VM {self.vmid} not running")
             elif self.was_running:
                 self._info("resuming VM again")
         if guest is not None:
             self._stop_ours(guest)
             if self.locked:
                 self._unlock(guest)
+            if self.was_running and not guest.running:
+                self._restart(guest)
         self.task.log(f"ERROR: Backup of VM {self.vmid} failed - {text}")
         self._info(f"Failed at {self._clock()}")
+
+    def _restart(self, guest: Guest) -> None:
+        """Start a VM again that was stopped for its backup; that it fails is only told."""
+        self._info("restarting vm")
+        try:
+            start_qemu(self.world, self.task, guest)
+        except (TaskError, Refusal) as problem:
+            self._info(problem.text if isinstance(problem, Refusal) else str(problem))
+            self.task.log(f"command 'qm start {self.vmid} --skiplock' failed: exit code 255")
+        else:
+            self._info("guest is online again after 1 seconds")

@@ -14,7 +14,7 @@ from ..world import access
 from ..world.disks import drives, free_name, image_storage, is_cdrom, is_cloudinit, with_size
 from ..world.guests import to_template
 from ..world.locks import refuse_locked, take_config_lock
-from ..world.model import Config, Guest
+from ..world.model import Config, Guest, tidied
 from ..world.state import World, new_mac
 from ..world.storages import activate, configured
 from ..world.task import Task, TaskError
@@ -172,7 +172,7 @@ def _clone(call: Call, task: Task, source: Guest, guest: Guest, volumes: list[Vo
     made["name"] = params.get("name") or f"Copy-of-VM-{config.get('name', source.vmid)}"
     if params.get("description"):
         made["description"] = params["description"]
-    guest.config, guest.node = made, _target(call) or guest.node
+    guest.config, guest.node = tidied(made), _target(call) or guest.node
     if params.get("pool"):
         world.pools[str(params["pool"])].add(guest.vmid)
     world.rights_changed()

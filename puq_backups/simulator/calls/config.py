@@ -52,7 +52,7 @@ def pending(call: Call) -> Any:
         if key in later:
             item["pending"] = later[key]
         if key in guest.pending_delete:
-            item["delete"] = 1
+            item["delete"] = 2 if key in guest.forced_delete else 1
         found.append(item)
     return [*found, {"key": "digest", "value": guest.digest()}]
 

@@ -101,6 +101,8 @@ def change(call: Call, guest: Guest, changes: Config, deleted: list[str], revert
         _drop_pending(call.world, guest, key)
     for key in [key for key in deleted if _is_deletable(call, guest, key, log)]:
         guest.pending_delete = [*dict.fromkeys([*guest.pending_delete, key])]
+        guest.forced_delete -= {key}
+        guest.forced_delete |= {key} if call.params.get("force") else set()
     for key in sorted(guest.pending_delete):
         if problem := _apply_delete(call, guest, key):
             head = "hotplug problem -" if guest.running else f"unable to apply pending change {key} :"
@@ -204,7 +206,7 @@ def _apply_delete(call: Call, guest: Guest, key: str) -> str | None:
         if guest.running and not deletes_live(guest, key):
             return None
         guest.config.pop(key, None)
-        if drive is not None and call.params.get("force") and not is_cdrom(drive):
+        if drive is not None and key in guest.forced_delete and not is_cdrom(drive):
             _free_owned(call, guest, drive["file"])
         elif drive is not None:
             register_unused(call.world, guest, drive)

@@ -12,7 +12,7 @@ from ..world import access
 from ..world.disks import drives, is_cdrom
 from ..world.guests import forget
 from ..world.locks import take_config_lock
-from ..world.model import Config, Guest
+from ..world.model import Config, Guest, tidied
 from ..world.qemu import autostart
 from ..world.task import Task, TaskError
 from .config_change import stored
@@ -70,7 +70,7 @@ def create(call: Call) -> Any:
         made.setdefault("vmgenid", str(uuid.uuid4()))
         made.setdefault("smbios1", f"uuid={uuid.uuid4()}")
         made["meta"] = f"creation-qemu={QEMU},ctime={int(world.now(call.node))}"
-        guest.config = made
+        guest.config = tidied(made)
         if "pool" in params:
             world.pools.setdefault(str(params["pool"]), set()).add(vmid)
         if params.get("start"):

@@ -16,7 +16,7 @@ from ..world.config_file import parse
 from ..world.disks import CLOUDINIT_SIZE, allocate, drives, is_cdrom, is_cloudinit, rescan
 from ..world.guests import to_template
 from ..world.locks import config_lock, flock, release, take_storage_lock
-from ..world.model import Config, Guest, Storage
+from ..world.model import Config, Guest, Storage, tidied
 from ..world.qemu import autostart
 from ..world.state import new_mac
 from ..world.storages import activate, configured
@@ -286,7 +286,7 @@ class Restore:
             found[key] = stored(self.world, self.call.node, self.vmid, key, value, self.task.log)
         self._check_bridges(found)
         kept = {"lock": "create"} if self.pbs else {}
-        self.guest.config = {**found, **kept}
+        self.guest.config = {**tidied(found), **kept}
         self.guest.cloudinit_dirty = True
         rescan(self.world, self.guest, self.task.log)
         self.guest.config.pop("lock", None)

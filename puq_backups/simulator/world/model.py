@@ -111,6 +111,7 @@ class Guest:
     config: Config
     pending: Config = field(default_factory=dict)
     pending_delete: list[str] = field(default_factory=list)
+    forced_delete: set[str] = field(default_factory=set)  # of these the images go too
     snapshots: list[Snapshot] = field(default_factory=list)
     qmpstatus: str = "stopped"
     pid: int | None = None
@@ -186,6 +187,15 @@ class Guest:
     def digest(self) -> str:
         """SHA-1 of the configuration file, as Proxmox compares it."""
         return hashlib.sha1(self.text().encode(), usedforsecurity=False).hexdigest()
+
+
+def tidied(config: Config) -> Config:
+    """A configuration as it is read again once it was written: blanks at the end of a description are lost, and an
+    empty one (`0` is one too) altogether.
+    """
+    text = str(config.get("description", "")).rstrip()
+    rest = {key: value for key, value in config.items() if key != "description"}
+    return {**rest, "description": text} if text not in ("", "0") else rest
 
 
 def config_text(config: Config) -> str:

@@ -119,11 +119,17 @@ def apply_pending(world: World, guest: Guest) -> None:
     for key in sorted(guest.pending_delete):
         value = guest.config.pop(key, None)
         if key in DRIVE_SLOTS and value is not None:
-            register_unused(world, guest, parse_drive(str(value)))
+            drive = parse_drive(str(value))
+            volume = world.volume(drive["file"], guest.node)
+            own = volume is not None and volume.vmid == guest.vmid and not is_cdrom(drive)
+            if volume is not None and own and key in guest.forced_delete and not world.volumes.clones_of(volume):
+                world.volumes.remove(volume)
+            else:
+                register_unused(world, guest, drive)
     for key, value in dict(guest.pending).items():
         keep_replaced(world, guest, key, value)
         guest.config[key] = value
-    guest.pending, guest.pending_delete = {}, []
+    guest.pending, guest.pending_delete, guest.forced_delete = {}, [], set()
 
 
 def keep_replaced(world: World, guest: Guest, key: str, value: str | float) -> None:
