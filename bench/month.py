@@ -13,13 +13,18 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from faults import virtual_time as worlds
 from faults.outages import Jobs
 from support.world import World
+
+from puq_backups.simulator.calls import backup_data
 
 from . import counting, month_report, virtual
 
@@ -108,25 +113,35 @@ class Past:
 def play(provider: Provider, folder: Path) -> month_report.Outcome:
     """Let the days pass; returns what came of them."""
     queued, dice = Jobs(), random.Random(provider.seed + 2)  # noqa: S311 - repeatable on purpose
-    with worlds.opened(folder, state=provider.state()) as (world, clock), queued.kept():
+    with _opened(folder, provider) as (world, clock), queued.kept():
         clock.advance(virtual.next_midnight(clock) - clock.now() - HOUR)
         provider.register(world)
         clock.advance(HOUR)
         world.proxmox.forget(clock.now())
-        past, memory, until = Past(), [(0, month_report.memory())], _real_seconds() + provider.minutes * 60
+        past, memory, until = Past(), [(0, *month_report.memory())], _real_seconds() + provider.minutes * 60
         with counting.counted(world.context.database.engine) as cost:
             cost.statements = counting.Counted()
             while len(memory) <= provider.days and _real_seconds() < until:
                 _plan_trouble(provider, world, dice)
                 _day(world, clock, queued, dice)
                 past.take(world, clock.now() - HOUR)
-                memory.append((len(memory) * provider.services, month_report.memory()))
+                memory.append((len(memory) * provider.services, *month_report.memory()))
                 print(f"day {len(memory) - 1}: {memory[-1][1]:.0f} MiB", file=sys.stderr, flush=True)
         past.take(world, clock.now() + 1)
         return month_report.read(
             world.context, BIG, past.spans, calls=past.calls,
             rows=cost.rows_written, seconds=cost.seconds, memory=memory,
         )  # fmt: skip
+
+
+@contextmanager
+def _opened(folder: Path, provider: Provider) -> Iterator[tuple[World, worlds.Time]]:
+    """The provider's world. Backups tell of their progress rarely: nobody looks, and each line wakes a thread."""
+    with (
+        mock.patch.object(backup_data, "STEP_SECONDS", HOUR),
+        worlds.opened(folder, state=provider.state()) as opened,
+    ):
+        yield opened
 
 
 def _real_seconds() -> float:

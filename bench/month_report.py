@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -24,8 +25,8 @@ COLOURS = {"big": "#2563eb", "small": "#f59e0b"}
 PAGE_SIZE = 4096
 WARM = 2000
 """Slots after which the memory is compared with that at the end."""
-Memory = Sequence[tuple[int, float]]
-"""Slots so far and MiB, at the start and at the end of each day."""
+Memory = Sequence[tuple[int, float, int]]
+"""Slots so far, MiB and Python objects, at the start and at the end of each day."""
 
 
 @dataclass
@@ -103,9 +104,10 @@ def _idle(operations: Sequence[Operation], runs: Sequence[tuple[float, float]]) 
     return idle
 
 
-def memory() -> float:
-    """The resident memory of this process in MiB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE / 2**20
+def memory() -> tuple[float, int]:
+    """The resident memory of this process in MiB, and the number of its Python objects."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE / 2**20, len(gc.get_objects())
 
 
 def table(found: Outcome) -> str:
@@ -125,16 +127,21 @@ def table(found: Outcome) -> str:
         ),
         ("rows written a slot, all included", f"{found.rows / found.slots:.1f}"),
         ("CPU a slot, the simulator's included", f"{1000 * found.seconds / found.slots:.0f} ms"),
-        ("memory, the simulator's included", _grown(found.memory)),
+        ("memory, the simulator's included", _grown([(slots, mib, " MiB") for slots, mib, _ in found.memory])),
+        ("Python objects, the simulator's included", _grown([(slots, some, "") for slots, _, some in found.memory])),
     ]
     return "\n".join(["| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
 
 
-def _grown(memory: Memory) -> str:
-    """The memory at the start, after WARM slots and at the end."""
-    marks = [memory[0], next((mark for mark in memory if mark[0] >= WARM), memory[0]), memory[-1]]
-    shown = [f"{mib:.0f} MiB after {slots:,} slots" for slots, mib in dict.fromkeys(marks)]
-    return f"{', '.join(shown)} ({100 * (marks[2][1] / marks[1][1] - 1):+.1f} % since {marks[1][0]:,})"
+def _grown(seen: Sequence[tuple[int, float, str]]) -> str:
+    """A number and its unit at the start, when all is warm, and at the end; and how it has grown since it was warm.
+
+    Warm is after WARM slots, or at the end of the third day: until then each service's first backups are added.
+    """
+    warm = next((mark for mark in seen if mark[0] >= WARM), seen[min(3, len(seen) - 1)])
+    marks = [seen[0], warm, seen[-1]]
+    shown = [f"{number:,.0f}{unit} after {slots:,} slots" for slots, number, unit in dict.fromkeys(marks)]
+    return f"{', '.join(shown)} ({100 * (marks[2][1] / warm[1] - 1):+.1f} % since {warm[0]:,})"
 
 
 def write(docs: Path, title: str, found: Outcome) -> None:

@@ -19,7 +19,7 @@ MINUTE = 60.0
 OUTCOME = month_report.Outcome(
     states=Counter(done=3, failed=1), in_time=3, waits={"big": [30.0, 90.0], "small": [0.0, 7300.0]},
     idle=6.0, running=60.0, calls=40, polls=16, rows=80, seconds=0.4,
-    memory=[(0, 100.0), (2000, 120.0), (3000, 126.0)],
+    memory=[(0, 100.0, 1000), (2000, 120.0, 2000), (3000, 126.0, 2000)],
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_idle_time_is_that_in_which_a_backup_waits_and_none_is_made(world: world
     tasks = {"pve0": [(begin, begin + 10 * MINUTE), (begin + 12 * MINUTE, begin + 22 * MINUTE)]}
 
     calls = Counter({"/x": 1, month_report.ACTIVE: 1})
-    found = month_report.read(world.context, "c0", tasks, calls=calls, rows=9, seconds=1.0, memory=[(0, 1.0)])
+    found = month_report.read(world.context, "c0", tasks, calls=calls, rows=9, seconds=1.0, memory=[(0, 1.0, 1)])
 
     assert found.idle == pytest.approx(70 * MINUTE)
     assert found.running == pytest.approx(20 * MINUTE)
@@ -67,9 +67,8 @@ def test_table_and_picture_are_written_between_the_marks(tmp_path: Path) -> None
     assert "old" not in text
     assert "| done within an hour of their time | 75.0 % |" in text
     assert "| longest wait | 122 minutes |" in text
-    assert (
-        "100 MiB after 0 slots, 120 MiB after 2,000 slots, 126 MiB after 3,000 slots (+5.0 % since 2,000) |" in text
-    )
+    assert "100 MiB after 0 slots, 120 MiB after 2,000 slots, 126 MiB after 3,000 slots (+5.0 % since 2,000)" in text
+    assert "1,000 after 0 slots, 2,000 after 2,000 slots, 2,000 after 3,000 slots (+0.0 % since 2,000)" in text
     assert text.count("scale-month.svg") == 1
     picture = ET.parse(tmp_path / "scale-month.svg").getroot()  # noqa: S314 - written here
     shown = [element.text or "" for element in picture.iter() if element.tag.endswith("text")]
