@@ -96,11 +96,11 @@ def advance(operation_id: str) -> None:
 
 
 def poll(server_id: str, node: str) -> None:
-    """The RQ job: poll the running tasks of a node, and advance the operations whose task is watched or has ended."""
+    """The RQ job: poll the running tasks of a node, and advance the operations for which that is not enough."""
     context: Context = current_app.extensions["puq_backups"].context
     context.polls.begun(server_id, node)
     polled = node_watch.poll(context, operation_queue.Place(server_id, node))
-    for operation_id in polled.watched:
+    for operation_id in polled.running:
         engine.advance(context, operation_id, task_runs=True)
     for operation_id in polled.others:
         advance(operation_id)

@@ -132,10 +132,9 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
     task_watch.forget(operation)
     if isinstance(outcome, Change):
         return make_change(step, owner, outcome)
-    # Not reset before a call: a call that is refused for a lock each time would be retried without end.
-    if operation.data.get("told"):
-        trouble.over_for_service(step.session, step.context, step.service, ("operation",))
-    operation.store(troubled_since=None, tries=0, faults=0, bytes=None, told=None)
+    # Not before a call: a call that is refused for a lock each time would be retried without end.
+    errors.forget_trouble(step)
+    operation.store(bytes=None)
     if isinstance(outcome, Wait):
         operation.reason = outcome.why.to_json() if outcome.why else None
         return pause(step, owner, outcome.seconds)

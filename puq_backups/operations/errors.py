@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import BackupsError, Message, NotStarted, ProxmoxError, Refused, VmMissing
+from ..mail import trouble
 from ..models.conflicts import is_conflict
 from ..pve import vms
 from .step import GiveUp, GoTo, RepeatStep, StepContext, Wait
@@ -40,10 +41,10 @@ def decide(step: StepContext, error: BackupsError) -> Decision:
     if isinstance(error, RepeatStep):
         return Wait(0)
     if isinstance(error, (VmMissing, NotStarted)):
-        trouble = _follow_vm(step, error)
-        if trouble is None:
+        left = _follow_vm(step, error)
+        if left is None:
             return Wait(0, step.operation.why)
-        error = trouble
+        error = left
     if isinstance(error, ProxmoxError) and (may_succeed_later(error) or _task_may_run(step)):
         return _retry_later(step, error)
     if isinstance(error, GiveUp):
@@ -89,8 +90,8 @@ def _follow_vm(step: StepContext, error: ProxmoxError) -> BackupsError | None:
     """
     try:
         node = vms.find_node(step.proxmox, step.vmid)
-    except ProxmoxError as trouble:
-        return trouble
+    except ProxmoxError as second:
+        return second
     if not node:
         return GiveUp("The virtual machine {vmid} is no longer there.", vmid=step.vmid)
     if node == step.node:
@@ -115,6 +116,25 @@ def _retry_later(step: StepContext, error: ProxmoxError) -> Decision:
     operation.store(troubled_since=since, tries=tries + 1)
     pause = min(step.context.settings.poll.total_seconds() * 2 ** min(tries, 6), MAX_PAUSE_SECONDS)
     return Wait(pause, error.message)
+
+
+def forget_trouble(step: StepContext) -> None:
+    """Forget since when something holds the operation up, and tell staff that it is over if they were told of it."""
+    if step.operation.data.get("told"):
+        trouble.over_for_service(step.session, step.context, step.service, ("operation",))
+    step.operation.store(troubled_since=None, tries=0, faults=0, told=None)
+
+
+def forget_trouble_of_task(step: StepContext) -> None:
+    """The task was seen running: what went wrong since its start is over.
+
+    What went wrong before is not: a call whose task ends for a lock each time would be repeated without end.
+    """
+    operation = step.operation
+    since, started = operation.data.get("troubled_since"), (operation.intent or {}).get("at", 0)
+    if float(since) >= float(started) if since else operation.data.get("faults"):
+        operation.reason = None
+        forget_trouble(step)
 
 
 def is_lasting(step: StepContext) -> bool:

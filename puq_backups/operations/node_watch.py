@@ -19,7 +19,10 @@ from ..errors import BackupsError
 from ..models import Operation, Server, now
 from ..pve import tasks
 from .queue import Place
-from .task_watch import pause_seconds
+from .task_watch import NODE_WAITS, pause_seconds
+
+QUIET = (None, NODE_WAITS.to_json())
+"""Reasons of a running operation that are no trouble."""
 
 
 class Running(NamedTuple):
@@ -30,13 +33,14 @@ class Running(NamedTuple):
     upid: str
     wake_at: datetime
     intent: dict[str, Any] | None
+    reason: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Polled:
-    """Operations to advance: `watched` ones, whose task still runs, and `others`, whose task may have ended."""
+    """Operations to advance: `running` ones, whose task still runs, and `others`, whose task may have ended."""
 
-    watched: Sequence[str] = ()
+    running: Sequence[str] = ()
     others: Sequence[str] = ()
 
 
@@ -46,7 +50,8 @@ def poll(context: Context, place: Place) -> Polled:
     1. Load the operations whose task runs and which no worker holds.
     2. Ask Proxmox once for the active tasks of the node. If it does not answer, advance the operations that are due:
        each handles the error.
-    3. Set the next poll of those whose task is active and whose page nobody looks at, all in one write.
+    3. Set the next poll of those whose task is active, all in one write. Advanced are only those whose page somebody
+       looks at, and those that show a trouble, which is over now.
     """
     with context.database.open() as session:
         running, server = _with_task(session, place)
@@ -59,15 +64,15 @@ def poll(context: Context, place: Place) -> Polled:
     seen = context.watched([one.service_id for one in running])
     alive = [one for one in running if one.upid in active]
     gone = [one for one in running if one.upid not in active]
-    watched = [one for one in alive if one.service_id in seen]
-    _wake(context, [one for one in alive if one.service_id not in seen], watched, gone)
-    return Polled([one.id for one in watched], [one.id for one in gone])
+    moving = [one for one in alive if one.service_id in seen or one.reason not in QUIET]
+    _wake(context, [one for one in alive if one not in moving], moving, gone)
+    return Polled([one.id for one in moving], [one.id for one in gone])
 
 
 def _with_task(session: Session, place: Place) -> tuple[list[Running], Server | None]:
     """The operations with a running task on a node, and its server; None if there are none. One query."""
     rows = (
-        select(Operation.id, Operation.service_id, Operation.upid, Operation.wake_at, Operation.intent, Server)
+        select(*(getattr(Operation, name) for name in Running._fields), Server)
         .join(Server, Server.id == Operation.server_id)
         .where(
             Operation.state.in_(("running", "stuck")), Operation.server_id == place.server_id,

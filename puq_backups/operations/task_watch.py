@@ -13,7 +13,7 @@ from ..errors import Message, ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
 from ..pve.error_mapping import is_busy
-from . import operation_log
+from . import errors, operation_log
 from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
@@ -44,6 +44,8 @@ def watch(step: StepContext) -> TaskResult | None:
     if task.running:
         if step.context.watched([step.service.id]):
             _show(step)
+        else:
+            errors.forget_trouble_of_task(step)
         return None
     lines = tasks.log(step.proxmox, upid)
     ended = TaskResult(task.ok, tasks.failure_reason(lines, task.exitstatus), lines, tasks.warnings(lines))
@@ -76,6 +78,7 @@ def _show(step: StepContext) -> None:
     operation = step.operation
     start = int(operation.data.get("log_lines") or 0) if operation.kind == "backup" else 0
     lines = tasks.log(step.proxmox, str(operation.upid), start)
+    errors.forget_trouble_of_task(step)
     if not lines:
         return
     operation.store(log_lines=start + len(lines))
