@@ -10,13 +10,14 @@ from support.client_steps import reason_text, restore, warning_texts
 
 pytestmark = pytest.mark.slow
 
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 OLD: dict[str, Any] = {
     "cpulimit": "1", "cpuunits": 50, "cpu": "kvm64", "numa": 0, "ciuser": "old",
-    "sshkeys": "ssh-ed25519%20AAAA%20old", "hotplug": "disk", "keyboard": "de", "boot": "order=scsi0;net0",
+    "sshkeys": f"ssh-ed25519%20{KEY}%20old", "hotplug": "disk", "keyboard": "de", "boot": "order=scsi0;net0",
 }  # fmt: skip
 NEW: dict[str, Any] = {
     "cpulimit": "4", "cpuunits": 200, "cpu": "host", "numa": 1, "ciuser": "new",
-    "sshkeys": "ssh-ed25519%20AAAA%20new", "hotplug": "disk,network", "boot": "order=scsi0",
+    "sshkeys": f"ssh-ed25519%20{KEY}%20new", "hotplug": "disk,network", "boot": "order=scsi0",
 }  # fmt: skip
 
 
@@ -34,6 +35,18 @@ def test_options_are_those_from_just_before(world: worlds.World) -> None:
     assert (operation.state, reason_text(operation), warning_texts(operation)) == ("done", "", [])
     assert {key: str(config.get(key)) for key in NEW} == {key: str(value) for key, value in NEW.items()}
     assert "keyboard" not in config
+
+
+def test_keys_that_proxmox_no_longer_accepts_are_told_and_keep_nothing_else_back(world: worlds.World) -> None:
+    configure(world, OLD)
+    backup = world.back_up()
+    configure(world, NEW | {"sshkeys": "ssh-dss%20AAAA%20anna"})
+    operation = restore(world, backup.id)
+
+    config = world.proxmox.vm(100).config
+    assert (operation.state, reason_text(operation)) == ("done", "")
+    assert "SSH public key validation error" in " ".join(warning_texts(operation))
+    assert (config["sshkeys"], config["cpulimit"], config["hotplug"]) == (OLD["sshkeys"], "4", "disk,network")
 
 
 def test_start_order_that_rights_do_not_reach_is_told_and_keeps_nothing_else_back(world: worlds.World) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...errors import Message
+from ...errors import Message, ProxmoxRefused
 from ...pve import vms
 from ...rules import vm_options
 from ...rules.package import Package
-from ..step import Outcome, StepContext
+from ..step import GiveUp, Outcome, StepContext
 from . import disks
 from .common import require_unlocked
 from .disks import GONE
+from .keep_settings import set_or_refused
+from .refused import KEYS_REFUSED, is_skipped, skip
+
+KEYS = "sshkeys"
 
 DROPPED = re.compile(r"cores|sockets|vcpus|cpulimit|cpuunits|memory|balloon|shares")
 """CPU and memory options of the template that are dropped if the old VM did not set them."""
@@ -33,7 +37,22 @@ def carry_over(step: StepContext) -> Outcome:
     carried_over = {key for group in CARRIED_OVER for key in vm_options.group_options(before, group)} | {"net0"}
     changes = {key: value for key, value in before.items() if key in carried_over and config.get(key) != value}
     dropped = [key for key in config if DROPPED.fullmatch(key) and key not in before]
-    return disks.set_once(step, config, changes, "card, keys and size", dropped)
+    if is_skipped(step, KEYS):
+        changes.pop(KEYS, None)
+    if step.task_result is not None and step.task_result.ok:
+        # Proxmox may store a value in another form than it was given, so it is not set twice.
+        return None
+    return set_or_refused(step, config, changes, "card, keys and size", _leave_keys, dropped)
+
+
+def _leave_keys(step: StepContext, reason: object) -> None:
+    """Go on without keys that this Proxmox refuses: put_back_settings warns of them. Raise any other `reason`."""
+    if KEYS_REFUSED in str(reason) and not is_skipped(step, KEYS):
+        skip(step, KEYS)
+    elif isinstance(reason, ProxmoxRefused):
+        raise reason
+    else:
+        raise GiveUp("{proxmox}", proxmox=reason)
 
 
 def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ...errors import Message
 from ..step import StepContext
 
+KEYS_REFUSED = "SSH public key validation error"
+"""Said with status 500 to keys that an earlier release of Proxmox accepted, for example of type DSA."""
+
 
 def is_skipped(step: StepContext, what: str) -> bool:
     """Whether this setting is skipped."""

@@ -11,6 +11,7 @@ from ..errors import may_succeed_later
 from ..step import GiveUp, RepeatStep, StepContext
 from . import keep_settings
 from .reapply import package_options, restore_options
+from .refused import KEYS_REFUSED
 
 OVERRIDE_LEVELS = ("all", "machine", "none")
 """Options sent with the restore call, reduced by one level at each refusal.
@@ -46,7 +47,7 @@ def send(step: StepContext, volid: str) -> Any:
             raise GiveUp(
                 "Proxmox refuses a value of the package, so nothing was restored: {proxmox}", proxmox=error
             ) from error
-        if error.http_status in {400, 403} and send_fewer_overrides(step, str(error)):
+        if (error.http_status in {400, 403} or KEYS_REFUSED in str(error)) and send_fewer_overrides(step, str(error)):
             raise RepeatStep from error
         raise nothing_changed(str(error)) from error
 

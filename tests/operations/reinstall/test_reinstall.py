@@ -9,7 +9,7 @@ from puq_backups.client_area import page
 from puq_backups.errors import Message
 from puq_backups.operations import reinstall
 
-from .failed_restore import HA, assert_vm_complete, fail_restore, mails, run_reinstall, under_ha
+from .failed_restore import HA, OWN, assert_vm_complete, fail_restore, mails, run_reinstall, under_ha
 
 
 @pytest.mark.parametrize("pve", ["9.2", "8.4"])
@@ -31,6 +31,17 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
         assert told in " ".join(str(Message.from_json(warning)) for warning in operation.warnings)
     assert mails(world) == [("Virtual machine reinstalled", "alice@example.org")]
     assert world.back_up().size
+
+
+@pytest.mark.flow
+def test_keys_that_proxmox_no_longer_accepts_leave_nobody_without_a_vm(world: worlds.World) -> None:
+    fail_restore(world, OWN | {"sshkeys": "ssh-dss%20AAAA%20me%40home"})
+    operation = run_reinstall(world)
+
+    config = world.proxmox.vm(100).config
+    assert (operation.state, operation.why) == ("done", None)
+    assert "SSH public key validation error" in str(operation.warnings)
+    assert (config["ciuser"], config["net0"], "sshkeys" in config) == (OWN["ciuser"], OWN["net0"], False)
 
 
 @pytest.mark.slow
