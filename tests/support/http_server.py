@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 from flask import Flask
 from support.waiting import PATIENCE
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import ClosingIterator
 
 
 class Quiet(WSGIRequestHandler):
@@ -18,10 +20,20 @@ class Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
+def in_memory(app: Flask) -> Callable[[Any, Any], list[bytes]]:
+    """The application with each answer read at once: werkzeug leaves a file open whose reader hangs up."""
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        with closing(ClosingIterator(app(environ, start_response))) as parts:
+            return list(parts)
+
+    return answer
+
+
 @contextmanager
 def serve(app: Flask) -> Iterator[str]:
     """The address at which `app` answers, on a free port, until the end."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server = make_server("127.0.0.1", 0, in_memory(app), threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
