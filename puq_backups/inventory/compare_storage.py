@@ -79,7 +79,7 @@ def compare(
         row = storage_status.save_storage(session, server, storage, node, seen)
         removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
         row.synced_at, row.backup_count, row.backup_bytes = now(), found.count, min(found.size, values.BIGGEST)
-        row.asked_to = asked[-1] if asked else row.asked_to
+        row.last_asked = asked[-1] if asked else row.last_asked
 
 
 def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -130,7 +130,7 @@ def _to_ask(
     with context.database.open() as session:
         # Where something is listed the storage is mounted: what we removed can be asked for, too.
         removed = removed_volumes.unconfirmed(session, place) - set(listed) if listed else set()
-        last = storage_status.asked_to(session, place)
+        last = storage_status.last_asked(session, place)
     volids = {volid for _, volid in found.lacking} | removed
     return sorted(volids, key=lambda volid: (volid <= last, volid))[:MOST_ASKED]
 

@@ -45,10 +45,12 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
     return storage
 
 
-def asked_to(session: Session, place: tuple[str, str, str]) -> str:
+def last_asked(session: Session, place: tuple[str, str, str]) -> str:
     """The last volume that a sync asked for by name, "" for none. `place`: server id, storage, node or ""."""
     server_id, name, node = place
-    known = select(Storage.asked_to).where(Storage.server_id == server_id, Storage.name == name, Storage.node == node)
+    known = select(Storage.last_asked).where(
+        Storage.server_id == server_id, Storage.name == name, Storage.node == node
+    )
     return session.scalar(known) or ""
 
 

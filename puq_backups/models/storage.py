@@ -19,7 +19,7 @@ class Storage(Base):
     `backup_count` and `backup_bytes` are the number and total size of the recorded backups that the last sync found
     there; None before the first sync.
     `active_at` is when it was last seen active, `unseen` whether that is longer ago than backups on it count as
-    known. `given_up_at` is when staff declared it gone. `asked_to` is the last volume that a sync asked for by name.
+    known. `given_up_at` is when staff declared it gone. `last_asked` is the last volume asked for by name.
     """
 
     __tablename__ = PREFIX + "storage"
@@ -43,4 +43,4 @@ class Storage(Base):
     unseen: Mapped[bool] = mapped_column(default=False)
     given_up_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    asked_to: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    last_asked: Mapped[str] = mapped_column(String(255), default="", server_default="")

@@ -27,12 +27,11 @@ def check(step: StepContext) -> GoTo | None:
     require_unlocked(check_identity(step))
     name = step.operation.storage
     with step.context.database.open() as session:
-        inventory = service_backups.load_inventory(session, step.service)
+        backups = service_backups.load_inventory(session, step.service).for_rotation()
         known = storage_status.find_storage(session, step.server, name, step.node)
-    backups = inventory.for_rotation()
     place = archive.check_storage(
-        step.context, step.proxmox, step.service, name, going=_rotated_before(step, backups, step.service),
-        spare=retention.binned(backups), limits=known.retention if known else None, held=backups,
+        step.proxmox, step.service, name, backups, going=_rotated_before(step, backups, step.service),
+        spare=retention.binned(backups), limits=known.retention if known else None,
     )  # fmt: skip
     storage_status.save_storage(step.session, step.server, name, step.node, place.seen).retention = place.limits
     step.operation.store(emptied_first=place.emptied)

@@ -19,9 +19,10 @@ from ..errors import BackupsError
 from ..models import Operation, Server, now
 from ..pve import tasks
 from .queue import Place
-from .task_watch import NODE_WAITS, pause_seconds
+from .start_conditions import NODE_BUSY
+from .task_watch import pause_seconds
 
-QUIET = (None, NODE_WAITS.to_json())
+QUIET = (None, NODE_BUSY.to_json())
 """Reasons of a running operation that are no trouble."""
 
 

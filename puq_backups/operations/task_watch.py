@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 
 from ..config import Settings
-from ..errors import Message, ProxmoxBusy
+from ..errors import ProxmoxBusy
 from ..models import Operation
 from ..pve import tasks
 from ..pve.error_mapping import is_busy
 from . import errors, operation_log
+from .start_conditions import NODE_BUSY
 from .step import GiveUp, StepContext, TaskResult
 
 RECENT_OPERATIONS = 10
@@ -24,7 +25,6 @@ GROWTH = 4
 """After that the interval is this part of the time that the task runs already: 60 seconds after 4 minutes."""
 READ_ONLY = "unable to open file '/etc/pve/"
 """Start of the exit status of a task that wrote a configuration while the cluster had no quorum."""
-NODE_WAITS = Message("The backup of another server goes first.")
 CLOCK_RESOLUTION = 2
 """Seconds by which a task may seem older than its call, because the node's clock is known to the second only."""
 
@@ -82,7 +82,7 @@ def _show(step: StepContext) -> None:
     if not lines:
         return
     operation.store(log_lines=start + len(lines))
-    operation.reason = NODE_WAITS.to_json() if tasks.waits_for_node(lines) else None
+    operation.reason = NODE_BUSY.to_json() if tasks.waits_for_node(lines) else None
     moved = tasks.restore_progress(lines, operation.data.get("preflight", {}).get("sizes", {}))
     percent = moved.percent if moved else tasks.progress(lines)
     # Sizes that are known only when their disk begins would take it back.

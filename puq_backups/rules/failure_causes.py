@@ -106,7 +106,7 @@ def cause_of(text: str) -> Cause:
     return next((cause for pattern, cause in PATTERNS if pattern.search(text)), UNKNOWN)
 
 
-MACHINE_ROOM = re.compile(r"\b(Proxmox|nodes?|token|bridge|retention|registered|VM)\b")
+STAFF_WORDS = re.compile(r"\b(Proxmox|nodes?|token|bridge|retention|registered|VM)\b")
 """Words of a reason of ours that only staff understands."""
 
 
@@ -117,7 +117,7 @@ def explained(message: Message | None) -> tuple[Cause | None, str | None]:
     """
     if text := raw_text(message):
         return cause_of(text), text
-    cause = cause_of(str(message)) if message and MACHINE_ROOM.search(message.text) else UNKNOWN
+    cause = cause_of(str(message)) if message and STAFF_WORDS.search(message.text) else UNKNOWN
     return (None, None) if cause is UNKNOWN else (cause, str(message))
 
 

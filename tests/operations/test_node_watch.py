@@ -16,7 +16,7 @@ from bench import counting
 from puq_backups import jobs
 from puq_backups.config import Settings
 from puq_backups.models import Operation, now
-from puq_backups.operations import engine, node_watch, queue, task_watch
+from puq_backups.operations import engine, node_watch, queue, start_conditions, task_watch
 from puq_backups.operations.queue import Place
 from puq_backups.pve import paths
 from puq_backups.simulator import Simulator
@@ -96,7 +96,7 @@ def test_log_is_read_from_the_last_known_line_while_somebody_looks(world: worlds
         starts.append(int(world.proxmox.requests()[-1].params["start"]))
 
     assert starts[0] == 0 < starts[1]
-    assert str(world.operations()[0].why) == str(task_watch.NODE_WAITS)
+    assert str(world.operations()[0].why) == str(start_conditions.NODE_BUSY)
     assert world.operations("2")[0].why is None
 
 

@@ -135,7 +135,7 @@ def _create_storage() -> None:
         sa.Column("unseen", sa.Boolean(), nullable=False),
         sa.Column("given_up_at", UTC_DATETIME, nullable=True),
         sa.Column("synced_at", UTC_DATETIME, nullable=True),
-        sa.Column("asked_to", sa.String(255), server_default="", nullable=False),
+        sa.Column("last_asked", sa.String(255), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["server_id"], ["puq_backups_server.id"], name="fk_puq_backups_storage_server_id"),
         sa.PrimaryKeyConstraint("id", name="pk_puq_backups_storage"),
         sa.UniqueConstraint("server_id", "name", "node", name="uq_puq_backups_storage_server_id_name_node"),

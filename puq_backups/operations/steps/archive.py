@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ...context import Context
 from ...errors import BackupsError, Message, ProxmoxRefused
 from ...i18n.translator import N_
 from ...inventory import service_backups, storage_status
@@ -45,15 +44,14 @@ class StorageCheck:
 
 
 def check_storage(
-    context: Context, proxmox: Proxmox, service: Service, name: str, *, going: Collection[str] = (),
-    spare: Sequence[str] = (), limits: str | None = None, held: Sequence[retention.BackupInfo] | None = None,
+    proxmox: Proxmox, service: Service, name: str, held: Sequence[retention.BackupInfo], *,
+    going: Collection[str] = (), spare: Sequence[str] = (), limits: str | None = None,
 ) -> StorageCheck:  # fmt: skip
     """Check that the storage accepts one more archive after the backups `going` (ids) are removed; raises GiveUp.
 
-    `spare` are ids of backups that may go as well, in this order, as many as are needed: the answer's `emptied`.
-    `limits` is the storage's own `prune-backups`; None: Proxmox is asked. `held` are the service's backups, read a
-    moment ago; None: they are read. Free space is compared with the size of the
-    last backup on that storage. An unknown size is no reason to refuse.
+    `held` are the service's backups. `spare` are ids of those that may go as well, in this order, as many as are
+    needed: the answer's `emptied`. `limits` is the storage's own `prune-backups`; None: Proxmox is asked. Free space
+    is compared with the size of the last backup on that storage. An unknown size is no reason to refuse.
     """
     seen = archives.storage_status(proxmox, service.node, name)
     if not seen.enabled:
@@ -63,9 +61,6 @@ def check_storage(
         raise GiveUp("The storage {storage} is offline.", storage=name)
     if limits is None:
         limits = str((archives.storage_config(proxmox, name) or {}).get("prune-backups") or "")
-    if held is None:
-        with context.database.open() as session:
-            held = service_backups.load_inventory(session, service).for_rotation()
     here = {one.id: one for one in held if one.storage == name}
     leaving = [here[key] for key in going if key in here]
     free_places = _free_places(limits, proxmox, service, name)

@@ -39,8 +39,7 @@ def carry_over(step: StepContext) -> Outcome:
     dropped = [key for key in config if DROPPED.fullmatch(key) and key not in before]
     if is_skipped(step, KEYS):
         changes.pop(KEYS, None)
-    if step.task_result is not None and step.task_result.ok:
-        # Proxmox may store a value in another form than it was given, so it is not set twice.
+    if disks.succeeded(step):
         return None
     return set_or_refused(step, config, changes, "card, keys and size", _leave_keys, dropped)
 

@@ -51,11 +51,8 @@ def _order(slot: str) -> tuple[str, int]:
 def set_once(
     step: StepContext, config: dict[str, Any], changes: dict[str, Any], what: str, dropped: Sequence[str] = ()
 ) -> Start | None:
-    """Change and drop options unless the call has just succeeded.
-
-    Proxmox may store a value in another form than it was given, so the values are not compared again.
-    """
-    return None if _succeeded(step) else set_options(step, config, changes, what, dropped)
+    """Change and drop options unless the call has just succeeded."""
+    return None if succeeded(step) else set_options(step, config, changes, what, dropped)
 
 
 def set_options(
@@ -73,7 +70,8 @@ def set_options(
     )
 
 
-def _succeeded(step: StepContext) -> bool:
+def succeeded(step: StepContext) -> bool:
+    """Whether the step's task has set the values. They are not compared again: Proxmox may store another form."""
     return step.task_result is not None and bool(step.task_result.ok)
 
 
@@ -84,7 +82,7 @@ def grow(step: StepContext, config: dict[str, Any], slot: str | None, wanted: in
     size = vms.size_bytes(str(vms.disks(config)[slot].options.get("size") or "0"))
     if size > wanted * GIB:
         step.operation.add_warning(stays_larger(slot, size, wanted))
-    if size >= wanted * GIB or _succeeded(step):
+    if size >= wanted * GIB or succeeded(step):
         return None
     return Start(
         call=lambda: vms.resize(step.proxmox, step.node, step.vmid, slot, f"{wanted}G"),

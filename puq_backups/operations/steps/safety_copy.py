@@ -51,8 +51,8 @@ def plan_safety_copy(step: StepContext) -> None:
 def check_storage(context: Context, proxmox: Proxmox, service: Service, name: str) -> archive.StorageCheck:
     """Check that the storage accepts a safety copy; raises GiveUp. Only a new backup empties the bin by itself."""
     with context.database.open() as session:
-        binned = retention.binned(service_backups.load_inventory(session, service).for_rotation())
-    place = archive.check_storage(context, proxmox, service, name, spare=binned)
+        held = service_backups.load_inventory(session, service).for_rotation()
+    place = archive.check_storage(proxmox, service, name, held, spare=retention.binned(held))
     if place.emptied:
         raise GiveUp(
             "The storage {storage} has room for a safety copy once you delete what is in the bin.", storage=name
