@@ -124,10 +124,8 @@ def any_redis_url(redis_url: str) -> str:
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
     """Alice's service "1" on VM 100."""
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url) as found:
+        yield found
 
 
 @pytest.fixture

@@ -12,7 +12,5 @@ from puq_backups.simulator import Simulator
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url, termination_grace=0)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url, termination_grace=0) as found:
+        yield found

@@ -24,10 +24,8 @@ CAROL = Actor(client_id="carol", name="Carol")
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url) as found:
+        yield found
 
 
 def area(world: worlds.World, actor: Actor = STAFF) -> dict[str, object]:

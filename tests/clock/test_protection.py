@@ -20,10 +20,8 @@ NOON = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": "12:00" for day
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url, bin_hours=24, staff_email="staff@example.org")
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url, bin_hours=24, staff_email="staff@example.org") as found:
+        yield found
 
 
 @pytest.fixture

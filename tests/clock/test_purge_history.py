@@ -18,10 +18,8 @@ from puq_backups.simulator import Simulator
 
 @pytest.fixture
 def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url, history="100d")
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url, history="100d") as found:
+        yield found
 
 
 def later(days: int) -> time_machine.travel:

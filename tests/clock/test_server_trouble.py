@@ -19,10 +19,8 @@ from puq_backups.simulator import Simulator
 
 @pytest.fixture
 def world(proxmox: Simulator, sqlite_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, sqlite_url, redis_url, staff_email="staff@example.net")
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, sqlite_url, redis_url, staff_email="staff@example.net") as found:
+        yield found
 
 
 def mails(world: worlds.World) -> list[tuple[str, str]]:

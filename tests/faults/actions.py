@@ -12,7 +12,7 @@ from puq_backups.errors import BackupsError
 from puq_backups.models import Backup
 from puq_backups.staff import resolve
 
-from . import others_archives
+from . import foreign_archives
 from .run_record import Intrusion
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ Action = Callable[["Run", "Tenant"], str]
 ACTIONS: dict[Action, int] = {
     back_up: 8, let_rotate: 4, restore: 8, remove: 6, delete: 4, undo: 2, keep: 4, note: 2, cancel: 3,
     save_schedule: 4, change_package: 4, suspend: 1, terminate: 1, intrude: 2, change_client: 1, settle: 1, look: 1,
-    others_archives.back_up_by_hand: 2, others_archives.adopt_archive: 1, others_archives.import_archives: 3,
-    others_archives.release: 3,
+    foreign_archives.back_up_by_hand: 2, foreign_archives.adopt_archive: 1, foreign_archives.import_archives: 3,
+    foreign_archives.release: 3,
 }  # fmt: skip
 """The actions of clients, host, staff and intruders, with their weights."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from puq_backups.clock import periodic
 
-from . import actions, clock_and_worker, others_archives
+from . import actions, clock_and_worker, foreign_archives
 
 if TYPE_CHECKING:
     from .run import Run
@@ -48,7 +48,7 @@ def _create(run: Run, tenant: Tenant) -> None:
 def _take_over(run: Run, tenant: Tenant) -> None:
     """The service comes by an import, with archives that are older than all of ours."""
     for _ in range(run.rng.choice((1, 2, 4))):
-        others_archives.back_up_by_hand(run, tenant)
+        foreign_archives.back_up_by_hand(run, tenant)
         run.clock.advance(3600)
-    answer = others_archives.import_archives(run, tenant)
+    answer = foreign_archives.import_archives(run, tenant)
     assert answer == "new", answer

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from faults import actions, clock_and_worker, others_archives, rules, run
+from faults import actions, clock_and_worker, foreign_archives, rules, run
 
 from puq_backups.inventory import service_backups
 from puq_backups.operations import proxmox_calls
@@ -55,9 +55,9 @@ def intruders(played: run.Run) -> None:
 def imports(played: run.Run) -> None:
     """Days in which runs rotate, with archives that others made and an import took over."""
     for tenant in played.tenants:
-        others_archives.back_up_by_hand(played, tenant)
+        foreign_archives.back_up_by_hand(played, tenant)
         played.clock.advance(600)
-        assert others_archives.import_archives(played, tenant) == "known"
+        assert foreign_archives.import_archives(played, tenant) == "known"
         tenant.package["backups"] = 1
     days(played)
 

@@ -32,10 +32,8 @@ def world(proxmox: Simulator, sqlite_url: str, redis_url: str, tmp_path: Path) -
     place = tmp_path / "words" / "de" / "LC_MESSAGES"
     place.mkdir(parents=True)
     (place / "puq_backups.po").write_text(SPECIFIC_FIELDS)
-    found = worlds.make(proxmox, sqlite_url, redis_url, lang_overrides=str(tmp_path / "words"))
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, sqlite_url, redis_url, lang_overrides=str(tmp_path / "words")) as found:
+        yield found
 
 
 def read(world: worlds.World, path: str) -> str:

@@ -19,7 +19,5 @@ def world(
 ) -> Iterator[worlds.World]:
     if hasattr(request, "param"):
         proxmox.reset(pve=request.param)
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(proxmox, database_url, redis_url) as found:
+        yield found

@@ -14,17 +14,8 @@ from support import world as worlds
 from puq_backups.models import AuditEntry, Mail, Operation, Server, Service, now
 from puq_backups.operations import dispatch, engine, errors
 from puq_backups.pve import archives
-from puq_backups.simulator import Simulator
 
 SIXTEEN_EIB = 2**64 - 4096
-
-
-@pytest.fixture
-def world(proxmox: Simulator, database_url: str, redis_url: str) -> Iterator[worlds.World]:
-    found = worlds.make(proxmox, database_url, redis_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
 
 
 @contextmanager

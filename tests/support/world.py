@@ -6,6 +6,8 @@ Alice has the service "1" (VM 100), Bob the service "2" (VM 101); Charlie has no
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,3 +166,16 @@ def make(proxmox: Simulator, database_url: str, redis_url: str, host: Host | Non
     backups.init_app(app, db=db, host=host)
     make_tables(backups.context.database.engine)
     return World(app, backups, host, proxmox)
+
+
+@contextmanager
+def registered(
+    proxmox: Simulator, database_url: str, redis_url: str, host: Host | None = None, **settings: Any
+) -> Iterator[World]:
+    """The world of `make` with Alice's service "1" on VM 100, and its connections closed at the end."""
+    found = make(proxmox, database_url, redis_url, host, **settings)
+    found.register()
+    try:
+        yield found
+    finally:
+        found.context.database.engine.dispose()

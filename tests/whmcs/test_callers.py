@@ -37,10 +37,10 @@ def shared(
     proxmox_server: Simulator, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[worlds.World]:  # fmt: skip
     proxmox_server.reset()
-    found = worlds.make(proxmox_server, databases.sqlite_file(tmp_path_factory.mktemp("callers")), valkey_url)
-    found.register()
-    yield found
-    found.context.database.engine.dispose()
+    with worlds.registered(
+        proxmox_server, databases.sqlite_file(tmp_path_factory.mktemp("callers")), valkey_url
+    ) as found:
+        yield found
 
 
 @pytest.fixture
