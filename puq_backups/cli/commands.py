@@ -129,7 +129,7 @@ def sync() -> None:
 
 @backups.command()
 def purge() -> None:
-    """Delete old history and have the backups of terminated services removed now, all of it at once."""
+    """Delete old history, and create the removals that are due of terminated services: all of it, not in parts."""
     context = _context()
     made = purge_terminated.purge_due(context, partial(tracked, label="Terminated services"))
     deleted = purge_history.purge(context, tracked)
