@@ -1,7 +1,7 @@
 """A real browser: `browser` (one for each test file), `page` (one for each test, without errors on its console).
 
 `demo` is the running demo, one for this folder: `page.goto(demo.address)`.
-`gallery` has the address of each state of the gallery, by its name.
+`gallery[name]` is the address of a state of the gallery, `gallery.host` that of its host application.
 `world` is a host application of this process where Alice is signed in, at `address`: its clock may be moved.
 A page whose test failed leaves a picture in tests/screenshots/; `shot(page, name)` takes one on purpose.
 """
@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
-from gallery import prepared_host, registry
-from gallery.__main__ import build
+from gallery import prepared_host, served
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support import http_server, services
 from support import world as worlds
@@ -103,24 +101,19 @@ def address(world: worlds.World) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of each state's page."""
-    with time_machine.travel(prepared_host.NOW, tick=True):
-        world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
-        paths = build(world, list(registry.STATES))
-        with http_server.serve(world.app) as address:
-            yield {name: address + path for name, path in paths.items()}
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[served.Gallery]:
+    with served.serve(tmp_path_factory.mktemp("gallery")) as gallery:
+        yield gallery
 
 
 @pytest.fixture
-def reader(browser: Browser, gallery: dict[str, str]) -> Iterator[Callable[[str], Page]]:
+def reader(browser: Browser, gallery: served.Gallery) -> Iterator[Callable[[str], Page]]:
     """Opens a page of the gallery's host for somebody who reads a language."""
     contexts = []
 
     def of(locale: str) -> Page:
         contexts.append(browser.new_context(locale=locale, timezone_id=prepared_host.ZONE))
-        origin = gallery["protected"].partition("/services")[0]
-        contexts[-1].add_cookies([{"name": "locale", "value": locale, "url": origin}])
+        contexts[-1].add_cookies([{"name": "locale", "value": locale, "url": gallery.host}])
         return contexts[-1].new_page()
 
     yield of

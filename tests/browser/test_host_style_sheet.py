@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import time_machine
-from gallery import browser_steps, prepared_host, registry
-from gallery.__main__ import build
+from gallery import prepared_host
+from gallery.served import Gallery
 from jinja2 import ChoiceLoader, DictLoader
-from playwright.sync_api import Browser
-from support import http_server
+from playwright.sync_api import Browser, Page
 
 RESTYLED = (
     "margin: 7px; padding: 9px; border: 3px dotted lime; border-radius: 9px; background: yellow; color: fuchsia; "
@@ -41,69 +39,89 @@ FRAME = """html:is(*, #a#b), body:is(*, #a#b) { all: initial; display: block } h
 """What is around our elements stays the same, so that only what reaches inside is found."""
 
 PAGE = f"""<!doctype html><html><head><style>{FRAME}</style>
-{{% if "hostile" in request.args %}}<style>{HOSTILE}</style>{{% endif %}}{{% block head %}}{{% endblock %}}
-{{% if "late" in request.args %}}<style>{HOSTILE}</style>{{% endif %}}</head>
+<style data-hostile="before ours" media="not all">{HOSTILE}</style>{{% block head %}}{{% endblock %}}
+<style data-hostile="after ours" media="not all">{HOSTILE}</style></head>
 <body id="host"><div class="content">{{% block content %}}{{% endblock %}}</div></body></html>"""
 
 NAMES = [name for declaration in RESTYLED.split("; ") for name in [declaration.split(":")[0]] if name != "animation"]
 
-STYLES = """(names) => [...document.querySelectorAll(".puqb, .puqb *")].map((element) => {
-  const own = getComputedStyle(element);
-  const content = (name) => (element.closest("svg") ? "" : getComputedStyle(element, name).content);
-  const said = [element.tagName, element.className, element.id || element.textContent.trim().slice(0, 30)].join(" ");
-  const found = names.map((name) => own.getPropertyValue(name));
-  return [said, [...found, own.animationName, content("::before"), content("::after")]];
+CHANGED = """(names) => {
+  const values = (element) => {
+    const own = getComputedStyle(element);
+    const content = (name) => (element.closest("svg") ? "" : getComputedStyle(element, name).content);
+    const found = names.map((name) => own.getPropertyValue(name));
+    return [...found, own.animationName, content("::before"), content("::after")];
+  };
+  const elements = [...document.querySelectorAll(".puqb, .puqb *")], plain = elements.map(values), changed = [];
+  const known = (one) => [one.tagName, one.className, one.id || one.textContent.trim().slice(0, 30)].join(" ");
+  const labels = [...names, "animation-name", "before", "after"];
+  for (const sheet of document.querySelectorAll("[data-hostile]")) {
+    sheet.media = "all";
+    elements.forEach((element, at) => values(element).forEach((value, number) => {
+      if (value !== plain[at][number]) {
+        changed.push([sheet.dataset.hostile, known(element), labels[number], plain[at][number], value].join(" | "));
+      }
+    }));
+    sheet.media = "not all";
+  }
+  return [elements.length, JSON.stringify(changed)];
+}"""
+"""How many elements of ours there are, and what changes with a hostile style sheet before or after ours."""
+
+UNPROTECTED = """() => [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).forEach((rule) => {
+  const at = [...(rule.cssRules ?? [])].findIndex((inner) => inner.style?.letterSpacing === "revert");
+  if (at >= 0) rule.deleteRule(at);
 })"""
+"""Removes the rule that takes the host's styles from our elements."""
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of each state's page, in the frame PAGE."""
-    with time_machine.travel(prepared_host.NOW, tick=True):
-        world = prepared_host.make(Path(tmp_path_factory.mktemp("gallery")))
-        ours = DictLoader({"puq_backups/client/base.html": PAGE, "puq_backups/admin/base.html": PAGE})
-        loaders = [ours, world.app.jinja_env.loader]
-        world.app.jinja_env.loader = ChoiceLoader([loader for loader in loaders if loader])
-        paths = build(world, list(registry.STATES))
-        with http_server.serve(world.app) as address:
-            found = {name: address + path for name, path in paths.items()}
-            yield found | {
-                "staff-overview": f"{address}/admin/backups/",
-                "staff-emails": f"{address}/admin/backups/emails",
-            }
+def framed(gallery: Gallery) -> Gallery:
+    """The gallery in the frame PAGE."""
+    environment = gallery.world.app.jinja_env
+    ours = DictLoader({"puq_backups/client/base.html": PAGE, "puq_backups/admin/base.html": PAGE})
+    environment.loader = ChoiceLoader([loader for loader in (ours, environment.loader) if loader])
+    return gallery
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.clock.install(time=prepared_host.NOW)
+    yield page
+    context.close()
 
 
 @pytest.mark.parametrize(
     "name",
     ["protected", "making-a-backup", "restore-failed", "damaged-and-missing", "editing", "first-use",
-     "menu-open", "restore-dialog", "remove-page", "staff-overview", "staff-emails"],
+     "menu-open", "restore-dialog", "remove-page"],
 )  # fmt: skip
-def test_every_element_looks_as_it_does_in_a_plain_host(browser: Browser, gallery: dict[str, str], name: str) -> None:
-    plain = styles(browser, f"{gallery[name]}?", name)
-    for query in ("hostile", "late"):
-        found = styles(browser, f"{gallery[name]}?{query}=1", name)
-        wrong = {
-            said: changed
-            for (said, before), (_, after) in zip(plain, found, strict=True)
-            if (changed := differences(before, after))
-        }
-        assert wrong == {}
+def test_every_element_looks_as_it_does_in_a_plain_host(page: Page, framed: Gallery, name: str) -> None:
+    framed.show(page, name)
+
+    assert changed(page) == []
 
 
-def differences(plain: list[str], found: list[str]) -> dict[str, tuple[str, str]]:
-    """Properties that differ, each with both values."""
-    names = [*NAMES, "animation-name", "before", "after"]
-    return {name: (one, other) for name, one, other in zip(names, plain, found, strict=True) if one != other}
+@pytest.mark.parametrize("path", ["/", "/emails"])
+def test_every_element_of_staff_pages_looks_as_it_does_in_a_plain_host(
+    page: Page, framed: Gallery, path: str
+) -> None:
+    page.goto(f"{framed.host}/admin/backups{path}")
+
+    assert changed(page) == []
 
 
-def styles(browser: Browser, address: str, name: str) -> list[tuple[str, list[str]]]:
-    """A name and the values of NAMES and more, of each element of ours, in the order of the page."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    page.clock.install(time=prepared_host.NOW)
-    page.goto(address)
-    if step := registry.BROWSER_STEPS.get(name):
-        getattr(browser_steps, step)(page)
-    found: list[tuple[str, list[str]]] = page.evaluate(STYLES, NAMES)
-    context.close()
-    return found
+def test_element_without_protection_is_found_wherever_the_hostile_style_sheet_is(page: Page, framed: Gallery) -> None:
+    framed.show(page, "protected")
+    page.evaluate(UNPROTECTED)
+
+    assert {found.partition(" | ")[0] for found in changed(page)} == {"before ours", "after ours"}
+
+
+def changed(page: Page) -> list[str]:
+    """Properties of our elements that a hostile style sheet changes."""
+    count, found = page.evaluate(CHANGED, NAMES)
+    assert count > 10
+    return list(json.loads(found))

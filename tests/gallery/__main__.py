@@ -16,9 +16,8 @@ from playwright.sync_api import Browser, sync_playwright
 from support import services
 from support.http_server import serve
 
-from puq_backups.inventory import protection
-
-from . import browser_steps, figures, prepared_host, registry
+from . import figures, prepared_host, registry
+from .served import build, take_step
 
 DESK, PHONE, SMALL = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 320, "height": 700}
 VIEWS: dict[str, tuple[dict[str, int], str, str]] = {
@@ -42,7 +41,7 @@ def main() -> int:
     views = wanted.views.split(",")
     with tempfile.TemporaryDirectory() as folder, time_machine.travel(prepared_host.NOW, tick=True):
         world = prepared_host.make(Path(folder))
-        paths = build(world, names)
+        paths = {name: build(world, name) for name in names}
         with serve(world.app) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=services.chromium(), args=["--no-sandbox"])
             for view in views:
@@ -53,19 +52,6 @@ def main() -> int:
     (wanted.out / "index.html").write_text(index(names, views))
     sys.stdout.write(f"{wanted.out / 'index.html'}\n")
     return 0
-
-
-def build(world: prepared_host.worlds.World, names: list[str]) -> dict[str, str]:
-    """Make a service for each state: the path of its page, by state."""
-    paths = {}
-    with world.context.database.begin() as session:
-        for number, name in enumerate(names, 100):
-            found = prepared_host.prepare(session, name, number, registry.QUOTAS[name])
-            registry.STATES[name](found)
-            session.flush()
-            protection.update(session, world.context.settings, [found.service])
-            paths[name] = f"/services/{name}/backups{found.path}"
-    return paths
 
 
 def measure(browser: Browser, world: prepared_host.worlds.World, address: str, out: Path) -> str:
@@ -89,8 +75,7 @@ def shoot(browser: Browser, address: str, view: str, paths: dict[str, str], out:
         page = context.new_page()
         page.clock.install(time=prepared_host.NOW)
         page.goto(address + path)
-        if step := registry.BROWSER_STEPS.get(name):
-            getattr(browser_steps, step)(page)
+        take_step(page, name)
         page.screenshot(path=out / f"{name}.{view}.png", full_page="dialog" not in name)
         context.close()
 

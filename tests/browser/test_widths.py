@@ -1,0 +1,41 @@
+"""Nothing is wider than the window, and the list stays inside its card: in each language, with the longest words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from gallery.served import Gallery
+from playwright.sync_api import Page
+
+STATES = (
+    "making-a-backup", "restore-failed", "damaged-and-missing", "quota-lowered", "in-the-bin-without-a-free-place",
+)  # fmt: skip
+WIDTHS = (320, 390, 768, 960, 1000, 1280)
+"""Just above and below the widths at which the layout changes, among others."""
+CARD = (390, 1000, 1280)
+"""Of these, the ones at which the list stays inside its card."""
+OVER = """() => {
+  const room = document.querySelector("#puqb-live-list").getBoundingClientRect();
+  return [...document.querySelectorAll(".puqb-list tbody :is(td, button, summary)")]
+    .map((one) => one.getBoundingClientRect())
+    .filter((box) => box.width && (box.right > room.right + 1 || box.left < room.left - 1)).length;
+}"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de", "pl", "ar"])
+def test_nothing_is_wider_than_its_place_in_any_language(
+    reader: Callable[[str], Page], gallery: Gallery, locale: str
+) -> None:
+    page, wider, over = reader(locale), [], []
+    for name in STATES:
+        page.goto(gallery[name])
+        assert page.locator("html").get_attribute("lang") == locale
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wider.append((name, width))
+            if width in CARD and page.evaluate(OVER):
+                over.append((name, width))
+
+    assert (wider, over) == ([], [])
