@@ -8,7 +8,7 @@ from flask_wtf import CSRFProtect
 from .host import BillingHost, backups
 from .models import db
 from .pages import shop
-from .seed import queue, seed
+from .seed import prepare, queue, seed
 
 
 def create_app() -> Flask:
@@ -27,4 +27,5 @@ def create_app() -> Flask:
     app.register_blueprint(shop)
     app.cli.add_command(seed)
     app.cli.add_command(queue)
+    app.cli.add_command(prepare)
     return app

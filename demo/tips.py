@@ -2,7 +2,7 @@
 
 from flask import request
 
-from .history import MACHINES
+from .machines import MACHINES
 from .models import Service, db
 
 BY_ENDPOINT = {

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from support import databases
 
-from demo import history
+from demo import machines
 from demo.app import create_app
 from demo.run import STATE
 from puq_backups.simulator import simulator
@@ -21,7 +21,7 @@ from puq_backups.simulator import simulator
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[simulator.Simulator]:
-    with simulator.start(state=history.proxmox_state(json.loads(STATE.read_text()))) as running:
+    with simulator.start(state=machines.proxmox_state(json.loads(STATE.read_text()))) as running:
         yield running
 
 

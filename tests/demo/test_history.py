@@ -7,7 +7,7 @@ import re
 import pytest
 from flask import Flask
 
-from demo import history
+from demo import machines
 from demo.models import Service, db
 from puq_backups import models as backups
 from puq_backups.simulator import simulator
@@ -39,7 +39,7 @@ def test_each_machine_of_the_month_shows_what_it_is_there_for(app: Flask, name: 
 
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     assert [text for text in shown if text not in words] == []
-    assert next(machine.tip for machine in history.MACHINES if machine.name == name) in page
+    assert next(machine.tip for machine in machines.MACHINES if machine.name == name) in page
 
 
 def test_rows_of_the_month_are_what_proxmox_holds(app: Flask, proxmox: simulator.Simulator) -> None:
@@ -50,7 +50,7 @@ def test_rows_of_the_month_are_what_proxmox_holds(app: Flask, proxmox: simulator
         of_the_month = session.query(backups.Backup).filter(backups.Backup.id.startswith("demo"))
         lost = of_the_month.filter(backups.Backup.gone_since.is_not(None)).count()
         there = of_the_month.filter(backups.Backup.removed_at.is_(None)).count()
-    assert (lost, there) == (0, sum(len(machine.held) for machine in history.MACHINES))
+    assert (lost, there) == (0, sum(len(machine.held) for machine in machines.MACHINES))
 
 
 def test_restore_that_failed_can_be_mended(app: Flask, proxmox: simulator.Simulator) -> None:

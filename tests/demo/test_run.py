@@ -29,6 +29,14 @@ def demo() -> Iterator[Demo]:
     demo.end()
 
 
+def test_first_words_of_the_demo_wait_for_no_import_of_ours() -> None:
+    code = "import sys, demo.run; print([name for name in sys.modules if name.startswith(('puq_backups', 'flask'))])"
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=services.ROOT, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
 def test_demo_answers_and_ctrl_c_leaves_no_process(demo: Demo) -> None:
     with urlopen(demo.address, timeout=PATIENCE) as answer:
         assert "Alice Adams" in answer.read().decode()
