@@ -122,10 +122,11 @@ def installed(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = build.glob("*.whl")
     folder = tmp_path_factory.mktemp("installed")
     python = folder / "venv" / "bin" / "python"
-    run("venv", [sys.executable, "-m", "venv", str(folder / "venv")], folder)
+    run("venv", [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], folder)
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(f"{found.name}=={found.version}" for found in distributions()))
-    run("install", [str(python), "-m", "pip", "install", "-q", "-c", str(constraints), str(wheel)], folder)
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    run("install", [*pip, "install", "-q", "--no-compile", "-c", str(constraints), str(wheel)], folder)
     return python
 
 
@@ -146,7 +147,10 @@ def test_tests_pass_against_the_wheel_outside_the_checkout(installed: Path, tmp_
         shutil.copy(ROOT / name, tmp_path / name)
     where = f"assert puq_backups.__file__.startswith({str(installed.parents[1])!r})"
     (tmp_path / "tests" / "test_where.py").write_text(f"import puq_backups\n\ndef test_where():\n    {where}\n")
-    tests = ["tests/test_where.py", "tests/test_readme.py", "tests/docs/test_whmcs_names.py", "tests/test_init.py"]
+    tests = [
+        "tests/test_where.py", "tests/test_readme.py", "tests/docs/test_whmcs_names.py",
+        "tests/test_init.py::test_from_an_empty_application_to_ready",
+    ]  # fmt: skip
     env = {"PYTHONPATH": sysconfig.get_path("purelib")}
 
     run("tests", [str(installed), "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], tmp_path, **env)

@@ -99,12 +99,14 @@ def check(version: str) -> None:
         if len(files) != 2:  # noqa: PLR2004 - sdist and wheel
             raise ReleaseError(f"dist/ must hold an sdist and a wheel of {version}; it holds {files}.")
         run("-m", "pip", "--quiet", "wheel", "--wheel-dir", shelf, "setuptools", "wheel", "babel", str(files[0]))
-        for number, file in enumerate(files):
-            python = Path(folder, f"venv{number}", "bin", "python")
-            run("-m", "venv", str(python.parents[1]))
-            offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": shelf}
-            run("-m", "pip", "--quiet", "install", str(file), python=str(python), **offline)
-            run("-m", "flask", "backups", "keys", "new", python=str(python))
+        python = str(Path(folder, "venv", "bin", "python"))
+        run("-m", "venv", "--without-pip", str(Path(folder, "venv")))
+        pip = ("-m", "pip", "--quiet", "--python", python)
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": shelf}
+        for file in sorted(files, reverse=True):
+            run(*pip, "install", "--no-compile", str(file), **offline)
+            run("-m", "flask", "backups", "keys", "new", python=python)
+            run(*pip, "uninstall", "--yes", "puq-backups")
 
 
 def run(*words: str, python: str = sys.executable, **env: str) -> None:
