@@ -29,5 +29,5 @@ def for_client(stored: dict[str, Any] | None) -> Message | None:
 def failure(operation: Operation) -> dict[str, Any]:
     """`cause` and `advice` in plain words if the reason is a technical one, and its text as `raw`; else each None."""
     reason = for_client(operation.reason) if operation.finished_at else None
-    cause, text = explained(reason)
+    cause, text = explained(reason, operation.kind)
     return {"cause": cause and cause.sentence, "advice": cause and cause.advice, "raw": str(reason) if text else None}

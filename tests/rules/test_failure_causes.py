@@ -52,6 +52,29 @@ def test_every_known_text_has_a_cause(text: str) -> None:
         ("VM is paused - cannot shutdown", failure_causes.STILL_ON),
         ("no such token 'panel' for user 'backup@pve'", failure_causes.DENIED),
         ("596 Broken pipe", failure_causes.SILENT),
+        ("unable to restore VM 100 - VM 100 already exists on node 'pve'", failure_causes.CHANGED),
+        ("unable to create VM 100: config file already exists", failure_causes.CHANGED),
+        ("checksum mismatch (file change by other user?)", failure_causes.CHANGED),
+        ("cfs-lock 'storage-nfs' error: no quorum!", failure_causes.SILENT),
+        ("connection check for storage 'nfs' failed - Connection refused", failure_causes.STORAGE_AWAY),
+        ("pbs: Cannot find datastore 'vault', check permissions and existence!", failure_causes.STORAGE_AWAY),
+        ("'storage-nfs'-locked command timed out - aborting", failure_causes.BUSY),
+        ("can't acquire lock '/var/run/vzdump.lock' (wait = 0)", failure_causes.BUSY),
+        ("can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", failure_causes.LOCKED),
+        ("cannot remove protected volume 'backup/vzdump-qemu-100.vma.zst' on 'local'", failure_causes.KEPT),
+        ("cannot remove protected snapshot vm/100/2026-03-01T01:00:00Z", failure_causes.KEPT),
+        ("volume 'local:100/vm-100-disk-9.raw' does not exist", failure_causes.UNREADABLE),
+        ("volume 'vmdata:vm-100-disk-9' does not exist", failure_causes.UNREADABLE),
+        ("disk image '/var/lib/vz/images/100/vm-100-disk-0.raw' does not exist", failure_causes.UNREADABLE),
+        ("Could not determine current size of volume 'vmdata:vm-100-disk-0'", failure_causes.UNREADABLE),
+        ("x failed: Content type 'images' is not available on storage 'backup2'", failure_causes.SETTINGS),
+        ("Method 'PUT /nodes/pve/vzdump' not implemented", failure_causes.NOT_POSSIBLE),
+        ("snapshot feature is not available", failure_causes.NOT_POSSIBLE),
+        ("you can't start a vm if it's a template", failure_causes.NO_START),
+        ("no physical interface on bridge 'vmbr2'", failure_causes.NO_START),
+        ("QEMU guest agent is not running", failure_causes.STILL_ON),
+        ("VM 100 not running", failure_causes.SWITCHED_OFF),
+        ("zstd: error 70 : Write error : cannot write block : File too large", failure_causes.TOO_LARGE),
         ("a disk of 15960 MiB", failure_causes.UNKNOWN),
         ("a text that nobody has seen", failure_causes.UNKNOWN),
     ],
@@ -89,12 +112,25 @@ def test_sentences_are_short_and_hold_no_word_of_the_machine_room(cause: Cause) 
     ],
 )  # fmt: skip
 def test_reason_for_staff_has_a_cause_in_plain_words(reason: str, cause: Cause) -> None:
-    assert explained(Message(reason)) == (cause, reason)
+    assert explained(Message(reason), "backup") == (cause, reason)
 
 
 @pytest.mark.parametrize("reason", ["All 3 backups are kept.", "Nothing ran within 6 hours of its time."])
 def test_plain_reason_stays_as_it_is(reason: str) -> None:
-    assert explained(Message(reason)) == (None, None)
+    assert explained(Message(reason), "backup") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("write error - No space left on device", failure_causes.NO_ROOM),
+        ("zfs error: cannot create 'rpool/vm-100-disk-0': out of space", failure_causes.NO_ROOM),
+        ("job failed with err -5 - Input/output error", failure_causes.NOT_COPIED),
+        ("VM is locked (backup)", failure_causes.LOCKED),
+    ],
+)
+def test_restore_is_not_explained_by_the_backup_storage(text: str, cause: Cause) -> None:
+    assert explained(Message("{proxmox}", proxmox=text), "restore") == (cause, text)
 
 
 def test_failed_operation_is_not_promised_to_be_tried_again() -> None:
