@@ -143,12 +143,30 @@ def _rows(rows: list[dict[str, Any]], translator: Translator) -> list[dict[str, 
 
 def _sentence(stored: dict[str, Any], translator: Translator) -> str:
     # to_plain first: it would remove the bidi isolates that the translator adds around values.
-    return translator.say(Message.from_json(to_plain(stored)))
+    message = Message.from_json(to_plain(stored))
+    return translator.say(_with_zone(message, translator) if message else None)
+
+
+def _with_zone(message: Message, translator: Translator) -> Message:
+    """The message with its moments as text, as in `_moment`."""
+    return Message(
+        message.text, {name: _value_with_zone(value, translator) for name, value in message.values.items()}
+    )
+
+
+def _value_with_zone(value: Any, translator: Translator) -> Any:
+    if isinstance(value, Message):
+        return _with_zone(value, translator)
+    return _in_zone(value, translator) if isinstance(value, datetime) else value
 
 
 def _moment(stored: str, translator: Translator) -> str:
+    return _in_zone(datetime.fromisoformat(stored), translator)
+
+
+def _in_zone(value: datetime, translator: Translator) -> str:
     """A moment with the zone of its time, because a mail is read anywhere."""
-    return f"{translator.datetime(datetime.fromisoformat(stored))} ({translator.zone})"
+    return f"{translator.datetime(value)} ({translator.zone})"
 
 
 LOCALIZERS: dict[str, Callable[[Any, Translator], Any]] = {

@@ -99,8 +99,12 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
     }
     own: dict[str, Any] = {name: int(value) for name, value in known.items() if name in email.own}
     if email.to == "client" and records.operation:
-        cause, _text = explained(Message.from_json(records.operation.reason))
-        own |= {"reason": cause.sentence} if cause else {}
+        cause, _text = explained(Message.from_json(records.operation.reason), records.operation.kind)
+        if cause and email.event == "backup.failed":
+            own["reason"] = Message("{cause} {advice}", cause=cause.sentence, advice=cause.advice)
+        elif cause:
+            # What to do next is in the mail itself.
+            own["reason"] = cause.sentence
     found = {**own, **email.fields(service=service, operation=records.operation, backup=records.backup)}
     if email.event == "service.terminated":
         ended = service.terminated_at or now()
