@@ -177,6 +177,15 @@ def service_params(host: Host, service_id: str) -> dict[str, Any] | None:
     return host.service_params(service_id) if isinstance(host, HostWithServiceParams) else None
 
 
+def service_url(host: Host, service_id: str) -> str:
+    """Return the URL of the host's page of a service, "" if the host fails to give one."""
+    try:
+        return host.service_url(service_id)
+    except Exception:
+        log.exception("Host.service_url(%s) failed: the page has no link to it", service_id)
+        return ""
+
+
 def service_ids(host: Host) -> Iterable[str] | None:
     """Return the ids of all services that the host wants to have backups, None if it does not list them."""
     return host.service_ids() if isinstance(host, HostWithServiceIds) else None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..host import Actor
+from ..host import Actor, service_url
 from ..inventory import locks, policy, run_decision, service_backups
 from ..inventory.displayable import displayable
 from ..models import ENDED_STATES, Backup, Operation, Service, SetAside, now
@@ -63,11 +63,13 @@ def facts(
     took = history.durations(past)
     schedule = _schedule(session, context, service, inventory)
     runs = next_runs.facts(context.settings, inventory, lambda backup: _backup(inventory, actor, backup))
+    silent, told = standstill.what(session, inventory), bool(context.settings.staff_email)
+    paused = policy.PAUSED.get(service.status)
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},
         "quota": {"used": inventory.used(), "limit": service.quota},
         "quota_places": _places(service, inventory),
-        "protection": _protection(service),
+        "protection": {**_protection(service), "silent": silent, "host_url": _host_url(context, service)},
         "schedule": schedule,
         "runs": runs,
         "clock_change": next_runs.clock_change(Schedule.from_json(service.schedule), runs),
@@ -78,18 +80,33 @@ def facts(
         "listing": listing,
         "bin_hours": context.settings.bin_hours,
         "operation": _operation(session, context, service, current, history.usual_duration(past)),
-        "last_operation": _operation(session, context, service, _last_ended(session, service)),
+        "last_operation": _last_operation(session, context, inventory),
         "locked": lock is not None,
         "lock_reason": lock,
-        "busy_reason": lock or (policy.RUNNING_REASONS[running.kind] if running else None),
-        "support_told": bool(context.settings.staff_email),
-        "standstill": standstill.sentence(session, context, inventory),
+        "busy_reason": paused or lock or (policy.RUNNING_REASONS[running.kind] if running else None),
+        "support_told": told,
+        # The header line of this state says it already.
+        "standstill": standstill.sentence(silent if service.protection != "unknown" else None, told=told),
         "restore_failed": failed_restore.facts(context, inventory, actor, failed) if failed else None,
         "may": {name: reason_against(name, inventory, actor) for name in ACTIONS}
         | failed_restore.ways_on(context, inventory, actor, failed),
+        "against_all": _against_all(inventory, actor),
         "safety_copy": policy.safety_copy_mode(context.settings, service),
         "snapshots": (running.data.get("snapshots") if running else None),
     }
+
+
+def _against_all(inventory: service_backups.Inventory, actor: Actor) -> Message | None:
+    """The reason why none of the backups can be restored, where it is the same for all; else None."""
+    there = [backup for backup in inventory.backups if not backup.binned_until and not backup.missing_at]
+    reasons = (reason_against("restore", inventory, actor, backup) for backup in there)
+    first = next(reasons, None)
+    return first if first and all(reason == first for reason in reasons) else None
+
+
+def _host_url(context: Context, service: Service) -> str:
+    """The host's page of a suspended service, where its client learns what to do; "" for others."""
+    return service_url(context.host, service.id) if service.status == "suspended" else ""
 
 
 def _places(service: Service, inventory: service_backups.Inventory) -> dict[str, Any]:
@@ -156,6 +173,19 @@ def _last_ended(session: Session, service: Service) -> Operation | None:
     theirs = Operation.service_id == service.id, Operation.client_id == service.client_id
     ended = select(Operation).where(*theirs, Operation.state.in_(ENDED_STATES))
     return session.scalars(ended.order_by(Operation.finished_at.desc(), Operation.created_at.desc()).limit(1)).first()
+
+
+def _last_operation(
+    session: Session, context: Context, inventory: service_backups.Inventory
+) -> dict[str, Any] | None:
+    """The operation that ended last, with the `size` of the backup that it made and the `seconds` that it took."""
+    last = _last_ended(session, inventory.service)
+    found = _operation(session, context, inventory.service, last)
+    if found is None or last is None:
+        return None
+    made = next((backup for backup in inventory.backups if backup.operation_id == last.id), None)
+    took = last.finished_at - last.started_at if last.finished_at and last.started_at else None
+    return {**found, "size": made and made.size, "seconds": took.total_seconds() if took else None}
 
 
 def step_label(operation: Operation) -> str:

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from ..context import Context
 from ..errors import Message
 from ..inventory.service_backups import Inventory
 from ..models import Trouble
 from ..rules.package import Package
 
-SERVER = Message("The server does not answer. We keep trying.")
-SERVER_TOLD = Message("The server does not answer. We keep trying; our support has been told.")
-STORAGE = Message("The backup storage does not answer.")
-STORAGE_TOLD = Message("The backup storage does not answer. Our support has been told.")
+SENTENCES = {
+    "server": (
+        Message("The server does not answer. We keep trying."),
+        Message("The server does not answer. We keep trying; our support has been told."),
+    ),
+    "storage": (
+        Message("The backup storage does not answer."),
+        Message("The backup storage does not answer. Our support has been told."),
+    ),
+}
+"""What is said of what stands still: where staff get no mail about it, and where they do."""
 
 
-def sentence(session: Session, context: Context, inventory: Inventory) -> Message | None:
-    """What is to be said on the page of a service, or None. That support was told is said where staff get mails."""
-    told = bool(context.settings.staff_email)
+def sentence(what: str | None, *, told: bool) -> Message | None:
+    """What is to be said of what stands still, or None. `told`: staff get a mail about it."""
+    return SENTENCES[what][told] if what else None
+
+
+def what(session: Session, inventory: Inventory) -> str | None:
+    """What stands still for a service: its "server", a "storage" of its backups, or None."""
     marks = {storage.trouble for storage in inventory.storages.values()}
     if "server" in marks or (not inventory.storages and _server_is_silent(session, inventory)):
-        return SERVER_TOLD if told else SERVER
+        return "server"
     used = {Package.from_json(inventory.service.package).storage, *(one.storage for one in inventory.backups)}
     silent = {storage.name for storage in inventory.storages.values() if storage.trouble == "storage"}
-    if not silent & used:
-        return None
-    return STORAGE_TOLD if told else STORAGE
+    return "storage" if silent & used else None
 
 
 def _server_is_silent(session: Session, inventory: Inventory) -> bool:

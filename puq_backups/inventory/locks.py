@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import Message, ProxmoxError, Refused, VmMissing
 from ..models import Operation, Server, Service, database_now, leases, now
 from ..pve import vms
-from .policy import RUNNING_REASONS
+from .policy import RESTORE_FAILED, RUNNING_REASONS
 
 ACTION_LEASE = timedelta(minutes=10)
 PROXMOX_LOCK_MAX_AGE = timedelta(minutes=5)
@@ -39,7 +39,7 @@ def lock_reason_of(service: Service, running: Operation | None) -> Message | Non
     if service.problem:
         return Message.from_json(service.problem)
     if service.restore_failed:
-        return Message("The last restore failed. Restore again or reinstall the server first.")
+        return RESTORE_FAILED
     if service.vm_lock_told_at:
         return LEFT_BEHIND
     if service.vm_lock and service.vm_seen_at and now() - service.vm_seen_at < PROXMOX_LOCK_MAX_AGE:

@@ -8,6 +8,7 @@ from ..host import Actor, Host, host_reinstall
 from ..models import Backup, Operation, Service
 from ..rules import retention
 from ..rules.package import Package
+from ..rules.run_decision import SUSPENDED, TERMINATED
 from .service_backups import Inventory
 
 REQUIRED_PERMISSION = {
@@ -28,6 +29,9 @@ RUNNING_REASONS = {
     "reinstall": Message("Other actions wait until the reinstallation is done."),
 }
 
+PAUSED = {"suspended": SUSPENDED, "terminated": TERMINATED}
+"""Why nothing can be done, by the status of the service."""
+RESTORE_FAILED = Message("The last restore failed. Restore again or reinstall the server first.")
 IN_BIN = Message("This backup is in the bin. Bring it back first.")
 SAFETY_COPY_NEEDED = Message("This safety copy is needed until the failed restore is settled.")
 
@@ -73,10 +77,8 @@ def reason_against(
 ) -> Message | None:
     """Why `action` cannot be done now, or None. `action` is a key of REQUIRED_PERMISSION."""
     service = inventory.service
-    if service.status == "suspended":
-        return Message("The service is suspended.")
-    if service.status == "terminated":
-        return Message("The service is terminated.")
+    if service.status in PAUSED:
+        return PAUSED[service.status]
     if backup is not None and inventory.is_earlier(backup) and (reason := _against_earlier(action, is_staff)):
         return reason
     if action in {"schedule", "note", "cancel"}:
@@ -169,7 +171,7 @@ def _full(inventory: Inventory) -> Message:
 def _against_create(inventory: Inventory) -> Message | None:
     limit, used = inventory.service.quota, inventory.used()
     if inventory.service.restore_failed:
-        return Message("The last restore failed. Restore again or reinstall before a new backup is made.")
+        return RESTORE_FAILED
     if any(operation.kind == "backup" for operation in inventory.waiting):
         return Message("A backup is already waiting for its turn.")
     if limit == 0:
@@ -191,7 +193,7 @@ def _against_restore(inventory: Inventory, backup: Backup) -> Message | None:
     if not inventory.usable(backup):
         return Message("The storage of this backup is offline.")
     if backup.node not in {"", inventory.service.node}:
-        return Message("Your server has moved away from this backup (on {node}). Contact support.", node=backup.node)
+        return Message("Your server has moved away from its backups (on {node}). Contact support.", node=backup.node)
     if not backup.size:
         return Message("This backup has not been seen on its storage yet.")
     if backup.disks == 0:

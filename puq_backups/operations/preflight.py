@@ -119,7 +119,7 @@ def _reason_against(facts: RestoreFacts, found: dict[str, Any]) -> Iterator[Mess
         yield Message("This backup does not belong to the service.")
         return
     if backup.node not in {"", service.node}:
-        yield Message("Your server has moved away from this backup (on {node}). Contact support.", node=backup.node)
+        yield Message("Your server has moved away from its backups (on {node}). Contact support.", node=backup.node)
         return
     if facts.gone and not _may(facts, "VM.Allocate"):
         yield Message(

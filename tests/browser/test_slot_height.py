@@ -13,7 +13,7 @@ STATES = (
     "restoring", "removing", "reinstalling", "restored-with-warnings", "backup-failed", "backup-missed",
     "locked-by-proxmox", "restore-failed",
 )  # fmt: skip
-HEIGHTS = {1280: 136, 390: 200, 320: 200}
+HEIGHTS = {1280: 136, 390: 160, 360: 160, 320: 200}
 """Pixels by the width of the window; with room for a word that is longer elsewhere."""
 READ = """async (addresses) => {
   const languages = [];

@@ -80,7 +80,7 @@ def test_backup_on_a_node_local_storage_says_so_when_the_vm_has_moved(world: wor
 
     answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
 
-    assert answer == "Your server has moved away from this backup (on pve1). Contact support."
+    assert answer == "Your server has moved away from its backups (on pve1). Contact support."
 
 
 def test_backup_of_a_vm_that_migrated_finds_it_again(world: worlds.World) -> None:

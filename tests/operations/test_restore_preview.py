@@ -145,7 +145,7 @@ def test_a_backup_of_another_service_or_another_node_is_none_to_restore(world: w
     elsewhere.node = "pve3"
 
     assert texts(look(world, bobs).reasons_against) == ["This backup does not belong to the service."]
-    assert "moved away from this backup (on pve3)" in texts(look(world, elsewhere).reasons_against)[0]
+    assert "moved away from its backups (on pve3)" in texts(look(world, elsewhere).reasons_against)[0]
 
 
 def test_unknown_room_is_a_warning_and_no_refusal(world: worlds.World) -> None:

@@ -190,7 +190,7 @@ def test_trap_machine_moved_away_from_a_storage_of_one_node(world: worlds.World)
     assert back_up(world).state == "done"
 
     answer = world.call("RestoreBackup", backup_id=backup.id, confirm="web100")
-    assert answer == "Your server has moved away from this backup (on pve1). Contact support."
+    assert answer == "Your server has moved away from its backups (on pve1). Contact support."
     assert [one["restorable"] for one in client_state(world)["backups"] if one["id"] == backup.id] == [False]
     assert world.call("RemoveBackup", backup_id=backup.id) == "success"
     world.drain()

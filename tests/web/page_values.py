@@ -53,6 +53,8 @@ def an_operation(**changes: Any) -> dict[str, Any]:
         "warnings": [],
         "started_at": WHEN,
         "finished_at": None,
+        "size": None,
+        "seconds": None,
         "cancellable": False,
         "urls": {action: f"/s/1/backups/operations/o1/{action}" for action in ("retry", "cancel", "back")},
         **changes,
@@ -108,6 +110,8 @@ def values(**changes: Any) -> dict[str, Any]:
             "sentence": Message("Last good backup: {last}.", last=WHEN),
             "last_good_at": WHEN,
             "since": WHEN,
+            "silent": None,
+            "host_url": "",
         },
         "schedule": {
             "timezone": "Europe/Warsaw",
@@ -128,6 +132,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "locked": False,
         "lock_reason": None,
         "busy_reason": None,
+        "against_all": None,
         "restore_failed": None,
         "may": dict.fromkeys(
             ("create", "schedule", "restore", "remove", "keep", "cancel", "retry", "back", "reinstall")
@@ -142,12 +147,17 @@ def values(**changes: Any) -> dict[str, Any]:
     }
 
 
+NO_BACKUPS = {
+    "state": "unscheduled", "tone": "idle", "mark": "minus",
+    "sentence": Message("Your package does not include backups."), "last_good_at": None, "since": WHEN,
+    "silent": None, "host_url": "",
+}  # fmt: skip
 BUSY = Message("A backup of this virtual machine is running.")
 BY_BUSY = {"lock_reason": BUSY, "busy_reason": BUSY}
 EVERY_STATE: dict[str, dict[str, Any]] = {
     "quiet": {},
     "empty": {"backups": []},
-    "no quota": {"backups": [], "quota": {"used": 0, "limit": 0}},
+    "no quota": {"backups": [], "quota": {"used": 0, "limit": 0}, "protection": NO_BACKUPS},
     "waiting": {"operation": an_operation(state="waiting", queue_position=2, cancellable=True)},
     "running": {"operation": an_operation(cancellable=True), "locked": True, **BY_BUSY},
     "stuck": {"operation": an_operation(state="stuck", progress=None), "locked": True},

@@ -23,7 +23,7 @@ def test_running_operation_shows_step_and_share() -> None:
 def test_waiting_operation_shows_its_place_and_can_be_cancelled() -> None:
     html = page(operation=an_operation(state="waiting", queue_position=2, cancellable=True))
 
-    assert "place 2 on this node" in html
+    assert "place 2 in line" in html
     assert "/s/1/backups/operations/o1/cancel" in fields(html)
 
 
