@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from gallery import browser_steps
 from playwright.sync_api import Browser, Page
 
 
@@ -45,6 +46,26 @@ def test_suspension_is_told_once_with_a_next_step(
 @pytest.mark.parametrize("state", ["storage-offline", "backups-on-another-node"])
 def test_no_restore_is_promised_where_no_backup_can_be_restored(words: Callable[[str], str], state: str) -> None:
     assert "You can start and stop your server." in words(state)
+
+
+def test_nothing_is_promised_to_an_account_that_may_only_look(browser: Browser, gallery: dict[str, str]) -> None:
+    page = browser.new_page()
+    page.context.add_cookies(
+        [{"name": "permissions", "value": "view", "url": gallery["protected"].partition("/services")[0]}]
+    )
+    page.goto(gallery["read-only"])
+    text = page.locator("#puqb-live-activity").inner_text()
+    page.close()
+
+    assert "You can" not in text
+
+
+def test_changed_schedule_is_told_once(reader: Callable[[str], Page], gallery: dict[str, str]) -> None:
+    page = reader("en-GB")
+    page.goto(gallery["schedule-changed-meanwhile"])
+    browser_steps.stale(page)
+
+    assert page.locator("#puqb").inner_text().count("The schedule was changed meanwhile.") == 1
 
 
 def test_why_no_backup_can_be_restored_is_said(words: Callable[[str], str]) -> None:
