@@ -44,3 +44,27 @@ def test_slot_is_as_high_whatever_happens(reader: Callable[[str], Page], gallery
         found |= {(name, width): height for name, height in zip(STATES, page.evaluate(MEASURE), strict=True)}
 
     assert {key: height for key, height in found.items() if height != HEIGHTS[key[1]]} == {}
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de", "pl", "ar"])
+def test_words_of_the_slot_keep_clear_of_its_button(
+    reader: Callable[[str], Page], gallery: dict[str, str], locale: str
+) -> None:
+    page, gaps = reader(locale), {}
+    for name in ("waiting", "making-a-backup"):
+        page.goto(gallery[name])
+        for width in HEIGHTS:
+            page.set_viewport_size({"width": width, "height": 900})
+            gaps[name, width] = page.locator("#puqb-live-activity").evaluate(
+                """slot => {
+                  const range = document.createRange();
+                  const button = slot.querySelector(":scope > button").getBoundingClientRect();
+                  range.selectNodeContents(slot.querySelector(":scope > div"));
+                  const words = [...range.getClientRects()].filter((one) => one.width > 1
+                    && one.width < slot.clientWidth - button.width
+                    && one.bottom > button.top && one.top < button.bottom);
+                  return Math.min(...words.map((one) => Math.max(button.left - one.right, one.left - button.right)));
+                }"""
+            )
+
+    assert {key: gap for key, gap in gaps.items() if gap < 8} == {}
