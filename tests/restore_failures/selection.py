@@ -59,6 +59,6 @@ def _some(cases: Sequence[Case]) -> Iterator[Play]:
         kind = (case.operation, case.way, case.end.vm)
         step = case.steps[number % len(case.steps)]
         yield Play(case, step, VERSIONS[number % 2], goes_on=bool(case.way) and kind not in ways)
-        if number % 2:
-            yield Play(case, case.steps[-number % len(case.steps)], killed=KILLED[number // 2 % 2])
+        if number % 3 == 1:
+            yield Play(case, case.steps[-number % len(case.steps)], killed=KILLED[number // 3 % 2])
         ways.add(kind)
