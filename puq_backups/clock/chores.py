@@ -6,16 +6,40 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, or_, select, update
 
 from ..context import Context
 from ..errors import BackupsError, Message
-from ..models import Chore, database_now, leases, now
+from ..models import Chore, DatabaseTime, at_present, leases, now
 from ..models.upsert import insert_missing
 
 log = logging.getLogger("puq_backups.clock.chores")
 LEASE = timedelta(minutes=30)
+FREE = or_(
+    Chore.lease_owner.is_(None),
+    Chore.lease_until.is_(None),
+    Chore.lease_until <= DatabaseTime(),
+    Chore.lease_owner.in_((bindparam("owner"), bindparam("dead"))),
+)
+TAKE = (
+    update(Chore)
+    .where(Chore.name == bindparam("chore"), FREE)
+    .values(lease_owner=bindparam("owner"), lease_until=DatabaseTime(bindparam("seconds")))
+)
+TAKE_DUE = TAKE.where(Chore.due_at <= at_present())
+FINISH = (
+    update(Chore)
+    .where(Chore.name == bindparam("chore"), Chore.lease_owner == bindparam("owner"))
+    .values(
+        lease_owner=None,
+        lease_until=None,
+        last_run_at=at_present(),
+        due_at=bindparam("next"),
+        last_error=bindparam("trouble"),
+    )
+)
+BEAT = update(Chore).where(Chore.name == bindparam("chore")).values(last_run_at=at_present())
+RESTING = select(Chore.name).where(Chore.due_at > at_present())
 
 
 def ensure_row(context: Context, name: str) -> None:
@@ -30,29 +54,25 @@ def acquire_lease(context: Context, name: str, owner: str, span: timedelta, *, d
 
     `due`: also False if the chore is not due (any more).
     """
-    with context.database.begin() as session:
-        if chore := session.get(Chore, name):
-            return _take(session, chore, owner, span, due=due)
-    # In a transaction of its own: MariaDB does not show a row that was inserted meanwhile to one that has begun.
-    ensure_row(context, name)
-    with context.database.begin() as session:
-        return _take(session, session.get_one(Chore, name), owner, span, due=due)
+    if _take(context, name, owner, span, due=due):
+        return True
+    with context.database.open() as session:
+        chore = session.get(Chore, name)
+    if chore is None:
+        # In a transaction of its own: MariaDB does not show a row that was inserted meanwhile to one that has begun.
+        ensure_row(context, name)
+        return _take(context, name, owner, span, due=due)
+    holder = chore.lease_owner
+    return bool(holder) and leases.is_dead(str(holder)) and _take(context, name, owner, span, due=due, dead=holder)
 
 
-def _take(session: Session, chore: Chore, owner: str, span: timedelta, *, due: bool) -> bool:
-    clock, before = database_now(session), chore.lease_owner
-    if before != owner and leases.is_held(before, chore.lease_until, clock):
-        return False
-    same = Chore.lease_owner.is_(None) if before is None else Chore.lease_owner == before
-    wanted = (Chore.name == chore.name, same, Chore.due_at <= now()) if due else (Chore.name == chore.name, same)
-    taken = session.execute(
-        update(Chore)
-        .where(*wanted)
-        .values(lease_owner=owner, lease_until=clock + span)
-        .execution_options(synchronize_session=False)
-    )
-    # No row: another process took it first, and may have run it.
-    return taken.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
+def _take(context: Context, name: str, owner: str, span: timedelta, *, due: bool, dead: str | None = None) -> bool:
+    """Take the lease if it is free: nobody's, run out, our own, or that of the process `dead`."""
+    given = {"chore": name, "owner": owner, "dead": dead, "seconds": span.total_seconds()}
+    with context.database.begin() as session:
+        taken = session.connection().execute(TAKE_DUE if due else TAKE, given)
+    # No row: another process holds it, or took it first and may have run it.
+    return taken.rowcount == 1
 
 
 def release_lease(context: Context, name: str, owner: str) -> None:
@@ -64,14 +84,9 @@ def release_lease(context: Context, name: str, owner: str) -> None:
 
 def finish(context: Context, name: str, owner: str, due_at: datetime, trouble: Message | None = None) -> None:
     """Release the lease and set the next due time. `trouble` is the problem of this run, None if there was none."""
-    stored = trouble.to_json() if trouble else None
+    given = {"chore": name, "owner": owner, "next": due_at}
     with context.database.begin() as session:
-        session.execute(
-            update(Chore)
-            .where(Chore.name == name, Chore.lease_owner == owner)
-            .values(lease_owner=None, lease_until=None, last_run_at=now(), due_at=due_at, last_error=stored)
-            .execution_options(synchronize_session=False)
-        )
+        session.connection().execute(FINISH, given | {"trouble": trouble.to_json() if trouble else None})
 
 
 def run_due(
@@ -93,7 +108,7 @@ def run_due(
 def resting(context: Context) -> set[str]:
     """The names of the chores that are not due yet. One query for all, whereas `run_due` asks for each."""
     with context.database.open() as session:
-        return set(session.scalars(select(Chore.name).where(Chore.due_at > now())))
+        return set(session.connection().execute(RESTING).scalars())
 
 
 def next_midnight(moment: datetime) -> datetime:
@@ -122,10 +137,4 @@ def record_heartbeat(context: Context, name: str) -> None:
 
 def _beat(context: Context, name: str) -> bool:
     with context.database.begin() as session:
-        found = session.execute(
-            update(Chore)
-            .where(Chore.name == name)
-            .values(last_run_at=now())
-            .execution_options(synchronize_session=False)
-        )
-    return found.rowcount == 1  # type: ignore[attr-defined,no-any-return]  # an UPDATE's result has it
+        return session.connection().execute(BEAT, {"chore": name}).rowcount == 1

@@ -2,9 +2,10 @@
 
 from .audit import AuditEntry
 from .backup import Backup
-from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, is_valid_id, new_id, now
+from .base import PREFIX, VERSION_TABLE, Base, UTCDateTime, at_present, is_valid_id, new_id, now
 from .chore import Chore
-from .database import Database, after_commit, database_now
+from .database import Database, after_commit
+from .database_time import DatabaseTime, database_now
 from .email_template import EmailTemplate
 from .hidden_volume import HiddenVolume
 from .mail import Mail
@@ -26,6 +27,7 @@ __all__ = [
     "Base",
     "Chore",
     "Database",
+    "DatabaseTime",
     "EmailTemplate",
     "HiddenVolume",
     "Mail",
@@ -37,6 +39,7 @@ __all__ = [
     "Trouble",
     "UTCDateTime",
     "after_commit",
+    "at_present",
     "database_now",
     "is_valid_id",
     "new_id",

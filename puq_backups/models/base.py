@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, MetaData, String
+from sqlalchemy import BindParameter, DateTime, Dialect, MetaData, String, bindparam
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -64,3 +64,11 @@ def new_id() -> str:
 def now() -> datetime:
     """Return the current time of this machine, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def at_present(later: timedelta = timedelta()) -> BindParameter[datetime]:
+    """The time of this machine when a statement is executed, plus `later`.
+
+    It is for statements made once: building one costs more than most databases need for it.
+    """
+    return bindparam(None, callable_=lambda: now() + later, type_=UTCDateTime())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 
@@ -21,11 +20,6 @@ ASK_AGAIN = 1.0
 """A connection that answered so many seconds ago is not asked again."""
 ASKED = "puq_backups_asked"
 PATIENT = "puq_backups_patient"
-UTC_NOW_SQL = {
-    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
-    "postgresql": "SELECT to_char(clock_timestamp() AT TIME ZONE 'utc', 'YYYY-MM-DD HH24:MI:SS.US')",
-    "mysql": "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f')",
-}
 
 
 class OurSession(Session):
@@ -166,10 +160,3 @@ event.listen(OurSession, "before_flush", _note_changes)
 event.listen(OurSession, "before_commit", _tell_changes)
 event.listen(OurSession, "after_commit", _mark_committed)
 event.listen(OurSession, "after_transaction_end", _after_end)
-
-
-def database_now(session: Session) -> datetime:
-    """Return the current time of the database, aware, in UTC. Leases use it because all workers share it."""
-    name = session.get_bind().dialect.name
-    found = session.scalar(text(UTC_NOW_SQL["mysql" if name == "mariadb" else name]))
-    return datetime.fromisoformat(str(found)).replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ..config import Settings
@@ -18,7 +18,7 @@ def duration_seconds(settings: Settings) -> float:
 
 def new_owner() -> str:
     """Return a lease owner that identifies this process and is unique to this claim."""
-    return f"{_machine()}|{os.getpid()}|{_start_time(os.getpid())}|{secrets.token_hex(6)}"
+    return f"{_own_process(os.getpid())}|{secrets.token_hex(6)}"
 
 
 def is_held(owner: str | None, until: datetime | None, clock: datetime) -> bool:
@@ -31,8 +31,17 @@ def is_dead(owner: str) -> bool:
 
     In any other case the lease has to expire.
     """
+    process, _, _ = owner.rpartition("|")
+    if process == _own_process(os.getpid()):
+        return False
     machine, pid, started, *_ = [*owner.split("|"), "", "", ""]
     return pid.isdecimal() and bool(machine) and machine == _machine() and _start_time(int(pid)) != started
+
+
+@lru_cache(1)
+def _own_process(pid: int) -> str:
+    """Machine, process id and start time of this process; made anew in a fork."""
+    return f"{_machine()}|{pid}|{_start_time(pid)}"
 
 
 @cache

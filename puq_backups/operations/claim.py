@@ -5,13 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import inspect, update
+from sqlalchemy import bindparam, inspect, select, update
 from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from ..context import Context
-from ..models import Operation, changes, database_now, leases, now
+from ..models import DatabaseTime, Operation, changes, leases, now
 from .step import StepContext
+
+WITH_CLOCK = select(Operation, DatabaseTime()).where(Operation.id == bindparam("operation"))
+TAKE = (
+    update(Operation)
+    .where(Operation.id == bindparam("operation"))
+    .values(lease_owner=bindparam("owner"), lease_until=DatabaseTime(bindparam("seconds")))
+)
+TAKE_FREE = TAKE.where(Operation.lease_owner.is_(None))
+TAKE_LAPSED = TAKE.where(Operation.lease_owner == bindparam("before"))
 
 
 class LeaseLost(Exception):
@@ -24,24 +33,23 @@ def claim(context: Context, session: Session, operation_id: str, owner: str) -> 
     Returns None if another owner holds it, it has ended, or its `wake_at` has not come. The lease lasts
     `leases.duration_seconds()` by the database's clock.
     """
-    operation = session.get(Operation, operation_id)
-    if operation is None or operation.state not in {"running", "stuck"} or operation.wake_at > now():
+    found = session.execute(WITH_CLOCK, {"operation": operation_id}).first()
+    if found is None:
         return None
-    clock = database_now(session)
-    if leases.is_held(operation.lease_owner, operation.lease_until, clock):
-        return operation if operation.lease_owner == owner else None
+    operation, clock = found
+    if operation.state not in {"running", "stuck"} or operation.wake_at > now():
+        return None
     before = operation.lease_owner
-    taken = session.execute(
-        update(Operation)
-        .where(
-            Operation.id == operation_id,
-            Operation.lease_owner.is_(None) if before is None else Operation.lease_owner == before,
-        )
-        .values(lease_owner=owner, lease_until=clock + timedelta(seconds=leases.duration_seconds(context.settings)))
+    if leases.is_held(before, operation.lease_until, clock):
+        return operation if before == owner else None
+    given = {"operation": operation_id, "before": before, "owner": owner}
+    taken = session.connection().execute(
+        TAKE_FREE if before is None else TAKE_LAPSED,
+        given | {"seconds": leases.duration_seconds(context.settings)},
     )
     session.commit()
     # No row: another worker got there first.
-    if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+    if taken.rowcount != 1:
         return None
     session.refresh(operation)
     return operation if operation.state in {"running", "stuck"} else None
@@ -68,15 +76,13 @@ def write(step: StepContext, owner: str, *, release: bool = False) -> None:
         # To the session it is written: the flush leaves it to the UPDATE below.
         set_committed_value(operation, name, value)
     session.flush()
-    clock = database_now(session)
-    until = clock + timedelta(seconds=leases.duration_seconds(step.context.settings))
-    held = session.execute(
+    until = DatabaseTime(leases.duration_seconds(step.context.settings))
+    held = session.connection().execute(
         update(Operation)
-        .where(Operation.id == operation.id, Operation.lease_owner == owner, Operation.lease_until > clock)
+        .where(Operation.id == operation.id, Operation.lease_owner == owner, Operation.lease_until > DatabaseTime())
         .values({**changed, "lease_owner": None if release else owner, "lease_until": until, "enqueued_at": None})
-        .execution_options(synchronize_session=False)
     )
-    if held.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+    if held.rowcount != 1:
         raise LeaseLost
     step.put_off = ()
 

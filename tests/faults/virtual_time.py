@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -79,8 +79,10 @@ def _share_clock(world: worlds.World) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous = OFF")
-        connection.create_function("strftime", 2, _strftime)
+        connection.create_function("strftime", 3, _strftime)
 
 
-def _strftime(_form: str, _moment: str) -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+def _strftime(_form: str, _moment: str, later: str) -> str:
+    """The virtual time and so many seconds, as `models/database_time.py` asks for it."""
+    moment = datetime.now(UTC) + timedelta(seconds=float(later.removesuffix(" seconds")))
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
