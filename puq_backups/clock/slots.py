@@ -15,7 +15,7 @@ from ..context import Context
 from ..errors import Message
 from ..inventory import run_decision, service_backups
 from ..inventory.service_backups import Inventory
-from ..models import Operation, Service, changes, not_set_aside, now
+from ..models import Operation, Service, at_present, changes, not_set_aside, now
 from ..operations import state_changes
 from ..operations.set_aside import RowWork
 from ..rules import next_run
@@ -27,6 +27,11 @@ WORK = "slot"
 LONGEST_CLAIM = 20.0
 """Seconds after which a tick claims no further batch, so that the rest of the tick has its turn."""
 LOOK_BACK = timedelta(days=21)
+DUE = (
+    select(Service.id)
+    .where(Service.next_run_at <= at_present(), not_set_aside(WORK, Service.id))
+    .order_by(Service.next_run_at)
+)
 
 
 def plan_next(session: Session, service: Service, after: datetime, taken: Collection[date] | None = None) -> None:
@@ -85,9 +90,8 @@ def claim_due(context: Context) -> int:
 
 def due_services(session: Session, most: int, leave_out: Collection[str] = ()) -> Sequence[str]:
     """Ids of services whose slot is due, the longest due first; those that are set aside are left out."""
-    due = select(Service.id).where(Service.next_run_at <= now(), Service.id.not_in(leave_out))
-    due = due.where(not_set_aside(WORK, Service.id))
-    return session.scalars(due.order_by(Service.next_run_at).limit(most)).all()
+    due = DUE.where(Service.id.not_in(leave_out)) if leave_out else DUE
+    return session.connection().execute(due.limit(most)).scalars().all()
 
 
 def _claim_batch(context: Context, rows: RowWork, service_ids: Sequence[str]) -> set[str]:

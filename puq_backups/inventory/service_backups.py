@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
@@ -18,6 +18,18 @@ from ..pve import archives
 from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
 
+OF_SERVICES: BindParameter[str] = bindparam("services", expanding=True)
+BACKUPS = (
+    select(Backup)
+    .where(Backup.service_id.in_(OF_SERVICES), Backup.removed_at.is_(None))
+    .order_by(Backup.created_at.desc(), Backup.id)
+)
+LIVE = (
+    select(Operation)
+    .where(Operation.service_id.in_(OF_SERVICES), Operation.state.in_(ACTIVE_STATES))
+    .order_by(Operation.created_at)
+)
+STORAGES = select(Storage).where(Storage.server_id.in_(bindparam("servers", expanding=True)))
 BY_OTHERS = frozenset({"adopted", "imported"})
 """Kinds of backups that others made: they count for nothing until they are released."""
 
@@ -144,15 +156,12 @@ def load_inventory(session: Session, service: Service) -> Inventory:
 
 def load_inventories(session: Session, services: Collection[Service]) -> dict[str, Inventory]:
     """Load the inventories of services, by id, in three queries for all of them."""
-    ids = [service.id for service in services]
-    rows = select(Backup).where(Backup.service_id.in_(ids), Backup.removed_at.is_(None))
-    live = select(Operation).where(Operation.service_id.in_(ids), Operation.state.in_(ACTIVE_STATES))
-    storages = select(Storage).where(Storage.server_id.in_({service.server_id for service in services}))
+    of_services = {"services": [service.id for service in services]}
     backups, operations = defaultdict(list), defaultdict(list)
-    for backup in session.scalars(rows.order_by(Backup.created_at.desc(), Backup.id)):
+    for backup in session.scalars(BACKUPS, of_services):
         backups[backup.service_id].append(backup)
-    seen = session.scalars(storages).all()
-    for operation in session.scalars(live.order_by(Operation.created_at)):
+    seen = session.scalars(STORAGES, {"servers": sorted({service.server_id for service in services})}).all()
+    for operation in session.scalars(LIVE, of_services):
         operations[operation.service_id].append(operation)
     return {
         service.id: Inventory(

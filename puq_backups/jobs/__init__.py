@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from ..clock import chores, periodic
 from ..clock.outage import Outage
@@ -29,6 +29,7 @@ from .worker import JobWorker, serve
 log = logging.getLogger("puq_backups.jobs")
 LONGEST_SLEEP = 5.0
 BEAT_EVERY = 30.0
+STATE = select(Operation.state).where(Operation.id == bindparam("operation"))
 SYNC_ASKED = timedelta(minutes=5)
 PULSE = Pulse()
 """Of the one worker of this process."""
@@ -88,7 +89,7 @@ def advance(operation_id: str) -> None:
     context: Context = current_app.extensions["puq_backups"].context
     engine.run(context, operation_id)
     with context.database.open() as session:
-        state = session.scalar(select(Operation.state).where(Operation.id == operation_id))
+        state = session.connection().execute(STATE, {"operation": operation_id}).scalar()
     # A failed attempt that is repeated later leaves its place to others too.
     if state not in {"running", "stuck"}:
         dispatch.start_waiting(context, operation_id)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import host as hosts
 from ..context import Context
 from ..i18n.translator import N_
-from ..models import Mail, now
+from ..models import Mail, at_present, now
 from ..models.conflicts import is_conflict
 from . import compose, merge_fields, smtp
 from .templates import RenderedEmail
@@ -31,6 +31,9 @@ MAX_UNREACHABLE = timedelta(days=3)
 SENDING_LEASE = timedelta(minutes=10)
 """A mail in state "sending" for longer belongs to a dead worker. Longer than all SMTP timeouts of one mail."""
 MAX_LOGGED_LENGTH = 15_000
+DUE = select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= at_present()).order_by(Mail.wake_at).limit(BATCH)
+INTERRUPTED = Mail.state == "sending", Mail.wake_at <= at_present()
+LOST = select(Mail.id).where(*INTERRUPTED).limit(BATCH)
 MAYBE_SENT = "It may have arrived: {why}"
 REJECTED = "The mail server refused it for good: {why}"
 WORKER_STOPPED = N_("The worker stopped while it was being sent; it may have arrived.")
@@ -61,8 +64,7 @@ def send_due(context: Context) -> int:
         return 0
     _fail_interrupted(context)
     with context.database.open() as session:
-        due = select(Mail.id).where(Mail.state == "waiting", Mail.wake_at <= now()).order_by(Mail.wake_at)
-        ids = session.scalars(due.limit(BATCH)).all()
+        ids = session.connection().execute(DUE).scalars().all()
     sent = 0
     for mail_id in ids:
         outcome = _send_or_set_aside(context, mail_id)
@@ -77,13 +79,12 @@ def _fail_interrupted(context: Context) -> None:
 
     One row at a time by primary key: an UPDATE over a range takes gap locks, which deadlock with inserts on MariaDB.
     """
-    lost = (Mail.state == "sending", Mail.wake_at <= now())
     with context.database.open() as session:
-        ids = session.scalars(select(Mail.id).where(*lost).limit(BATCH)).all()
+        ids = session.connection().execute(LOST).scalars().all()
     for mail_id in ids:
         with context.database.begin() as session:
             session.execute(
-                update(Mail).where(Mail.id == mail_id, *lost).values(state="failed", error=WORKER_STOPPED)
+                update(Mail).where(Mail.id == mail_id, *INTERRUPTED).values(state="failed", error=WORKER_STOPPED)
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from ..models import Service, now
 from . import events
 
 log = logging.getLogger("puq_backups.mail")
+SERVICES = select(Service).where(Service.id.in_(bindparam("services", expanding=True))).order_by(Service.id)
 OVER = ("protected", "at_risk")
 """States in which a service that was unprotected is so no more. What is unknown or paused may be either."""
 
@@ -24,8 +25,7 @@ def refresh(session: Session, context: Context, service_ids: Iterable[str]) -> N
 
     One that cannot be computed is logged and left as it was: it must not keep an operation from ending.
     """
-    rows = select(Service).where(Service.id.in_(service_ids)).order_by(Service.id)
-    services = session.scalars(rows).all()
+    services = session.scalars(SERVICES, {"services": list(service_ids)}).all()
     errors = protection.update(session, context.settings, services)
     for service in services:
         error = errors.get(service.id) or _tell_safely(session, context, service)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import inspect, update
+from sqlalchemy import bindparam, inspect, update
 from sqlalchemy.orm import InstanceState, Session, UOWTransaction
 
 from .backup import Backup
@@ -27,6 +27,9 @@ WATCHED: dict[type[Base], tuple[str, ...]] = {
 """Columns by model: a change of one of them may change the protection of the row's service. Of operations those that
 are a scheduled slot."""
 
+LOCK = (
+    update(Service).where(Service.id.in_(bindparam("services", expanding=True))).values(version=Service.version + 1)
+)
 CHANGED, LOCKED = "services_changed", "services_locked"
 OnChange = Callable[[Session, set[str]], object]
 
@@ -44,9 +47,7 @@ def lock(session: Session, service_ids: Iterable[str]) -> None:
     """
     locked: set[str] = session.info.setdefault(LOCKED, set())
     if wanted := set(service_ids) - locked:
-        session.connection().execute(
-            update(Service).where(Service.id.in_(sorted(wanted))).values(version=Service.version + 1)
-        )
+        session.connection().execute(LOCK, {"services": sorted(wanted)})
     locked |= wanted
 
 

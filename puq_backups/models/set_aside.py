@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, exists
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from .base import ID, PREFIX, Base, UTCDateTime, now
+from .base import ID, PREFIX, Base, UTCDateTime, at_present
 from .json_column import Json
 
 
@@ -32,4 +32,4 @@ class SetAside(Base):
 
 def not_set_aside(work: str, key: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """The condition that the row with the id `key` is not set aside for this work."""
-    return ~exists().where(SetAside.work == work, SetAside.key == key, SetAside.again_at > now())
+    return ~exists().where(SetAside.work == work, SetAside.key == key, SetAside.again_at > at_present())

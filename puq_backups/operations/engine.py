@@ -10,7 +10,7 @@ import logging
 from contextlib import AbstractContextManager
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from .. import logs
@@ -25,6 +25,9 @@ from .proxmox_calls import make_change, start_task
 from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
 
 log = logging.getLogger("puq_backups.operations")
+SERVICE_AND_SERVER = (
+    select(Service, Server).join(Server, Server.id == Service.server_id).where(Service.id == bindparam("service"))
+)
 
 
 def run(context: Context, operation_id: str) -> None:
@@ -79,8 +82,7 @@ def _server_id(session: Session, operation: Operation, service: Service) -> str:
 
 def _load(context: Context, session: Session, operation: Operation) -> StepContext:
     """Load what a step works with: service and server by one query, because that is done for each step."""
-    found = select(Service, Server).join(Server, Server.id == Service.server_id)
-    service, server = session.execute(found.where(Service.id == operation.service_id)).one()
+    service, server = session.execute(SERVICE_AND_SERVER, {"service": operation.service_id}).one()
     if (server_id := _server_id(session, operation, service)) != server.id:
         server = session.get_one(Server, server_id)
     return StepContext(context, session, operation, service, server)

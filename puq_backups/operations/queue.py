@@ -17,12 +17,36 @@ from sqlalchemy.orm import Session, aliased
 
 from ..config import Settings
 from ..context import Context
-from ..models import Operation, Service, now
+from ..models import Operation, Service, at_present, now
 
 ENQUEUE_AGAIN_AFTER = timedelta(seconds=30)
 BATCH = 1000
 SERVED_WITHIN = timedelta(hours=36)
 """How long it is remembered that a client was served on a node: longer than a night's backups take."""
+RUNS = Operation.state.in_(("running", "stuck"))
+MAY_START = (Operation.state == "waiting") & (Operation.wake_at <= at_present())
+# Not grouped by the database: SQLite would read a whole index for its order.
+RUNNING_BACKUPS = select(Operation.server_id, Operation.node, Operation.storage).where(
+    RUNS, Operation.kind == "backup"
+)
+PLACES_WAITING = (
+    select(Operation.server_id, Operation.node, func.max(case((Operation.kind == "backup", 0), else_=1)))
+    .where(MAY_START)
+    .group_by(Operation.server_id, Operation.node)
+)
+DUE = (
+    select(
+        Operation.id, Operation.server_id, Operation.node,
+        Operation.upid.is_not(None) & Operation.lease_owner.is_(None),
+    )
+    .where(RUNS, Operation.wake_at <= at_present())
+    .order_by(Operation.wake_at)
+    .limit(BATCH)
+)  # fmt: skip
+DUE_AND_NOT_ENQUEUED = DUE.where(
+    or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at_present(-ENQUEUE_AGAIN_AFTER))
+)
+NEXT_WAKE = select(Operation.wake_at).where(or_(RUNS, MAY_START)).order_by(Operation.wake_at).limit(1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -63,14 +87,11 @@ class Running:
 
 def running_backups(session: Session, place: Place | None = None) -> Running:
     """Count the running backups, or those of one node. One query over the rows that run."""
-    # Not grouped by the database: SQLite would read a whole index for its order.
-    rows = select(Operation.server_id, Operation.node, Operation.storage).where(
-        Operation.state.in_(("running", "stuck")), Operation.kind == "backup"
-    )
+    rows = RUNNING_BACKUPS
     if place:
         rows = rows.where(Operation.server_id == place.server_id, Operation.node == place.node)
     found = Running()
-    for server_id, node, storage in session.execute(rows):
+    for server_id, node, storage in session.connection().execute(rows):
         found.nodes[Place(server_id, node)] += 1
         found.storages[server_id, storage] += 1
     return found
@@ -83,13 +104,8 @@ def is_full(settings: Settings, running: Running, server_id: str, storage: str) 
 
 def places_waiting(session: Session) -> dict[Place, bool]:
     """The nodes with operations ready to start, and whether restores, removals or reinstalls are among them."""
-    others = func.max(case((Operation.kind == "backup", 0), else_=1))
-    rows = (
-        select(Operation.server_id, Operation.node, others)
-        .where(Operation.state == "waiting", Operation.wake_at <= now())
-        .group_by(Operation.server_id, Operation.node)
-    )
-    return {Place(server_id, node): bool(other) for server_id, node, other in session.execute(rows)}
+    rows = session.connection().execute(PLACES_WAITING)
+    return {Place(server_id, node): bool(other) for server_id, node, other in rows}
 
 
 def in_order(session: Session, places: Collection[Place]) -> dict[Place, list[Waiting]]:
@@ -99,7 +115,7 @@ def in_order(session: Session, places: Collection[Place]) -> dict[Place, list[Wa
     rows = (
         select(Operation.id, Operation.server_id, Operation.node, Operation.client_id, Operation.kind,
                Operation.storage, Operation.due_at, blocked)
-        .where(Operation.state == "waiting", Operation.wake_at <= now(), _at(places))
+        .where(MAY_START, _at(places))
         .order_by(Operation.due_at, Operation.created_at, Operation.id)
     )  # fmt: skip
     queues: dict[Place, list[Waiting]] = {}
@@ -167,14 +183,7 @@ def due(session: Session, *, anyway: bool = False) -> list[Due]:
 
     `anyway`: those that were enqueued in the last 30 seconds too.
     """
-    at = now()
-    task = Operation.upid.is_not(None) & Operation.lease_owner.is_(None)
-    found = select(Operation.id, Operation.server_id, Operation.node, task).where(
-        Operation.state.in_(("running", "stuck")), Operation.wake_at <= at
-    )
-    if not anyway:
-        found = found.where(or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at - ENQUEUE_AGAIN_AFTER))
-    rows = session.execute(found.order_by(Operation.wake_at).limit(BATCH))
+    rows = session.connection().execute(DUE if anyway else DUE_AND_NOT_ENQUEUED)
     return [Due(key, Place(server_id, node), bool(polled)) for key, server_id, node, polled in rows]
 
 
@@ -203,8 +212,4 @@ def enqueue_due(context: Context, *, anyway: bool = False) -> int:
 
 def next_wake(session: Session) -> datetime | None:
     """The earliest `wake_at` of running operations and of waiting ones that may start. None if there are none."""
-    running = Operation.state.in_(("running", "stuck"))
-    may_start = (Operation.state == "waiting") & (Operation.wake_at <= now())
-    return session.scalar(
-        select(Operation.wake_at).where(or_(running, may_start)).order_by(Operation.wake_at).limit(1)
-    )
+    return session.connection().execute(NEXT_WAKE).scalar()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..context import Context
@@ -18,6 +18,7 @@ from ..models.conflicts import is_conflict
 
 log = logging.getLogger("puq_backups.operations")
 RETRY_AFTER = timedelta(hours=1)
+KNOWN = select(SetAside.key, SetAside.again_at).where(SetAside.work == bindparam("work"))
 
 
 class RowWork:
@@ -33,7 +34,7 @@ class RowWork:
     def _again(self) -> dict[str, datetime]:
         """When each row that is set aside is tried again; read with the first row."""
         with self.context.database.open() as session:
-            known = session.execute(select(SetAside.key, SetAside.again_at).where(SetAside.work == self.work))
+            known = session.connection().execute(KNOWN, {"work": self.work})
             return {key: again_at for key, again_at in known}  # noqa: C416 - rows are no tuples to mypy
 
     def count(self, rows: Iterable[tuple[str, str | None, Callable[[], int]]]) -> int:

@@ -14,7 +14,7 @@ from ..context import Context
 from ..errors import Message, Refused
 from ..inventory import backup_marks
 from ..mail import events, trouble
-from ..models import Operation, Server, Service, after_commit, changes, database_now, leases, now
+from ..models import Operation, Server, Service, after_commit, at_present, changes, database_now, leases, now
 from ..models.audit_log import audit
 from ..models.conflicts import is_conflict
 from . import operation_log, start_conditions
@@ -81,6 +81,11 @@ def _take(session: Session, context: Context, operation: Operation, service: Ser
     return True
 
 
+OVERDUE = (
+    select(Operation.id, Operation.service_id)
+    .where(Operation.state == "running", Operation.deadline_at <= at_present())
+    .limit(200)
+)
 CARRIED_OVER = ("rotated", "removing", "asked", "upids")
 
 
@@ -183,10 +188,7 @@ def cancel(session: Session, context: Context, operation: Operation, service: Se
 
 def overdue(session: Session) -> list[tuple[str, str]]:
     """The running operations past their deadline, as (operation id, service id)."""
-    late = select(Operation.id, Operation.service_id).where(
-        Operation.state == "running", Operation.deadline_at <= now()
-    )
-    return [(row.id, row.service_id) for row in session.execute(late.limit(200))]
+    return [(row.id, row.service_id) for row in session.connection().execute(OVERDUE)]
 
 
 def mark_stuck(context: Context, operation_id: str) -> None:
