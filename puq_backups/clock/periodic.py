@@ -18,6 +18,7 @@ from . import chores, empty_bin, expire_safety_copies, purge_history, purge_term
 
 Task = tuple[str, timedelta | Callable[[datetime], datetime], Callable[[], object]]
 """Name, pause (or next due time) and work of a periodic task."""
+SERVERS = select(Server)
 PURGE_INTERVAL = timedelta(minutes=5)
 VM_REFRESH_INTERVAL = timedelta(minutes=2)
 """What is seen in two looks is told within five minutes."""
@@ -27,7 +28,7 @@ HISTORY_INTERVAL = timedelta(hours=1)
 def run_due(context: Context) -> None:
     """Run the tasks that are due, and enqueue a sync for each server that is due for one."""
     with context.database.open() as session:
-        servers = session.scalars(select(Server)).all()
+        servers = session.scalars(SERVERS).all()
     tasks: list[Task] = [
         *((f"vms {server.id}", VM_REFRESH_INTERVAL, partial(_refresh_vms, context, server)) for server in servers),
         ("purge", PURGE_INTERVAL, partial(purge_terminated.purge_due, context)),
@@ -54,8 +55,6 @@ def _refresh_vms(context: Context, server: Server) -> None:
         with context.database.begin() as session:
             trouble.on_server(session, context, server, error.message)
         raise
-    with context.database.begin() as session:
-        trouble.over(session, context, "server", server.id)
 
 
 def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Server]] = iter) -> int:
@@ -64,7 +63,7 @@ def sync_all(context: Context, track: Callable[[Sequence[Server]], Iterable[Serv
     `track` shows the progress.
     """
     with context.database.open() as session:
-        servers = session.scalars(select(Server)).all()
+        servers = session.scalars(SERVERS).all()
     for server in track(servers):
         sync.sync_backups(context, server)
         sync.refresh_vms(context, server)

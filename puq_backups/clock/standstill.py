@@ -6,19 +6,24 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, or_, select
 
 from ..context import Context
 from ..errors import Message, ProxmoxError
 from ..inventory import storage_status
 from ..mail import trouble
-from ..models import Operation, Server, Service, Storage, Trouble, now
+from ..models import Operation, Server, Service, Storage, now
 from ..pve import storages, tasks, vms
 from ..pve.client import Proxmox
 from ..pve.upid import Upid
 
 log = logging.getLogger("puq_backups.clock")
+STORAGES = select(Storage).where(Storage.server_id == bindparam("server")).order_by(Storage.id)
+SUSPECTS = select(Service).where(
+    Service.server_id == bindparam("server"), Service.active_vmid.is_not(None),
+    Service.id.not_in(select(Operation.lock).where(Operation.lock.is_not(None))),
+    or_(Service.vm_lock != "", Service.id.in_(bindparam("told", expanding=True))),
+)  # fmt: skip
 CONFIRMED_AFTER = timedelta(minutes=1)
 """A lock without a task is told when it is seen again so much later: its task may just have ended."""
 LEFT_LOCK = Message(
@@ -35,26 +40,26 @@ def look(context: Context, server: Server, listed: dict[tuple[str, str], bool]) 
     all storages there it makes no call.
     """
     proxmox = context.connect(server)
-    _look_at_storages(context, server, proxmox, listed)
-    _look_at_locks(context, server, proxmox)
-
-
-def _look_at_locks(context: Context, server: Server, proxmox: Proxmox) -> None:
-    told = select(Trouble.key).where(Trouble.kind == "lock", Trouble.server_id == server.id)
-    ours = select(Operation.lock).where(Operation.lock.is_not(None))
     with context.database.open() as session:
-        known = set(session.scalars(told))
-        suspects = session.scalars(
-            select(Service).where(
-                Service.server_id == server.id, Service.active_vmid.is_not(None), Service.id.not_in(ours),
-                or_(Service.vm_lock != "", Service.id.in_(known)),
-            )
-        ).all()  # fmt: skip
+        told = trouble.known(session, server.id)
+        rows = session.scalars(STORAGES, {"server": server.id}).all()
+        locks = {key for kind, key in told if kind == "lock"}
+        suspects = session.scalars(SUSPECTS, {"server": server.id, "told": sorted(locks)}).all()
+    _look_at_storages(context, server, proxmox, rows, listed, {key for kind, key in told if kind == "storage"})
+    _look_at_locks(context, server, proxmox, suspects, locks)
+    if ("server", server.id) in told:
+        with context.database.begin() as session:
+            trouble.over(session, context, "server", server.id)
+
+
+def _look_at_locks(
+    context: Context, server: Server, proxmox: Proxmox, suspects: Sequence[Service], told: set[str]
+) -> None:  # fmt: skip
     left, unread = _left_behind(proxmox, suspects)
-    if not left and not known:
+    if not left and not told:
         return
     with context.database.begin() as session:
-        for key in known - left.keys() - unread:
+        for key in told - left.keys() - unread:
             trouble.over(session, context, "lock", key)
         for service in session.scalars(select(Service).where(Service.id.in_(left.keys()))):
             reason = Message(LEFT_LOCK.text, vmid=service.vmid, node=service.node, lock=left[service.id])
@@ -86,30 +91,33 @@ def _busy(proxmox: Proxmox, node: str) -> set[str]:
 
 
 def _look_at_storages(
-    context: Context, server: Server, proxmox: Proxmox, listed: dict[tuple[str, str], bool]
+    context: Context, server: Server, proxmox: Proxmox, rows: Sequence[Storage],
+    listed: dict[tuple[str, str], bool], told: set[str],
 ) -> None:  # fmt: skip
-    rows = select(Storage).where(Storage.server_id == server.id, Storage.given_up_at.is_(None))
-    with context.database.open() as session:
-        known = session.scalars(rows).all()
-    if not known:
+    watched = [storage for storage in rows if storage.given_up_at is None]
+    silent = {storage.id for storage in watched if _is_silent(proxmox, storage, listed)}
+    answers = {storage.id for storage in watched if storage.id in told - silent}
+    moved = {storage.id for storage in rows if _has_moved(storage, listed)}
+    if not silent | answers | moved:
         return
-    silent = {storage.id: storage.name for storage in known if _is_silent(proxmox, storage, listed)}
     with context.database.begin() as session:
-        _note_nodes(session, server, listed)
-        for storage in known:
+        for storage in session.scalars(select(Storage).where(Storage.id.in_(silent | answers | moved))):
+            if storage.id in moved:
+                storage.nodes = _nodes(storage, listed)
+                storage_status.make_protection_due(session, storage)
             if storage.id in silent:
                 trouble.on_storage(session, context, server, storage.id, Message(SILENT.text, storage=storage.name))
-            else:
+            elif storage.id in answers:
                 trouble.over(session, context, "storage", storage.id)
 
 
-def _note_nodes(session: Session, server: Server, listed: dict[tuple[str, str], bool]) -> None:
-    """Store which nodes have each shared storage: backups on it can be restored there alone."""
-    for storage in session.scalars(select(Storage).where(Storage.server_id == server.id, Storage.node == "")):
-        nodes = ",".join(sorted(node for node, name in listed if name == storage.name))
-        if nodes not in {"", storage.nodes}:
-            storage.nodes = nodes
-            storage_status.make_protection_due(session, storage)
+def _has_moved(storage: Storage, listed: dict[tuple[str, str], bool]) -> bool:
+    """Whether other nodes than known have a shared storage: backups on it can be restored there alone."""
+    return storage.node == "" and _nodes(storage, listed) not in {"", storage.nodes}
+
+
+def _nodes(storage: Storage, listed: dict[tuple[str, str], bool]) -> str:
+    return ",".join(sorted(node for node, name in listed if name == storage.name))
 
 
 def _is_silent(proxmox: Proxmox, storage: Storage, listed: dict[tuple[str, str], bool]) -> bool:

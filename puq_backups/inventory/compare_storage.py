@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from ..context import Context
@@ -31,6 +31,14 @@ MOST_CHANGED = 20_000
 """Rows written by one comparison. The next one writes the rest."""
 MOST_ASKED = 500
 """Volumes asked for by name by one comparison. The next one goes on after them."""
+
+RECORDED = select(
+    Backup.id, Backup.volid, Backup.size, Backup.kept, Backup.verification, Backup.seen_at, Backup.gone_since,
+    Backup.missing_at,
+).where(
+    Backup.server_id == bindparam("server"), Backup.storage == bindparam("storage"),
+    Backup.node == bindparam("holder"), Backup.removed_at.is_(None),
+)  # fmt: skip
 
 
 @dataclass
@@ -62,7 +70,11 @@ def compare(
     listed = {one.volid: one for one in archives.listing(proxmox, node, storage)} if seen.active else {}
     with context.database.open() as session:
         found = _differences(session, context, (server.id, storage, holder), listed)
-    asked = _to_ask(context, (server.id, storage, holder), found, listed) if seen.active else []
+        removed = removed_volumes.unconfirmed(session, (server.id, storage, holder))
+        last = storage_status.last_asked(session, (server.id, storage, holder))
+    # Where something is listed the storage is mounted: what we removed can be asked for, too.
+    wanted = {volid for _, volid in found.lacking} | (removed - set(listed) if listed else set())
+    asked = _in_turn(wanted, last) if seen.active else []
     gone = {volid for volid in asked if archives.find(proxmox, node, volid) is None}
     going = [key for key, volid in found.lacking if volid in gone]
     for ids in _batches([*found.changed, *going]):
@@ -77,7 +89,8 @@ def compare(
             removed_volumes.note_returned(session, (server.id, storage, holder), some, began)
     with context.database.begin() as session:
         row = storage_status.save_storage(session, server, storage, node, seen)
-        removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
+        if removed or marked:
+            removed_volumes.compare(session, (server.id, storage, holder), listed, gone, began)
         row.synced_at, row.backup_count, row.backup_bytes = now(), found.count, min(found.size, values.BIGGEST)
         row.last_asked = asked[-1] if asked else row.last_asked
 
@@ -107,13 +120,8 @@ def _differences(
 
 def _recorded(session: Session, place: removed_volumes.Place) -> Iterator[Row[Any]]:
     server_id, storage, holder = place
-    rows = select(
-        Backup.id, Backup.volid, Backup.size, Backup.kept, Backup.verification, Backup.seen_at, Backup.gone_since,
-        Backup.missing_at,
-    ).where(
-        Backup.server_id == server_id, Backup.storage == storage, Backup.node == holder, Backup.removed_at.is_(None)
-    )  # fmt: skip
-    return iter(session.execute(rows, execution_options={"yield_per": BATCH}))
+    given = {"server": server_id, "storage": storage, "holder": holder}
+    return iter(session.execute(RECORDED, given, execution_options={"yield_per": BATCH}))
 
 
 def _is_to_be_asked(context: Context, row: Row[Any]) -> bool:
@@ -123,15 +131,10 @@ def _is_to_be_asked(context: Context, row: Row[Any]) -> bool:
     return row.gone_since is None or now() - row.gone_since >= context.settings.missing_after
 
 
-def _to_ask(
-    context: Context, place: removed_volumes.Place, found: Compared, listed: dict[str, Archive]
-) -> list[str]:  # fmt: skip
-    """The volumes to ask for by name, after those of the last comparison: one may be there and never be listed."""
-    with context.database.open() as session:
-        # Where something is listed the storage is mounted: what we removed can be asked for, too.
-        removed = removed_volumes.unconfirmed(session, place) - set(listed) if listed else set()
-        last = storage_status.last_asked(session, place)
-    volids = {volid for _, volid in found.lacking} | removed
+def _in_turn(volids: set[str], last: str) -> list[str]:
+    """The volumes to ask for by name, after the `last` of the comparison before: one may be there and never be
+    listed.
+    """
     return sorted(volids, key=lambda volid: (volid <= last, volid))[:MOST_ASKED]
 
 

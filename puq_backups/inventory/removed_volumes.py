@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from ..models import Backup, Operation, Service, now
@@ -16,13 +16,19 @@ from ..pve.archives import Archive
 RETRY_AFTER = timedelta(hours=1)
 """Pause after a removal of the same volume."""
 
+UNCONFIRMED = select(Backup.volid).where(
+    Backup.server_id == bindparam("server"), Backup.storage == bindparam("storage"), Backup.node == bindparam("node"),
+    Backup.removed_at.is_not(None), Backup.gone_at.is_(None),
+)  # fmt: skip
 Place = tuple[str, str, str]
 """Server id, storage, and the node of a local storage or ""."""
 
 
 def unconfirmed(session: Session, place: Place) -> set[str]:
     """The volume ids that we removed and that nobody has seen to be gone."""
-    return set(session.scalars(select(Backup.volid).where(*_unconfirmed(place))))
+    server_id, storage, node = place
+    given = {"server": server_id, "storage": storage, "node": node}
+    return set(session.connection().execute(UNCONFIRMED, given).scalars())
 
 
 def _removed(place: Place) -> tuple[ColumnElement[bool], ...]:

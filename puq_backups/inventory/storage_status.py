@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from ..models import Backup, Server, Service, Storage, now
 from ..models.upsert import insert_missing
 from ..pve import archives
 
+KNOWN = select(Storage).where(
+    Storage.server_id == bindparam("server"), Storage.name == bindparam("storage"), Storage.node == bindparam("node")
+)
+LAST_ASKED = KNOWN.with_only_columns(Storage.last_asked)
 FRESH = timedelta(minutes=1)
 """How long the free space of a storage counts as known."""
 
@@ -27,11 +31,11 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
     Operations of many nodes share that row: within FRESH it is not written again for its free space alone.
     """
     node = "" if seen.shared else node
-    known = select(Storage).where(Storage.server_id == server.id, Storage.name == name, Storage.node == node)
-    storage = session.scalars(known).first()
+    given = {"server": server.id, "storage": name, "node": node}
+    storage = session.scalars(KNOWN, given).first()
     if storage is None:
         insert_missing(session, Storage, server_id=server.id, name=name, node=node, seen_at=now())
-        storage = session.scalars(known.with_for_update()).one()
+        storage = session.scalars(KNOWN.with_for_update(), given).one()
     same = (storage.type, storage.active) == (seen.type, seen.active) and not (seen.active and storage.unseen)
     if same and storage.total and now() - storage.seen_at < FRESH:
         return storage
@@ -48,10 +52,8 @@ def save_storage(session: Session, server: Server, name: str, node: str, seen: a
 def last_asked(session: Session, place: tuple[str, str, str]) -> str:
     """The last volume that a sync asked for by name, "" for none. `place`: server id, storage, node or ""."""
     server_id, name, node = place
-    known = select(Storage.last_asked).where(
-        Storage.server_id == server_id, Storage.name == name, Storage.node == node
-    )
-    return session.scalar(known) or ""
+    given = {"server": server_id, "storage": name, "node": node}
+    return session.connection().execute(LAST_ASKED, given).scalar() or ""
 
 
 def make_protection_due(session: Session, storage: Storage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxError
@@ -15,6 +15,13 @@ from ..pve.client import Proxmox
 from . import compare_storage
 
 log = logging.getLogger("puq_backups.sync")
+BUSY = select(Operation.lock).where(Operation.lock.is_not(None))
+ENDED_SINCE = select(Operation.service_id).where(
+    Operation.state.in_(ENDED_STATES), Operation.finished_at >= bindparam("began")
+)
+VMS = select(Service.id, Service.vmid, Service.node, Service.vm_status, Service.vm_lock).where(
+    Service.server_id == bindparam("server"), Service.active_vmid.is_not(None)
+)
 
 
 def refresh_vms(context: Context, server: Server) -> cluster.Resources:
@@ -26,14 +33,10 @@ def refresh_vms(context: Context, server: Server) -> cluster.Resources:
     began = now()
     listed = cluster.resources(context.connect(server))
     with context.database.begin() as session:
-        busy = set(session.scalars(select(Operation.lock).where(Operation.lock.is_not(None))))
+        busy = set(session.connection().execute(BUSY).scalars())
         # The answer may still show the lock of an operation that ended during the call.
-        just_ended = Operation.state.in_(ENDED_STATES), Operation.finished_at >= began
-        busy |= set(session.scalars(select(Operation.service_id).where(*just_ended)))
-        ours = select(Service.id, Service.vmid, Service.node, Service.vm_status, Service.vm_lock).where(
-            Service.server_id == server.id, Service.active_vmid.is_not(None)
-        )
-        for service_id, vmid, *known in session.execute(ours).all():
+        busy |= set(session.connection().execute(ENDED_SINCE, {"began": began}).scalars())
+        for service_id, vmid, *known in session.connection().execute(VMS, {"server": server.id}).all():
             place = listed.vms.get(vmid)
             changed = place is not None and known != [place.node, place.status, place.lock or ""]
             if place is None or service_id in busy or not (changed or place.lock):

@@ -6,7 +6,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
@@ -18,6 +18,7 @@ from .merge_values import Records
 
 LAPSED = timedelta(days=2)
 """Trouble of operations that was not met for so long is told again when it is met again."""
+KNOWN = select(Trouble.kind, Trouble.key).where(Trouble.server_id == bindparam("server"))
 KINDS_OF_A_SERVICE = ("operation", "restore")
 ENDED_BY_BACKUP = ("operation", "slot")
 """What a service met that is over once a backup of it works."""
@@ -150,6 +151,12 @@ def on_stuck(session: Session, context: Context, operation: Operation, service: 
     reason = operation.why or Message("It is past its deadline.")
     note(session, "stuck", operation.id, reason, server_id=service.server_id, service_id=service.id)
     events.on_stuck(session, context, operation, service)
+
+
+def known(session: Session, server_id: str) -> set[tuple[str, str]]:
+    """Kind and key of what is known to stand still on a server."""
+    rows = session.connection().execute(KNOWN, {"server": server_id})
+    return {(kind, key) for kind, key in rows}
 
 
 def over(session: Session, context: Context, kind: str, key: str) -> None:
