@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from ..context import Context
-from ..models import Backup, Operation, Service, changes, not_set_aside, now
+from ..models import Backup, Operation, Service, at_present, changes, not_set_aside
 from ..models.audit_log import audit
 from ..operations.set_aside import RowWork
 from .purge_terminated import removable
 
 BATCH = 100
+OVER = Backup.binned_until <= at_present(), Backup.kept.is_(False), *removable("bin")
+DUE = (
+    select(Backup.id, Backup.service_id)
+    .where(*OVER, not_set_aside("bin", Backup.id))
+    .order_by(Backup.binned_until)
+    .limit(BATCH)
+)
 
 
 def empty(context: Context) -> int:
     """Ask for the removal of the backups that are due to leave the bin: how many. Only their index is read."""
-    over = (*_over(), not_set_aside("bin", Backup.id))
-    due = select(Backup.id, Backup.service_id).where(*over).order_by(Backup.binned_until).limit(BATCH)
     with context.database.open() as session:
-        found = session.execute(due).all()
+        found = session.connection().execute(DUE).all()
     return RowWork(context, "bin").count(
         (backup_id, service_id, partial(_ask, context, backup_id, service_id)) for backup_id, service_id in found
     )
-
-
-def _over() -> tuple[ColumnElement[bool], ...]:
-    return Backup.binned_until <= now(), Backup.kept.is_(False), *removable("bin")
 
 
 def _ask(context: Context, backup_id: str, service_id: str) -> bool:
     with context.database.begin() as session:
         # Undo writes the same row: whoever comes second sees the other.
         changes.lock(session, [service_id])
-        backup = session.scalars(select(Backup).where(Backup.id == backup_id, *_over())).first()
+        backup = session.scalars(select(Backup).where(Backup.id == backup_id, *OVER)).first()
         if backup is None:
             return False
         service = session.get_one(Service, service_id)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
 from ..errors import Message
-from ..models import Backup, Operation, Service, changes, not_set_aside, now
+from ..models import Backup, Operation, Service, at_present, changes, not_set_aside, now
 from ..operations import state_changes
 from ..operations.set_aside import RowWork
 
@@ -26,12 +26,9 @@ def purge_due(context: Context, track: Callable[[Sequence[str]], Iterable[str]] 
 
     With `track`, which shows the progress, for all of them instead of BATCH.
     """
-    before = now() - context.settings.termination_grace
-    left = exists().where(Backup.service_id == Service.id, *removable("purge"))
-    due = (Service.status == "terminated", Service.terminated_at <= before, left, not_set_aside("purge", Service.id))
-    ended = select(Service.id).where(*due)
+    given = {"before": now() - context.settings.termination_grace}
     with context.database.open() as session:
-        found = session.scalars(ended.order_by(Service.terminated_at).limit(None if track else BATCH)).all()
+        found = session.connection().execute(TERMINATED if track else SOME_TERMINATED, given).scalars().all()
     return RowWork(context, "purge").count(
         (service_id, service_id, partial(_purge_service, context, service_id))
         for service_id in (track(found) if track else found)
@@ -40,13 +37,24 @@ def purge_due(context: Context, track: Callable[[Sequence[str]], Iterable[str]] 
 
 def removable(origin: str) -> tuple[ColumnElement[bool], ...]:
     """Conditions on Backup: it exists, no operation on it is pending, and none of `origin` ended in the last hour."""
-    just_failed = and_(Operation.origin == origin, Operation.finished_at > now() - RETRY_AFTER)
+    just_failed = and_(Operation.origin == origin, Operation.finished_at > at_present(-RETRY_AFTER))
     tried = exists().where(
         Operation.service_id == Backup.service_id,
         Operation.backup_id == Backup.id,
         or_(Operation.finished_at.is_(None), just_failed),
     )
     return Backup.removed_at.is_(None), ~tried
+
+
+TERMINATED = (
+    select(Service.id)
+    .where(
+        Service.status == "terminated", Service.terminated_at <= bindparam("before"),
+        exists().where(Backup.service_id == Service.id, *removable("purge")), not_set_aside("purge", Service.id),
+    )
+    .order_by(Service.terminated_at)
+)  # fmt: skip
+SOME_TERMINATED = TERMINATED.limit(BATCH)
 
 
 def _purge_service(context: Context, service_id: str) -> int:
@@ -86,18 +94,22 @@ def expire_other_owners(session: Session, context: Context, service_id: str, cli
 
 def purge_other_owners(context: Context) -> int:
     """Create remove operations for backups of earlier owners whose grace is over. Returns how many were created."""
-    due = select(Backup.id, Backup.service_id).join(Service, Service.id == Backup.service_id)
-    due = due.where(not_set_aside("owners", Backup.id))
     with context.database.open() as session:
-        found = session.execute(due.where(*_disowned()).order_by(Backup.expires_at).limit(BATCH)).all()
+        found = session.connection().execute(OF_OTHERS).all()
     return RowWork(context, "owners").count(
         (backup_id, service_id, partial(_purge_backup, context, backup_id, service_id))
         for backup_id, service_id in found
     )
 
 
-def _disowned() -> tuple[ColumnElement[bool], ...]:
-    return Backup.expires_at <= now(), Backup.client_id != Service.client_id, *removable("purge")
+DISOWNED = Backup.expires_at <= at_present(), Backup.client_id != Service.client_id, *removable("purge")
+OF_OTHERS = (
+    select(Backup.id, Backup.service_id)
+    .join(Service, Service.id == Backup.service_id)
+    .where(not_set_aside("owners", Backup.id), *DISOWNED)
+    .order_by(Backup.expires_at)
+    .limit(BATCH)
+)
 
 
 def _purge_backup(context: Context, backup_id: str, service_id: str) -> bool:
@@ -105,7 +117,7 @@ def _purge_backup(context: Context, backup_id: str, service_id: str) -> bool:
         # CreateAccount locks the same row: the earlier owner may come back at this moment.
         changes.lock(session, [service_id])
         due = select(Backup).join(Service, Service.id == Backup.service_id).where(Backup.id == backup_id)
-        backup = session.scalars(due.where(*_disowned())).first()
+        backup = session.scalars(due.where(*DISOWNED)).first()
         if backup is None:
             return False
         session.add(Operation.new(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, or_, select, union_all
+from sqlalchemy import CompoundSelect, Select, bindparam, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from ..config import Settings
@@ -65,23 +66,25 @@ def _facts(settings: Settings, inventory: Inventory, claimed: list[Slot], at: da
 def _claimed(session: Session, services: Collection[Service]) -> dict[str, list[Slot]]:
     """The last scheduled runs of services that have a row, newest first, by service id. One query."""
     found: dict[str, list[Slot]] = {service.id: [] for service in services}
-    # The rows of each service are read by themselves, so that a long history is not.
-    parts = [_last_slots(service_id) for service_id in found]
-    rows = session.execute(union_all(*parts)).all() if parts else []
+    given = {f"service{number}": service_id for number, service_id in enumerate(found)}
+    rows = session.connection().execute(_last_slots(len(found)), given).all() if found else []
     for service_id, _, due_at, state, reason in sorted(rows, key=lambda row: str(row.slot_date), reverse=True):
         skipped = state == "skipped" and (reason or {}).get("text") == TODAYS.text
         found[service_id].append(Slot(due_at, skipped, state in ACTIVE_STATES))
     return found
 
 
-def _last_slots(service_id: str) -> Select[Any]:
+@lru_cache(32)
+def _last_slots(services: int) -> CompoundSelect[Any]:
+    """The rows of each service are read by themselves, so that a long history is not."""
     rows = (
         select(Operation.service_id, Operation.slot_date, Operation.due_at, Operation.state, Operation.reason)
-        .where(Operation.service_id == service_id, Operation.slot_date.is_not(None))
+        .where(Operation.slot_date.is_not(None))
         .order_by(Operation.slot_date.desc())
         .limit(SLOTS)
     )
-    return select(rows.subquery())
+    whose = [rows.where(Operation.service_id == bindparam(f"service{number}")) for number in range(services)]
+    return union_all(*(select(one.subquery()) for one in whose))
 
 
 def _unclaimed(schedule: Schedule | None, service: Service, settings: Settings, at: datetime) -> list[Slot]:

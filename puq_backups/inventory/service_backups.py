@@ -19,16 +19,10 @@ from ..rules import retention, wall_time
 from ..rules.schedule import Schedule
 
 OF_SERVICES: BindParameter[str] = bindparam("services", expanding=True)
-BACKUPS = (
-    select(Backup)
-    .where(Backup.service_id.in_(OF_SERVICES), Backup.removed_at.is_(None))
-    .order_by(Backup.created_at.desc(), Backup.id)
-)
-LIVE = (
-    select(Operation)
-    .where(Operation.service_id.in_(OF_SERVICES), Operation.state.in_(ACTIVE_STATES))
-    .order_by(Operation.created_at)
-)
+BACKUPS = select(Backup).where(Backup.service_id.in_(OF_SERVICES), Backup.removed_at.is_(None))
+BACKUPS = BACKUPS.order_by(Backup.created_at.desc(), Backup.id)
+LIVE = select(Operation).where(Operation.service_id.in_(OF_SERVICES), Operation.state.in_(ACTIVE_STATES))
+LIVE = LIVE.order_by(Operation.created_at)
 STORAGES = select(Storage).where(Storage.server_id.in_(bindparam("servers", expanding=True)))
 BY_OTHERS = frozenset({"adopted", "imported"})
 """Kinds of backups that others made: they count for nothing until they are released."""
@@ -160,7 +154,7 @@ def load_inventories(session: Session, services: Collection[Service]) -> dict[st
     backups, operations = defaultdict(list), defaultdict(list)
     for backup in session.scalars(BACKUPS, of_services):
         backups[backup.service_id].append(backup)
-    seen = session.scalars(STORAGES, {"servers": sorted({service.server_id for service in services})}).all()
+    seen = session.scalars(STORAGES, {"servers": list({service.server_id for service in services})}).all()
     for operation in session.scalars(LIVE, of_services):
         operations[operation.service_id].append(operation)
     return {
@@ -184,12 +178,6 @@ def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
     return backup
 
 
-def local_date(service: Service, operation: Operation) -> str:
-    """The ISO date a backup counts for: its slot's date, else the date of the request in the service's time zone."""
-    zone = Schedule.from_json(service.schedule).timezone
-    return operation.slot_date or wall_time.local_date(operation.created_at, zone).isoformat()
-
-
 def archive_storage(operation: Operation) -> str:
     """The storage of the archive that an operation makes. For a restore that is its safety copy; "" without one."""
     return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
@@ -211,13 +199,14 @@ def record_archive(
     backup = session.scalars(known).first()
     if backup is None:
         changes.concern(session, service.id)
+        asked_on = wall_time.local_date(operation.created_at, Schedule.from_json(service.schedule).timezone)
         # The sync, which looks at the same storage, may record it by its marker at this moment.
         insert_missing(
             session, Backup, **Backup.owner(service) | {"client_id": operation.client_id}, volid=volid,
             operation_id=operation.id, expires_at=None if lasts is None else now() + lasts,
             storage=volid.partition(":")[0], node=node, kind="safety" if safety else operation.origin,
-            note=operation.note, slot_date=operation.slot_date, local_date=local_date(service, operation),
-            disks=disks, created_at=operation.started_at or now(),
+            note=operation.note, slot_date=operation.slot_date, disks=disks,
+            local_date=operation.slot_date or asked_on.isoformat(), created_at=operation.started_at or now(),
             **(_as_listed(listed) | {"seen_at": now()} if listed else {}),
         )  # fmt: skip
         backup = session.scalars(known.with_for_update()).one()

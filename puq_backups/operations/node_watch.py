@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from ..context import Context
@@ -35,6 +35,16 @@ class Running(NamedTuple):
     wake_at: datetime
     intent: dict[str, Any] | None
     reason: dict[str, Any] | None
+
+
+WITH_TASK = (
+    select(*(getattr(Operation, name) for name in Running._fields), Server)
+    .join(Server, Server.id == Operation.server_id)
+    .where(
+        Operation.state.in_(("running", "stuck")), Operation.server_id == bindparam("server"),
+        Operation.node == bindparam("on"), Operation.upid.is_not(None), Operation.lease_owner.is_(None),
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,15 +82,7 @@ def poll(context: Context, place: Place) -> Polled:
 
 def _with_task(session: Session, place: Place) -> tuple[list[Running], Server | None]:
     """The operations with a running task on a node, and its server; None if there are none. One query."""
-    rows = (
-        select(*(getattr(Operation, name) for name in Running._fields), Server)
-        .join(Server, Server.id == Operation.server_id)
-        .where(
-            Operation.state.in_(("running", "stuck")), Operation.server_id == place.server_id,
-            Operation.node == place.node, Operation.upid.is_not(None), Operation.lease_owner.is_(None),
-        )
-    )  # fmt: skip
-    found = session.execute(rows).all()
+    found = session.execute(WITH_TASK, {"server": place.server_id, "on": place.node}).all()
     return [Running(*row[:-1]) for row in found], found[0][-1] if found else None
 
 
