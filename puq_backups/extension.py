@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -74,6 +75,7 @@ class Backups:
         settings = _settings(app)
         logs.configure(settings.log_format)
 
+        @cache
         def engine() -> Engine:
             with app.app_context():
                 return db.engine
