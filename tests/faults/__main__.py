@@ -29,7 +29,10 @@ def main() -> int:
     first, _, last = given.seeds.partition("-")
     seeds = [(seed, given.rounds) for seed in range(int(first), int(last or first) + 1)]
     figures, end = Counter(dict.fromkeys(FIGURES, 0)), time.monotonic() + given.minutes * 60
-    with multiprocessing.get_context("spawn").Pool(given.jobs, maxtasksperchild=20) as pool:
+    # Each process is forked from one that has imported everything.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([play.__module__])
+    with processes.Pool(given.jobs, maxtasksperchild=20) as pool:
         for seed, found, sentences in pool.imap(play_real if given.real else play, seeds):
             figures.update(found)
             figures["runs"] += 1

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from unittest import mock
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import NullPool
 from support import world as worlds
 
 from .run_record import RunRecord
@@ -42,10 +41,16 @@ def log_kept(record: RunRecord) -> Iterator[None]:
         root.propagate = before
 
 
+def close(world: worlds.World) -> None:
+    """Close the connection of the check's own."""
+    if engine := world.extra.pop("aside", None):
+        engine.dispose()
+
+
 @contextmanager
 def aside(world: worlds.World) -> Iterator[Connection]:
     """A connection to the run's database that shares neither pool nor dialect with the product."""
     if "aside" not in world.extra:
-        world.extra["aside"] = create_engine(world.app.config["SQLALCHEMY_DATABASE_URI"], poolclass=NullPool)
+        world.extra["aside"] = create_engine(world.app.config["SQLALCHEMY_DATABASE_URI"], pool_size=1)
     with world.extra["aside"].connect() as connection:
         yield connection

@@ -20,6 +20,8 @@ from support import world as worlds
 
 from puq_backups.simulator import Simulator, start
 
+from . import repeatable
+
 BEGINNINGS = (1_767_268_800.0, 1_774_526_400.0, 1_792_756_800.0)
 """2026-01-01, and days before the changes of Europe's clocks: 2026-03-26 and 2026-10-23, each at 12:00 UTC."""
 NOWHERE = "unix:///nowhere/redis"
@@ -68,6 +70,7 @@ def opened(
         world = worlds.make(proxmox, databases.sqlite_file(folder), NOWHERE, host, **(defaults | settings))
         _share_clock(world)
         stack.callback(world.context.database.engine.dispose)
+        stack.callback(repeatable.close, world)
         yield world, clock
 
 
