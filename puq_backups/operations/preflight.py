@@ -30,7 +30,8 @@ class Plan:
     """What a restore would do. It is refused if there are `reasons_against`.
 
     `happens` and `warnings` are sentences for the client, in the order of events. `running` and `snapshots` describe
-    the VM at the moment of the check. `sizes` maps each slot in the backup to its size in bytes, where known.
+    the VM at the moment of the check. `sizes` maps each slot in the backup to its size in bytes, where known, and
+    `identity` is that of the VM in the backup, "" if it is not known.
     """
 
     reasons_against: tuple[Message, ...] = ()
@@ -39,6 +40,7 @@ class Plan:
     running: bool = False
     snapshots: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    identity: str = ""
 
     def without_paths(self) -> Plan:
         """Return the plan for a client, without directories of the provider's servers."""
@@ -57,6 +59,7 @@ class Plan:
         return {
             **{name: [message.to_json() for message in getattr(self, name)] for name in sentences},
             "running": self.running, "snapshots": list(self.snapshots), "sizes": dict(self.sizes),
+            "identity": self.identity,
         }  # fmt: skip
 
     @classmethod
@@ -69,7 +72,7 @@ class Plan:
 
         return cls(
             sentences("reasons_against"), sentences("warnings"), sentences("happens"), bool(stored.get("running")),
-            tuple(stored.get("snapshots", ())), dict(stored.get("sizes", {})),
+            tuple(stored.get("snapshots", ())), dict(stored.get("sizes", {})), str(stored.get("identity", "")),
         )  # fmt: skip
 
 
@@ -109,6 +112,7 @@ def plan_restore(
         running=facts.status.status == "running",
         snapshots=tuple(facts.snapshots),
         sizes=inside.sizes if inside else {},
+        identity=vms.identity(inside.config) if inside else "",
     )
 
 

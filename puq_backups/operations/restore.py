@@ -20,6 +20,7 @@ from .steps.common import (
     config_after_failure,
     find_config,
     identity_mismatch,
+    require_restored,
     require_unlocked,
     run_pre_hooks,
     skip_if,
@@ -117,6 +118,7 @@ def _handle_result(step: StepContext) -> GoTo | None:
     assert ended is not None  # noqa: S101 - checked by the caller
     config = vms.config(step.proxmox, step.node, step.vmid)
     if ended.ok or (ended.ok is None and _rewritten(step, config)):
+        require_restored(step, config)
         for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
             step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         if reason := step.operation.data.get("refused"):

@@ -11,7 +11,7 @@ from ...rules import vm_options
 from ...rules.package import Package
 from ..step import GiveUp, Outcome, StepContext
 from . import disks
-from .common import require_unlocked
+from .common import own_config
 from .disks import GONE
 from .keep_settings import set_or_refused
 from .refused import KEYS_REFUSED, is_skipped, skip
@@ -31,8 +31,7 @@ FROM_TEMPLATE = re.compile(
 def carry_over(step: StepContext) -> Outcome:
     """Set network card and MAC, cloud-init user and keys, CPU and memory of the old VM."""
     before = step.operation.data["before"]
-    config = vms.config(step.proxmox, step.node, step.vmid)
-    require_unlocked(config)
+    config = own_config(step)
     _warn_about_losses(step, before)
     carried_over = {key for group in CARRIED_OVER for key in vm_options.group_options(before, group)} | {"net0"}
     changes = {key: value for key, value in before.items() if key in carried_over and config.get(key) != value}
@@ -78,8 +77,7 @@ def _other_disks(step: StepContext, before: dict[str, Any]) -> list[str]:
 
 def keep_system_disk(step: StepContext) -> Outcome:
     """Set the system disk's former size and limits. The steps after this one apply those of the package."""
-    config = vms.config(step.proxmox, step.node, step.vmid)
-    require_unlocked(config)
+    config = own_config(step)
     former = _system_disk(step.operation.data["before"])
     slot = vms.boot_disk(config)
     if former is None or slot is None:

@@ -13,6 +13,8 @@ from ...pve import archives, vms
 from ..step import GiveUp, Outcome, Start, Step, StepContext
 
 FORBIDDEN = Message("The provider's rules forbid it.")
+UUID = "uuid:"
+"""How the identity of a VM with a uuid begins, see `vms.identity`."""
 
 
 def check_identity(step: StepContext) -> dict[str, Any]:
@@ -25,6 +27,34 @@ def check_identity(step: StepContext) -> dict[str, Any]:
     step.service.vm_name = str(config.get("name") or f"VM {step.vmid}")
     _store_lock(step.service, str(config.get("lock") or ""))
     return config
+
+
+def own_config(step: StepContext) -> dict[str, Any]:
+    """Read the config of the VM that the operation works on. Raises ProxmoxBusy if it is locked, GiveUp if somebody
+    else made another VM with its VMID meanwhile. Their uuids are compared: a MAC is set by operations, too.
+    """
+    config = vms.config(step.proxmox, step.node, step.vmid)
+    if _is_another(config, {step.service.vm_identity}):
+        raise identity_mismatch(step, state="failed")
+    require_unlocked(config)
+    return config
+
+
+def require_restored(step: StepContext, config: dict[str, Any]) -> None:
+    """Raise GiveUp if a VM after a restore is neither the one before it nor the one in the backup.
+
+    The restore's end is seen some time after it. Somebody may have replaced the VM in between.
+    """
+    data = step.operation.data
+    known = {step.service.vm_identity, data.get("preflight", {}).get("identity", "")}
+    if _is_another(config, known) and _mac(config) != _mac(data["before"]):
+        raise identity_mismatch(step, state="failed")
+
+
+def _is_another(config: dict[str, Any], known: set[str]) -> bool:
+    """Whether a VM has a uuid, and it is none of the `known` identities, which are uuids all."""
+    identity = vms.identity(config)
+    return all(one.startswith(UUID) for one in {*known, identity}) and identity not in known
 
 
 def refresh_status(step: StepContext) -> vms.VmStatus:
@@ -62,12 +92,14 @@ def config_after_failure(step: StepContext, before: dict[str, Any]) -> dict[str,
     """The config of what a failed restore or reinstallation left of the VM; None: no VM is left.
 
     `before` is the VM's config from before the failure. A half-finished VM has no identity, or the MAC that was sent
-    with the restore. Raises GiveUp if another VM has the VMID.
+    with the restore: from then on it is the service's. Raises GiveUp if another VM has the VMID.
     """
     config = find_config(step)
     identity, mac = vms.identity(config or {}), _mac(config or {})
     if identity not in {"", step.service.vm_identity} and (not mac or mac != _mac(before)):
         raise identity_mismatch(step)
+    if identity.startswith(UUID):
+        step.service.vm_identity = identity
     return config
 
 

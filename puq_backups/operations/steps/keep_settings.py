@@ -20,7 +20,7 @@ from ...rules.package import Package
 from ..errors import may_succeed_later
 from ..step import GiveUp, GoTo, Outcome, RepeatStep, Start, StepContext
 from . import disks, firewall
-from .common import require_unlocked
+from .common import own_config
 from .refused import is_skipped, skip
 
 PROTECTION = N_("The protection against changes could not be put back: {proxmox}")
@@ -56,7 +56,7 @@ def restore_options(before: dict[str, Any], package: Package) -> dict[str, Any]:
 
 def lift_protection(step: StepContext) -> Outcome:
     """Remove the VM's protection, because Proxmox restores over no protected VM."""
-    config = _config(step)
+    config = own_config(step)
     if not _protected(config):
         return None
     return set_or_refused(step, config, {"protection": 0}, "lift the protection", _lift_refused)
@@ -69,7 +69,7 @@ def _lift_refused(step: StepContext, reason: object) -> None:
 
 def put_back_protection(step: StepContext) -> Outcome:
     """Set the VM's protection as it was before the operation."""
-    config, wanted = _config(step), _protected(step.operation.data["before"])
+    config, wanted = own_config(step), _protected(step.operation.data["before"])
     if _protected(config) == wanted or is_skipped(step, "protection"):
         return None
     changes = {"protection": int(wanted)}
@@ -86,7 +86,7 @@ def _protected(config: dict[str, Any]) -> bool:
 
 def put_back_settings(step: StepContext) -> Outcome:
     """Put the kept options back where they differ, group by group, and drop those that came with the backup."""
-    config, data = _config(step), step.operation.data
+    config, data = own_config(step), step.operation.data
     package = Package.from_json(data["package"])
     for group in vm_options.GROUPS:
         if group == "boot" and step.operation.kind == "reinstall":
@@ -120,12 +120,6 @@ def _differences(
 def _group_left(step: StepContext, reason: object) -> None:
     group = step.operation.data["putting"]
     skip(step, group, vm_options.GROUPS[group].refusal, reason)
-
-
-def _config(step: StepContext) -> dict[str, Any]:
-    config = vms.config(step.proxmox, step.node, step.vmid)
-    require_unlocked(config)
-    return config
 
 
 def set_or_refused(

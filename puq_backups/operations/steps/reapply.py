@@ -15,7 +15,7 @@ from ...rules import vm_options
 from ...rules.package import Package
 from ..step import Outcome, StepContext
 from . import disks
-from .common import require_unlocked
+from .common import own_config
 from .keep_settings import set_or_refused
 from .refused import is_skipped, skip
 
@@ -153,9 +153,7 @@ def same_net(one: vms.Net, other: vms.Net) -> bool:
 
 
 def _package_and_config(step: StepContext) -> tuple[Package, dict[str, Any]]:
-    config = vms.config(step.proxmox, step.node, step.vmid)
-    require_unlocked(config)
-    return Package.from_json(step.operation.data["package"]), config
+    return Package.from_json(step.operation.data["package"]), own_config(step)
 
 
 def _limits(package: Package, disk: str) -> dict[str, float | None]:
