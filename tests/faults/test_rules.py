@@ -112,3 +112,17 @@ def test_more_files_than_the_quota() -> None:
     found = good()
     found.quotas["1"] = [0]
     assert any(one.startswith("quota") for one in sentences(found))
+
+
+def test_file_that_proxmox_did_not_remove_counts_until_a_removal_ends_well() -> None:
+    def ended(at: float, status: str) -> Entry:
+        task = upid("imgdel", int(at), "100@nfs")
+        return Entry(NOON + at, task, "ended", task, {"exitstatus": status})
+
+    found = good()
+    found.quotas["1"] = [0]
+    found.journal.insert(1, ended(2, "simulated failure"))
+    assert not any(one.startswith("quota") for one in sentences(found))
+
+    found.journal.insert(2, ended(3, "OK"))
+    assert any(one.startswith("quota") for one in sentences(found))
