@@ -63,7 +63,7 @@ def facts(
     took = history.durations(past)
     schedule = _schedule(session, context, service, inventory)
     runs = next_runs.facts(context.settings, inventory, lambda backup: _backup(inventory, actor, backup))
-    silent, told = standstill.what(session, inventory), bool(context.settings.staff_email)
+    silent, told = standstill.silent_part(session, inventory), bool(context.settings.staff_email)
     paused = policy.PAUSED.get(service.status)
     return {
         "service": {"id": service.id, "name": service.vm_name, "status": service.vm_status},

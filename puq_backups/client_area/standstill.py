@@ -22,12 +22,12 @@ SENTENCES = {
 """What is said of what stands still: where staff get no mail about it, and where they do."""
 
 
-def sentence(what: str | None, *, told: bool) -> Message | None:
+def sentence(part: str | None, *, told: bool) -> Message | None:
     """What is to be said of what stands still, or None. `told`: staff get a mail about it."""
-    return SENTENCES[what][told] if what else None
+    return SENTENCES[part][told] if part else None
 
 
-def what(session: Session, inventory: Inventory) -> str | None:
+def silent_part(session: Session, inventory: Inventory) -> str | None:
     """What stands still for a service: its "server", a "storage" of its backups, or None."""
     marks = {storage.trouble for storage in inventory.storages.values()}
     if "server" in marks or (not inventory.storages and _server_is_silent(session, inventory)):

@@ -13,13 +13,15 @@ UNUSED = re.compile(r"unused\d+")
 STATE = re.compile(r"(?:efidisk|tpmstate)0")
 FALLBACK = ("scsi", "virtio", "sata", "ide")
 """Buses by priority if the boot order names no disk and several disks have the same number."""
+UUID = "uuid:"
+"""How the identity of a VM with a uuid begins."""
 
 
 def identity(config: dict[str, Any]) -> str:
     """The VM's identity: "uuid:…" of its smbios1, else "mac:…" of its net0, else "". A VMID can be reused."""
     uuid = options(str(config.get("smbios1") or "")).get("uuid")
     if uuid:
-        return f"uuid:{uuid.lower()}"
+        return f"{UUID}{uuid.lower()}"
     mac = parse_net(str(config.get("net0") or "")).mac
     return f"mac:{mac.upper()}" if mac else ""
 

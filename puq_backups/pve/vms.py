@@ -11,10 +11,11 @@ from . import paths, values
 from .client import Proxmox
 from .property_strings import SIZE, Drive, Net, parse_drive, parse_net, size_bytes, size_text
 from .upid import Upid
-from .vm_config import DISK, backed_up_disks, boot_disk, disks, identity, memory_mib, unused, volumes
+from .vm_config import DISK, UUID, backed_up_disks, boot_disk, disks, identity, memory_mib, unused, volumes
 
 __all__ = [
     "NO_VM",
+    "UUID",
     "Drive",
     "Net",
     "VmPlace",

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from gallery import browser_steps
+from gallery.served import Gallery
 from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture
-def words(reader: Callable[[str], Page], gallery: dict[str, str]) -> Callable[[str], str]:
+def words(reader: Callable[[str], Page], gallery: Gallery) -> Callable[[str], str]:
     """Returns the visible words of a state's page."""
     page = reader("en-GB")
 
@@ -29,7 +30,7 @@ def test_storage_that_is_offline_is_told_in_the_header_line_only(words: Callable
 
 
 def test_suspension_is_told_once_with_a_next_step(
-    words: Callable[[str], str], reader: Callable[[str], Page], gallery: dict[str, str]
+    words: Callable[[str], str], reader: Callable[[str], Page], gallery: Gallery
 ) -> None:
     text = words("suspended")
 
@@ -48,11 +49,9 @@ def test_no_restore_is_promised_where_no_backup_can_be_restored(words: Callable[
     assert "You can start and stop your server." in words(state)
 
 
-def test_nothing_is_promised_to_an_account_that_may_only_look(browser: Browser, gallery: dict[str, str]) -> None:
+def test_nothing_is_promised_to_an_account_that_may_only_look(browser: Browser, gallery: Gallery) -> None:
     page = browser.new_page()
-    page.context.add_cookies(
-        [{"name": "permissions", "value": "view", "url": gallery["protected"].partition("/services")[0]}]
-    )
+    page.context.add_cookies([{"name": "permissions", "value": "view", "url": gallery.host}])
     page.goto(gallery["read-only"])
     text = page.locator("#puqb-live-activity").inner_text()
     page.close()
@@ -60,7 +59,7 @@ def test_nothing_is_promised_to_an_account_that_may_only_look(browser: Browser, 
     assert "You can" not in text
 
 
-def test_changed_schedule_is_told_once(reader: Callable[[str], Page], gallery: dict[str, str]) -> None:
+def test_changed_schedule_is_told_once(reader: Callable[[str], Page], gallery: Gallery) -> None:
     page = reader("en-GB")
     page.goto(gallery["schedule-changed-meanwhile"])
     browser_steps.stale(page)
@@ -94,14 +93,14 @@ def test_zone_of_the_times_is_named_once(words: Callable[[str], str]) -> None:
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de", "pl", "ar"])
-def test_no_sentence_ends_twice(reader: Callable[[str], Page], gallery: dict[str, str], locale: str) -> None:
+def test_no_sentence_ends_twice(reader: Callable[[str], Page], gallery: Gallery, locale: str) -> None:
     page = reader(locale)
     page.goto(gallery["protected"])
 
     assert ".." not in page.locator("#puqb").text_content()
 
 
-def test_more_than_the_quota_is_seen_in_forced_colours(browser: Browser, gallery: dict[str, str]) -> None:
+def test_more_than_the_quota_is_seen_in_forced_colours(browser: Browser, gallery: Gallery) -> None:
     page = browser.new_page(forced_colors="active")
     page.goto(gallery["quota-lowered"])
     used, over = (
@@ -113,7 +112,7 @@ def test_more_than_the_quota_is_seen_in_forced_colours(browser: Browser, gallery
     assert used != over
 
 
-def test_print_has_no_controls_that_do_nothing(browser: Browser, gallery: dict[str, str]) -> None:
+def test_print_has_no_controls_that_do_nothing(browser: Browser, gallery: Gallery) -> None:
     page = browser.new_page()
     page.goto(gallery["protected"])
     page.emulate_media(media="print")
@@ -124,7 +123,7 @@ def test_print_has_no_controls_that_do_nothing(browser: Browser, gallery: dict[s
 
 
 def test_description_in_another_script_stands_on_the_side_of_the_others(
-    reader: Callable[[str], Page], gallery: dict[str, str]
+    reader: Callable[[str], Page], gallery: Gallery
 ) -> None:
     page = reader("en-GB")
     page.goto(gallery["damaged-and-missing"])

@@ -48,7 +48,7 @@ def test_slot_is_as_high_whatever_happens(reader: Callable[[str], Page], gallery
 
 @pytest.mark.parametrize("locale", ["en-GB", "de", "pl", "ar"])
 def test_words_of_the_slot_keep_clear_of_its_button(
-    reader: Callable[[str], Page], gallery: dict[str, str], locale: str
+    reader: Callable[[str], Page], gallery: Gallery, locale: str
 ) -> None:
     page, gaps = reader(locale), {}
     for name in ("waiting", "making-a-backup"):

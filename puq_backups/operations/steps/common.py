@@ -13,8 +13,6 @@ from ...pve import archives, vms
 from ..step import GiveUp, Outcome, Start, Step, StepContext
 
 FORBIDDEN = Message("The provider's rules forbid it.")
-UUID = "uuid:"
-"""How the identity of a VM with a uuid begins, see `vms.identity`."""
 
 
 def check_identity(step: StepContext) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def require_restored(step: StepContext, config: dict[str, Any]) -> None:
 def _is_another(config: dict[str, Any], known: set[str]) -> bool:
     """Whether a VM has a uuid, and it is none of the `known` identities, which are uuids all."""
     identity = vms.identity(config)
-    return all(one.startswith(UUID) for one in {*known, identity}) and identity not in known
+    return all(one.startswith(vms.UUID) for one in {*known, identity}) and identity not in known
 
 
 def refresh_status(step: StepContext) -> vms.VmStatus:
@@ -98,7 +96,7 @@ def config_after_failure(step: StepContext, before: dict[str, Any]) -> dict[str,
     identity, mac = vms.identity(config or {}), _mac(config or {})
     if identity not in {"", step.service.vm_identity} and (not mac or mac != _mac(before)):
         raise identity_mismatch(step)
-    if identity.startswith(UUID):
+    if identity.startswith(vms.UUID):
         step.service.vm_identity = identity
     return config
 
