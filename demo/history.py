@@ -62,7 +62,7 @@ def _operation(service: Service, kind: str, state: str, at: datetime, **more: An
 
 
 def _fail_restore(session: Session, machine: Machine, service: Service) -> None:
-    """Write a restore that failed after the disks were changed, which leaves the machine off."""
+    """Write a restore that found its backup damaged after the disks were changed, which leaves the machine off."""
     backup = f"demo{machine.vmid}{machine.held[-1]:02d}"
     at = started() - timedelta(minutes=25)
     failed = _operation(service, "restore", "failed", at, origin="manual", backup_id=backup)
@@ -71,3 +71,4 @@ def _fail_restore(session: Session, machine: Machine, service: Service) -> None:
     session.add(failed)
     session.flush()
     service.restore_failed = failed.id
+    session.get_one(Backup, backup).damaged_at = failed.finished_at

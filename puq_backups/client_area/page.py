@@ -178,12 +178,14 @@ def _last_ended(session: Session, service: Service) -> Operation | None:
 def _last_operation(
     session: Session, context: Context, inventory: service_backups.Inventory
 ) -> dict[str, Any] | None:
-    """The operation that ended last, with the `size` of the backup that it made and the `seconds` that it took."""
+    """The operation that ended last, with the `size` of what a backup made and the `seconds` that it took."""
     last = _last_ended(session, inventory.service)
     found = _operation(session, context, inventory.service, last)
     if found is None or last is None:
         return None
-    made = next((backup for backup in inventory.backups if backup.operation_id == last.id), None)
+    # A restore's own backup is its safety copy, whose size says nothing of the restore.
+    held = inventory.backups if last.kind == "backup" else []
+    made = next((backup for backup in held if backup.operation_id == last.id), None)
     took = last.finished_at - last.started_at if last.finished_at and last.started_at else None
     return {**found, "size": made and made.size, "seconds": took.total_seconds() if took else None}
 

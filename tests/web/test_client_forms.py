@@ -71,6 +71,17 @@ def test_restore_is_accepted_and_done(pages: ClientPages) -> None:
     assert pages.world.proxmox.vm(100).running
 
 
+def test_result_of_a_restore_has_no_size_though_it_made_a_safety_copy(pages: ClientPages) -> None:
+    backup = pages.world.back_up()
+    assert re.search(r"The backup was made\..{0,60}iB in ", visible_text(pages.get()))
+    pages.post(f"/{backup.id}/restore", {"confirm": "web100", "safety_copy": "1"})
+    pages.world.drain()
+    assert [one.kind for one in pages.world.held()] == ["manual", "safety"]
+
+    words = visible_text(pages.get()).partition("The backup was restored.")[2]
+    assert "iB in " not in words.partition("You can")[0], words[:200]
+
+
 def test_remove_is_accepted_and_done(pages: ClientPages) -> None:
     backup = pages.world.back_up("to be removed")
 
