@@ -172,6 +172,12 @@ def lock_left_behind(**_: Any) -> dict[str, Any]:
     return {}
 
 
+@email_template("Backups not removed", event="removal.trouble", folder="proxmox_standstill", to="staff")
+def backups_not_removed(**_: Any) -> dict[str, Any]:
+    """To staff: backups are made, but the old ones are not removed. Once for each storage, until that is over."""
+    return {}
+
+
 @email_template("Trouble over", event="trouble.over", folder="trouble_over", to="staff", own=("since",))
 def trouble_over(**_: Any) -> dict[str, Any]:
     """To staff: what they were told of is over."""

@@ -20,8 +20,9 @@ LAPSED = timedelta(days=2)
 """Trouble of operations that was not met for so long is told again when it is met again."""
 KNOWN = select(Trouble.kind, Trouble.key).where(Trouble.server_id == bindparam("server"))
 KINDS_OF_A_SERVICE = ("operation", "restore")
-ENDED_BY_BACKUP = ("operation", "slot")
-"""What a service met that is over once a backup of it works."""
+ENDED_BY = {"backup": ("operation", "slot", "removal"), "remove": ("operation", "removal")}
+"""What a service met that is over once an operation of this kind works; of others KINDS_OF_A_SERVICE."""
+NOT_REMOVED = Message("Backups that should be gone stay on the storage {storage}, and each run adds one: {reason}")
 
 
 def note(
@@ -99,8 +100,12 @@ def on_operation_end(session: Session, context: Context, operation: Operation, s
     over(session, context, "stuck", operation.id)
     own = operation.kind in {"backup", "remove"}
     if operation.state == "done":
-        ended = {"backup": ENDED_BY_BACKUP, "remove": ("operation",)}.get(operation.kind, KINDS_OF_A_SERVICE)
-        over_for_service(session, context, service, ended)
+        if not_removed := Message.from_json(operation.data.get("not_removed")):
+            # Staff may have been told of the same reason while it was waited for: it is not over.
+            over_for_service(session, context, service, ("slot",))
+            on_removal(session, context, operation, service, not_removed)
+        else:
+            over_for_service(session, context, service, ENDED_BY.get(operation.kind, KINDS_OF_A_SERVICE))
     elif operation.why is None:
         return
     elif operation.state == "refused" and events.is_problem_of(service, operation):
@@ -144,6 +149,21 @@ def on_refused_slot(
     row.service_id = service.id
     records = merge_values.operation_records(session, operation, service)
     events.write(session, context, "slot.refused", mail_key(row), records)
+
+
+def on_removal(session: Session, context: Context, operation: Operation, service: Service, reason: Message) -> None:
+    """Tell staff that a backup is made, but those it replaces are not removed: files add up beyond the quota.
+
+    One mail for each storage. It is over when the service that met it last has a removal, or a backup after which
+    nothing is left to remove.
+    """
+    same = hashlib.sha256(f"{service.server_id} {operation.storage}".encode()).hexdigest()[:32]
+    said = Message(NOT_REMOVED.text, storage=operation.storage, reason=reason)
+    row = note(session, "removal", same, said, server_id=service.server_id, service_id=service.id)
+    row.service_id = service.id
+    records = merge_values.operation_records(session, operation, service)
+    facts = {"reason": said, "finished_at": row.since}
+    events.write(session, context, "removal.trouble", mail_key(row), records, facts)
 
 
 def on_stuck(session: Session, context: Context, operation: Operation, service: Service) -> None:

@@ -16,9 +16,11 @@ class Trouble(Base):
     """Something that stands still on Proxmox, from when it is first seen until it is over.
 
     - `kind`: `server`, `storage`, `lock` (left behind on a VM), `operation`, `slot` (scheduled backup refused),
-      `problem` (another VM), `stuck` or `restore` (not settled).
-    - `key`: the id of the server, storage, service or operation; of `operation` and `slot` a digest of the reason.
-    - `server_id`, `service_id`: whose it is; of several services the first that met it, of `slot` the last.
+      `removal` (rotation removes nothing), `problem` (another VM), `stuck` or `restore` (not settled).
+    - `key`: the id of the server, storage, service or operation; of `operation` and `slot` a digest of the reason, of
+      `removal` one of the storage.
+    - `server_id`, `service_id`: whose it is; of several services the first that met it, of `slot` and `removal` the
+      last.
     - `reason`: the stored Message for staff; `since`: first seen; `seen_at`: last seen.
     """
 

@@ -65,6 +65,7 @@ def undo_or_end(step: StepContext, state: str, reason: Message, after: str | Non
     operation = step.operation
     if (operation.kind, operation.step) in CANNOT_FAIL:
         operation.add_warning(reason)
+        operation.store(not_removed=reason.to_json())
         return End("done", None)
     if first := Message.from_json(operation.data.get("ending")):
         # The undo failed as well: both reasons are shown to the client.

@@ -179,3 +179,37 @@ def test_staff_is_told_once_that_a_storage_refuses_and_when_that_is_over(world: 
         assert run_slot(world, day).state == "done"
 
     assert [mail.name for mail in outbox(world)] == ["Scheduled backup refused", "Trouble over"]
+
+
+@pytest.mark.flow
+def test_staff_is_told_once_that_no_old_backup_goes_and_when_that_is_over(world: worlds.World) -> None:
+    """With rotation `after` each night is done, and adds a file."""
+    world.call("ChangePackage", **world.params(backups=1, rotation="after"))
+    world.back_up()
+    world.proxmox.control("refuse", method="DELETE", path="*/content/*", status=403, reason="No rights", times=None)
+    for day in ("2026-11-23", "2026-11-24"):
+        assert run_slot(world, day).state == "done"
+
+    assert len(world.held()) == 3
+    assert [(mail.name, mail.recipient) for mail in outbox(world)] == [
+        ("Backups not removed", "staff@provider.example")
+    ]
+    assert "No rights" in str(outbox(world)[0].fields["reason"])
+    world.proxmox.control("undo", of="refuse")
+    for day in ("2026-11-25", "2026-11-26"):
+        assert run_slot(world, day).state == "done"
+
+    assert [mail.name for mail in outbox(world)] == ["Backups not removed", "Trouble over"]
+    assert len(world.held()) == 1
+
+
+@pytest.mark.flow
+def test_trouble_with_removals_is_over_once_one_is_removed_by_hand(world: worlds.World) -> None:
+    world.call("ChangePackage", **world.params(backups=1, rotation="after"))
+    world.back_up()
+    world.proxmox.control("refuse", method="DELETE", path="*/content/*", status=403, reason="No rights")
+    assert run_slot(world, "2026-11-23").state == "done"
+    assert world.call("DeleteBackup", backup_id=world.held()[0].id) == "success"
+    world.drain()
+
+    assert [mail.name for mail in outbox(world)] == ["Backups not removed", "Trouble over"]
