@@ -6,9 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from faults import virtual_time as worlds
+from sqlalchemy import select
 
 from puq_backups.clock import slots
-from puq_backups.models import Service, now
+from puq_backups.inventory import sync
+from puq_backups.models import Server, Service, now
 
 from . import counting, fill
 from .report import Figure
@@ -43,6 +45,9 @@ def scheduled(folder: Path, quota: int) -> tuple[Counter[str], int]:
             service = session.get_one(Service, "1")
             service.schedule, service.next_run_at = fill.schedule(f"{now():%H:%M}"), now()
             service.slots_from = now().replace(hour=0, minute=0)
+            server = session.scalars(select(Server)).one()
+        # As the clock has a worker do: what a check of the storage sees is known already.
+        sync.sync_backups(world.context, server)
         before = len(world.proxmox.requests())
         slots.claim_due(world.context)
         with counting.counted(world.context.database.engine) as cost:

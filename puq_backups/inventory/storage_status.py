@@ -15,8 +15,8 @@ KNOWN = select(Storage).where(
     Storage.server_id == bindparam("server"), Storage.name == bindparam("storage"), Storage.node == bindparam("node")
 )
 LAST_ASKED = KNOWN.with_only_columns(Storage.last_asked)
-FRESH = timedelta(minutes=1)
-"""How long the free space of a storage counts as known."""
+FRESH = timedelta(minutes=9)
+"""How long the free space of a storage counts as known: until the next sync, with the default interval of those."""
 
 
 def find_storage(session: Session, server: Server, name: str, node: str) -> Storage | None:

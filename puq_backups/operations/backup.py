@@ -12,7 +12,7 @@ from ..models import Backup, Operation, Service
 from ..rules import retention
 from ..rules.package import Package
 from ..rules.retention import BackupInfo
-from .step import GiveUp, GoTo, Outcome, Step, StepContext, Wait
+from .step import Done, GiveUp, GoTo, Outcome, Step, StepContext, Wait
 from .steps import archive, rotation
 from .steps.common import check_identity, refresh_status, require_unlocked, run_pre_hooks
 
@@ -65,7 +65,11 @@ def _emptied(step: StepContext, backups: Sequence[BackupInfo]) -> list[str]:
 
 
 def make_archive(step: StepContext) -> Outcome:
-    """Start vzdump and record the archive when its task has ended. One that is listed then needs no see_archive."""
+    """Start vzdump and record the archive when its task has ended.
+
+    One that is listed then needs no see_archive, and if nothing is to be removed, the operation ends with the same
+    commit.
+    """
     storage = step.operation.storage
     if step.task_result is not None:
         found = archive.result_of_task(step, storage)
@@ -79,7 +83,9 @@ def make_archive(step: StepContext) -> Outcome:
     if found is not None:
         listed = archive.look_up(step, storage, found.volid)
         step.operation.backup_id = archive.record(step, storage, found, listed).id
-        return GoTo("drop_surplus") if listed else None
+        if listed is None:
+            return None
+        return GoTo("drop_surplus") if _has_surplus(step) else Done()
     _stop_if_asked(step)
     require_unlocked(check_identity(step))
     step.operation.store(asked=True)
@@ -107,6 +113,13 @@ def drop_surplus(step: StepContext) -> Outcome:
     A removal that fails is a warning: the new backup is good, and the next run comes down to the quota.
     """
     return rotation.remove_next(step, lambda backups, service: _surplus(step, backups, service.quota))
+
+
+def _has_surplus(step: StepContext) -> bool:
+    """Whether something is to be removed now that the new backup counts. Read in the transaction that records it."""
+    with step.session.no_autoflush:
+        backups = service_backups.load_inventory(step.session, step.service).for_rotation()
+    return bool(_surplus(step, backups, step.service.quota))
 
 
 def _surplus(step: StepContext, backups: Sequence[BackupInfo], limit: int) -> list[str]:

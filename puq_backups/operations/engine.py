@@ -22,7 +22,7 @@ from . import errors, operation_log, state_changes, task_watch
 from .claim import LeaseLost, claim, go_on, pause, put_off, write
 from .kinds import STEPS
 from .proxmox_calls import make_change, start_task
-from .step import Change, GoTo, Outcome, Start, Step, StepContext, Wait
+from .step import Change, Done, GoTo, Outcome, Start, Step, StepContext, Wait
 
 log = logging.getLogger("puq_backups.operations")
 SERVICE_AND_SERVER = (
@@ -142,7 +142,7 @@ def _act_on_outcome(step: StepContext, owner: str, outcome: Outcome) -> bool:
         return pause(step, owner, outcome.seconds)
     steps = [step.__name__ for step in STEPS[operation.kind]]
     at = steps.index(outcome.step) if isinstance(outcome, GoTo) else steps.index(operation.step) + 1
-    if at == len(steps):
+    if isinstance(outcome, Done) or at == len(steps):
         return _end(step, owner, "done", None)
     operation.step, operation.reason, operation.progress = steps[at], None, None
     at_once = put_off(step)

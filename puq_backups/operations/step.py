@@ -32,6 +32,11 @@ class GoTo:
 
 
 @dataclass(frozen=True)
+class Done:
+    """End the operation as done: no later step has anything to do."""
+
+
+@dataclass(frozen=True)
 class Start:
     """Start a Proxmox task, the one call by which a step changes the VM.
 
@@ -70,7 +75,7 @@ class Change:
     audit: str
 
 
-Outcome = Wait | GoTo | Start | Change | None
+Outcome = Wait | GoTo | Done | Start | Change | None
 Step = Callable[["StepContext"], Outcome]
 
 

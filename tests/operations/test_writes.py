@@ -11,7 +11,7 @@ from bench import calls, counting
 from puq_backups.operations import dispatch, engine
 
 
-@pytest.mark.parametrize(("quota", "most"), [(3, 18), (2, 26)], ids=["a place is free", "the oldest goes"])
+@pytest.mark.parametrize(("quota", "most"), [(3, 14), (2, 22)], ids=["a place is free", "the oldest goes"])
 def test_statements_that_write_for_a_scheduled_backup(tmp_path: Path, quota: int, most: int) -> None:
     made, writes = calls.scheduled(tmp_path / "scheduled", quota)
 
