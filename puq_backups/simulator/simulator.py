@@ -173,6 +173,7 @@ class Simulator:
         """What one needs to use it: address, trust, tokens, VMs, storages and the parameters of a service."""
         tokens = {name: {"id": token, "secret": secret} for name, (token, secret) in self.tokens.items()}
         guests = [guest for guest in self.vms.values() if not guest.is_template]
+        storages = (one.storage for one in self.world.storages.values() if "backup" in one.content)
         found: dict[str, Any] = {
             "url": self.url,
             "fingerprint": self.fingerprint,
@@ -193,6 +194,7 @@ class Simulator:
                 "serversecure": "on",
                 "serveraccesshash": self.fingerprint,
                 "customfields": {"vmid": str(guests[0].vmid)},
+                "configoptions": {"Backups": "3", "Backups storage": next(storages, "")},
             }
         return found
 

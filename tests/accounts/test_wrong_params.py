@@ -9,6 +9,7 @@ from sqlalchemy import select
 from support import world as worlds
 
 from puq_backups.models import AuditEntry, Service
+from puq_backups.staff import doctor
 
 
 @pytest.mark.parametrize("quota", ["", None, "many", -1, 2.5])
@@ -107,3 +108,17 @@ def test_another_token_of_the_same_proxmox_leaves_a_service_its_backups(world: w
     assert world.call("RestoreBackup", backup_id=backup.id, confirm="web100") == "success"
     world.drain()
     assert (world.operations()[-1].state, len(world.held())) == ("done", 1)
+
+
+def test_params_that_the_simulator_prints_register_a_service_as_they_are(world: worlds.World) -> None:
+    assert world.backups.call("CreateAccount", world.proxmox.ready()["params"] | {"userid": "alice"}) == "success"
+
+
+def test_storage_that_proxmox_lacks_is_taken_and_the_doctor_and_the_first_backup_name_it(world: worlds.World) -> None:
+    """A package is stored also while its storage is away."""
+    world.register(storage="nowhere")
+
+    assert "nowhere" in " ".join(str(finding.text) for finding in doctor.servers(world.context))
+    assert world.call("BackupNow") == "success"
+    world.drain()
+    assert (world.operations()[-1].state, "nowhere" in str(world.operations()[-1].why)) == ("failed", True)
