@@ -1,4 +1,4 @@
-"""Two applications in one process: each has its own database, queue, keys and settings.
+"""Two applications in one process: each has its own database, queue and settings.
 
 Worker and clock run once for each: `flask --app examples.two_shops:create_north backups worker`.
 """

@@ -5,6 +5,7 @@ protection, Bootstrap 5 markup, PostgreSQL and a job queue of its own.
 from __future__ import annotations
 
 import os
+import re
 
 from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -56,7 +57,9 @@ def _add_pages(app: Flask) -> None:
         if user is None:
             return redirect(url_for("sign_in"))
         login_user(user)
-        return redirect(request.args.get("next", "/"))
+        back = request.args.get("next", "")
+        # A path of this site alone: a whole address would lead the client to any other site.
+        return redirect(back if re.match(r"/(?![/\\])", back) else url_for("service", service_id="1"))
 
     @app.get("/services/<service_id>")
     @login_required

@@ -36,6 +36,17 @@ def test_visitor_signs_in_and_comes_back(shop: Example) -> None:
     assert browser.get(shop.page).status_code == 200
 
 
+@pytest.mark.parametrize("given", ["", "https://evil.example/", "//evil.example", "/\\evil.example"])
+def test_visitor_who_signs_in_lands_at_the_shop_whatever_the_address_says(shop: Example, given: str) -> None:
+    browser = shop.browser()
+    form = {"id": "alice", "csrf_token": token(browser.get("/sign-in").text)}
+
+    answer = browser.post("/sign-in", query_string={"next": given}, data=form)
+
+    assert answer.location == "/services/1"
+    assert browser.get(answer.location).status_code == 200
+
+
 def test_frame_words_and_language_are_the_hosts(shop: Example) -> None:
     browser = shop.browser()
     form = {"id": "alice", "csrf_token": token(browser.get("/sign-in").text)}
