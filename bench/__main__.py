@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from support import databases as servers
-from support.bare_host import mount
+from support.bare_host import Host, mount
 
-from . import calls, databases, day, report
+from . import calls, databases, day, pages, report
 
 
 def main() -> None:
@@ -26,8 +26,10 @@ def main() -> None:
                 print(f"{kind} left out: {reason}")
                 continue
             with servers.scratch_database(kind, Path(name)) as url:
-                _, backups = mount(url)
+                host = Host()
+                app, backups = mount(url, host=host, pooled=True)
                 found += databases.figures(backups.context, given.services, kind)
+                found += pages.figures(app, backups.context, host, given.services, kind)
         # Nothing here has a Redis, and each part would say so.
         logging.getLogger("puq_backups").setLevel(logging.ERROR)
         found += calls.figures(Path(name))
