@@ -21,7 +21,7 @@ from ..models import ACTIVE_STATES, Backup, Operation, Server, Service, now
 from ..pve import archives, notes, values, vms
 from ..pve.archives import Archive
 from ..pve.client import Proxmox
-from . import removed_volumes, service_backups, storage_status
+from . import recorded_archives, removed_volumes, storage_status
 
 T = TypeVar("T")
 log = logging.getLogger("puq_backups.sync")
@@ -113,7 +113,7 @@ def _differences(
             continue
         found.count += 1
         found.size += archive.size or 0
-        if service_backups.differs(row, archive) and len(found.changed) < MOST_CHANGED:
+        if recorded_archives.differs(row, archive) and len(found.changed) < MOST_CHANGED:
             found.changed.append(row.id)
     return found
 
@@ -143,7 +143,7 @@ def _write(
 ) -> None:  # fmt: skip
     for backup in session.scalars(select(Backup).where(Backup.id.in_(ids), Backup.removed_at.is_(None))):
         if backup.volid in listed:
-            service_backups.update_from_archive(backup, listed[backup.volid])
+            recorded_archives.update_from_archive(backup, listed[backup.volid])
         elif backup.volid in gone:
             if backup.gone_since is None:
                 backup.gone_since = now()
@@ -199,7 +199,7 @@ def _made_by(session: Session, server: Server, archive: Archive) -> tuple[Servic
     operation = session.scalars(select(Operation).where(Operation.token == marker[1])).first()
     if service is None or operation is None or operation.service_id != service.id or operation.state in ACTIVE_STATES:
         return None
-    same_storage = service_backups.archive_storage(operation) == archive.volid.partition(":")[0]
+    same_storage = recorded_archives.archive_storage(operation) == archive.volid.partition(":")[0]
     return (service, operation) if same_storage else None
 
 
@@ -208,7 +208,7 @@ def _adopt_marked_archive(
 ) -> None:  # fmt: skip
     """Record an archive of ours that lost its row."""
     if made_by := _made_by(session, server, archive):
-        service_backups.record_archive(
+        recorded_archives.record_archive(
             session, *made_by, volid=archive.volid, node=holder, disks=disks, listed=archive,
             grace=context.settings.termination_grace,
         )  # fmt: skip

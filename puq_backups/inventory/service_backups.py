@@ -1,22 +1,19 @@
-"""The stored backups of a service: loading, quota, which are restorable, and recording new ones."""
+"""The stored backups of a service: loading, quota, and which are restorable."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import BindParameter, bindparam, select
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
-from ..models import ACTIVE_STATES, Backup, Operation, Service, Storage, changes, is_valid_id, now
-from ..models.upsert import insert_missing
-from ..pve import archives
-from ..rules import retention, wall_time
-from ..rules.schedule import Schedule
+from ..models import ACTIVE_STATES, Backup, Operation, Service, Storage, is_valid_id
+from ..rules import retention
 
 OF_SERVICES: BindParameter[str] = bindparam("services", expanding=True)
 BACKUPS = select(Backup).where(Backup.service_id.in_(OF_SERVICES), Backup.removed_at.is_(None))
@@ -35,7 +32,7 @@ def is_damaged(backup: Backup) -> bool:
 
 @dataclass(frozen=True)
 class Inventory:
-    """A service with its backups (newest first), storages by (name, node), and live operations."""
+    """A service with its backups (newest first), storages by (name, node) and live operations, as loaded."""
 
     service: Service
     backups: Sequence[Backup]
@@ -69,9 +66,17 @@ class Inventory:
 
     def _is_here(self, backup: Backup) -> bool:
         """Whether the VM's node has the backup's storage, as far as is known."""
-        storage, node = self.storage_of(backup), self.service.node
-        nodes = storage.nodes.split(",") if storage and storage.nodes and node else [node]
-        return backup.node in {"", node} and node in nodes
+        here = self._here.get((backup.storage, backup.node))
+        return backup.node in {"", self.service.node} if here is None else here
+
+    @cached_property
+    def _here(self) -> dict[tuple[str, str], bool]:
+        """Whether the VM's node has a storage, by its name and node."""
+        node = self.service.node
+        return {
+            (name, of): of in {"", node} and (not storage.nodes or not node or node in storage.nodes.split(","))
+            for (name, of), storage in self.storages.items()
+        }
 
     def is_good(self, backup: Backup) -> bool:
         """Whether it protects the service, as far as its storage may be believed: see `unseen_since`."""
@@ -85,7 +90,12 @@ class Inventory:
 
     def is_earlier(self, backup: Backup) -> bool:
         """Whether it is of another VM that this service had before."""
-        return (backup.server_id, backup.machine) != (self.service.server_id, self.service.machine)
+        return (backup.server_id, backup.machine) != self._present
+
+    @cached_property
+    def _present(self) -> tuple[str, str]:
+        """Server and machine of the service's VM."""
+        return self.service.server_id, self.service.machine
 
     def counts(self, backup: Backup) -> bool:
         """Whether quota, rotation and protection know of it: neither of an earlier VM, nor made by others and not
@@ -117,16 +127,21 @@ class Inventory:
         """The safety copy made before a restore, or before the failed restore that it retries; None without one."""
         return next((backup for backup in self.backups if backup.id == restore.data.get("safety")), None)
 
-    def for_rotation(self) -> list[retention.BackupInfo]:
+    def for_rotation(self) -> Sequence[retention.BackupInfo]:
         """The backups as input of `rules.retention`, oldest first."""
+        return self._rotation_infos
+
+    @cached_property
+    def _rotation_infos(self) -> Sequence[retention.BackupInfo]:
         return [self._rotation_info(backup) for backup in reversed(self.backups)]
 
     def _rotation_info(self, backup: Backup) -> retention.BackupInfo:
         storage = self.storage_of(backup)
+        usable = storage is None or storage.active
         return retention.BackupInfo(
             id=backup.id, created_at=backup.created_at, size=backup.size, kind=backup.kind, kept=backup.kept,
-            missing=backup.missing_at is not None, restorable=self.restorable(backup), storage=backup.storage,
-            storage_usable=self.usable(backup), frees_space=storage is None or storage.type != "pbs",
+            missing=backup.missing_at is not None, restorable=usable and self._is_whole(backup),
+            storage=backup.storage, storage_usable=usable, frees_space=storage is None or storage.type != "pbs",
             counted=self.counts(backup), binned=backup.binned_until is not None,
         )  # fmt: skip
 
@@ -135,12 +150,14 @@ class Inventory:
 
         `but` is the id of an operation to leave out. A running backup that is already listed is counted once.
         """
-        listed = {backup.operation_id for backup in self.backups}
-        coming = [
-            operation for operation in self.live
-            if operation.kind == "backup" and operation.id != but and operation.id not in listed
-        ]  # fmt: skip
-        return retention.used_places(self.for_rotation()) + len(coming)
+        coming = {operation.id for operation in self.live if operation.kind == "backup" and operation.id != but}
+        if coming:
+            coming -= {backup.operation_id for backup in self.backups}
+        return self._used_by_backups + len(coming)
+
+    @cached_property
+    def _used_by_backups(self) -> int:
+        return retention.used_places(self.for_rotation())
 
 
 def load_inventory(session: Session, service: Service) -> Inventory:
@@ -176,73 +193,3 @@ def find_backup(session: Session, service_id: str, backup_id: str) -> Backup:
     if backup.client_id != session.get_one(Service, service_id).client_id:
         raise NotFound
     return backup
-
-
-def archive_storage(operation: Operation) -> str:
-    """The storage of the archive that an operation makes. For a restore that is its safety copy; "" without one."""
-    return operation.storage if operation.kind == "backup" else str(operation.data.get("safety_storage") or "")
-
-
-def record_archive(
-    session: Session, service: Service, operation: Operation, *, volid: str, node: str, disks: int,
-    grace: timedelta, listed: archives.Archive | None = None,
-) -> Backup:  # fmt: skip
-    """Return the backup row of the archive that `operation` made, and create it if needed.
-
-    The archive of a restore is its safety copy. `volid` and `node` are those of the archive, `disks` its disk count,
-    `listed` what its storage says of it. What was begun for an earlier client stays theirs, and goes after `grace`.
-    """
-    safety, theirs = operation.kind != "backup", operation.client_id != service.client_id
-    lasts = grace if theirs else timedelta(days=operation.data["safety_days"]) if safety else None
-    delete_removed_row(session, service.server_id, volid)
-    known = select(Backup).where(Backup.server_id == service.server_id, Backup.volid == volid)
-    backup = session.scalars(known).first()
-    if backup is None:
-        changes.concern(session, service.id)
-        asked_on = wall_time.local_date(operation.created_at, Schedule.from_json(service.schedule).timezone)
-        # The sync, which looks at the same storage, may record it by its marker at this moment.
-        insert_missing(
-            session, Backup, **Backup.owner(service) | {"client_id": operation.client_id}, volid=volid,
-            operation_id=operation.id, expires_at=None if lasts is None else now() + lasts,
-            storage=volid.partition(":")[0], node=node, kind="safety" if safety else operation.origin,
-            note=operation.note, slot_date=operation.slot_date, disks=disks,
-            local_date=operation.slot_date or asked_on.isoformat(), created_at=operation.started_at or now(),
-            **(_as_listed(listed) | {"seen_at": now()} if listed else {}),
-        )  # fmt: skip
-        backup = session.scalars(known.with_for_update()).one()
-    if listed:
-        update_from_archive(backup, listed)
-    return backup
-
-
-def delete_removed_row(session: Session, server_id: str, volid: str) -> None:
-    """Delete the row of a removed backup whose volume id is used again.
-
-    vzdump names archives by the second, so a new one may get the name of a removed one. The audit keeps the old one.
-    """
-    removed = (Backup.server_id == server_id, Backup.volid == volid, Backup.removed_at.is_not(None))
-    for backup in session.scalars(select(Backup).where(*removed)).all():
-        session.delete(backup)
-    session.flush()
-
-
-def _as_listed(archive: archives.Archive) -> dict[str, Any]:
-    """The columns of a backup that the storage's listing tells."""
-    return {"size": archive.size, "kept": archive.protected, "verification": archive.verification or ""}
-
-
-def differs(row: Any, archive: archives.Archive) -> bool:
-    """Whether `update_from_archive` would change a backup, given as its row or as the columns that it concerns."""
-    if row.seen_at is None or row.gone_since is not None or row.missing_at is not None:
-        return True
-    return any(getattr(row, name) != value for name, value in _as_listed(archive).items())
-
-
-def update_from_archive(backup: Backup, archive: archives.Archive) -> None:
-    """Copy size, protection and verification from the storage's listing, and clear the missing state."""
-    for name, value in _as_listed(archive).items():
-        setattr(backup, name, value)
-    if backup.seen_at is None or backup.gone_since is not None:
-        # Not at each look: that the storage was listed stands on its own row.
-        backup.seen_at = now()
-    backup.gone_since = backup.missing_at = None

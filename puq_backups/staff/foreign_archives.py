@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from ..client_area.backups import NOTE_MAX_LENGTH
 from ..context import Context
 from ..errors import Message, ProxmoxError
-from ..inventory import service_backups
+from ..inventory import recorded_archives
 from ..models import ACTIVE_STATES, Backup, HiddenVolume, Operation, Service, now
 from ..pve import archives, notes
 from ..pve.client import Proxmox
@@ -105,12 +105,12 @@ def record(
     """
     archive, made_at = found.archive, found.made_at or now()
     zone = Schedule.from_json(service.schedule).timezone
-    service_backups.delete_removed_row(session, service.server_id, archive.volid)
+    recorded_archives.delete_removed_row(session, service.server_id, archive.volid)
     backup = Backup.of(
         service, volid=archive.volid, kind=kind, storage=archive.volid.partition(":")[0], node=holder,
         note=found.note[:NOTE_MAX_LENGTH], disks=disks, created_at=made_at,
         local_date=wall_time.local_date(made_at, zone).isoformat(),
     )  # fmt: skip
-    service_backups.update_from_archive(backup, archive)
+    recorded_archives.update_from_archive(backup, archive)
     session.add(backup)
     return backup

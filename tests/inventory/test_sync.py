@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from support import world as worlds
 
 from puq_backups.clock import periodic
-from puq_backups.inventory import service_backups
+from puq_backups.inventory import recorded_archives
 from puq_backups.models import Backup
 from puq_backups.simulator import Simulator
 
@@ -99,7 +99,7 @@ def test_archive_under_the_name_of_a_removed_one_is_a_backup_of_its_own(world: w
     world.call("BackupNow", note="second")
     operation = world.operations()[-1]
     with world.context.database.begin() as session:
-        again = service_backups.record_archive(
+        again = recorded_archives.record_archive(
             session, world.service(), operation, volid=first.volid, node="", disks=1, grace=timedelta()
         )
 

@@ -16,7 +16,7 @@ from support import databases
 from support import world as worlds
 
 from puq_backups.clock import chores, tick
-from puq_backups.inventory import service_backups, storage_status
+from puq_backups.inventory import recorded_archives, storage_status
 from puq_backups.models import Chore, Server, Service, Storage, conflicts, database
 from puq_backups.pve.archives import StorageStatus
 
@@ -136,7 +136,7 @@ def test_archive_that_two_record_at_once_is_one_row(world: worlds.World) -> None
         volid = f"local:backup/vzdump-qemu-100-2026_01_01-00_00_0{number % 3}.vma.zst"
         with context.database.begin() as session:
             found = session.merge(service), session.merge(operation)
-            return service_backups.record_archive(
+            return recorded_archives.record_archive(
                 session, *found, volid=volid, node="pve1", disks=1, grace=timedelta()
             ).id  # fmt: skip
 

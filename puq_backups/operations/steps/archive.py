@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ...errors import BackupsError, Message, ProxmoxRefused
 from ...i18n.translator import N_
-from ...inventory import service_backups, storage_status
+from ...inventory import recorded_archives, storage_status
 from ...models import Backup, Service, now
 from ...pve import archives, notes, storages, tasks, vms
 from ...pve.client import Proxmox
@@ -192,7 +192,7 @@ def record(step: StepContext, storage: str, found: MadeArchive, listed: archives
     """Insert the row of the archive that this operation made, with what the storage's listing says of it."""
     known = storage_status.find_storage(step.session, step.server, storage, step.node)
     holder = known.node if known else ""
-    backup = service_backups.record_archive(
+    backup = recorded_archives.record_archive(
         step.session, step.service, step.operation, volid=found.volid, node=holder, disks=found.disks, listed=listed,
         grace=step.context.settings.termination_grace,
     )  # fmt: skip
@@ -206,7 +206,7 @@ def wait_until_listed(step: StepContext, backup: Backup) -> Wait | None:
     listed = archives.listing(step.proxmox, backup.node or step.node, backup.storage, step.vmid)
     found = next((archive for archive in listed if archive.volid == backup.volid), None)
     if found is not None and found.size:
-        service_backups.update_from_archive(backup, found)
+        recorded_archives.update_from_archive(backup, found)
         return None
     if now() - datetime.fromisoformat(step.operation.data["made_at"]) > LISTING_TIMEOUT:
         raise GiveUp("Proxmox said that the backup was made, but it is not on the storage.")
