@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,12 +37,14 @@ def select_page(backups: Sequence[Backup], params: Mapping[str, Any]) -> tuple[l
     page = min(max(_number(params.get("page")), 1), pages)
     shown = found[(page - 1) * size : page * size]
     first = (page - 1) * size + 1 if shown else 0
-    counts = [(one, sum(in_kind(backup, one) for backup in backups)) for one in KINDS]
+    counts = Counter(backup.kind for backup in backups)
+    counts["kept"] = sum(backup.kept for backup in backups)
+    counts["binned"] = sum(backup.binned_until is not None for backup in backups)
     return shown, {
         "kind": kind, "page": page, "pages": pages, "all": len(backups), "total": len(found),
         "first": first, "last": first + len(shown) - 1 if shown else 0,
         "newest": backups[0].id if backups else "",
-        "counts": [("", len(backups)), *((one, count) for one, count in counts if count)],
+        "counts": [("", len(backups)), *((one, counts[one]) for one in KINDS if counts[one])],
     }  # fmt: skip
 
 

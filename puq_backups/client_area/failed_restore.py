@@ -53,9 +53,9 @@ def ways_on(
     context: Context, inventory: service_backups.Inventory, actor: Actor, failed: Operation | None
 ) -> dict[str, Message | None]:
     """Why retry, going back to the safety copy and reinstall are not possible, by action; None where they are."""
-    against = [reason_against("retry", inventory, actor, backup) for backup in inventory.backups]
-    none = Message("There is no backup that could be restored.")
-    retry = reason_against("retry", inventory, actor) or (none if all(against) else None)
+    retry = reason_against("retry", inventory, actor)
+    if retry is None and all(reason_against("retry", inventory, actor, backup) for backup in inventory.backups):
+        retry = Message("There is no backup that could be restored.")
     copy = inventory.safety_copy_of(failed) if failed else None
     reinstall = reason_against("reinstall", inventory, actor) or policy.reinstall_unavailable(
         context.host, inventory.service

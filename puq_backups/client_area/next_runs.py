@@ -33,7 +33,10 @@ def facts(settings: Settings, inventory: Inventory, facts_of: FactsOf) -> list[d
     if service.next_run_at is None:
         return []
     slots = upcoming(Schedule.from_json(service.schedule), service.next_run_at - timedelta(microseconds=1), RUNS)
-    coming = [_made(f"coming-{number}", now()) for number in range(inventory.used() - _used(inventory))]
+    coming = [
+        _made(f"coming-{number}", now())
+        for number in range(inventory.used() - retention.used_places(inventory.for_rotation()))
+    ]
     now_so = run_decision.run_facts(settings, inventory, service.next_run_date)
     state = replace(now_so, backups=[*now_so.backups, *coming])
     by_id = {backup.id: backup for backup in inventory.backups}

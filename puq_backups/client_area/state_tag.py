@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from functools import cache
 from importlib.metadata import version
 
-from sqlalchemy import Select, case, exists, func, select, true
+from sqlalchemy import BindParameter, Select, bindparam, case, exists, func, or_, select, true
 from sqlalchemy import inspect as inspect_mapper
 from sqlalchemy.orm import Session
 
@@ -23,7 +24,8 @@ def state_tag(session: Session, service: Service) -> str | None:
 
     An operation's progress, place and time left change by themselves, so its answer has to be made anew.
     """
-    facts = session.execute(_facts(service)).one()
+    given = {"service": service.id, "server": service.server_id, "machine": service.machine, "on": service.node}
+    facts = session.connection().execute(_facts(), given).one()
     if facts.live:
         return None
     columns = [getattr(service, column.key) for column in inspect_mapper(Service).column_attrs]
@@ -33,12 +35,14 @@ def state_tag(session: Session, service: Service) -> str | None:
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:32]
 
 
-def _facts(service: Service) -> Select[tuple[int, ...]]:
-    """Counts and sums over what the service has, and over the storages of its server.
+@cache
+def _facts() -> Select[tuple[int, ...]]:
+    """Counts and sums over what a service has, and over the storages of its server. Built once: pages ask often.
 
     Changes that they do not show, such as another text of the same length in a note, raise the service's `version`.
     """
-    own = Backup.service_id == service.id, Backup.removed_at.is_(None)
+    service: BindParameter[str] = bindparam("service")
+    own = Backup.service_id == service, Backup.removed_at.is_(None)
     backups = (
         select(
             func.count().label("backups"), func.sum(Backup.size).label("bytes"),
@@ -50,8 +54,9 @@ def _facts(service: Service) -> Select[tuple[int, ...]]:
             func.count(Backup.released_at).label("released"),
             func.sum(case((Backup.verification == "ok", 1), (Backup.verification == "failed", 1_000_000), else_=0))
             .label("verified"),
-            func.sum(case((Backup.machine == service.machine, 1), else_=0)).label("of_this_machine"),
-            func.sum(case((Backup.node.in_(("", service.node)), 1), else_=0)).label("on_this_node"),
+            func.sum(case((Backup.machine == bindparam("machine"), 1), else_=0)).label("of_this_machine"),
+            func.sum(case((or_(Backup.node == "", Backup.node == bindparam("on")), 1), else_=0))
+            .label("on_this_node"),
             func.sum(func.length(Backup.kind)).label("kinds"),
         ).where(*own).subquery()
     )  # fmt: skip
@@ -61,10 +66,10 @@ def _facts(service: Service) -> Select[tuple[int, ...]]:
             func.sum(case((Storage.unseen, 1), else_=0)).label("unseen"),
             func.max(Storage.active_at).label("active_at"),
             func.count(Storage.given_up_at).label("given_up"), func.sum(func.length(Storage.nodes)).label("nodes"),
-        ).where(Storage.server_id == service.server_id).subquery()
+        ).where(Storage.server_id == bindparam("server")).subquery()
     )  # fmt: skip
-    live = exists().where(Operation.service_id == service.id, Operation.state.in_(ACTIVE_STATES))
-    latest = select(func.max(Operation.created_at)).where(Operation.service_id == service.id).scalar_subquery()
+    live = exists().where(Operation.service_id == service, Operation.state.in_(ACTIVE_STATES))
+    latest = select(func.max(Operation.created_at)).where(Operation.service_id == service).scalar_subquery()
     # Each of the two is one row.
     both = backups.join(storages, true())
     return select(case((live, 1), else_=0).label("live"), latest.label("latest"), backups, storages).select_from(both)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,7 +69,7 @@ class Translator:
         """The language tag for an HTML `lang` attribute."""
         return str(self.locale).replace("_", "-")
 
-    @property
+    @cached_property
     def dir(self) -> str:
         """The direction for an HTML `dir` attribute: "ltr" or "rtl"."""
         return "rtl" if self.locale.character_order == "right-to-left" else "ltr"
@@ -133,6 +134,8 @@ class Translator:
 
     def time(self, value: dt.datetime, form: str = "short") -> str:
         """Return the time in the reader's zone: "short" to the minute, "medium" to the second."""
+        if form == "short":
+            return self._in_digits(_minute(value.astimezone(self.zone), self.locale))
         return self._in_digits(format_time(value, form, tzinfo=self.zone, locale=self.locale))
 
     def datetime(self, value: dt.datetime, form: str = "medium") -> str:
@@ -155,16 +158,16 @@ class Translator:
         if near:
             return self.gettext(near)
         skeleton = "MMMEd" if date.year == today.year else "yMMMEd"
-        return self._in_digits(str(format_skeleton(skeleton, date, locale=self.locale)))
+        return self._in_digits(_date(skeleton, date, self.locale))
 
     def day_of_month(self, value: dt.datetime) -> str:
         """A day without its year, as in "Nov 27"."""
-        return self._in_digits(str(format_skeleton("MMMd", value.astimezone(self.zone), locale=self.locale)))
+        return self._in_digits(_date("MMMd", value.astimezone(self.zone).date(), self.locale))
 
     def moment(self, value: dt.datetime, zone: str | None = None) -> str:
         """Day and time to the minute, as in "today, 02:00" or "Fri, Nov 27, 02:00"."""
         tz = _zone(zone) if zone else self.zone
-        time = self._in_digits(format_time(value, "short", tzinfo=tz, locale=self.locale))
+        time = self._in_digits(_minute(value.astimezone(tz), self.locale))
         return self.isolated(f"{self.isolated(self.day(value, zone))}{self.comma} {self.isolated(time)}")
 
     def now_in(self, zone: str) -> str:
@@ -216,6 +219,22 @@ def _language(name: str, folder: str, overrides: str) -> tuple[Locale, NullTrans
     texts = catalogues.load(str(locale), folder, overrides)
     known = locale.language == "en" or isinstance(texts, Translations)
     return (locale if known else Locale("en")), texts
+
+
+@lru_cache(2048)
+def _date(skeleton: str, date: dt.date, locale: Locale) -> str:
+    """A day written by a skeleton. A page says some hundred days, and most of them on each load."""
+    return str(format_skeleton(skeleton, date, locale=locale))
+
+
+def _minute(value: dt.datetime, locale: Locale) -> str:
+    """The time of day to the minute."""
+    return _time_of_day(value.hour * 60 + value.minute, locale)
+
+
+@lru_cache(2048)
+def _time_of_day(minutes: int, locale: Locale) -> str:
+    return str(format_time(dt.time(*divmod(minutes, 60)), "short", locale=locale))
 
 
 def _zone(name: str | None) -> dt.tzinfo:

@@ -114,7 +114,11 @@ def _by_age(backup: BackupInfo) -> tuple[datetime, str]:
 
 def _in_quota(backups: Sequence[BackupInfo]) -> list[BackupInfo]:
     """The backups that the quota, rotation and the floor know of."""
-    return [backup for backup in backups if backup.kind != "safety" and backup.counted and not backup.binned]
+    return [backup for backup in backups if _is_in_quota(backup)]
+
+
+def _is_in_quota(backup: BackupInfo) -> bool:
+    return backup.counted and not backup.binned and backup.kind != "safety"
 
 
 def _removable(backup: BackupInfo) -> bool:
@@ -123,16 +127,20 @@ def _removable(backup: BackupInfo) -> bool:
 
 def _counts_as_restorable(backup: BackupInfo) -> bool:
     """Whether it is restorable now, and in the quota: a safety copy, for example, expires by itself."""
-    return backup.restorable and not backup.missing and backup.storage_usable and bool(_in_quota([backup]))
+    return backup.restorable and not backup.missing and backup.storage_usable and _is_in_quota(backup)
 
 
 def _oldest(backups: Sequence[BackupInfo], count: int, *, floor: int) -> list[str]:
     """The ids of the `count` oldest removable backups, leaving at least `floor` restorable ones."""
+    if count <= 0:
+        return []
     restorable = sum(map(_counts_as_restorable, backups))
     chosen: list[str] = []
     for backup in sorted(_in_quota(backups), key=_by_age):
         restorable_now = _counts_as_restorable(backup)
-        if len(chosen) < count and _removable(backup) and not (restorable_now and restorable <= floor):
+        if _removable(backup) and not (restorable_now and restorable <= floor):
             restorable -= restorable_now
             chosen.append(backup.id)
+            if len(chosen) == count:
+                break
     return chosen

@@ -45,6 +45,8 @@ ErrorPage = Callable[..., ResponseReturnValue]
 """A view that shows a refused request: called with context, service id, `error` and `form`."""
 
 SUCCESS_MESSAGES = {function: said for _, function, said in FORMS}
+ANY_ID = "0" * 32
+"""Stands for the id of a backup in an address."""
 IN_ROW = frozenset({"EditNote", "KeepBackup", "UndoRemove"})
 """Functions after which the page opens at the row of the backup."""
 GONE = NotFound("It is no longer there. The page shows what is there now.")
@@ -190,12 +192,13 @@ def with_urls(found: dict[str, Any], service_id: str, at: str = "") -> dict[str,
 
     forms = {
         "restore": "RestoreBackup", "remove": "RemoveBackup", "note": "EditNote", "keep": "KeepBackup",
-        "undo": "UndoRemove", "delete": "DeleteBackup", "release": "ReleaseBackup",
+        "undo": "UndoRemove", "delete": "DeleteBackup", "release": "ReleaseBackup", "look": "restore_preview",
     }  # fmt: skip
     going = [backup for run in found["runs"] for backup in run["removes"]]
+    # Built once: a page has some two hundred of them.
+    of_any = {name: to(endpoint, backup_id=ANY_ID) for name, endpoint in forms.items()}
     for backup in (*found["backups"], *going):
-        backup["urls"] = {name: to(endpoint, backup_id=backup["id"]) for name, endpoint in forms.items()}
-        backup["urls"]["look"] = to("restore_preview", backup_id=backup["id"])
+        backup["urls"] = {name: url.replace(ANY_ID, backup["id"], 1) for name, url in of_any.items()}
     for operation in (found["operation"], found["last_operation"], found["restore_failed"]):
         if operation:
             key = operation.get("id") or operation["operation_id"]
