@@ -34,9 +34,7 @@ def read_note(raw: Any) -> str:
         raise BadInput("note", "The note may have at most {longest} characters; it has {length}.",
                        longest=NOTE_MAX_LENGTH, length=len(note))  # fmt: skip
     if notes.has_marker_opening(note):
-        raise BadInput(
-            "note", "The note may not hold {opening}: that is how we mark our own backups.", opening="[puqb:"
-        )
+        raise BadInput("note", "A description cannot contain “{opening}”.", opening="[puqb:")
     return note
 
 

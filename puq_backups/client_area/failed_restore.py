@@ -20,7 +20,8 @@ def facts(context: Context, inventory: service_backups.Inventory, actor: Actor, 
     """The failed restore.
 
     `same` is why its backup cannot be restored again, or None. `data_restored`: the disks hold the backup, and only
-    what came after failed. `disks` are the slots that a reinstallation would delete.
+    what came after failed. `disks` are the slots that a reinstallation would delete. `lock`: why other
+    actions wait.
     """
     own = next((backup for backup in inventory.backups if backup.id == failed.backup_id), None)
     copy = inventory.safety_copy_of(failed)
@@ -39,6 +40,7 @@ def facts(context: Context, inventory: service_backups.Inventory, actor: Actor, 
         "same": reason_against("retry", inventory, actor, own) if own else gone,
         "safety_copy": {"id": copy.id, "created_at": copy.created_at} if copy else None,
         "data_restored": bool(failed.data.get("restored")), "disks": _disks_of(failed),
+        "lock": policy.RESTORE_FAILED,
         "safety_copy_first": policy.reinstall_safety_copy(context.settings, context.host, inventory.service, failed),
     }  # fmt: skip
 

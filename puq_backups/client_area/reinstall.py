@@ -75,7 +75,7 @@ def _reinstall_by_host(
         service = _lock_confirmed(session, service_id, actor, confirm)
         clock = database_now(session)
         if leases.is_held(service.vm_lease_owner, service.vm_lease_until, clock):
-            raise Refused("Another action on this virtual machine is running.")
+            raise Refused("Another action on this server is running.")
         service.vm_lease_owner, service.vm_lease_until = owner, clock + REINSTALL_LEASE
         audit(session, service_id, None, "reinstall", f"asked for by {actor.label}", actor=actor.label)
     done = False

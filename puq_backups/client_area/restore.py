@@ -37,7 +37,7 @@ def restore(
 
 def _require_confirmation(service: Service, confirm: Any) -> None:
     if str(confirm or "").strip().lower() != service.vm_name.strip().lower():
-        raise BadInput("confirm", "Type the name of the virtual machine, {name}, to confirm.", name=service.vm_name)
+        raise BadInput("confirm", "Type the name of the server, {name}, to confirm.", name=service.vm_name)
 
 
 def wants_safety_copy(sent: Any, rule: str) -> bool:

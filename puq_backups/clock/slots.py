@@ -155,7 +155,7 @@ def _claim_slots(session: Session, context: Context, inventory: Inventory, taken
     service.slots_from = at
     for missed in found.missed:
         slot = _new_slot(session, service, missed.date, missed.at)
-        reason = Message("Nothing ran within {hours} hours of its time.", hours=_in_hours(context.settings.catch_up))
+        reason = Message("It did not start within {hours} hours.", hours=_in_hours(context.settings.catch_up))
         if at - missed.at <= context.settings.catch_up:
             reason = Message("It was late, and a later run took its place.")
         state_changes.end(session, context, slot, service, "missed", reason)

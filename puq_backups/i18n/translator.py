@@ -116,7 +116,7 @@ class Translator:
         if isinstance(value, dt.datetime):
             return self.isolated(self.datetime(value))
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return self.number(value)
+            return self._decimal(value, "0.#")  # it may be the number of a VM
         return self.isolated(str(value))
 
     def isolated(self, text: str) -> str:
@@ -170,6 +170,10 @@ class Translator:
         time = self._in_digits(_minute(value.astimezone(tz), self.locale))
         return self.isolated(f"{self.isolated(self.day(value, zone))}{self.comma} {self.isolated(time)}")
 
+    def begins(self, text: str) -> str:
+        """Return a text as the beginning of a line: "today, 02:00" as "Today, 02:00"."""
+        return f"{text[:1].upper()}{text[1:]}"
+
     def now_in(self, zone: str) -> str:
         """The time of day now in a zone."""
         return self._in_digits(format_time(dt.datetime.now(_zone(zone)), "short", locale=self.locale))
@@ -192,8 +196,11 @@ class Translator:
         return str(locales.find(name).get_display_name(self.locale) or name)
 
     def number(self, value: float) -> str:
-        """Return a number with at most one decimal."""
-        return self._in_digits(format_decimal(value, "0.#", locale=self.locale, numbering_system="default"))
+        """Return an amount with at most one decimal, as in "1,000" or "8.4"."""
+        return self._decimal(value, "#,##0.#")
+
+    def _decimal(self, value: float, pattern: str) -> str:
+        return self._in_digits(format_decimal(value, pattern, locale=self.locale, numbering_system="default"))
 
     def percent(self, value: int) -> str:
         """Return 0 to 100 as a percentage, as in "40%"."""

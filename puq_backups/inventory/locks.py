@@ -115,7 +115,7 @@ def _acquire_lease(context: Context, service_id: str, owner: str) -> None:
             return
         before = service.vm_lease_owner
         if leases.is_held(before, service.vm_lease_until, clock):
-            raise Refused("Another action on this virtual machine is running.")
+            raise Refused("Another action on this server is running.")
         taken = session.execute(
             update(Service)
             .where(
@@ -127,7 +127,7 @@ def _acquire_lease(context: Context, service_id: str, owner: str) -> None:
         )
         # No row: another action took it first.
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-            raise Refused("Another action on this virtual machine is running.")
+            raise Refused("Another action on this server is running.")
     with context.database.open() as session:
         against = lock_reason(session, service_id)
     if against:

@@ -25,7 +25,7 @@ AFTER_FAILURE = frozenset({"retry", "back", "reinstall"})
 RUNNING_REASONS = {
     "backup": Message("You cannot start, stop or restore until this backup is done."),
     "restore": Message("Other actions wait until the restore is done."),
-    "remove": Message("A backup is being removed; this takes a moment."),
+    "remove": Message("Other actions wait until the backup is removed."),
     "reinstall": Message("Other actions wait until the reinstallation is done."),
 }
 
@@ -175,7 +175,7 @@ def _against_create(inventory: Inventory) -> Message | None:
     if any(operation.kind == "backup" for operation in inventory.waiting):
         return Message("A backup is already waiting for its turn.")
     if limit == 0:
-        return Message("Your package does not include backups.")
+        return Message("Your package includes no backups.")
     if used >= limit:
         return _full(inventory)
     return None

@@ -130,7 +130,7 @@ def _surplus(step: StepContext, backups: Sequence[BackupInfo], limit: int) -> li
 
 STEPS: tuple[Step, ...] = (check, make_room, make_archive, see_archive, drop_surplus)
 LABELS: dict[str, str] = {
-    "check": N_("Checking the virtual machine and the storage"),
+    "check": N_("Checking the server and the storage"),
     "make_room": N_("Making room for the new backup"),
     "make_archive": N_("Copying the data"),
     "see_archive": N_("Making sure the backup is there"),

@@ -57,7 +57,7 @@ def _made_again(step: StepContext, config: dict[str, Any] | None) -> dict[str, A
     place = vms.locate(step.proxmox).get(step.vmid)
     pool = place.pool if place else None
     if not pool and permissions.missing_privileges(step.proxmox, ("/pool",), ("Pool.Audit",)):
-        step.operation.add_warning(Message("If the virtual machine was in a resource pool, it is in none now."))
+        step.operation.add_warning(Message("If the server was in a resource pool, it is in none now."))
     return {"pool": pool, "ha": read_ha_entry(step)}
 
 
@@ -74,9 +74,9 @@ STEPS: tuple[Step, ...] = (
 )  # fmt: skip
 LABELS: dict[str, str] = {
     **restore.LABELS,
-    "check": N_("Making sure that the virtual machine can be made again"),
-    "remove_from_ha": N_("Taking the virtual machine out of high availability"),
-    "destroy_vm": N_("Removing the old virtual machine"),
+    "check": N_("Making sure that the server can be made again"),
+    "remove_from_ha": N_("Taking the server out of high availability"),
+    "destroy_vm": N_("Removing the old server"),
     "clone_template": N_("Copying the template"),
     "carry_over": N_("Setting network, keys and size"),
     "keep_system_disk": N_("Giving the system disk its former size"),

@@ -70,5 +70,5 @@ def _is_storage_usable(step: StepContext, backup: Backup) -> bool:
 STEPS: tuple[Step, ...] = (stop_keeping, remove_volume)
 LABELS: dict[str, str] = {
     "stop_keeping": N_("Preparing the removal"),
-    "remove_volume": N_("Removing the backup"),
+    "remove_volume": N_("Deleting the file"),
 }

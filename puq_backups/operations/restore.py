@@ -119,7 +119,7 @@ def _handle_result(step: StepContext) -> GoTo | None:
     config = vms.config(step.proxmox, step.node, step.vmid)
     if ended.ok or (ended.ok is None and _rewritten(step, config)):
         require_restored(step, config)
-        for warning in ended.warnings if ended.ok else [f"{ended.reason} The virtual machine was restored."]:
+        for warning in ended.warnings if ended.ok else [f"{ended.reason} The server was restored."]:
             step.operation.add_warning(Message("{proxmox}", {"proxmox": warning}))
         if reason := step.operation.data.get("refused"):
             text = N_("Not all values could be sent with the restore, they are set after it: {proxmox}")
@@ -168,8 +168,8 @@ STEPS: tuple[Step, ...] = (
     put_back_firewall, put_back_protection, put_back_ha, power_on,
 )  # fmt: skip
 LABELS: dict[str, str] = {
-    "check": N_("Checking the backup and the virtual machine"),
-    "power_off": N_("Powering the virtual machine off"),
+    "check": N_("Checking the backup and the server"),
+    "power_off": N_("Switching the server off"),
     "restore_disks": N_("Restoring the disks"),
     "set_cpu_and_memory": N_("Setting CPU and memory"),
     "grow_system_disk": N_("Resizing the system disk"),
@@ -178,8 +178,8 @@ LABELS: dict[str, str] = {
     "grow_additional_disk": N_("Resizing the additional disk"),
     "limit_additional_disk": N_("Setting the additional disk's limits"),
     "set_network": N_("Setting the network"),
-    "put_back_ha": N_("Putting the virtual machine under high availability again"),
-    "power_on": N_("Starting the virtual machine"),
+    "put_back_ha": N_("Putting the server under high availability again"),
+    "power_on": N_("Starting the server"),
     **keep_settings.LABELS,
     **safety_copy.LABELS,
 }

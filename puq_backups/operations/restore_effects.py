@@ -37,14 +37,12 @@ def warnings(facts: RestoreFacts, found: dict[str, Any], inside: Contents | None
     """Yield what is lost or in the way. `found` is the VM's present configuration, `inside` what the backup holds."""
     if found.get("lock"):
         yield Message(
-            "Proxmox holds a lock on the virtual machine ({lock}); the restore waits for its end.", lock=found["lock"]
+            "Another task blocks this server now ({lock}). The restore waits for its end.", lock=found["lock"]
         )
     if facts.backup.damaged_at:
         yield Message("The last restore from this backup failed, because the backup is damaged.")
     if facts.snapshots:
-        yield Message(
-            "These snapshots of the virtual machine will be lost: {names}.", names=", ".join(facts.snapshots)
-        )
+        yield Message("These snapshots of the server are deleted: {names}.", names=", ".join(facts.snapshots))
     yield from _losses(facts, inside) if inside else ()
 
 
@@ -71,9 +69,9 @@ def _losses(facts: RestoreFacts, inside: Contents) -> Iterator[Message]:
 def describe(facts: RestoreFacts, inside: Contents | None) -> Iterator[Message]:
     """Yield what the restore does, in its order. `inside` is None where the backup cannot be read."""
     if facts.status.status == "running":
-        yield Message("The virtual machine is running: it is shut down first, and started again at the end.")
+        yield Message("The server is running: it is shut down first, and started again at the end.")
     else:
-        yield Message("The virtual machine is off; it is started at the end.")
+        yield Message("The server is off; it is started at the end.")
     yield from _disks(facts, inside) if inside else ()
     yield Message("CPU, memory, disks and network are set to what your package has.")
     yield Message("Name, notes, options, addresses and firewall rules stay as they are now.")
@@ -88,7 +86,7 @@ def _disks(facts: RestoreFacts, inside: Contents) -> Iterator[Message]:
                 "The disk {slot} ({size} GiB) goes back to how it was in this backup.", slot=slot, size=size
             )
         else:
-            text = N_("The disk {slot} ({size} GiB) comes back; the virtual machine does not have it now.")
+            text = N_("The disk {slot} ({size} GiB) comes back; the server does not have it now.")
             yield Message(text, slot=slot, size=size)
     # After a failed restore it is unknown which of the other disks still exist.
     for slot in sorted(set(has) - set(inside.slots)) if not facts.lost else ():

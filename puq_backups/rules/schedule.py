@@ -89,5 +89,5 @@ def _day(form: Mapping[str, Any], number: int, before: Schedule | None) -> Day:
     if raw and not match:
         raise BadInput(name, "{value} is not a time of day; write it as HH:MM, from 00:00 to 23:59.", value=raw)
     if enabled and not match:
-        raise BadInput(name, "Enter a time for this day.")
+        raise BadInput(name, "Enter a time.")
     return Day(enabled, f"{int(match[1]):02}:{match[2]}" if match else "")

@@ -67,7 +67,7 @@ GROUPS: dict[str, Group] = {
 }  # fmt: skip
 """The options that are kept as they were just before, and the order in which they are put back."""
 
-FROM_BACKUP = N_("These settings of the virtual machine come from the backup: {options}.")
+FROM_BACKUP = N_("These settings of the server come from the backup: {options}.")
 INTERNAL = re.compile(
     r"digest|lock|meta|parent|pending|snapshot|snaptime|snapstate|vmstate|vmstatestorage|vmgenid|template|protection"
     r"|running.*|unused\d+|net0|#.*"

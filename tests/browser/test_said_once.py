@@ -84,6 +84,57 @@ def test_what_is_plain_is_not_said(words: Callable[[str], str], state: str, unsa
     assert unsaid not in words(state)
 
 
+@pytest.mark.parametrize(
+    ("state", "once"),
+    [("restore-failed", "restore failed"), ("removing", "removing"), ("backup-missed", "not made")],
+)
+def test_what_went_wrong_or_runs_is_said_once(words: Callable[[str], str], state: str, once: str) -> None:
+    assert words(state).lower().count(once) == 1
+
+
+@pytest.mark.parametrize("state", ["locked-by-proxmox", "restore-failed"])
+def test_where_actions_must_wait_the_page_does_not_say_that_nothing_runs(
+    words: Callable[[str], str], state: str
+) -> None:
+    assert "Nothing is running" not in words(state)
+
+
+def test_a_backup_that_waits_is_not_said_to_be_made(words: Callable[[str], str]) -> None:
+    text = words("waiting")
+
+    assert "Your backup has not started yet." in text
+    assert "Making a backup." not in text
+
+
+def test_large_numbers_are_grouped(words: Callable[[str], str]) -> None:
+    text = words("a-thousand")
+
+    assert "1,000 of 1,000" in text
+    assert "1,000/1,000" in text
+    assert "25 of 1,000" in text
+
+
+def test_meter_begins_below_its_word(reader: Callable[[str], Page], gallery: Gallery) -> None:
+    page, starts = reader("en-GB"), {}
+    for state in ("quota-of-one", "all-kept", "protected"):
+        page.goto(gallery[state])
+        starts[state] = page.locator(".puqb-meter").evaluate(
+            "meter => meter.querySelector('rect').getBoundingClientRect().left - meter.getBoundingClientRect().left"
+        )
+
+    assert max(starts.values()) < 2, starts
+
+
+@pytest.mark.parametrize("state", ["restore-failed", "damaged-and-missing"])
+def test_kind_of_a_backup_has_one_line_on_a_desk(reader: Callable[[str], Page], gallery: Gallery, state: str) -> None:
+    page = reader("en-GB")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(gallery[state])
+    heights = page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+
+    assert len(set(heights)) == 1, heights
+
+
 def test_missed_backup_has_a_next_step(words: Callable[[str], str]) -> None:
     assert "Make one now." in words("backup-missed")
 

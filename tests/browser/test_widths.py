@@ -39,3 +39,31 @@ def test_nothing_is_wider_than_its_place_in_any_language(
                 over.append((name, width))
 
     assert (wider, over) == ([], [])
+
+
+@pytest.mark.parametrize("locale", ["de", "pl"])
+def test_names_of_the_days_are_not_broken(reader: Callable[[str], Page], gallery: Gallery, locale: str) -> None:
+    page, broken = reader(locale), []
+    page.goto(gallery["protected"])
+    for width in (*WIDTHS, 930):
+        page.set_viewport_size({"width": width, "height": 900})
+        names = page.locator(".puqb-day-name").evaluate_all(
+            """all => all.filter((one) => {
+              const range = document.createRange();
+              range.selectNodeContents(one);
+              return new Set([...range.getClientRects()].map((line) => line.top)).size > 1;
+            }).map((one) => one.textContent)"""
+        )
+        broken += [(width, name) for name in names]
+
+    assert broken == []
+
+
+def test_meters_of_a_phone_stand_side_by_side(reader: Callable[[str], Page], gallery: Gallery) -> None:
+    page = reader("de")
+    page.goto(gallery["protected"])
+    for width in (320, 360, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        curve, meter = (page.locator(f".puqb-{name}").bounding_box() for name in ("curve", "meter"))
+        middles = [box["y"] + box["height"] / 2 for box in (curve, meter) if box]
+        assert abs(middles[0] - middles[1]) < 2, width

@@ -63,7 +63,7 @@ def test_backup_is_made_restored_and_removed(
     dialog.get_by_role("checkbox").uncheck()
     dialog.get_by_label(re.compile("^Type ")).fill("another")
     dialog.get_by_role("button", name="Restore backup").click()
-    expect(dialog).to_contain_text("Type the name of the virtual machine")
+    expect(dialog).to_contain_text("Type the name of the server")
     expect(dialog.get_by_role("checkbox")).not_to_be_checked()
     dialog.get_by_label(re.compile("^Type ")).fill(world.service().vm_name)
     plain.keyboard.press("Enter")

@@ -135,7 +135,7 @@ def test_reinstall_asked_for_by_two_at_once_calls_the_host_once(world: worlds.Wo
     assert called == ["1"]
     assert answers.count("success") == 1
     assert set(answers) <= {
-        "success", "There is no failed restore.", "Another action on this virtual machine is running.",
+        "success", "There is no failed restore.", "Another action on this server is running.",
     }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def staff_page(app: Flask, path: str) -> str:
     ("name", "shown"),
     [
         ("clark-shop", ["6/10", "1 skipped", "1 missed", "1 failed"]),
-        ("clark-mail", ["The last restore failed", "The file of this backup is damaged.", "Damaged"]),
+        ("clark-mail", ["The restore failed", "The file of this backup is damaged.", "Damaged"]),
         ("clark-files", ["3/3", "All 3 backups are kept"]),
         ("clark-test", ["The last two backups were not made."]),
     ],

@@ -87,7 +87,7 @@ def backup_failed(prepared: PreparedService) -> None:
 def backup_missed(prepared: PreparedService) -> None:
     prepared.schedule()
     prepared.nightly(3, 2, 1)
-    prepared.slot(0, "missed", reason=Message("Nothing ran within {hours} hours of its time.", hours=6).to_json())
+    prepared.slot(0, "missed", reason=Message("It did not start within {hours} hours.", hours=6).to_json())
     prepared.month()
 
 

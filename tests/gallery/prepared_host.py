@@ -61,7 +61,7 @@ class PreparedService:
     def operation(self, kind: str = "backup", state: str = "done", at: datetime = NOW, **more: Any) -> Operation:
         """An operation that was asked for at a moment and ended a while later, if it has ended."""
         ended = state not in {"waiting", "running", "stuck"}
-        seconds = more.pop("seconds", 240)
+        seconds = more.pop("seconds", 6 * 3600 if state == "missed" else 240)
         facts: dict[str, Any] = {
             "created_at": at, "due_at": at, "wake_at": at,
             "started_at": None if state in {"waiting", "missed"} else at,

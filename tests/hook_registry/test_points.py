@@ -144,4 +144,4 @@ def test_slots_that_never_started_are_told_with_their_reason(world: worlds.World
     told = [(given["state"], given["reason"]) for given in listener["AfterBackupFailed"]]
     assert [state for state, _ in told] == ["refused", "missed", "missed", "refused"]
     assert "are kept, so none can make room" in told[0][1]
-    assert told[1][1] == "Nothing ran within 12 hours of its time."
+    assert told[1][1] == "It did not start within 12 hours."

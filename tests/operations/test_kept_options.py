@@ -69,7 +69,7 @@ def test_what_comes_from_the_backup_is_told(world: worlds.World) -> None:
     operation = restore(world, backup.id)
 
     assert operation.state == "done"
-    assert warning_texts(operation) == ["These settings of the virtual machine come from the backup: vga."]
+    assert warning_texts(operation) == ["These settings of the server come from the backup: vga."]
 
 
 @pytest.mark.parametrize(("then", "today"), [((4, 3), 2), ((2, 2), 4)])

@@ -42,13 +42,13 @@ def test_the_plan_says_what_will_happen(world: worlds.World) -> None:
 
     assert texts(plan.reasons_against) == []
     assert texts(plan.warnings) == [
-        "These snapshots of the virtual machine will be lost: before-upgrade.",
+        "These snapshots of the server are deleted: before-upgrade.",
         "The disk scsi1 stays at 2 GiB, though the package has 1: a disk is never made smaller.",
     ]
     assert texts(plan.happens) == [
-        "The virtual machine is running: it is shut down first, and started again at the end.",
+        "The server is running: it is shut down first, and started again at the end.",
         "The disk scsi0 (16 GiB) goes back to how it was in this backup.",
-        "The disk scsi1 (2 GiB) comes back; the virtual machine does not have it now.",
+        "The disk scsi1 (2 GiB) comes back; the server does not have it now.",
         "The disk scsi2 is not in this backup: it keeps its data and is attached again.",
         "The disk scsi0 is enlarged to 20 GiB.",
         "CPU, memory, disks and network are set to what your package has.",
@@ -79,8 +79,8 @@ def test_a_vm_that_is_off_or_locked_is_said_to_be(world: worlds.World) -> None:
     world.proxmox.control("leftover-lock", vmid=100, lock="backup")
     plan = look(world, backup)
 
-    assert texts(plan.happens)[0] == "The virtual machine is off; it is started at the end."
-    assert texts(plan.warnings)[0].startswith("Proxmox holds a lock on the virtual machine (backup)")
+    assert texts(plan.happens)[0] == "The server is off; it is started at the end."
+    assert texts(plan.warnings)[0].startswith("Another task blocks this server now (backup)")
     assert texts(plan.reasons_against) == []
 
 

@@ -68,7 +68,7 @@ SETTING = [
     Case("reinstall", ("put_back_firewall",), "refused", it.refused,
          End("done", "on, new", "restore", "The firewall")),
     Case("reinstall", ("put_back_ha",), "refused", it.refused,
-         End("done", "on, new", "restore", "The virtual machine is no longer under high availability")),
+         End("done", "on, new", "restore", "The server is no longer under high availability")),
     *lost("reinstall", AFTER, NEW),
     Case("reinstall", AFTER, "the node is gone", it.node_gone, WAITED),
     Case("reinstall", AFTER, "somebody starts the VM", it.started, STARTED),

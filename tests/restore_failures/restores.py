@@ -11,7 +11,7 @@ PACKAGE = (
 )  # fmt: skip
 PUT_BACK = ("put_back_settings", "put_back_firewall", "put_back_protection")
 AFTER = (*PACKAGE, *PUT_BACK, "power_on")
-SOMEBODY = "The virtual machine was started by somebody else"
+SOMEBODY = "The server was started by somebody else"
 GONE = "The virtual machine 101 is no longer there."
 NOTHING = "The restore failed before anything was changed: "
 FAILED = "The restore failed: "

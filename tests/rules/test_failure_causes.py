@@ -115,7 +115,7 @@ def test_reason_for_staff_has_a_cause_in_plain_words(reason: str, cause: Cause) 
     assert explained(Message(reason), "backup") == (cause, reason)
 
 
-@pytest.mark.parametrize("reason", ["All 3 backups are kept.", "Nothing ran within 6 hours of its time."])
+@pytest.mark.parametrize("reason", ["All 3 backups are kept.", "It did not start within 6 hours."])
 def test_plain_reason_stays_as_it_is(reason: str) -> None:
     assert explained(Message(reason), "backup") == (None, None)
 

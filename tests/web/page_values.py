@@ -149,7 +149,7 @@ def values(**changes: Any) -> dict[str, Any]:
 
 NO_BACKUPS = {
     "state": "unscheduled", "tone": "idle", "mark": "minus",
-    "sentence": Message("Your package does not include backups."), "last_good_at": None, "since": WHEN,
+    "sentence": Message("Your package includes no backups."), "last_good_at": None, "since": WHEN,
     "silent": None, "host_url": "",
 }  # fmt: skip
 BUSY = Message("A backup of this virtual machine is running.")

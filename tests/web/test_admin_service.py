@@ -59,7 +59,7 @@ def test_staff_does_for_the_client_what_the_client_can_and_the_audit_names_them(
     assert admin.post(f"{AT}/{backup.id}/keep", kept="0").status_code == 303
     wrong = admin.post(f"{AT}/{backup.id}/restore", confirm="another")
     assert wrong.status_code == 400
-    assert "Type the name of the virtual machine, web100, to confirm." in visible_text(wrong)
+    assert "Type the name of the server, web100, to confirm." in visible_text(wrong)
     assert admin.post(f"{AT}/{backup.id}/restore", confirm="web100").status_code == 303
     world.drain()
     assert admin.post(f"{AT}/{backup.id}/remove").status_code == 303

@@ -19,7 +19,7 @@ from .form_errors import WEEK, refuses_nothing_changed, value
         ({"day_x": "1"}, "day_x", "There is no weekday x"),
         ({"time_2": "25:61"}, "time_2", "25:61 is not a time of day; write it as HH:MM, from 00:00 to 23:59."),
         ({"time_3": "24:00"}, "time_3", "24:00 is not a time of day"),
-        ({"time_2": ""}, "time_2", "Enter a time for this day."),
+        ({"time_2": ""}, "time_2", "Enter a time."),
         ({"timezone": "Mars/Olympus"}, "timezone", "There is no time zone Mars/Olympus."),
         ({"timezone": "../../etc/passwd"}, "timezone", "There is no time zone ../../etc/passwd."),
     ],
@@ -44,7 +44,7 @@ NOTES = {
     "too long": ("n" * 256, "The note may have at most 255 characters; it has 256."),
     "two lines": ("one\r\ntwo", "The note must be one line."),
     "a control character": ("a\x00b", "The note must be one line."),
-    "the marker's opening": ("my [puqb:0.0]", "The note may not hold [puqb:: that is how we mark our own backups."),
+    "the marker's opening": ("my [puqb:0.0]", "A description cannot contain “[puqb:”."),
 }
 
 
@@ -78,7 +78,7 @@ def test_restore_that_is_not_confirmed_does_nothing(pages: ClientPages) -> None:
         answer = pages.post(f"/{backup.id}/restore", {"confirm": confirm})
 
         assert answer.status_code == 400
-        assert "Type the name of the virtual machine, web100, to confirm." in visible_text(answer)
+        assert "Type the name of the server, web100, to confirm." in visible_text(answer)
         assert value(answer, "confirm") == confirm
     assert [operation.kind for operation in pages.world.operations()] == ["backup"]
 

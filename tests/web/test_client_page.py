@@ -131,8 +131,8 @@ def test_forms_carry_the_fields_of_the_addresses() -> None:
 def test_restore_dialog_lists_what_will_be_lost_and_asks_for_the_name() -> None:
     text = words(page(snapshots=["before-upgrade", "friday"]))
 
-    assert "Everything that changed on web-1 after this backup is lost." in text
-    assert "All snapshots of the server are deleted. before-upgrade, friday" in text
+    assert "Everything that changed on web-1 after this backup." in text
+    assert "These snapshots of the server are deleted: before-upgrade, friday." in text
     assert "Type web-1 to confirm" in text
 
 

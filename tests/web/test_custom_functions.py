@@ -56,7 +56,7 @@ def test_custom_function_does_what_the_forms_own_address_does(pages: ClientPages
     assert custom(pages, "RemoveBackup", path=path, backup_id=backup.id).status_code == 409
     wrong = custom(pages, "RestoreBackup", path=path, backup_id=backup.id, confirm="web1")
     assert wrong.status_code == 400
-    assert "Type the name of the virtual machine" in visible_text(wrong)
+    assert "Type the name of the server" in visible_text(wrong)
     assert [held.kept for held in pages.world.held()] == [True]
 
 

@@ -27,10 +27,10 @@ def test_page_says_in_words_what_will_happen_and_its_form_restores(pages: Client
     text = visible_text(shown)
     assert "This will happen:" in text
     assert "before the upgrade" in text
-    assert re.search(r"it is shut down first|The virtual machine is off", text)
-    assert "These snapshots of the virtual machine will be lost: friday." in text
-    assert "Everything that changed on web100 after this backup is lost." in text
-    assert "All other backups stay." in text
+    assert re.search(r"it is shut down first|The server is off", text)
+    assert "These snapshots of the server are deleted: friday." in text
+    assert "Everything that changed on web100 after this backup." in text
+    assert "All other backups." in text
     assert set(re.findall(r'name="(\w+)"', shown.text)) >= {"csrf_token", "confirm", "safety_copy"}
     assert f'action="/services/1/backups{path}"' in shown.text
     assert not re.search(r"<script|style=|\son\w+=", shown.text)

@@ -74,7 +74,7 @@ def test_reinstall_clicked_twice_calls_the_host_once(world: worlds.World) -> Non
         session.get_one(worlds.Service, "1").restore_failed = "o"
 
     assert world.call("Reinstall", confirm="REINSTALL") == "success"
-    assert answers == ["Another action on this virtual machine is running."]
+    assert answers == ["Another action on this server is running."]
     assert world.call("Reinstall", confirm="REINSTALL") == "There is no failed restore."
     with world.backups.vm_action("1"):
         pass

@@ -64,7 +64,7 @@ def _warn_about_losses(step: StepContext, before: dict[str, Any]) -> None:
     left = [key for key in vm_options.from_backup(before, {}) if not FROM_TEMPLATE.fullmatch(key)]
     if left:
         step.operation.add_warning(
-            Message("These options of the virtual machine were not carried over: {options}.", options=", ".join(left))
+            Message("These options of the server were not carried over: {options}.", options=", ".join(left))
         )
 
 

@@ -14,7 +14,7 @@ from ..step import GiveUp, Start, StepContext
 
 GIB = 1024**3
 DETACHED = N_("These disks are not part of the backup and are no longer attached: {slots}.")
-GONE = N_("These disks of the virtual machine are gone: {slots}.")
+GONE = N_("These disks of the server are gone: {slots}.")
 SLOTS = {"ide": 4, "sata": 6, "scsi": 31, "virtio": 16}
 
 

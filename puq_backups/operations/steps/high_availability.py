@@ -61,5 +61,5 @@ def _add(step: StepContext, entry: dict[str, Any]) -> None:
             raise
         # The VM runs without it, and staff can add the entry.
         step.operation.store(without_ha=True)
-        text = N_("The virtual machine is no longer under high availability: {proxmox}")
+        text = N_("The server is no longer under high availability: {proxmox}")
         step.operation.add_warning(Message(text, proxmox=str(error)))

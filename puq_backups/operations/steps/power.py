@@ -21,7 +21,7 @@ MOST_POWER_OFFS = 5
 """How often a VM that somebody starts again is powered off by one operation."""
 
 STARTED = N_(
-    "The virtual machine was started by somebody else before all was set; some settings may take effect only after "
+    "The server was started by somebody else before all was set; some settings may take effect only after "
     "its next stop and start."
 )
 STARTED_AGAIN = N_("The virtual machine was started again each time it was powered off.")

@@ -27,7 +27,7 @@ def test_vm_is_made_again_with_all_that_was_its_own(world: worlds.World, pve: st
     assert (vm.ha, vm.ha_options, world.proxmox.world.pools_of("/vms/100")) == ("started", HA, ["customers"])
     assert [volume.volid for volume in world.proxmox.volumes("local")] == [backup.volid]
     assert "Please set a new one" in str(operation.warnings)
-    for told in ("The start order could not be put back", "disks of the virtual machine are gone: scsi2"):
+    for told in ("The start order could not be put back", "disks of the server are gone: scsi2"):
         assert told in " ".join(str(Message.from_json(warning)) for warning in operation.warnings)
     assert mails(world) == [("Virtual machine reinstalled", "alice@example.org")]
     assert world.back_up().size
