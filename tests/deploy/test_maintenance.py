@@ -129,6 +129,23 @@ def shell(line: str, world: worlds.World, folder: Path) -> None:
 
 
 @pytest.mark.flow
+def test_what_was_made_after_the_dump_is_taken_over_by_an_import(world: worlds.World) -> None:
+    """A sync adopts only archives whose operation it knows."""
+    backup = world.back_up("after the dump")
+    with world.context.database.begin() as session:
+        for table in (Backup, Operation):
+            session.execute(delete(table))
+    run = world.app.test_cli_runner().invoke
+
+    assert run(args=["backups", "sync"]).exit_code == 0
+    assert world.held() == []
+    assert run(args=["backups", "import", "--write"]).exit_code == 0
+
+    [found] = world.held()
+    assert (found.volid, found.kind, found.note) == (backup.volid, "imported", "after the dump")
+
+
+@pytest.mark.flow
 def test_lost_database_is_taken_back_from_proxmox(world: worlds.World) -> None:
     """Archives of ours carry markers that the new database does not know: they count as imported."""
     backup = world.back_up("of the lost database")
