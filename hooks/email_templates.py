@@ -6,6 +6,7 @@ from puq_backups.hook_registry.decorators import email_template
 
 STAYS_OFF = ("vm_stays_off",)
 TOLD = ("support_told",)
+CLIENT_TOLD = ("client_told",)
 NEXT_RUN = ("next_run_planned", *TOLD)
 
 
@@ -22,8 +23,9 @@ def restore_failed(service: Any, **_: Any) -> dict[str, Any]:
 
 
 @email_template(
-    "Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff", own=STAYS_OFF
-)
+    "Restore failed (staff)", event="restore.failed", folder="restore_failed_staff", to="staff",
+    own=(*STAYS_OFF, *CLIENT_TOLD),
+)  # fmt: skip
 def restore_failed_staff(service: Any, **_: Any) -> dict[str, Any]:
     """To staff: the same, with details of the service."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
@@ -38,8 +40,9 @@ def restore_refused(service: Any, **_: Any) -> dict[str, Any]:
 
 
 @email_template(
-    "Restore refused (staff)", event="restore.refused", folder="restore_failed_staff", to="staff", own=STAYS_OFF
-)
+    "Restore refused (staff)", event="restore.refused", folder="restore_failed_staff", to="staff",
+    own=(*STAYS_OFF, *CLIENT_TOLD),
+)  # fmt: skip
 def restore_refused_staff(service: Any, **_: Any) -> dict[str, Any]:
     """To staff: the same, with details of the service."""
     return {"vm_stays_off": int(bool(service.restore_failed))}
@@ -54,7 +57,8 @@ def vm_not_started(**_: Any) -> dict[str, Any]:
 
 
 @email_template(
-    "Restored, but not started (staff)", event="restore.not_started", folder="vm_not_started_staff", to="staff"
+    "Restored, but not started (staff)", event="restore.not_started", folder="vm_not_started_staff", to="staff",
+    own=CLIENT_TOLD,
 )  # fmt: skip
 def vm_not_started_staff(**_: Any) -> dict[str, Any]:
     """To staff: the same, with details of the service."""

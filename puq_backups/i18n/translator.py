@@ -170,10 +170,6 @@ class Translator:
         time = self._in_digits(_minute(value.astimezone(tz), self.locale))
         return self.isolated(f"{self.isolated(self.day(value, zone))}{self.comma} {self.isolated(time)}")
 
-    def begins(self, text: str) -> str:
-        """Return a text as the beginning of a line: "today, 02:00" as "Today, 02:00"."""
-        return f"{text[:1].upper()}{text[1:]}"
-
     def now_in(self, zone: str) -> str:
         """The time of day now in a zone."""
         return self._in_digits(format_time(dt.datetime.now(_zone(zone)), "short", locale=self.locale))

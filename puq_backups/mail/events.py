@@ -15,9 +15,8 @@ from ..hook_registry.decorators import Email
 from ..i18n.translator import N_
 from ..models import Mail, Operation, Service, SetAside, now
 from ..models.upsert import insert_missing
-from ..rules.package import Package
 from ..rules.run_decision import ALL_KEPT
-from . import merge_values, templates
+from . import merge_values, recipients, templates
 from .merge_values import Records
 
 log = logging.getLogger("puq_backups.mail")
@@ -102,25 +101,12 @@ def write(
 ) -> None:
     """Add the mails declared for an event to the outbox; each once for its `key`."""
     for email in context.hooks.emails:
-        if email.event != event or _disabled_by_package(email, records.service) or _is_of_another(email, records):
+        if email.event != event or recipients.is_unwanted(email, records.service, records.operation):
             continue
         if templates.is_disabled(session, email.name):
             log.info("the mail %s (%s) is disabled", email.name, key)
         elif email.to == "client" or context.settings.staff_email:
             _add_to_outbox(session, context, email, f"{email.name} {key}", records, facts or {})
-
-
-def _disabled_by_package(email: Email, service: Service | None) -> bool:
-    chosen = Package.from_json(service.package).email_restored if service else ""
-    return email.folder == "backup_restored" and chosen.lower() in {"none", "off", "no", "0"}
-
-
-def _is_of_another(email: Email, records: Records) -> bool:
-    """Whether a mail to the client is about an operation that was begun for an earlier one."""
-    service, operation = records.service, records.operation
-    if email.to != "client" or service is None or operation is None:
-        return False
-    return operation.client_id != service.client_id
 
 
 def _add_to_outbox(
@@ -135,7 +121,7 @@ def _add_to_outbox(
     }
     if email.to == "client":
         fields |= _without_paths(fields)
-    to = merge_values.recipient(context, email, records.service)
+    to = recipients.recipient(context, email, records.service)
     insert_missing(
         session, Mail, event=event, service_id=records.service.id if records.service else None, name=email.name,
         folder=email.folder, recipient=to, locale=locale,

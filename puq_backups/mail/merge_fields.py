@@ -86,6 +86,7 @@ SPECIFIC_FIELDS = (
     MergeField("may_reinstall", N_("Virtual machine: 1 where a reinstallation is offered"), 1, "number"),
     MergeField("next_run_planned", N_("Schedule: 1 where a next run is planned"), 1, "number"),
     MergeField("support_told", N_("Staff: 1 where they get a mail about it"), 1, "number"),
+    MergeField("client_told", N_("Client: 1 where they get a mail about it"), 1, "number"),
     MergeField("removal_date", N_("When the backups are removed"), "2026-11-30T08:00:00+00:00", "moment"),
     MergeField("backup_count", N_("How many backups there are"), 3, "number"),
     MergeField("since", N_("Start of the day or of the trouble"), "2026-11-22T00:00:00+00:00", "moment"),

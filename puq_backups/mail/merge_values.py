@@ -17,7 +17,7 @@ from ..i18n import locales
 from ..inventory import policy, run_decision, service_backups
 from ..models import Backup, Operation, Server, Service, now
 from ..rules.failure_causes import explained
-from ..settings.value_types import is_address
+from . import recipients
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ def specific_fields(session: Session, context: Context, email: Email, records: R
     known = {
         "may_reinstall": bool(service.restore_failed) and policy.reinstall_unavailable(context.host, service) is None,
         "next_run_planned": "next_run_planned" in email.own and _next_run_planned(session, context, service),
-        "support_told": bool(context.settings.staff_email),
+        "support_told": "support_told" in email.own
+        and recipients.staff_are_told(session, context, email.event, service),
+        "client_told": "client_told" in email.own
+        and recipients.client_is_told(session, context, email.event, service, records.operation),
     }
     own: dict[str, Any] = {name: int(value) for name, value in known.items() if name in email.own}
     if email.to == "client" and records.operation:
@@ -156,15 +159,3 @@ def client_locale(context: Context, service: Service) -> tuple[str, str]:
     """Return locale and time zone of the service's client."""
     zone = service.client.get("timezone") or service.schedule.get("timezone") or context.settings.timezone
     return locales.tag(service.client.get("language"))[:16], str(zone)[:64]
-
-
-def recipient(context: Context, email: Email, service: Service | None) -> str:
-    """Return the address that the mail goes to, "" if there is no valid one."""
-    found = context.settings.staff_email if email.to == "staff" else service and service.client.get("email")
-    return valid_address(str(found or ""))
-
-
-def valid_address(text: str) -> str:
-    """Return `text` if it is a single address without display name, else ""."""
-    found = text.strip()
-    return found if is_address(found) else ""

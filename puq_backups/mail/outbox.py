@@ -15,7 +15,7 @@ from ..host import Actor
 from ..i18n.translator import N_
 from ..models import Mail, Service, is_valid_id, now
 from ..models.audit_log import audit
-from . import merge_values
+from . import recipients
 
 PAGE_SIZE = 50
 STATES = {
@@ -93,7 +93,7 @@ def _recipient(session: Session, context: Context, mail: Mail) -> str:
     if email is None or mail.event.startswith("test "):
         return mail.recipient
     service = session.get(Service, mail.service_id) if mail.service_id else None
-    return merge_values.recipient(context, email, service) or mail.recipient
+    return recipients.recipient(context, email, service) or mail.recipient
 
 
 def _change_state(

@@ -12,7 +12,7 @@ from ..hook_registry.decorators import Email
 from ..host import Actor
 from ..models import EmailTemplate, Mail, Service, is_valid_id, new_id, now
 from ..models.audit_log import audit
-from . import compose, merge_fields, merge_values, template_editing, templates
+from . import compose, merge_fields, merge_values, recipients, template_editing, templates
 from .templates import RenderedEmail
 
 NO_LOCALE = "und"
@@ -57,7 +57,7 @@ def _fields(
 
 def send_test(context: Context, email: Email, locale: str, service_id: str, to: str, actor: Actor) -> None:
     """Add a test mail of the saved template to the outbox. Raises BadInput naming the wrong form field."""
-    recipient = merge_values.valid_address(to)
+    recipient = recipients.valid_address(to)
     if not recipient:
         raise BadInput("to", "This is not an address that a mail could be sent to.")
     with context.database.begin() as session:
