@@ -13,7 +13,7 @@ from ..context import Context
 from ..errors import Message
 from ..models import Operation, Server, Service, Storage, Trouble, now
 from ..models.upsert import insert_missing
-from . import events, merge_values
+from . import events, merge_values, recipients
 from .merge_values import Records
 
 LAPSED = timedelta(days=2)
@@ -70,7 +70,8 @@ def on_storage(session: Session, context: Context, server: Server, storage_id: s
 def on_lock(session: Session, context: Context, service: Service, reason: Message) -> None:
     """Tell staff of a lock that was left behind on a VM, and remember that they know."""
     row = note(session, "lock", service.id, reason, server_id=service.server_id, service_id=service.id)
-    service.vm_lock_told_at = now() if context.settings.staff_email else None
+    told = recipients.staff_are_told(session, context, "lock.trouble", service)
+    service.vm_lock_told_at = now() if told else None
     facts = {"reason": reason, "finished_at": row.since}
     events.write(session, context, "lock.trouble", mail_key(row), Records(service), facts)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from .. import logs
 from ..context import Context
 from ..errors import BackupsError, Message, ProxmoxBusy
-from ..mail import trouble
+from ..mail import recipients, trouble
 from ..models import Backup, Operation, Server, Service, leases
 from . import errors, operation_log, state_changes, task_watch
 from .claim import LeaseLost, claim, go_on, pause, put_off, write
@@ -172,7 +172,7 @@ def _tell_staff(step: StepContext, why: Message, error: Exception) -> None:
     of_vm = isinstance(error, ProxmoxBusy)
     trouble.on_operation(step.session, step.context, step.operation, step.service, why, of_vm=of_vm)
     step.operation.store(told=True)
-    if step.context.settings.staff_email:
+    if recipients.staff_are_told(step.session, step.context, "operation.trouble", step.service):
         step.operation.reason = Message("Our support has been told: {reason}", reason=why).to_json()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from support import world as worlds
 
 from puq_backups.clock import tick
-from puq_backups.models import Chore, Mail, now
+from puq_backups.models import Chore, EmailTemplate, Mail, now
 from puq_backups.operations import engine, state_changes
 from puq_backups.pve import paths
 from puq_backups.simulator import Simulator
@@ -168,7 +168,11 @@ def test_failed_restore_is_over_when_a_retry_worked(world: worlds.World) -> None
 
 
 @pytest.mark.flow
-def test_lock_left_behind_is_told_to_staff_and_client(world: worlds.World) -> None:
+@pytest.mark.parametrize("disabled", [False, True])
+def test_lock_left_behind_is_told_to_staff_and_client(world: worlds.World, *, disabled: bool) -> None:
+    if disabled:
+        with world.context.database.begin() as session:
+            session.add(EmailTemplate(name="Proxmox needs attention", locale="", changed_at=now(), disabled=True))
     world.proxmox.control("leftover-lock", vmid=100, lock="backup")
     assert world.call("BackupNow") == "success"
     operation = world.operations()[-1]
@@ -180,8 +184,9 @@ def test_lock_left_behind_is_told_to_staff_and_client(world: worlds.World) -> No
         held_up.wake_at = now()
     engine.advance(world.context, operation.id)
 
-    assert [folder for folder, _ in mails(world)] == ["operation_trouble"]
-    assert str(world.operations()[-1].why) == "Our support has been told: VM is locked (backup)"
+    assert [folder for folder, _ in mails(world)] == ["operation_trouble"] * (not disabled)
+    told = "VM is locked (backup)" if disabled else "Our support has been told: VM is locked (backup)"
+    assert str(world.operations()[-1].why) == told
 
 
 def test_failed_backup_is_told_to_staff(world: worlds.World) -> None:
