@@ -36,6 +36,15 @@ def test_client_mails_lead_to_the_backups_page_once(client_mails: dict[str, Rend
     assert [name for name, mail in client_mails.items() if f'href="{URL}"' not in mail.html] == []
 
 
+def test_mail_about_no_service_has_no_button_that_leads_nowhere(world: worlds.World) -> None:
+    translator = world.context.translator("en", "Europe/London")
+    said = merge_fields.localize({"service_server_hostname": "pve1", "reason": None}, translator)
+    html = templates.render_shipped("server_trouble", said, translator).html
+
+    assert "pve1" in html
+    assert 'href=""' not in html
+
+
 def test_client_mails_name_the_zone_of_each_time(client_mails: dict[str, RenderedEmail]) -> None:
     assert {name: TIME.findall(mail.text) for name, mail in client_mails.items() if TIME.search(mail.text)} == {}
 
