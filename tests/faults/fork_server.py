@@ -1,8 +1,8 @@
 """Real processes of web, worker and clock, forked from one that has all imported: `python -m faults.fork_server`.
 
-Each line of its input is a JSON object with `role`, `database`, `redis`, `key` and `port`; it answers with a process
-id. The children are processes of their own in every other way: they build their application, and any signal may end
-them. They end with the fork server, which ends with its input.
+Each line of its input is a JSON object with `role`, `database`, `redis`, `key`, `settings`, `address` and `port`; it
+answers with a process id. The children are processes of their own in every other way: they build their application,
+and any signal may end them. They end with the fork server, which ends with its input.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import requests
-from flask import Flask, jsonify, request
+from flask import Flask, has_request_context, jsonify, request
 from flask.cli import ScriptInfo
 from support import services
 from support import world as worlds
@@ -31,6 +32,16 @@ SETTINGS: dict[str, Any] = {
     "poll": 0.05, "settle": 0.5, "shutdown_timeout": 2, "bin_hours": 0, "retry_delays": [0.2, 0.2],
     "busy_patience": 2, "rate_limits": {}, "missing_after": 1,
 }  # fmt: skip
+CLIENT = "X-Client"
+"""The header that names the client who is signed in."""
+
+
+class HostOfRequests(worlds.Host):
+    """Signed in is the client whom the request names."""
+
+    def current_actor(self) -> Actor | None:
+        client = request.headers.get(CLIENT) if has_request_context() else None
+        return Actor(client_id=client) if client else None
 
 
 def main() -> None:
@@ -58,15 +69,16 @@ def main() -> None:
 def _work(wanted: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     worlds.KEY = wanted["key"]
-    app = worlds.make(None, wanted["database"], wanted["redis"], **SETTINGS).app  # type: ignore[arg-type]  # not asked
+    shared = wanted["database"], wanted["redis"]
+    app = worlds.make(None, *shared, HostOfRequests(), **wanted["settings"]).app  # type: ignore[arg-type]  # not asked
     if wanted["role"] == "web":
-        _serve(app, int(wanted["port"]))
+        _serve(app, wanted["address"], int(wanted["port"]))
         return
     args = ["backups", wanted["role"], *(["--every", "1"] if wanted["role"] == "clock" else [])]
     app.cli.main(args, obj=ScriptInfo(create_app=lambda: app), standalone_mode=False)
 
 
-def _serve(app: Flask, port: int) -> None:
+def _serve(app: Flask, address: str, port: int) -> None:
     """A host that calls what it is asked to, for the client that it is told."""
     backups = app.extensions["puq_backups"]
 
@@ -76,26 +88,36 @@ def _serve(app: Flask, port: int) -> None:
         actor = Actor(client_id=given["client"]) if given["client"] else None
         return jsonify(backups.call(given["name"], given["params"], actor=actor))
 
-    make_server("127.0.0.1", port, app, threaded=True).serve_forever()
+    make_server(address, port, app, threaded=True).serve_forever()
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+        found.bind((address, 0))
         return int(found.getsockname()[1])
 
 
 class Processes:
-    """The processes of a run, each of which is started again after it was ended."""
+    """The processes of one machine: of a web process at `address`, workers and clocks, as `roles` names them.
 
-    def __init__(self, database: str, redis: str, roles: tuple[str, ...]) -> None:
-        self.facts: dict[str, Any] = {"database": database, "redis": redis, "key": worlds.KEY, "port": _free_port()}
-        self.roles, self.pids, self.ended = roles, dict[int, int](), 0
+    `wrapper`: the command that the fork server is started by, such as `unshare` with its options.
+    """
+
+    def __init__(
+        self, database: str, redis: str, roles: tuple[str, ...], settings: dict[str, Any] = SETTINGS, *,
+        address: str = "127.0.0.1", wrapper: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.facts: dict[str, Any] = {
+            "database": database, "redis": redis, "key": worlds.KEY, "settings": settings,
+            "address": address, "port": _free_port(address),
+        }  # fmt: skip
+        self.url = f"http://{address}:{self.facts['port']}"
+        self.roles, self.pids, self.ended, self.wrapper = roles, dict[int, int](), 0, wrapper
 
     def __enter__(self) -> Self:
         self.fork_server = subprocess.Popen(
-            [sys.executable, "-m", "faults.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL, cwd=services.ROOT / "tests",
+            [*self.wrapper, sys.executable, "-m", "faults.fork_server"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL, cwd=services.ROOT / "tests",
         )  # fmt: skip
         for number in range(len(self.roles)):
             self.start(number)
@@ -127,9 +149,8 @@ class Processes:
         """Ask the web process; `killed` where it ended before its answer."""
         try:
             answer = requests.post(
-                f"http://127.0.0.1:{self.facts['port']}/call", timeout=60,
-                json={"name": name, "params": params, "client": client},
-            )  # fmt: skip
+                f"{self.url}/call", timeout=60, json={"name": name, "params": params, "client": client}
+            )
         except requests.RequestException:
             return "killed"
         return str(answer.json()) if answer.ok else f"status {answer.status_code}"
