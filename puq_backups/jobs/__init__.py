@@ -58,8 +58,11 @@ class Enqueuer:
         self._enqueue(advance, ((operation_id,) for operation_id in operation_ids))
 
     def enqueue_polls(self, places: Iterable[tuple[str, str]]) -> None:
-        """Enqueue a job that polls the running tasks of a node for each (server id, node)."""
-        self._enqueue(poll, places)
+        """Enqueue a job that polls the running tasks of a node for each (server id, node), before all that waits.
+
+        A poll is short and has its time; operations that begin together would keep it waiting for minutes.
+        """
+        self._enqueue(poll, places, first=True)
 
     def enqueue_syncs(self, server_ids: Iterable[str]) -> None:
         """Enqueue a job for each server that compares its backups with its storages, once in SYNC_ASKED.
@@ -72,12 +75,16 @@ class Enqueuer:
         name = f"{self._queue.name}:sync:{server_id}"
         return bool(self._queue.connection.set(name, 1, nx=True, ex=self._sync_asked))
 
-    def _enqueue(self, function: Callable[..., None], calls: Iterable[tuple[str, ...]]) -> None:
+    def _enqueue(
+        self, function: Callable[..., None], calls: Iterable[tuple[str, ...]], *, first: bool = False
+    ) -> None:
         if time.monotonic() < self._again_at:
             return
         try:
             for arguments in calls:
-                self._queue.enqueue(function, *arguments, result_ttl=0, failure_ttl=0, job_timeout=self._limit)
+                self._queue.enqueue(
+                    function, *arguments, result_ttl=0, failure_ttl=0, job_timeout=self._limit, at_front=first
+                )
         except RedisError as error:
             self._again_at = time.monotonic() + self._outage.failed(error)
         else:

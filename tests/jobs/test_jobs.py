@@ -18,6 +18,7 @@ from support.waiting import PATIENCE, wait_until
 
 from puq_backups import jobs
 from puq_backups.clock import chores, tick
+from puq_backups.config import Settings
 from puq_backups.models import Chore, Operation, Storage, leases, now
 from puq_backups.simulator import Simulator
 
@@ -93,6 +94,19 @@ def test_worker_stops_on_sigterm(world: worlds.World) -> None:
     output = worker.communicate(timeout=PATIENCE)[0].decode()
 
     assert worker.returncode == 0, output
+
+
+def test_polls_go_before_operations_that_wait_for_a_worker(redis_url: str) -> None:
+    """As many operations may be due at once as there are nodes; a poll would be minutes late behind them."""
+    settings = Settings(redis_url=redis_url)
+    enqueuer = jobs.Enqueuer(settings)
+    enqueuer.enqueue(["one", "two"])
+    enqueuer.enqueue_polls([("server", "pve1"), ("server", "pve2")])
+
+    waiting = [job.args[-1] for job in jobs.queue(settings).jobs]
+
+    assert sorted(waiting[:2]) == ["pve1", "pve2"]
+    assert waiting[2:] == ["one", "two"]
 
 
 def test_emptied_redis_loses_nothing(world: worlds.World) -> None:
