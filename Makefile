@@ -10,7 +10,7 @@ PIP = bin/python -m pip --quiet --disable-pip-version-check
 # Many tests start processes of their own: each would compile all modules again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo release test quick thorough newest lowest bench month peers faults gallery cases check lint lang lock browser clean
+.PHONY: demo release test quick thorough newest lowest bench month machines peers faults gallery cases check lint lang lock browser clean
 
 demo: .venv/demo.done  ## A billing application with backups, on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/python demo/end_with_parent.py $$PPID $(BIN)/python -m demo.run --port $(PORT)
@@ -43,6 +43,9 @@ peers: build/peers/bin/python  ## How long others take to find what is due among
 
 month: .venv/test.done  ## A provider on virtual time: ARGS="--services 1000 --nodes 50 --days 30" plays a month
 	@PYTHONPATH=tests $(BIN)/python -m bench.month $(ARGS)
+
+machines: .venv/test.done  ## Real processes on PostgreSQL: polls, two workers, a killed machine, memory; ARGS="--only killed"
+	@PYTHONPATH=tests $(BIN)/python -m bench.machines $(ARGS)
 
 faults: .venv/test.done  ## Fault runs against the rules of tests/faults/README.md; SEEDS=17 or REAL=17 plays one again
 	@cd tests && $(if $(REAL),:,../$(BIN)/python -m faults --seeds $(or $(SEEDS),1-1000))

@@ -1,0 +1,1 @@
+"""Figures of real processes beyond one machine: `make machines`."""
