@@ -200,7 +200,8 @@ def enqueue_due(context: Context, *, anyway: bool = False) -> int:
         with context.database.begin() as session:
             session.execute(
                 update(Operation)
-                .where(Operation.id.in_(moving))
+                # A worker that has one may have set its next poll meanwhile: that is to be enqueued in its time.
+                .where(Operation.id.in_(moving), Operation.wake_at <= at_present())
                 .values(enqueued_at=now())
                 .execution_options(synchronize_session=False)
             )

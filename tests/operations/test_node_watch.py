@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -171,3 +172,27 @@ def test_polls_of_a_task_of_ten_minutes_that_nobody_watches() -> None:
     assert pauses == sorted(pauses)
     assert pauses[-1] == 60
     assert len(ages) <= 26
+
+
+def test_operation_that_moved_meanwhile_is_not_noted_as_enqueued(
+    world: worlds.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next poll would be left out for half a minute."""
+    operation = world.operations()[0].id
+    _set(world, operation, wake_at=now(), lease_owner="another worker")
+    look = queue.due
+
+    def due(*args: Any, **options: Any) -> list[queue.Due]:
+        found = look(*args, **options)
+        _set(world, operation, wake_at=now() + timedelta(seconds=5), lease_owner=None)
+        return found
+
+    monkeypatch.setattr(queue, "due", due)
+    queue.enqueue_due(world.context)
+
+    assert world.operations()[0].enqueued_at is None
+
+
+def _set(world: worlds.World, operation_id: str, **values: Any) -> None:
+    with world.context.database.begin() as session:
+        session.execute(update(Operation).where(Operation.id == operation_id).values(**values))
