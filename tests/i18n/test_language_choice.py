@@ -60,8 +60,8 @@ def test_providers_words_are_read_by_clients_staff_and_host(world: worlds.World)
     ("language", "lang", "subject"),
     [
         ("german", 'lang="de" dir="ltr"', "Die Sicherungen von web100 gehen"),
-        ("Polish", 'lang="pl" dir="ltr"', "Kopie zapasowe maszyny web100 zostaną usunięte"),
-        ("arabic", 'lang="ar" dir="rtl"', "ستُحذف نسخك الاحتياطية للآلة \u2068web100\u2069"),
+        ("Polish", 'lang="pl" dir="ltr"', "Kopie zapasowe serwera web100 zostaną usunięte"),
+        ("arabic", 'lang="ar" dir="rtl"', "ستُحذف نسخك الاحتياطية للخادم \u2068web100\u2069"),
         ("klingon", 'lang="en" dir="ltr"', "Your backups of web100 will be removed"),
     ],
 )
