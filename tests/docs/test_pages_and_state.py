@@ -11,8 +11,9 @@ from flask import Flask
 from support import world
 from support.bare_host import mount
 
+from puq_backups.client_area.backup_list import KINDS
 from puq_backups.config import Settings
-from puq_backups.models import ACTIVE_STATES, ENDED_STATES
+from puq_backups.models import ACTIVE_STATES, ENDED_STATES, PROTECTION
 from puq_backups.operations.kinds import STEPS
 from puq_backups.simulator import Simulator
 
@@ -90,3 +91,12 @@ def test_states_and_steps_are_written_down() -> None:
     for kind, steps in STEPS.items():
         line = " ".join(re.findall(rf"^- \*\*{kind}\*\*: (.*?)(?=^- |^$)", text, re.DOTALL | re.MULTILINE))
         assert re.findall(r"`(\w+)`", line) == [step.__name__ for step in steps]
+
+
+def test_values_of_the_state_are_written_down() -> None:
+    text = page("pages")
+    kinds = [kind for kind in KINDS if kind not in {"kept", "binned"}]
+
+    for name, values in (("kind", kinds), ("state", PROTECTION)):
+        assert f"`{name}` ({', '.join(values)})" in text
+    assert f"`?kind=` (`{' '.join(KINDS)}`)" in text
