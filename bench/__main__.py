@@ -10,7 +10,7 @@ from pathlib import Path
 from support import databases as servers
 from support.bare_host import Host, mount
 
-from . import calls, databases, day, pages, report
+from . import calls, databases, day, pages, report, size
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
         logging.getLogger("puq_backups").setLevel(logging.ERROR)
         found += calls.figures(Path(name))
         found += day.figures(Path(name))
+        found += size.figures(Path(name) / "size")
     print(report.table(found))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from faults import virtual_time as worlds
 from sqlalchemy import select
+from support.world import World
 
 from puq_backups.clock import slots
 from puq_backups.inventory import sync
@@ -41,16 +42,23 @@ def scheduled(folder: Path, quota: int) -> tuple[Counter[str], int]:
         for _ in range(2):
             world.back_up()
             clock.advance(DAY)
-        with world.context.database.begin() as session:
-            service = session.get_one(Service, "1")
-            service.schedule, service.next_run_at = fill.schedule(f"{now():%H:%M}"), now()
-            service.slots_from = now().replace(hour=0, minute=0)
-            server = session.scalars(select(Server)).one()
-        # As the clock has a worker do: what a check of the storage sees is known already.
-        sync.sync_backups(world.context, server)
+        make_due(world)
         before = len(world.proxmox.requests())
         slots.claim_due(world.context)
         with counting.counted(world.context.database.engine) as cost:
             world.drain()
         made = world.proxmox.requests()[before:]
     return Counter(f"{one.method} {one.template}" for one in made), cost.writes
+
+
+def make_due(world: World) -> None:
+    """Make a scheduled backup due now, and have the storages compared, as a worker does from time to time.
+
+    So what the backup's check sees of its storage is known already.
+    """
+    with world.context.database.begin() as session:
+        service = session.get_one(Service, "1")
+        service.schedule, service.next_run_at = fill.schedule(f"{now():%H:%M}"), now()
+        service.slots_from = now().replace(hour=0, minute=0)
+        server = session.scalars(select(Server)).one()
+    sync.sync_backups(world.context, server)
