@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..accounts import params as given
@@ -22,7 +22,7 @@ from ..errors import BackupsError, BadInput, Message, Refused
 from ..inventory import run_decision, service_backups
 from ..models import Service, now
 from ..models.audit_log import audit
-from ..models.conflicts import repeated
+from ..models.conflicts import is_conflict, repeated
 from ..pve.client import Access
 from ..rules.schedule import Schedule, read_form
 from ..rules.wall_time import DAYS_PER_WEEK
@@ -31,6 +31,7 @@ from .import_cluster import Cluster, Located
 
 ACTOR = "import"
 TAKEN = Message("The virtual machine or an archive belongs to another service by now. Run the import again.")
+BUSY = Message("The database was busy or away. Run the import again.")
 
 
 @dataclass
@@ -76,6 +77,10 @@ class Import:
                 result.state, result.reason = "refused", error.message
             except IntegrityError:
                 result.state, result.reason = "refused", TAKEN
+            except SQLAlchemyError as error:
+                if not is_conflict(error):
+                    raise
+                result.state, result.reason = "refused", BUSY
             yield result
 
     def _import(self, params: Mapping[str, Any], result: Result) -> None:

@@ -242,7 +242,9 @@ def heal(run: Run) -> None:
     for name in ("nfs", "pbs", "local"):
         proxmox.control("storage-online", storage=name)
     for tenant in run.tenants:
-        proxmox.control("operator-unlock", vmid=tenant.vmid)
+        with suppress(BadControl):
+            # The VM may be gone.
+            proxmox.control("operator-unlock", vmid=tenant.vmid)
         proxmox.control("clear", of="config-lock-held", vmid=tenant.vmid)
     run.pending.clear()
     run.foreign.clear()

@@ -19,6 +19,7 @@ from .slots import ENDED, slots_end, wrongly_ended
 ON_ARCHIVES = {"imgdel"}
 OF_A_VM = re.compile(r"(?:POST|PUT|DELETE) /nodes/[^/]+/qemu/(\d+)(?!.*/(?:agent|clone))")
 NEW_TASK = re.compile(r"POST /nodes/[^/]+/(?:qemu|vzdump)$")
+DELETED = re.compile(r"DELETE /nodes/[^/]+/storage/[^/]+/content/(.+)$")
 NOT_FOUND = "There is nothing here."
 
 
@@ -152,26 +153,27 @@ def no_secret(record: RunRecord) -> Iterator[str]:
 
 
 def quota(record: RunRecord) -> Iterator[str]:
-    """Quota: an owner of a service never holds more than one file above the largest quota that it had, and those that
-    Proxmox did not remove when it was told to. A removal that ends well takes them along.
+    """Quota: an owner of a service never holds more than one file above the largest quota that it had.
+
+    A file that Proxmox was told to remove is left out: it may have refused, or the file came back with its storage.
     """
-    held: Counter[tuple[str, str]] = Counter()
-    not_removed: Counter[str] = Counter()
-    present: set[str] = set()
+    held: dict[tuple[str, str], set[str]] = defaultdict(set)
+    told: set[str] = set()
     for entry, _ in replay(record):
-        if entry.what == "ended" and entry.subject.split(":")[5] == "imgdel":
-            vmid = entry.subject.split(":")[6].partition("@")[0]
-            not_removed[vmid] = not_removed[vmid] + 1 if entry.details["exitstatus"] != "OK" else 0
+        if entry.what == "asked" and (volume := DELETED.match(entry.subject)):
+            told.add(volume[1])
         file = record.files.get(entry.subject)
         made = operation_of(record, file) if file and entry.what in {"added", "removed"} else None
         if made is None or made["kind"] != "backup":
             continue
-        theirs = made["service_id"], made["client_id"]
-        held[theirs] += (entry.what == "added") - (entry.subject in present)
-        present = present | {entry.subject} if entry.what == "added" else present - {entry.subject}
-        most = max(record.quotas.get(made["service_id"], [0])) + 1 + not_removed[str(entry.details["vmid"])]
-        if entry.what == "added" and held[theirs] > most:
-            yield f"quota: service {made['service_id']} holds {held[theirs]} files, not {most}"
+        theirs = held[made["service_id"], made["client_id"]]
+        if entry.what == "removed":
+            theirs.discard(entry.subject)
+            continue
+        theirs.add(entry.subject)
+        most = max(record.quotas.get(made["service_id"], [0])) + 1
+        if len(theirs - told) > most:
+            yield f"quota: service {made['service_id']} holds {len(theirs - told)} files, not {most}"
 
 
 def all_ended(record: RunRecord) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -204,7 +205,14 @@ def do_something(run: Run, action: actions.Action) -> None:
 
 
 def _interfere(run: Run) -> None:
-    """Between two boundaries of one process another one works, or somebody asks for something."""
+    """Between two boundaries of one process another one works, or somebody asks for something.
+
+    In a context of its own: to a process it is unknown what another one has committed.
+    """
+    copy_context().run(_act, run)
+
+
+def _act(run: Run) -> None:
     chance = run.rng.random()
     if chance < 0.01:
         clock_and_worker.clock(run)

@@ -7,7 +7,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, event, func, select, update
+from sqlalchemy.exc import OperationalError
 from support import world as worlds
 
 from puq_backups.models import AuditEntry, Backup, Mail, Operation, Server, Service, Storage
@@ -164,3 +165,18 @@ def test_conflict_in_the_database_does_not_end_an_import(world: worlds.World) ->
     assert errors == []
     assert lines(found)["2"][2:6] == ["new", "1", "0", "0"]
     assert len(world.held("2")) == 1
+
+
+def test_database_that_stays_busy_for_one_service_does_not_keep_the_others_out(world: worlds.World) -> None:
+    def refuse(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("INSERT INTO puq_backups_service") and "web100" in str(parameters):
+            raise OperationalError(statement, parameters, Exception("database is locked"))
+
+    engine = world.context.database.engine
+    event.listen(engine, "before_cursor_execute", refuse)
+    found = run(world, "--write")
+    event.remove(engine, "before_cursor_execute", refuse)
+
+    assert "The database was busy or away. Run the import again." in found.stdout
+    assert "2 services: 1 new, 0 known, 1 refused" in found.stdout
+    assert [lines(run(world, "--write"))[key][2] for key in ("1", "2")] == ["new", "known"]
