@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +17,18 @@ from .run_record import RunRecord
 
 
 @contextmanager
-def ids(rng: random.Random) -> Iterator[None]:
-    """Draw ids from the seed too: rows of the same moment are ordered by them."""
+def chance(rng: random.Random) -> Iterator[None]:
+    """Draw from the seed too: ids, by which rows of the same moment are ordered, tokens, lengths of pauses."""
     own = random.Random(rng.random())  # noqa: S311 - repeatable on purpose
 
     def drawn() -> uuid.UUID:
         return uuid.UUID(int=own.getrandbits(128), version=4)
 
-    with mock.patch.object(uuid, "uuid4", drawn):
+    def token(size: int) -> str:
+        return own.randbytes(size).hex()
+
+    patch = mock.patch.object
+    with patch(uuid, "uuid4", drawn), patch(secrets, "token_hex", token), patch(random, "uniform", own.uniform):
         yield
 
 

@@ -151,7 +151,7 @@ def begun(seed: int, folder: Path) -> Iterator[Run]:
         "staff_email": "staff@example.net", "mail_from": "backups@example.net",
     }  # fmt: skip
     host, begin = outages.Host(), rng.choice(virtual_time.BEGINNINGS)
-    with repeatable.ids(rng), virtual_time.opened(folder, begin, host=host, **settings) as (world, clock):
+    with repeatable.chance(rng), virtual_time.opened(folder, begin, host=host, **settings) as (world, clock):
         run = Run(seed, world, clock, rng, rng.choice(("panel", "reinstall")), mails=host.mails)
         engine = world.context.database.engine
         with (
