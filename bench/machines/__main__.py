@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def main() -> None:
     given = parser.parse_args()
     if reason := databases.why_no_database(given.database):
         raise SystemExit(reason)
+    # What was started and made is gone afterwards, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     logging.getLogger("puq_backups").setLevel(logging.ERROR)
     found: list[report.Figure] = []
     try:

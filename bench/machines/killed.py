@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from faults.fork_server import Processes
+from support.fork_server import Processes
 
 from bench.report import Figure
 from puq_backups.pve import notes

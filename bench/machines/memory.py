@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import requests
-from faults.fork_server import CLIENT, Processes
 from sqlalchemy import select
+from support.fork_server import CLIENT, Processes
 
 from bench.report import Figure
 from puq_backups.models import Backup, Operation
@@ -23,7 +22,6 @@ FIRST_PART = 5
 LOOKED_AT = 5
 """For one of so many operations somebody looks at a page, and at its state."""
 PATIENCE = 600.0
-PAUSE = 0.2
 Memory = dict[str, dict[str, float]]
 
 
@@ -47,13 +45,12 @@ def _after(site: Site, machine: Processes, count: int) -> Memory:
     """Have so many operations done in all; returns the memory of each process then."""
     meter, asked = usage.Meter(site.pids(machine)), site.ended()
     while asked < count:
-        free = _free(site)
-        for number in free[: count - asked]:
+        site.wait(lambda: bool(_free(site)), PATIENCE, machine)
+        for number in _free(site)[: count - asked]:
             _ask(site, machine, number)
             asked += 1
             if asked % LOOKED_AT == 0:
                 _look(site, machine, number)
-        time.sleep(PAUSE)
     site.wait(lambda: site.ended() == count, PATIENCE, machine)
     found = {role: usage.memory(machine.pids[number]) for number, role in enumerate(ROLES)}
     print(f"  {count} operations: {meter}", file=sys.stderr, flush=True)

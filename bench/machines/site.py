@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from faults.fork_server import Processes
 from sqlalchemy import func, select
 from support import databases, services
 from support import world as worlds
+from support.fork_server import Processes
 from support.waiting import PATIENCE
 
 from bench.month import Provider

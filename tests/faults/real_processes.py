@@ -16,17 +16,21 @@ from typing import Any
 from sqlalchemy import text
 from support import databases, services
 from support import world as worlds
+from support.fork_server import Processes
 from support.waiting import wait_until
 
 from puq_backups.clock import periodic
 from puq_backups.simulator import start
 
 from . import destruction_audit
-from .fork_server import SETTINGS, Processes
 from .real_faults import FAULTS
 from .real_run import Run
 
 ROLES = ("web", "worker", "worker", "clock", "clock")
+SETTINGS: dict[str, Any] = {
+    "poll": 0.05, "settle": 0.5, "shutdown_timeout": 2, "bin_hours": 0, "retry_delays": [0.2, 0.2],
+    "busy_patience": 2, "rate_limits": {}, "missing_after": 1,
+}  # fmt: skip
 CALM = 0.7
 """How often what a day's slots make is waited for before somebody asks for something."""
 BACK = (
@@ -68,7 +72,7 @@ def _begun(seed: int, folder: Path) -> Iterator[Run]:
         database = databases.sqlite_file(folder)
         world = worlds.make(proxmox, database, redis, **SETTINGS)
         stack.callback(world.context.database.engine.dispose)
-        processes = stack.enter_context(Processes(database, redis, ROLES))
+        processes = stack.enter_context(Processes(database, redis, ROLES, SETTINGS))
         processes.wait_for_web()
         run = Run(seed, world, processes, redis)
         for service_id in ("1", "2"):

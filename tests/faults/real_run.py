@@ -11,10 +11,10 @@ from typing import Any
 
 from redis import Redis
 from support import world as worlds
+from support.fork_server import Processes
 
 from puq_backups.simulator.faults.registry import BadControl
 
-from .fork_server import Processes
 from .injected_faults import ENDS
 from .run_record import RunRecord
 

@@ -1,4 +1,4 @@
-"""Real processes of web, worker and clock, forked from one that has all imported: `python -m faults.fork_server`.
+"""Real processes of web, worker and clock, forked from one that has all imported: `python -m support.fork_server`.
 
 Each line of its input is a JSON object with `role`, `database`, `redis`, `key`, `settings`, `address` and `port`; it
 answers with a process id. The children are processes of their own in every other way: they build their application,
@@ -28,10 +28,6 @@ from werkzeug.serving import make_server
 
 from puq_backups import Actor
 
-SETTINGS: dict[str, Any] = {
-    "poll": 0.05, "settle": 0.5, "shutdown_timeout": 2, "bin_hours": 0, "retry_delays": [0.2, 0.2],
-    "busy_patience": 2, "rate_limits": {}, "missing_after": 1,
-}  # fmt: skip
 CLIENT = "X-Client"
 """The header that names the client who is signed in."""
 
@@ -104,7 +100,7 @@ class Processes:
     """
 
     def __init__(
-        self, database: str, redis: str, roles: tuple[str, ...], settings: dict[str, Any] = SETTINGS, *,
+        self, database: str, redis: str, roles: tuple[str, ...], settings: dict[str, Any], *,
         address: str = "127.0.0.1", wrapper: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.facts: dict[str, Any] = {
@@ -116,7 +112,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         self.fork_server = subprocess.Popen(
-            [*self.wrapper, sys.executable, "-m", "faults.fork_server"], stdin=subprocess.PIPE,
+            [*self.wrapper, sys.executable, "-m", "support.fork_server"], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL, cwd=services.ROOT / "tests",
         )  # fmt: skip
         for number in range(len(self.roles)):
