@@ -67,3 +67,27 @@ def test_meters_of_a_phone_stand_side_by_side(reader: Callable[[str], Page], gal
         curve, meter = (page.locator(f".puqb-{name}").bounding_box() for name in ("curve", "meter"))
         middles = [box["y"] + box["height"] / 2 for box in (curve, meter) if box]
         assert abs(middles[0] - middles[1]) < 2, width
+
+
+def test_head_of_a_small_phone_has_one_edge(reader: Callable[[str], Page], gallery: Gallery) -> None:
+    page = reader("en-GB")
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto(gallery["protected"])
+    head, status = (
+        page.locator(f"{one} >> nth=0").bounding_box() for one in (".puqb-head", ".puqb-head > .puqb-end")
+    )
+
+    assert head
+    assert status
+    assert abs(head["x"] + head["width"] - status["x"] - status["width"]) < 1
+
+
+def test_words_of_the_facts_begin_in_one_line(reader: Callable[[str], Page], gallery: Gallery) -> None:
+    page = reader("en-GB")
+    page.set_viewport_size({"width": 768, "height": 900})
+    page.goto(gallery["protected"])
+    tops = page.locator(".puqb-fact > :last-child").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().top)"
+    )
+
+    assert len(set(tops)) == 1, tops

@@ -36,7 +36,7 @@ def waiting(prepared: PreparedService) -> None:
 @state()
 def waiting_for_others(prepared: PreparedService) -> None:
     quiet(prepared)
-    prepared.operation("backup", "waiting", NOW - timedelta(minutes=6), reason=start_conditions.NODE_BUSY.to_json())
+    prepared.operation("backup", "waiting", NOW - timedelta(minutes=5), reason=start_conditions.NODE_BUSY.to_json())
 
 
 @state()
