@@ -71,7 +71,7 @@ def statements(context: Context) -> list[Statement]:
     found = next(recording)
     place = queue.Place("server", "pve0")
     slots.claim_due(context)
-    queue.enqueue_due(context, anyway=True)
+    queue.enqueue_due(context)
     with context.database.open() as session:
         queue.running_backups(session)
         queue.places_waiting(session)

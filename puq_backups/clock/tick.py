@@ -33,7 +33,7 @@ def tick(context: Context) -> dict[str, int]:
     parts: dict[str, Callable[[], int | None]] = {
         "slots": lambda: slots.claim_due(context),
         "started": lambda: dispatch.start_waiting(context),
-        "enqueued": lambda: queue.enqueue_due(context, anyway=True),
+        "enqueued": lambda: queue.enqueue_due(context),
         "stuck": lambda: _mark_stuck(context),
         "mails": lambda: delivery.send_due(context),
         "periodic": lambda: periodic.run_due(context),

@@ -39,13 +39,13 @@ DUE = (
         Operation.id, Operation.server_id, Operation.node,
         Operation.upid.is_not(None) & Operation.lease_owner.is_(None),
     )
-    .where(RUNS, Operation.wake_at <= at_present())
+    .where(
+        RUNS, Operation.wake_at <= at_present(),
+        or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at_present(-ENQUEUE_AGAIN_AFTER)),
+    )
     .order_by(Operation.wake_at)
     .limit(BATCH)
 )  # fmt: skip
-DUE_AND_NOT_ENQUEUED = DUE.where(
-    or_(Operation.enqueued_at.is_(None), Operation.enqueued_at <= at_present(-ENQUEUE_AGAIN_AFTER))
-)
 NEXT_WAKE = select(Operation.wake_at).where(or_(RUNS, MAY_START)).order_by(Operation.wake_at).limit(1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -178,23 +178,20 @@ def positions(session: Session, nodes: set[tuple[str, str]]) -> dict[str, int]:
     return {one.id: place for queue in queues.values() for place, one in enumerate(queue, 1)}
 
 
-def due(session: Session, *, anyway: bool = False) -> list[Due]:
-    """Running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds.
-
-    `anyway`: those that were enqueued in the last 30 seconds too.
-    """
-    rows = session.connection().execute(DUE if anyway else DUE_AND_NOT_ENQUEUED)
+def due(session: Session) -> list[Due]:
+    """Running operations whose `wake_at` has come and that were not enqueued in the last 30 seconds."""
+    rows = session.connection().execute(DUE)
     return [Due(key, Place(server_id, node), bool(polled)) for key, server_id, node, polled in rows]
 
 
-def enqueue_due(context: Context, *, anyway: bool = False) -> int:
+def enqueue_due(context: Context) -> int:
     """Enqueue a job for each due operation, and one for each node with tasks to poll. Returns the number of jobs.
 
-    `anyway`: also for those operations enqueued a moment ago. A poll that is pending is not enqueued again; that is
-    kept in Redis, because it concerns each running task every few seconds.
+    A poll that is pending is not enqueued again; that is kept in Redis, because it concerns each running task every
+    few seconds.
     """
     with context.database.open() as session:
-        found = due(session, anyway=anyway)
+        found = due(session)
     moving = [one.id for one in found if not one.polled]
     if moving:
         with context.database.begin() as session:

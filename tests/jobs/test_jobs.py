@@ -109,6 +109,19 @@ def test_polls_go_before_operations_that_wait_for_a_worker(redis_url: str) -> No
     assert waiting[2:] == ["one", "two"]
 
 
+def test_ticks_without_a_worker_do_not_fill_the_queue(world: worlds.World) -> None:
+    """A clock goes on while no worker takes jobs, or more slowly than it ticks."""
+    world.call("BackupNow")
+    waiting = jobs.queue(world.context.settings)
+    counts = []
+    for _ in range(4):
+        tick.tick(world.context)
+        counts.append(len(waiting))
+
+    assert counts[0] > 0
+    assert counts[1:] == counts[:1] * 3
+
+
 def test_emptied_redis_loses_nothing(world: worlds.World) -> None:
     world.call("BackupNow")
     with Redis.from_url(world.app.config["PUQ_BACKUPS_REDIS_URL"]) as client:
