@@ -28,7 +28,7 @@ FORMS: tuple[tuple[str, str, str], ...] = (
     ("schedule", "SaveSchedule", N_("The schedule is saved.")),
     ("create", "BackupNow", N_("Your backup is starting.")),
     ("<backup_id>/restore", "RestoreBackup", N_("Your restore is starting.")),
-    ("<backup_id>/remove", "RemoveBackup", N_("The backup is removed.")),
+    ("<backup_id>/remove", "RemoveBackup", N_("The backup will be removed.")),
     ("<backup_id>/undo", "UndoRemove", N_("The backup is back.")),
     ("<backup_id>/delete", "DeleteBackup", N_("The backup is being removed.")),
     ("<backup_id>/release", "ReleaseBackup", N_("This backup counts now.")),

@@ -72,7 +72,7 @@ def test_backup_is_made_restored_and_removed(
     expect(plain.get_by_text("The backup was restored.")).to_be_visible()
 
     opened(plain, "Remove").get_by_role("button", name="Delete backup").click()
-    expect(plain.get_by_text("The backup is removed.", exact=True)).to_be_visible()
+    expect(plain.get_by_text("The backup will be removed.", exact=True)).to_be_visible()
     reload(world, plain)
     expect(plain.get_by_text("There are no backups yet.")).to_be_visible()
     assert world.proxmox.volumes("local") == []

@@ -85,7 +85,7 @@ def test_result_of_a_restore_has_no_size_though_it_made_a_safety_copy(pages: Cli
 def test_remove_is_accepted_and_done(pages: ClientPages) -> None:
     backup = pages.world.back_up("to be removed")
 
-    assert "The backup is removed." in follow(pages, f"/{backup.id}/remove")
+    assert "The backup will be removed." in follow(pages, f"/{backup.id}/remove")
     pages.world.drain()
 
     assert "to be removed" not in pages.get().text
