@@ -37,6 +37,7 @@ from .run_record import RunRecord
 ROUNDS = 12
 REGRET = 0.6
 """How often a suspension or termination is taken back before anything else is asked for."""
+LAST_TURNS = 12
 AFTER_SLOT = 7200.0
 """Seconds that a round goes on after the scheduled run that it waited for."""
 INTERNAL = "Something went wrong on our side"
@@ -230,5 +231,9 @@ def come_to_rest(run: Run) -> None:
     for _ in range(3):
         periodic.sync_all(run.world.context)
         clock_and_worker.live(run, 4000)
+    # A slot that comes right at the end has its time too.
+    for _ in range(LAST_TURNS):
+        if run.sql(clock_and_worker.LIVE):
+            clock_and_worker.live(run, 600)
     run.record.ended_at = run.clock.now()
     run.record.collect(run.world, run.token)
