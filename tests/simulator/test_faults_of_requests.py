@@ -62,6 +62,12 @@ def test_meanwhile_brings_about_something_just_before_a_request_has_its_effect(p
         proxmox.control("meanwhile")
 
 
+def test_meanwhile_whose_subject_is_gone_by_then_does_nothing(proxmox, api):
+    proxmox.control("meanwhile", path="/version", step={"control": "storage-offline", "storage": "nfs"})
+    proxmox.control("storage-removed", storage="nfs")
+    assert api.ask("GET", "/version").status_code == 200
+
+
 def test_hold_keeps_a_request_until_it_is_released(proxmox, caller):
     proxmox.control("hold", method="GET", path="/version", label="mine")
     answers = []

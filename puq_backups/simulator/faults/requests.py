@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -37,7 +38,9 @@ def before(world: World, faults: list[Fault]) -> None:
             world.poke()
             world.wait_for(partial(_released, world, fault), None)
         if fault.name == "meanwhile":
-            perform(world, fault.args["step"])
+            # What it is about may be gone by then.
+            with suppress(BadControl):
+                perform(world, fault.args["step"])
         if fault.name == "refuse":
             _refuse(fault.args)
         if fault.name == "garbage":
