@@ -18,9 +18,13 @@ copy; a volume that came back after it was removed."""
 
 @dataclass
 class Removal:
-    """A file that we had removed, with the other files that were there at this moment."""
+    """A file that we had removed, with the other files that were there at this moment.
+
+    `asked_at`: when the removal was announced; a lock of the storage may put it off for hours.
+    """
 
     at: float
+    asked_at: float
     file: File
     purpose: Row | None
     others: list[File] = field(default_factory=list)
@@ -59,7 +63,8 @@ def removals(record: RunRecord) -> Iterator[Removal]:
             file, rows = known[entry.subject], asked[f"remove {entry.subject}"]
             purpose = record.operation(rows[-1]["operation_id"]) if rows else None
             again = file.volid in gone or _meant_before(record, file, purpose)
-            yield Removal(entry.at, file, purpose, _others(known, entry.at - record.grace, file), again)
+            asked_at = min(entry.at, seconds(rows[-1]["at"]) - record.skew) if rows else entry.at
+            yield Removal(entry.at, asked_at, file, purpose, _others(known, entry.at - record.grace, file), again)
             gone.add(file.volid)
 
 
@@ -146,7 +151,7 @@ def _wrongly_rotated(record: RunRecord, one: Removal) -> Iterator[str]:
     if not any(_survives(record, one, other) for other in one.others):
         yield f"1: {volid} was the last restorable backup and was rotated at {one.at}"
     taken = 1 + sum(_counts(record, one, other) for other in one.others)
-    states = record.history.during(purpose["service_id"], one.at - record.grace, one.at)
+    states = record.history.during(purpose["service_id"], one.asked_at - record.grace, one.at)
     if states and taken < min(state.quota for state in states):
         yield f"1: {volid} was rotated while only {taken} of {states[-1].quota} places were taken"
 

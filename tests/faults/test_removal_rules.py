@@ -88,6 +88,12 @@ def test_rotated_though_a_place_was_free() -> None:
     assert any("only 2 of 3 places" in one for one in rotated(found))
 
 
+def test_rotated_for_a_quota_that_was_raised_while_the_removal_waited() -> None:
+    found = good()
+    found.history.note(NOON + 2 * DAY - 3600, SERVICE | {"quota": 3})
+    assert not any("places were taken" in one for one in rotated(found))
+
+
 def test_two_removed_before_one_was_made() -> None:
     found = good()
     found.journal[3:3] = [removed(2 * DAY, B, "opb")]
