@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from puq_backups.models.database import Database
+
 
 class Counted(list[str]):
     """A list that keeps nothing: for work of so many statements that only their rows count."""
@@ -35,6 +37,19 @@ class Cost:
     def writes(self) -> int:
         """The number of statements that write."""
         return sum(statement.startswith(("INSERT", "UPDATE", "DELETE")) for statement in self.statements)
+
+
+@contextmanager
+def compiled(database: Database) -> Iterator[dict[Any, Any]]:
+    """What SQLAlchemy compiles for the sessions of `database` inside the block, and would keep."""
+    with database.open() as session:
+        engine: Any = session.get_bind()
+    before, found = engine.get_execution_options(), dict[Any, Any]()
+    engine.update_execution_options(compiled_cache=found)
+    try:
+        yield found
+    finally:
+        engine.update_execution_options(compiled_cache=before.get("compiled_cache", engine._compiled_cache))  # noqa: SLF001
 
 
 @contextmanager

@@ -66,8 +66,11 @@ def _facts(settings: Settings, inventory: Inventory, claimed: list[Slot], at: da
 def _claimed(session: Session, services: Collection[Service]) -> dict[str, list[Slot]]:
     """The last scheduled runs of services that have a row, newest first, by service id. One query."""
     found: dict[str, list[Slot]] = {service.id: [] for service in services}
-    given = {f"service{number}": service_id for number, service_id in enumerate(found)}
-    rows = session.connection().execute(_last_slots(len(found)), given).all() if found else []
+    # Filled up to a power of two: a compiled statement is kept for each number.
+    most = 1 << max(len(found) - 1, 0).bit_length()
+    given = {f"service{number}": "" for number in range(most)}
+    given |= {f"service{number}": service_id for number, service_id in enumerate(found)}
+    rows = session.connection().execute(_last_slots(most), given).all() if found else []
     for service_id, _, due_at, state, reason in sorted(rows, key=lambda row: str(row.slot_date), reverse=True):
         skipped = state == "skipped" and (reason or {}).get("text") == TODAYS.text
         found[service_id].append(Slot(due_at, skipped, state in ACTIVE_STATES))

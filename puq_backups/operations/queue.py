@@ -128,8 +128,12 @@ def in_order(session: Session, places: Collection[Place]) -> dict[Place, list[Wa
 
 
 def _at(places: Collection[Place]) -> ColumnElement[bool]:
+    """A condition for each server, not for each node: a compiled statement is kept for each number of conditions."""
+    nodes: dict[str, list[str]] = {}
+    for place in places:
+        nodes.setdefault(place.server_id, []).append(place.node)
     return or_(
-        false(), *(and_(Operation.server_id == place.server_id, Operation.node == place.node) for place in places)
+        false(), *(and_(Operation.server_id == server_id, Operation.node.in_(on)) for server_id, on in nodes.items())
     )
 
 

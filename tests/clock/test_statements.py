@@ -59,6 +59,20 @@ def test_protection_of_many_services_takes_as_many_queries_as_that_of_one(contex
     assert _queries(context, {"s0"}) == _queries(context, {f"s{number}" for number in range(12)}) <= FOR_ALL
 
 
+def test_protection_of_any_number_of_services_has_few_statements(context: Context) -> None:
+    """What is compiled is kept: a statement for each number would fill the memory of the clock."""
+    fill.server(context)
+    fill.provider(context, range(16), ended=1, backups=1)
+    counts = []
+    with counting.compiled(context.database) as statements:
+        for number in range(9, 17):
+            _queries(context, {f"s{one}" for one in range(number)})
+            counts.append(len(statements))
+
+    assert counts[0] > 0
+    assert counts[1:] == counts[:1] * 7
+
+
 def _queries(context: Context, service_ids: set[str]) -> int:
     """Those of computing how the services are protected, and of writing nothing else."""
     with context.database.begin() as session:

@@ -157,3 +157,17 @@ def test_limit_per_storage_holds_over_all_nodes(any_database_url: str) -> None:
 
     assert len(running(context)) == 2
     assert {second.node} < {one.node for one in running(context)}
+
+
+def test_queues_of_any_number_of_nodes_have_the_same_statements(context: Context) -> None:
+    """What is compiled is kept: a statement for each number would fill the memory of a worker."""
+    for number in range(8):
+        add_waiting(context, ["client"], node=f"pve{number}")
+    counts = []
+    with counting.compiled(context.database) as statements, context.database.open() as session:
+        for number in range(1, 9):
+            queue.in_order(session, [queue.Place("server", f"pve{one}") for one in range(number)])
+            counts.append(len(statements))
+
+    assert counts[0] > 0
+    assert counts[1:] == counts[:1] * 7
