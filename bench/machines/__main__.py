@@ -1,6 +1,6 @@
 """Figures of real processes beyond one machine: `make machines ARGS="--only polls,two-workers,killed,memory"`.
 
-A PostgreSQL and a Redis have to answer where the tests look for them; Redis may be replaced by an embedded Valkey.
+A PostgreSQL has to answer where the tests look for it; Redis is an embedded Valkey.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What real processes are measured on: a simulated Proxmox in a process of its own, a database, a Redis."""
+"""What real processes are measured on: a simulated Proxmox in a process of its own, a database, a Valkey."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def opened(folder: Path, services_: int, nodes: int, *, kind: str = "postgresql"
     with ExitStack() as stack:
         proxmox = stack.enter_context(_simulator(folder, Provider(services_, nodes, 0, 1).state()))
         database = stack.enter_context(databases.scratch_database(kind, folder))
-        redis = stack.enter_context(services.valkey() if services.why_no_redis() else services.redis_number())
+        redis = stack.enter_context(services.valkey())
         world = worlds.make(proxmox, database, redis, **given)  # type: ignore[arg-type]  # all of it that is asked
         stack.callback(world.context.database.engine.dispose)
         found = Site(world, proxmox, database, redis, given, services_)
