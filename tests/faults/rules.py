@@ -155,13 +155,15 @@ def no_secret(record: RunRecord) -> Iterator[str]:
 def quota(record: RunRecord) -> Iterator[str]:
     """Quota: an owner of a service never holds more than one file above the largest quota that it had.
 
-    A file that Proxmox was told to remove is left out: it may have refused, or the file came back with its storage.
+    Left out is a file that Proxmox was told to remove, which it may have refused, and one that was gone and came back
+    with its storage: another one has its place by then.
     """
     held: dict[tuple[str, str], set[str]] = defaultdict(set)
-    told: set[str] = set()
+    outside: set[str] = set()
+    seen: set[str] = set()
     for entry, _ in replay(record):
         if entry.what == "asked" and (volume := DELETED.match(entry.subject)):
-            told.add(volume[1])
+            outside.add(volume[1])
         file = record.files.get(entry.subject)
         made = operation_of(record, file) if file and entry.what in {"added", "removed"} else None
         if made is None or made["kind"] != "backup":
@@ -171,9 +173,11 @@ def quota(record: RunRecord) -> Iterator[str]:
             theirs.discard(entry.subject)
             continue
         theirs.add(entry.subject)
+        outside |= {entry.subject} & seen
+        seen.add(entry.subject)
         most = max(record.quotas.get(made["service_id"], [0])) + 1
-        if len(theirs - told) > most:
-            yield f"quota: service {made['service_id']} holds {len(theirs - told)} files, not {most}"
+        if (count := len(theirs - outside)) > most:
+            yield f"quota: service {made['service_id']} holds {count} files, not {most}"
 
 
 def all_ended(record: RunRecord) -> Iterator[str]:

@@ -10,7 +10,7 @@ from faults.run_record import Destruction, Intrusion
 
 from puq_backups.simulator.world.journal import Entry
 
-from .journal_helpers import DAY, NOON, SECRET, TOKEN, B, good, made, operation, sentences, upid
+from .journal_helpers import DAY, NOON, SECRET, TOKEN, B, good, made, operation, removed, sentences, upid
 
 
 def test_nothing_is_broken_where_all_is_well() -> None:
@@ -120,3 +120,17 @@ def test_file_that_proxmox_was_told_to_remove_does_not_count() -> None:
     for volid in found.files:
         found.journal.insert(0, Entry(NOON, TOKEN, "asked", f"DELETE /nodes/pve1/storage/nfs/content/{volid}", {}))
     assert not any(one.startswith("quota") for one in sentences(found))
+
+
+def test_file_that_came_back_with_its_storage_does_not_count() -> None:
+    found = good()
+    found.quotas["1"] = [1]
+    found.rows["operation"].append(operation("opd"))
+    another = B.replace("12_00_00", "13_00_00")
+    gone, new, back = removed(2 * DAY + 2, B, "opb"), made(2 * DAY + 3, another, "opd"), made(2 * DAY + 4, B, "opb")
+    found.journal += [gone, new, back]
+    assert not any(one.startswith("quota") for one in sentences(found))
+
+    found.journal.remove(gone)
+    found.journal.remove(back)
+    assert any(one.startswith("quota") for one in sentences(found))
